@@ -1,0 +1,3 @@
+//! A tiny byte-level language model.
+
+fn main() {}

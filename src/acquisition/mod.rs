@@ -1,0 +1,1 @@
+//! What the next trial would teach, and where it would teach most.

@@ -1,0 +1,101 @@
+//! The command line: one file a subcommand. Only this module prints, and only here errors become `anyhow`.
+
+mod best;
+mod check;
+mod export;
+mod init;
+mod optimize;
+mod replay;
+mod status;
+mod suggest;
+mod tell;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Finds the best data mixture for training a language model.
+#[derive(Debug, Parser)]
+#[command(name = "admire", version, about, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// More detail on stderr (repeat for even more)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// Only errors on stderr
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Init(init::InitArgs),
+    Check(check::CheckArgs),
+    Optimize(optimize::OptimizeArgs),
+    Suggest(suggest::SuggestArgs),
+    Tell(tell::TellArgs),
+    Status(status::StatusArgs),
+    Best(best::BestArgs),
+    Replay(replay::ReplayArgs),
+    Export(export::ExportArgs),
+}
+
+/// Options that every command reading a config takes.
+#[derive(Clone, Debug, Args)]
+pub struct ConfigArgs {
+    /// The study's config file (TOML)
+    #[arg(long, short, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Override a key of the config; the value is TOML, e.g. --set budget.trials=20
+    #[arg(long, value_name = "KEY.PATH=VALUE")]
+    pub set: Vec<String>,
+    /// Where the study's files are; overrides study.dir
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}
+
+/// How results are printed on stdout.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    #[default]
+    Table,
+    /// One JSON document
+    Json,
+}
+
+/// Runs the command; the exit code on success (0, or 130 after an orderly interruption, …).
+///
+/// # Errors
+/// Whatever the command could not do; [`exit_code`] says which code that is.
+pub fn run(cli: Cli) -> anyhow::Result<u8> {
+    let output = Output { verbose: cli.verbose, quiet: cli.quiet };
+    match cli.command {
+        Command::Init(args) => init::run(&args, output),
+        Command::Check(args) => check::run(&args, output),
+        Command::Optimize(args) => optimize::run(&args, output),
+        Command::Suggest(args) => suggest::run(&args, output),
+        Command::Tell(args) => tell::run(&args, output),
+        Command::Status(args) => status::run(&args, output),
+        Command::Best(args) => best::run(&args, output),
+        Command::Replay(args) => replay::run(&args, output),
+        Command::Export(args) => export::run(&args, output),
+    }
+}
+
+/// How much goes to stderr.
+#[derive(Clone, Copy, Debug)]
+pub struct Output {
+    /// `-v` count.
+    pub verbose: u8,
+    /// `-q`.
+    pub quiet: bool,
+}
+
+/// The documented exit code (docs/cli.md) of an error.
+#[must_use]
+pub fn exit_code(error: &anyhow::Error) -> u8 {
+    let _ = error;
+    1
+}

@@ -1,0 +1,1 @@
+//! Starts training runs and learns how they ended.

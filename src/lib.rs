@@ -1,0 +1,15 @@
+//! `admire` finds the best data mixture for training a language model.
+//!
+//! Data flows one way: config → space → study → surrogate → acquisition → trial → observation.
+
+pub mod acquisition;
+pub mod cli;
+pub mod config;
+pub mod launcher;
+pub mod optimizer;
+pub mod replay;
+pub mod report;
+pub mod runner;
+pub mod space;
+pub mod study;
+pub mod surrogate;

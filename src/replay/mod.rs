@@ -1,0 +1,1 @@
+//! The optimizer and its baselines on logged runs.

@@ -1,0 +1,90 @@
+//! Training scales.
+
+/// A training scale: a model size with its token budget.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fidelity {
+    /// Unique name, as in the config file.
+    pub name: String,
+    /// Parameters of the model, when given.
+    pub params: Option<f64>,
+    /// Training tokens, when given.
+    pub tokens: Option<f64>,
+    /// Cost of one run in the config's unit; `None` when it is to be learned from measured durations.
+    pub cost: Option<f64>,
+    /// At most this many trials at this scale.
+    pub max_trials: Option<usize>,
+    /// Runs of the initial design at this scale; `None` leaves it to the optimizer.
+    pub initial: Option<usize>,
+}
+
+/// The fidelities of a study, cheapest first (by cost, then parameters, then tokens), one of them the target.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fidelities {
+    list: Vec<Fidelity>,
+    target: usize,
+}
+
+impl Fidelities {
+    /// Sorts `list` from cheap to expensive and remembers which one is the target: the one named, or the last.
+    ///
+    /// `list` must not be empty and `target`, when given, must be the name of one of its entries (the config checks
+    /// both and reports them with their key; here they are programming errors).
+    #[must_use]
+    pub fn new(mut list: Vec<Fidelity>, target: Option<&str>) -> Self {
+        assert!(!list.is_empty(), "a study has at least one fidelity");
+        let key = |x: Option<f64>| x.unwrap_or(0.0);
+        list.sort_by(|a, b| {
+            key(a.cost)
+                .total_cmp(&key(b.cost))
+                .then(key(a.params).total_cmp(&key(b.params)))
+                .then(key(a.tokens).total_cmp(&key(b.tokens)))
+                .then(a.name.cmp(&b.name))
+        });
+        let target = target.map_or(list.len() - 1, |name| {
+            list.iter().position(|f| f.name == name).expect("the target is one of the fidelities")
+        });
+        Self { list, target }
+    }
+
+    /// All fidelities, cheapest first.
+    #[must_use]
+    pub fn list(&self) -> &[Fidelity] {
+        &self.list
+    }
+
+    /// How many there are.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "never empty")]
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Index of the target fidelity.
+    #[must_use]
+    pub fn target(&self) -> usize {
+        self.target
+    }
+
+    /// Index of the fidelity of this name.
+    #[must_use]
+    pub fn index(&self, name: &str) -> Option<usize> {
+        self.list.iter().position(|f| f.name == name)
+    }
+
+    /// Coordinates of the fidelities on a logarithmic size axis, for the surrogate's correlation between sizes: the
+    /// logarithm of compute (parameters × tokens) where all fidelities state both, else of parameters, else of tokens,
+    /// else the index.
+    #[must_use]
+    pub fn log_sizes(&self) -> Vec<f64> {
+        let all = |f: fn(&Fidelity) -> Option<f64>| self.list.iter().map(f).collect::<Option<Vec<f64>>>();
+        let sizes = match (all(|f| f.params), all(|f| f.tokens)) {
+            (Some(p), Some(t)) => Some(p.iter().zip(&t).map(|(p, t)| p * t).collect()),
+            (Some(x), None) | (None, Some(x)) => Some(x),
+            (None, None) => None,
+        };
+        sizes.map_or_else(
+            || (0..self.list.len()).map(|i| i as f64).collect(),
+            |s: Vec<f64>| s.iter().map(|x| x.ln()).collect(),
+        )
+    }
+}

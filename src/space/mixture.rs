@@ -1,0 +1,34 @@
+//! A mixture of domains.
+
+use serde::{Deserialize, Serialize};
+
+/// The weights of a training mixture: non-negative, summing to one, in the domain order of the
+/// [`SearchSpace`](super::SearchSpace) (that is, sorted by domain name).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Mixture(Vec<f64>);
+
+impl Mixture {
+    /// Wraps weights that already are a mixture (≥ 0, sum 1, in domain order); checked in debug builds only.
+    #[must_use]
+    pub fn new(weights: Vec<f64>) -> Self {
+        debug_assert!(
+            weights.iter().all(|w| *w >= -1e-9) && (weights.iter().sum::<f64>() - 1.0).abs() < 1e-6,
+            "not a mixture: {weights:?}"
+        );
+        Self(weights)
+    }
+
+    /// The weights, one a domain.
+    #[must_use]
+    pub fn weights(&self) -> &[f64] {
+        &self.0
+    }
+
+    /// Total-variation distance to another mixture: half the sum of absolute differences, in `[0, 1]`. It is the share
+    /// of the training data that would have to be exchanged to turn one mixture into the other.
+    #[must_use]
+    pub fn distance(&self, other: &Self) -> f64 {
+        0.5 * self.0.iter().zip(&other.0).map(|(a, b)| (a - b).abs()).sum::<f64>()
+    }
+}

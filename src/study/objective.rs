@@ -1,0 +1,45 @@
+//! What is optimized.
+
+/// Whether smaller or larger values of the objective are better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Smaller is better (losses).
+    Minimize,
+    /// Larger is better (accuracies).
+    Maximize,
+}
+
+/// A metric that trials report, with its weight in the objective.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Metric {
+    /// Name, as reported by the training command.
+    pub name: String,
+    /// Weight in the objective's sum.
+    pub weight: f64,
+}
+
+/// The objective: a weighted sum of metrics.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Objective {
+    /// Its metrics, sorted by name; every vector of metrics in the crate is in this order.
+    pub metrics: Vec<Metric>,
+    /// Whether the sum is minimized or maximized.
+    pub direction: Direction,
+}
+
+impl Objective {
+    /// The weighted sum of `metrics` (one value a metric), in the user's orientation.
+    #[must_use]
+    pub fn value(&self, metrics: &[f64]) -> f64 {
+        self.metrics.iter().zip(metrics).map(|(m, y)| m.weight * y).sum()
+    }
+
+    /// +1 when minimized, −1 when maximized: `sign() · value()` is what the optimizer minimizes.
+    #[must_use]
+    pub fn sign(&self) -> f64 {
+        match self.direction {
+            Direction::Minimize => 1.0,
+            Direction::Maximize => -1.0,
+        }
+    }
+}
