@@ -3,6 +3,7 @@
 mod fidelity;
 mod mixture;
 mod polytope;
+pub mod warp;
 
 pub use fidelity::{Fidelities, Fidelity};
 pub use mixture::Mixture;

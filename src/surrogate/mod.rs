@@ -1,1 +1,10 @@
 //! The model of what training would yield: one exact multi-fidelity Gaussian process a metric.
+
+pub mod fit;
+pub mod gp;
+pub mod hyper;
+pub mod kernel;
+pub mod linalg;
+mod model;
+
+pub use model::Surrogate;

@@ -1,0 +1,337 @@
+//! One exact Gaussian process over (warped mixture, fidelity).
+
+use nalgebra::{DMatrix, DVector};
+
+use super::hyper::{Hyperparameters, NaturalGradient};
+use super::kernel::Prepared;
+use super::linalg::Cholesky;
+
+/// Training data of one Gaussian process.
+#[derive(Clone, Debug)]
+pub struct Data {
+    /// Warped mixtures, D × n.
+    pub x: DMatrix<f64>,
+    /// Fidelity of each run (length n).
+    pub fidelity: Vec<usize>,
+    /// Standardized targets (length n).
+    pub y: DVector<f64>,
+    /// Known noise variance of each run, from reported standard errors, in squared units of `y` (length n; 0 where none
+    /// was reported). It adds to the fitted noise.
+    pub known_noise: Vec<f64>,
+    /// Prior standard deviation of each fidelity's level (its constant mean, length F), around zero.
+    pub level_sd: Vec<f64>,
+}
+
+/// Relative jitter tried on the diagonal, one after another, until the factorization succeeds.
+const JITTER: [f64; 5] = [0.0, 1e-10, 1e-8, 1e-6, 1e-4];
+
+/// A Gaussian process conditioned on its data at fixed hyperparameters.
+///
+/// `y_i = b_{m_i} + f(x_i, m_i) + ε_i`, where `Cov f = k(x, x') B[m, m']`, the noise has variance
+/// `noise[m_i] + known_noise_i`, and the levels `b` are set to their most probable value given the data (generalized
+/// least squares with the prior `b_m ~ N(0, level_sd_m²)`; Rasmussen & Williams 2006, §2.7).
+#[derive(Clone, Debug)]
+pub struct Gp {
+    hyper: Hyperparameters,
+    sizes: Vec<Vec<f64>>,
+    fidelity: Vec<usize>,
+    prepared: Vec<Prepared>,
+    cholesky: Cholesky,
+    inverse: DMatrix<f64>,
+    levels: DVector<f64>,
+    level_covariance: DMatrix<f64>,
+    /// `K⁻¹ H` (n × F).
+    solved_indicators: DMatrix<f64>,
+    alpha: DVector<f64>,
+    residual: DVector<f64>,
+    level_penalty: f64,
+}
+
+/// Posterior of the noise-free value at one mixture for two fidelities, with derivatives with respect to the warped
+/// mixture where asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Joint {
+    /// Mean at the second fidelity (the target).
+    pub mean: f64,
+    /// Variance at the second fidelity.
+    pub variance: f64,
+    /// Variance at the first fidelity (where one would observe).
+    pub variance_observed: f64,
+    /// Covariance of the two.
+    pub covariance: f64,
+    /// Derivatives (length D each) of the four, in this order; empty where not asked for.
+    pub gradient: [Vec<f64>; 4],
+}
+
+/// Smallest variance ever reported, relative to the prior's: rounding can make the difference negative.
+const VARIANCE_FLOOR: f64 = 1e-12;
+
+impl Gp {
+    /// Conditions on `data`. `None` if the covariance matrix cannot be factored even with jitter.
+    #[must_use]
+    pub fn condition(data: &Data, hyper: Hyperparameters) -> Option<Self> {
+        let sizes = hyper.sizes.matrix();
+        let n = data.y.len();
+        let mut k = hyper.kernel.matrix(&data.x);
+        for j in 0..n {
+            let row = &sizes[data.fidelity[j]];
+            for i in 0..n {
+                k[(i, j)] *= row[data.fidelity[i]];
+            }
+        }
+        let scale = (0..n).map(|i| k[(i, i)]).fold(0.0, f64::max);
+        for i in 0..n {
+            k[(i, i)] += hyper.noise[data.fidelity[i]] + data.known_noise[i];
+        }
+        let cholesky = JITTER.iter().find_map(|jitter| {
+            let mut a = k.clone();
+            for i in 0..n {
+                a[(i, i)] += jitter * scale;
+            }
+            Cholesky::new(a)
+        })?;
+        let inverse = cholesky.inverse();
+
+        let f = sizes.len();
+        let mut solved_indicators = DMatrix::zeros(n, f);
+        for (i, m) in data.fidelity.iter().enumerate() {
+            let mut column = solved_indicators.column_mut(*m);
+            column += inverse.column(i);
+        }
+        let mut precision = DMatrix::zeros(f, f);
+        for (i, m) in data.fidelity.iter().enumerate() {
+            for l in 0..f {
+                precision[(*m, l)] += solved_indicators[(i, l)];
+            }
+        }
+        for m in 0..f {
+            precision[(m, m)] += data.level_sd[m].powi(-2);
+        }
+        let level_cholesky = Cholesky::new(precision)?;
+        let levels = level_cholesky.solve(&solved_indicators.tr_mul(&data.y));
+        let residual = DVector::from_fn(n, |i, _| data.y[i] - levels[data.fidelity[i]]);
+        let alpha = cholesky.solve(&residual);
+        if !alpha.iter().all(|a| a.is_finite()) {
+            return None;
+        }
+        let level_penalty = levels.iter().zip(&data.level_sd).map(|(b, sd)| (b / sd).powi(2)).sum();
+        let prepared = hyper.kernel.prepare(&data.x);
+        Some(Self {
+            level_covariance: level_cholesky.inverse(),
+            hyper,
+            sizes,
+            fidelity: data.fidelity.clone(),
+            prepared,
+            cholesky,
+            inverse,
+            levels,
+            solved_indicators,
+            alpha,
+            residual,
+            level_penalty,
+        })
+    }
+
+    /// The hyperparameters it was conditioned with.
+    #[must_use]
+    pub fn hyperparameters(&self) -> &Hyperparameters {
+        &self.hyper
+    }
+
+    /// Most probable level (constant mean) of each fidelity.
+    #[must_use]
+    pub fn levels(&self) -> &DVector<f64> {
+        &self.levels
+    }
+
+    /// `log p(y | b̂) + log p(b̂)` up to the prior's constant (Rasmussen & Williams 2006, eq. 2.30).
+    #[must_use]
+    pub fn log_likelihood(&self) -> f64 {
+        let n = self.residual.len() as f64;
+        -0.5 * (self.residual.dot(&self.alpha)
+            + self.cholesky.log_determinant()
+            + n * std::f64::consts::TAU.ln()
+            + self.level_penalty)
+    }
+
+    /// Derivatives of [`Self::log_likelihood`] (Rasmussen & Williams 2006, eq. 5.9): `½ tr((α αᵀ − K⁻¹) ∂K)`. The levels
+    /// are at their optimum, so they contribute nothing.
+    #[must_use]
+    pub fn log_likelihood_gradient(&self, data: &Data) -> NaturalGradient {
+        let n = data.y.len();
+        let f = self.sizes.len();
+        // w = ½ (α αᵀ − K⁻¹), then, element by element, times B.
+        let mut w = &self.alpha * self.alpha.transpose();
+        w -= &self.inverse;
+        w *= 0.5;
+        let mut log_noise = vec![0.0; f];
+        for i in 0..n {
+            log_noise[data.fidelity[i]] += w[(i, i)] * self.hyper.noise[data.fidelity[i]];
+        }
+        // Σ over the pairs of each two sizes of w·k.
+        let k = self.hyper.kernel.matrix(&data.x);
+        let mut between = vec![vec![0.0; f]; f];
+        for j in 0..n {
+            for i in 0..n {
+                between[data.fidelity[i]][data.fidelity[j]] += w[(i, j)] * k[(i, j)];
+                w[(i, j)] *= self.sizes[data.fidelity[i]][data.fidelity[j]];
+            }
+        }
+        let kernel = self.hyper.kernel.parameter_gradient(&data.x, &w);
+        let mut log_scale = vec![0.0; f];
+        let mut log_discrepancy = vec![0.0; f];
+        let scale = &self.hyper.sizes.scale;
+        for a in 0..f {
+            for b in 0..f {
+                let term = between[a][b] * self.sizes[a][b];
+                log_scale[a] += term;
+                log_scale[b] += term;
+                for l in 1..=a.min(b) {
+                    log_discrepancy[l] += between[a][b] * scale[a] * scale[b] * self.hyper.sizes.discrepancy[l];
+                }
+            }
+        }
+        NaturalGradient { kernel, log_scale, log_discrepancy, log_noise }
+    }
+
+    /// Leave-one-out predictive mean and variance of each (noisy) target, in closed form from the factorization
+    /// (Rasmussen & Williams 2006, eq. 5.12), at the levels fitted to all data.
+    #[must_use]
+    pub fn leave_one_out(&self) -> Vec<(f64, f64)> {
+        (0..self.residual.len())
+            .map(|i| {
+                let variance = 1.0 / self.inverse[(i, i)];
+                (self.levels[self.fidelity[i]] + self.residual[i] - self.alpha[i] * variance, variance)
+            })
+            .collect()
+    }
+
+    /// Covariances between the data and the columns of `z` (D × p) at fidelity `m`: n × p.
+    fn cross(&self, z: &DMatrix<f64>, m: usize) -> DMatrix<f64> {
+        let mut k = self.hyper.kernel.cross(&self.prepared, z);
+        self.scale_rows(&mut k, m);
+        k
+    }
+
+    fn scale_rows(&self, k: &mut DMatrix<f64>, m: usize) {
+        let row = &self.sizes[m];
+        for mut column in k.column_iter_mut() {
+            for (value, l) in column.iter_mut().zip(&self.fidelity) {
+                *value *= row[*l];
+            }
+        }
+    }
+
+    fn prior_variance(&self, a: usize, b: usize) -> f64 {
+        self.hyper.kernel.variance() * self.sizes[a][b]
+    }
+
+    /// Posterior means at the columns of `z` (D × p), fidelity `m`.
+    #[must_use]
+    pub fn mean(&self, z: &DMatrix<f64>, m: usize) -> DVector<f64> {
+        self.cross(z, m).tr_mul(&self.alpha).add_scalar(self.levels[m])
+    }
+
+    /// Posterior mean at one point and its derivative with respect to the warped mixture (length D).
+    #[must_use]
+    pub fn mean_with_gradient(&self, z: &DMatrix<f64>, m: usize) -> (f64, Vec<f64>) {
+        let k = self.cross(z, m);
+        let row = &self.sizes[m];
+        let coefficients: Vec<f64> = self.alpha.iter().zip(&self.fidelity).map(|(a, l)| a * row[*l]).collect();
+        let [gradient] = self.hyper.kernel.point_gradient(&self.prepared, z, [&coefficients]);
+        (k.column(0).dot(&self.alpha) + self.levels[m], gradient)
+    }
+
+    /// Joint posterior of the noise-free values at the columns of `z` (D × p), fidelity `m`: mean and p × p covariance,
+    /// with the levels taken as known.
+    #[must_use]
+    pub fn posterior(&self, z: &DMatrix<f64>, m: usize) -> (DVector<f64>, DMatrix<f64>) {
+        let cross = self.cross(z, m);
+        let mean = cross.tr_mul(&self.alpha).add_scalar(self.levels[m]);
+        let mut covariance = self.hyper.kernel.matrix(z) * self.sizes[m][m];
+        let whitened = self.cholesky.whiten(cross);
+        covariance.gemm_tr(-1.0, &whitened, &whitened, 1.0);
+        (mean, covariance)
+    }
+
+    /// Mean and variance at the columns of `z` (D × p), fidelity `m`, including what is not known of the level
+    /// (Rasmussen & Williams 2006, eq. 2.42): what to report, where [`Self::posterior`] is what to search with.
+    #[must_use]
+    pub fn predict(&self, z: &DMatrix<f64>, m: usize) -> Vec<(f64, f64)> {
+        let cross = self.cross(z, m);
+        let mean = cross.tr_mul(&self.alpha);
+        let level_weight = cross.tr_mul(&self.solved_indicators);
+        let whitened = self.cholesky.whiten(cross);
+        let prior = self.prior_variance(m, m);
+        (0..z.ncols())
+            .map(|j| {
+                let mut u = -level_weight.row(j).transpose();
+                u[m] += 1.0;
+                let level = (&self.level_covariance * &u).dot(&u);
+                let variance = (prior - whitened.column(j).norm_squared()).max(VARIANCE_FLOOR * prior);
+                (mean[j] + self.levels[m], variance + level)
+            })
+            .collect()
+    }
+
+    /// Joint posteriors at the columns of `z` (D × p) for observing at fidelity `m` and caring about fidelity `target`.
+    #[must_use]
+    pub fn joint(&self, z: &DMatrix<f64>, m: usize, target: usize) -> Vec<Joint> {
+        let k = self.hyper.kernel.cross(&self.prepared, z);
+        let mut at_target = k.clone();
+        self.scale_rows(&mut at_target, target);
+        let mean = at_target.tr_mul(&self.alpha);
+        let at_target = self.cholesky.whiten(at_target);
+        let observed = (m != target).then(|| {
+            let mut at_m = k;
+            self.scale_rows(&mut at_m, m);
+            self.cholesky.whiten(at_m)
+        });
+        let floor = |x: f64, prior: f64| x.max(VARIANCE_FLOOR * prior);
+        let prior = self.prior_variance(target, target);
+        (0..z.ncols())
+            .map(|j| {
+                let t = at_target.column(j);
+                let variance = floor(prior - t.norm_squared(), prior);
+                let (variance_observed, covariance) = observed.as_ref().map_or((variance, variance), |o| {
+                    let prior = self.prior_variance(m, m);
+                    let o = o.column(j);
+                    (floor(prior - o.norm_squared(), prior), self.prior_variance(m, target) - o.dot(&t))
+                });
+                Joint {
+                    mean: mean[j] + self.levels[target],
+                    variance,
+                    variance_observed,
+                    covariance,
+                    gradient: Default::default(),
+                }
+            })
+            .collect()
+    }
+
+    /// [`Self::joint`] at one point, with derivatives.
+    #[must_use]
+    pub fn joint_with_gradient(&self, z: &DMatrix<f64>, m: usize, target: usize) -> Joint {
+        let mut joint = self.joint(z, m, target).swap_remove(0);
+        let k = self.hyper.kernel.cross(&self.prepared, z);
+        let (row_t, row_m) = (&self.sizes[target], &self.sizes[m]);
+        let n = self.fidelity.len();
+        let scaled = |row: &[f64]| DVector::from_fn(n, |i, _| k[(i, 0)] * row[self.fidelity[i]]);
+        let v_t = &self.inverse * scaled(row_t);
+        let v_m = if m == target { v_t.clone() } else { &self.inverse * scaled(row_m) };
+        let coefficient = |f: &dyn Fn(usize, f64, f64) -> f64| -> Vec<f64> {
+            (0..n).map(|i| f(i, row_t[self.fidelity[i]], row_m[self.fidelity[i]])).collect()
+        };
+        joint.gradient = self.hyper.kernel.point_gradient(
+            &self.prepared,
+            z,
+            [
+                &coefficient(&|i, t, _| self.alpha[i] * t),
+                &coefficient(&|i, t, _| -2.0 * v_t[i] * t),
+                &coefficient(&|i, _, o| -2.0 * v_m[i] * o),
+                &coefficient(&|i, t, o| -(v_t[i] * o + v_m[i] * t)),
+            ],
+        );
+        joint
+    }
+}

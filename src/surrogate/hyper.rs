@@ -1,0 +1,223 @@
+//! Hyperparameters of one metric's Gaussian process: their natural values, their priors, and the unconstrained scale on
+//! which they are fitted.
+//!
+//! Every parameter is a standard normal a priori: the fitted vector z relates to the natural value by
+//! `mean + sd · z` (usually of a logarithm), so that the log prior is `−|z|²/2`, the start of a fit is `z = 0`, and the
+//! optimizer sees one scale. The values assume targets of about unit variance ([`super::model`] standardizes) and
+//! warped mixtures in the Hellinger geometry, where no two points are farther apart than √2 whatever the number of
+//! domains.
+
+use super::kernel::{Component, ComponentGradient, Kernel};
+use crate::optimizer::KernelKind;
+
+/// A prior's mean and standard deviation.
+#[derive(Clone, Copy, Debug)]
+struct Normal {
+    mean: f64,
+    sd: f64,
+}
+
+/// Log of the signal variance.
+const LOG_VARIANCE: Normal = Normal { mean: 0.0, sd: 1.0 };
+/// Common mean of the log length-scales: a median of 1, most of the diameter √2.
+const LOG_LENGTHSCALE: Normal = Normal { mean: 0.0, sd: 1.0 };
+/// Frequencies, in cycles per unit of √w: shrunk hard towards zero, as loose ones over-fit noise (docs/math.md).
+const FREQUENCY_SD: f64 = 0.05;
+/// Increment of the log scale from one size to the next.
+const LOG_SCALE_STEP_SD: f64 = 0.5;
+/// Common log rate of discrepancy variance (relative to the signal's) per unit of log size: small until shown otherwise.
+const LOG_DISCREPANCY: Normal = Normal { mean: -4.0, sd: 1.0 };
+/// Deviation of each step's log rate from the common one.
+const LOG_DISCREPANCY_STEP_SD: f64 = 0.7;
+/// Common log noise variance, relative to each size's scale.
+const LOG_NOISE: Normal = Normal { mean: -4.0, sd: 2.0 };
+/// Deviation of each size's log noise from the common one.
+const LOG_NOISE_STEP_SD: f64 = 0.7;
+
+/// What the parameter vector means.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    /// Covariance function.
+    pub kind: KernelKind,
+    /// Components of the kernel.
+    pub components: usize,
+    /// Domains.
+    pub dim: usize,
+    /// Steps of log size between consecutive fidelities (length F − 1, positive), in the same unit for all metrics.
+    pub size_steps: Vec<f64>,
+    /// How far single length-scales may stray from their common mean: the standard deviation of their logarithms.
+    pub lengthscale_sd: f64,
+}
+
+/// Natural values of the hyperparameters.
+#[derive(Clone, Debug)]
+pub struct Hyperparameters {
+    /// Covariance over warped mixtures.
+    pub kernel: Kernel,
+    /// Covariance between sizes.
+    pub sizes: SizeCovariance,
+    /// Noise variance at each size (length F).
+    pub noise: Vec<f64>,
+}
+
+/// Covariance between fidelities: an autoregressive chain from cheap to expensive (Kennedy & O'Hagan 2000) in which each
+/// size adds an independent discrepancy, with the same dependence on the mixture as the signal:
+/// `B[m, m'] = s_m s_m' (1 + Σ_{l ≤ min(m, m')} d_l)`, where `s_0 = 1` and `d_0 = 0`.
+#[derive(Clone, Debug)]
+pub struct SizeCovariance {
+    /// Scale of each size (length F).
+    pub scale: Vec<f64>,
+    /// Discrepancy variance added by each size, relative to the cheapest size's signal (length F; the first is 0).
+    pub discrepancy: Vec<f64>,
+}
+
+impl SizeCovariance {
+    /// `B[a, b]`.
+    #[must_use]
+    pub fn at(&self, a: usize, b: usize) -> f64 {
+        self.scale[a] * self.scale[b] * (1.0 + self.discrepancy[..=a.min(b)].iter().sum::<f64>())
+    }
+
+    /// The F × F matrix, by rows.
+    #[must_use]
+    pub fn matrix(&self) -> Vec<Vec<f64>> {
+        let f = self.scale.len();
+        (0..f).map(|a| (0..f).map(|b| self.at(a, b)).collect()).collect()
+    }
+}
+
+/// Derivatives of a function with respect to the natural values.
+#[derive(Clone, Debug)]
+pub struct NaturalGradient {
+    /// One entry a component.
+    pub kernel: Vec<ComponentGradient>,
+    /// With respect to the log of each scale (length F; the first is not a parameter).
+    pub log_scale: Vec<f64>,
+    /// With respect to the log of each discrepancy (length F; the first is not a parameter).
+    pub log_discrepancy: Vec<f64>,
+    /// With respect to the log of each noise variance (length F).
+    pub log_noise: Vec<f64>,
+}
+
+impl Layout {
+    fn spectral(&self) -> bool {
+        self.kind == KernelKind::SpectralMixture
+    }
+
+    fn component_len(&self) -> usize {
+        2 + self.dim * if self.spectral() { 2 } else { 1 }
+    }
+
+    /// Length of the parameter vector.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        let steps = self.size_steps.len();
+        self.components * self.component_len() + steps + if steps > 0 { 1 + steps } else { 0 } + 2 + steps
+    }
+
+    /// Whether the vector would be empty (it never is).
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        false
+    }
+
+    /// Where a fit starts: the prior's mode, but for the frequencies, whose derivative vanishes at zero. All domains
+    /// start alike.
+    #[must_use]
+    pub fn start(&self) -> Vec<f64> {
+        let mut z = vec![0.0; self.len()];
+        if self.spectral() {
+            for q in 0..self.components {
+                let offset = q * self.component_len() + 2 + self.dim;
+                z[offset..offset + self.dim].fill(0.5);
+            }
+        }
+        z
+    }
+
+    /// Common prior mean of a component's log length-scales: further components start at half the length-scale of the
+    /// one before, so that they are told apart.
+    fn log_lengthscale_mean(&self, q: usize) -> f64 {
+        LOG_LENGTHSCALE.mean - q as f64 * std::f64::consts::LN_2
+    }
+
+    /// Prior mean of a component's log variance: components share the signal's variance.
+    fn log_variance_mean(&self) -> f64 {
+        LOG_VARIANCE.mean - (self.components as f64).ln()
+    }
+
+    /// Natural values of the parameter vector `z` (length [`Self::len`]).
+    #[must_use]
+    pub fn natural(&self, z: &[f64]) -> Hyperparameters {
+        let mut rest = z;
+        let mut take = |n: usize| {
+            let (head, tail) = rest.split_at(n);
+            rest = tail;
+            head
+        };
+        let components = (0..self.components)
+            .map(|q| {
+                let variance = (self.log_variance_mean() + LOG_VARIANCE.sd * take(1)[0]).exp();
+                let mean = self.log_lengthscale_mean(q) + LOG_LENGTHSCALE.sd * take(1)[0];
+                let lengthscales =
+                    take(self.dim).iter().map(|u| (mean + self.lengthscale_sd * u).exp()).collect::<Vec<_>>();
+                let frequencies = if self.spectral() {
+                    take(self.dim).iter().map(|u| FREQUENCY_SD * u).collect()
+                } else {
+                    Vec::new()
+                };
+                Component { variance, lengthscales, frequencies }
+            })
+            .collect();
+        let steps = self.size_steps.len();
+        let mut log_scale = 0.0;
+        let mut scale = vec![1.0];
+        for u in take(steps) {
+            log_scale += LOG_SCALE_STEP_SD * u;
+            scale.push(log_scale.exp());
+        }
+        let mut discrepancy = vec![0.0];
+        if steps > 0 {
+            let rate = LOG_DISCREPANCY.mean + LOG_DISCREPANCY.sd * take(1)[0];
+            for (u, step) in take(steps).iter().zip(&self.size_steps) {
+                discrepancy.push(step * (rate + LOG_DISCREPANCY_STEP_SD * u).exp());
+            }
+        }
+        let level = LOG_NOISE.mean + LOG_NOISE.sd * take(1)[0];
+        let noise = take(steps + 1)
+            .iter()
+            .zip(&scale)
+            .map(|(u, s)| s * s * (level + LOG_NOISE_STEP_SD * u).exp())
+            .collect();
+        Hyperparameters {
+            kernel: Kernel { kind: self.kind, components },
+            sizes: SizeCovariance { scale, discrepancy },
+            noise,
+        }
+    }
+
+    /// The chain rule of [`Self::natural`]: derivatives with respect to z.
+    #[must_use]
+    pub fn pull_back(&self, gradient: &NaturalGradient) -> Vec<f64> {
+        let mut z = Vec::with_capacity(self.len());
+        for g in &gradient.kernel {
+            z.push(LOG_VARIANCE.sd * g.log_variance);
+            z.push(LOG_LENGTHSCALE.sd * g.log_lengthscales.iter().sum::<f64>());
+            z.extend(g.log_lengthscales.iter().map(|x| self.lengthscale_sd * x));
+            z.extend(g.frequencies.iter().map(|x| FREQUENCY_SD * x));
+        }
+        let sizes = self.size_steps.len() + 1;
+        // A step of the log scale moves every larger size, and the noise with it.
+        for m in 1..sizes {
+            let later: f64 = (m..sizes).map(|l| gradient.log_scale[l] + 2.0 * gradient.log_noise[l]).sum();
+            z.push(LOG_SCALE_STEP_SD * later);
+        }
+        if sizes > 1 {
+            z.push(LOG_DISCREPANCY.sd * gradient.log_discrepancy[1..].iter().sum::<f64>());
+            z.extend(gradient.log_discrepancy[1..].iter().map(|x| LOG_DISCREPANCY_STEP_SD * x));
+        }
+        z.push(LOG_NOISE.sd * gradient.log_noise.iter().sum::<f64>());
+        z.extend(gradient.log_noise.iter().map(|x| LOG_NOISE_STEP_SD * x));
+        z
+    }
+}
