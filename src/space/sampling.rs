@@ -60,7 +60,7 @@ impl Polytope {
         let roots: Vec<Vec<f64>> = pool.iter().map(|w| root(w)).collect();
         let squared = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(x, y)| (x - y) * (x - y)).sum::<f64>();
         let mut nearest = vec![f64::INFINITY; pool.len()];
-        let mut exclude = |point: &[f64], nearest: &mut [f64]| {
+        let exclude = |point: &[f64], nearest: &mut [f64]| {
             for (d, r) in nearest.iter_mut().zip(&roots) {
                 *d = d.min(squared(point, r));
             }
