@@ -63,6 +63,17 @@ pub struct Joint {
     pub gradient: [Vec<f64>; 4],
 }
 
+/// Prediction of one noise-free value.
+#[derive(Clone, Copy, Debug)]
+pub struct Predicted {
+    /// Posterior mean.
+    pub mean: f64,
+    /// Posterior variance with the levels taken as known.
+    pub variance: f64,
+    /// Variance that the uncertain level adds.
+    pub level_variance: f64,
+}
+
 /// Smallest variance ever reported, relative to the prior's: rounding can make the difference negative.
 const VARIANCE_FLOOR: f64 = 1e-12;
 
@@ -254,10 +265,10 @@ impl Gp {
         (mean, covariance)
     }
 
-    /// Mean and variance at the columns of `z` (D × p), fidelity `m`, including what is not known of the level
-    /// (Rasmussen & Williams 2006, eq. 2.42): what to report, where [`Self::posterior`] is what to search with.
+    /// Predictions at the columns of `z` (D × p), fidelity `m`, with what is not known of the level (Rasmussen &
+    /// Williams 2006, eq. 2.42): what to report, where [`Self::posterior`] is what to search with.
     #[must_use]
-    pub fn predict(&self, z: &DMatrix<f64>, m: usize) -> Vec<(f64, f64)> {
+    pub fn predict(&self, z: &DMatrix<f64>, m: usize) -> Vec<Predicted> {
         let cross = self.cross(z, m);
         let mean = cross.tr_mul(&self.alpha);
         let level_weight = cross.tr_mul(&self.solved_indicators);
@@ -269,7 +280,7 @@ impl Gp {
                 u[m] += 1.0;
                 let level = (&self.level_covariance * &u).dot(&u);
                 let variance = (prior - whitened.column(j).norm_squared()).max(VARIANCE_FLOOR * prior);
-                (mean[j] + self.levels[m], variance + level)
+                Predicted { mean: mean[j] + self.levels[m], variance, level_variance: level.max(0.0) }
             })
             .collect()
     }
