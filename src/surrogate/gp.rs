@@ -323,17 +323,28 @@ impl Gp {
     /// [`Self::joint`] at one point, with derivatives.
     #[must_use]
     pub fn joint_with_gradient(&self, z: &DMatrix<f64>, m: usize, target: usize) -> Joint {
-        let mut joint = self.joint(z, m, target).swap_remove(0);
         let k = self.hyper.kernel.cross(&self.prepared, z);
         let (row_t, row_m) = (&self.sizes[target], &self.sizes[m]);
         let n = self.fidelity.len();
         let scaled = |row: &[f64]| DVector::from_fn(n, |i, _| k[(i, 0)] * row[self.fidelity[i]]);
-        let v_t = &self.inverse * scaled(row_t);
-        let v_m = if m == target { v_t.clone() } else { &self.inverse * scaled(row_m) };
+        let k_t = scaled(row_t);
+        let v_t = &self.inverse * &k_t;
+        let (k_m, v_m) = if m == target {
+            (k_t.clone(), v_t.clone())
+        } else {
+            let k_m = scaled(row_m);
+            let v_m = &self.inverse * &k_m;
+            (k_m, v_m)
+        };
+        let posterior = |a: usize, b: usize, k: &DVector<f64>, v: &DVector<f64>| {
+            let prior = self.prior_variance(a, b);
+            let value = prior - k.dot(v);
+            if a == b { value.max(VARIANCE_FLOOR * prior) } else { value }
+        };
         let coefficient = |f: &dyn Fn(usize, f64, f64) -> f64| -> Vec<f64> {
             (0..n).map(|i| f(i, row_t[self.fidelity[i]], row_m[self.fidelity[i]])).collect()
         };
-        joint.gradient = self.hyper.kernel.point_gradient(
+        let gradient = self.hyper.kernel.point_gradient(
             &self.prepared,
             z,
             [
@@ -343,6 +354,12 @@ impl Gp {
                 &coefficient(&|i, t, o| -(v_t[i] * o + v_m[i] * t)),
             ],
         );
-        joint
+        Joint {
+            mean: k_t.dot(&self.alpha) + self.levels[target],
+            variance: posterior(target, target, &k_t, &v_t),
+            variance_observed: posterior(m, m, &k_m, &v_m),
+            covariance: posterior(m, target, &k_m, &v_t),
+            gradient,
+        }
     }
 }

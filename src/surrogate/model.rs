@@ -332,11 +332,19 @@ impl Surrogate {
     #[must_use]
     pub fn predict(&self, x: &DMatrix<f64>, m: usize) -> Vec<(f64, f64)> {
         let mut total = vec![(self.offset[m], 0.0); x.ncols()];
+        let mut level_sd = vec![0.0; x.ncols()];
         for metric in &self.metrics {
-            for (t, (mean, variance)) in total.iter_mut().zip(metric.gp.predict(x, m)) {
-                t.0 += metric.gain[self.target] * mean;
-                t.1 += metric.gain[self.target] * metric.gain[self.target] * variance;
+            let gain = metric.gain[m];
+            for (i, prediction) in metric.gp.predict(x, m).into_iter().enumerate() {
+                total[i].0 += gain * prediction.mean;
+                total[i].1 += gain * gain * prediction.variance * self.inflation;
+                level_sd[i] += gain * prediction.level_variance.sqrt();
             }
+        }
+        // What moves the level of one metric (a better recipe at that size, say) moves all of them: the levels' errors
+        // add linearly.
+        for (t, sd) in total.iter_mut().zip(level_sd) {
+            t.1 += sd * sd;
         }
         total
     }
