@@ -9,7 +9,7 @@ use crate::space::SpaceError;
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read config {}: {source}; name another file with --config, or write one with `admire init`", path.display())]
+    #[error("cannot read config {} (name another with --config, or write one with `admire init`)", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -25,7 +25,7 @@ pub enum ConfigError {
         problems: Vec<Problem>,
     },
     /// The file is well-formed, but no mixture satisfies its bounds.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: infeasible", path.display())]
     Infeasible {
         /// The file.
         path: PathBuf,
