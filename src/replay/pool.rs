@@ -113,7 +113,7 @@ impl Pool {
         let (fidelities, index) = with_runs(fidelities, &runs);
         let (mut pool, mut held_out, mut chosen) = (Vec::with_capacity(runs.len()), Vec::new(), Vec::new());
         for mut run in runs {
-            run.fidelity = index[run.fidelity];
+            run.fidelity = index[&run.fidelity];
             if run.fidelity != fidelities.target() {
                 pool.push(run);
             } else if chosen.len() < limit {

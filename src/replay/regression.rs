@@ -1,13 +1,12 @@
 //! RegMix (Liu et al. 2024, arXiv 2407.01492): a regression on many cheap runs predicts the best mixture.
 
-use forust_ml::grower::GrowPolicy;
+use forust_ml::gradientbooster::{GradientBooster, GrowPolicy};
 use forust_ml::objective::ObjectiveType;
-use forust_ml::{GradientBooster, Matrix};
+use forust_ml::Matrix;
 
 use super::pool::Pool;
 
 /// Gradient-boosted trees for each metric of the objective, fitted on runs of one size.
-#[derive(Debug)]
 pub(super) struct BoostedTrees {
     /// A fitted booster and its metric's weight; a constant where there is nothing to fit.
     boosters: Vec<(GradientBooster, f64)>,
@@ -51,22 +50,25 @@ impl BoostedTrees {
 /// Leaf-wise trees of up to 31 leaves, as LightGBM (which RegMix uses) grows them. Small leaves, so that it also has
 /// something to say on few runs.
 fn booster() -> GradientBooster {
-    GradientBooster::default()
+    let mut booster = GradientBooster::default()
         .set_objective_type(ObjectiveType::SquaredLoss)
-        .set_grow_policy(GrowPolicy::LossGuide)
         .set_max_depth(usize::MAX)
         .set_max_leaves(31)
         .set_min_leaf_weight(MIN_LEAF)
+        .set_nbins(BINS)
         .set_l2(0.0)
         .set_learning_rate(RATE)
         .set_iterations(ROUNDS)
         .set_initialize_base_score(true)
-        .set_parallel(false)
+        .set_parallel(false);
+    booster.grow_policy = GrowPolicy::LossGuide;
+    booster
 }
 
 const MIN_LEAF: f32 = 5.0;
-const RATE: f32 = 0.05;
-const ROUNDS: usize = 200;
+const BINS: u16 = 64;
+const RATE: f32 = 0.1;
+const ROUNDS: usize = 100;
 
 /// `n` rows of `dim` features, one feature after another.
 fn column_major<'a>(rows: impl Iterator<Item = &'a [f64]>, n: usize, dim: usize) -> Vec<f64> {
@@ -77,4 +79,39 @@ fn column_major<'a>(rows: impl Iterator<Item = &'a [f64]>, n: usize, dim: usize)
         }
     }
     x
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::super::infer::infer_config;
+    use super::super::log::RunLog;
+    use super::super::summary::rank_correlation;
+    use super::*;
+    use crate::config::StudyConfig;
+    use crate::study::Direction;
+
+    /// Runs at 1M predict the order of the 1B runs, and as many as 64 are enough for the most of it.
+    #[test]
+    fn trees_on_small_models_rank_large_ones() {
+        let file = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data/pile.csv"));
+        if !file.exists() {
+            eprintln!("skipped: {} is missing", file.display());
+            return;
+        }
+        let log = RunLog::read(&[file.clone()]).unwrap();
+        let text = toml::to_string(&infer_config(&log, Direction::Minimize, true).unwrap().0).unwrap();
+        let study = StudyConfig::parse(&text, &file, &[]).unwrap();
+        let pool = Pool::new(&log, &study.space, &study.fidelities, &study.objective, None).unwrap();
+        let loss: Vec<f64> = pool.candidates.iter().map(|i| pool.runs[*i].loss).collect();
+        for (n, expected) in [(64, 0.6), (512, 0.6)] {
+            let small: Vec<usize> = (0..pool.runs.len()).filter(|i| pool.runs[*i].fidelity == 0).take(n).collect();
+            let start = std::time::Instant::now();
+            let predicted = BoostedTrees::fit(&pool, &small).unwrap().predict(&pool);
+            let rho = rank_correlation(&predicted, &loss).unwrap();
+            eprintln!("{n} runs: {rho:.3} in {:?}", start.elapsed());
+            assert!(rho > expected, "{n} runs: {rho}");
+        }
+    }
 }

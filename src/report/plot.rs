@@ -102,14 +102,14 @@ fn draw<'a>(
         .draw()?;
 
     chart.draw_series(DashedLineSeries::new([(first, plot.tolerance), (last, plot.tolerance)], 4, 4, INK.mix(0.6).into()))?;
-    let colors = PALETTE.iter().cycle();
-    for (series, color) in plot.series.iter().zip(colors.clone()).rev() {
+    let colored: Vec<(&Series, &RGBColor)> = plot.series.iter().zip(PALETTE.iter().cycle()).collect();
+    for (series, color) in colored.iter().rev() {
         let upper = plot.costs.iter().zip(&series.bands).map(|(cost, band)| (*cost, band.high));
         let lower = plot.costs.iter().zip(&series.bands).map(|(cost, band)| (*cost, band.low));
         let outline: Vec<(f64, f64)> = upper.chain(lower.rev()).collect();
         chart.draw_series([Polygon::new(outline, color.mix(0.13))])?;
     }
-    for (series, color) in plot.series.iter().zip(colors.clone()).rev() {
+    for (series, color) in colored.iter().rev() {
         let mean = plot.costs.iter().zip(&series.bands).map(|(cost, band)| (*cost, band.mean));
         chart.draw_series(LineSeries::new(mean, color.stroke_width(2)))?;
     }
@@ -121,8 +121,8 @@ fn draw<'a>(
         .map(|series| chart.backend_coord(&(last, series.bands.last().map_or(0.0, |band| band.mean))))
         .collect();
     let heights = spread(&ends.iter().map(|end| end.1).collect::<Vec<_>>(), chart.backend_coord(&(last, 0.0)).1);
-    for (((series, color), (x, _)), y) in plot.series.iter().zip(colors).zip(ends).zip(heights) {
-        let style = font(14.0, *color).pos(Pos::new(HPos::Left, VPos::Center));
+    for (((series, color), (x, _)), y) in colored.iter().zip(ends).zip(heights) {
+        let style = font(14.0, **color).pos(Pos::new(HPos::Left, VPos::Center));
         root.draw(&Text::new(series.name.as_str(), (x + 8, y), style))?;
     }
     let (x, y) = chart.backend_coord(&(first, plot.tolerance));
