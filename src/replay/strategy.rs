@@ -232,8 +232,8 @@ impl Player for Regression<'_> {
     }
 
     fn recommend(&mut self, _: &mut ChaCha8Rng) -> usize {
-        // A tenth more runs hardly change the trees; after the last run they are fitted in any case.
-        let grown = self.bought.len() as f64 >= 1.1 * self.fitted_on as f64;
+        // A fifth more runs hardly changes the trees; after the last run they are fitted in any case.
+        let grown = self.bought.len() as f64 >= 1.2 * self.fitted_on as f64;
         if grown || self.order.is_empty() {
             self.fitted_on = self.bought.len();
             if let Some(trees) = BoostedTrees::fit(self.pool, &self.bought) {
