@@ -104,7 +104,8 @@ pub(super) fn run(args: &ReplayArgs, output: Output) -> anyhow::Result<u8> {
         fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
         write(&dir.join("curves.csv"), &curves_csv(&pool, &playbacks)?)?;
         write(&dir.join("runs.json"), format!("{json}\n").as_bytes())?;
-        let svg = regret_svg(&picture(&pool, &playbacks, &plan, args.tolerance, cheapest)).map_err(anyhow::Error::msg)?;
+        let svg =
+            regret_svg(&picture(&pool, &playbacks, &plan, args.tolerance, cheapest)).map_err(anyhow::Error::msg)?;
         write(&dir.join("regret.svg"), svg.as_bytes())?;
     }
     match args.format {
@@ -195,8 +196,7 @@ fn picture(pool: &Pool, playbacks: &[Playback], plan: &Plan, tolerance: f64, che
     const POINTS: usize = 600;
     // Leaves a little of the blind start to be seen, and never an empty axis.
     let start = (cheapest / 2.0).min(plan.budget / 10.0);
-    let costs: Vec<f64> =
-        (0..=POINTS).map(|i| start * (plan.budget / start).powf(i as f64 / POINTS as f64)).collect();
+    let costs: Vec<f64> = (0..=POINTS).map(|i| start * (plan.budget / start).powf(i as f64 / POINTS as f64)).collect();
     let series = playbacks.chunk_by(|a, b| a.strategy == b.strategy).map(|group| {
         let band = |cost: &f64| {
             let regrets: Vec<f64> = group.iter().map(|playback| playback.curve.regret(*cost)).collect();

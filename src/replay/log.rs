@@ -101,7 +101,10 @@ impl RunLog {
             self.runs.push(run);
         }
         if self.runs.len() == before {
-            return Err(ReplayError::Header { file: file.to_owned(), message: "there are no rows below the header".into() });
+            return Err(ReplayError::Header {
+                file: file.to_owned(),
+                message: "there are no rows below the header".into(),
+            });
         }
         if let [(line, sum), rest @ ..] = off.as_slice() {
             let count = rest.len() + 1;
@@ -166,7 +169,10 @@ impl Columns {
         let optional = |name: &str| header.iter().position(|column| column == name);
         let required = |name: &str| {
             optional(name).ok_or_else(|| {
-                error(format!("column \"{name}\" is missing; the header has {}", header.iter().collect::<Vec<_>>().join(",")))
+                error(format!(
+                    "column \"{name}\" is missing; the header has {}",
+                    header.iter().collect::<Vec<_>>().join(",")
+                ))
             })
         };
         let prefixed = |prefix: &str, what: &str| {
@@ -178,7 +184,9 @@ impl Columns {
             list.sort();
             match list.first() {
                 None => Err(error(format!("there is no {what} column; they are called \"{prefix}<name>\""))),
-                Some((name, _)) if name.is_empty() => Err(error(format!("column \"{prefix}\" has no name after the colon"))),
+                Some((name, _)) if name.is_empty() => {
+                    Err(error(format!("column \"{prefix}\" has no name after the colon")))
+                }
                 Some(_) => Ok(list),
             }
         };

@@ -176,9 +176,10 @@ fn match_domains(log: &RunLog, space: &SearchSpace) -> Result<Vec<usize>, Replay
         return Err(header(format!("column \"w:{extra}\" is not a domain of the config; {}", hint(extra, known))));
     }
     let column = |name: &&str| {
-        log.domains.iter().position(|column| column == name).ok_or_else(|| {
-            header(format!("domain \"{name}\" of the config has no column \"w:{name}\""))
-        })
+        log.domains
+            .iter()
+            .position(|column| column == name)
+            .ok_or_else(|| header(format!("domain \"{name}\" of the config has no column \"w:{name}\"")))
     };
     known.iter().map(column).collect()
 }

@@ -1,8 +1,8 @@
 //! RegMix (Liu et al. 2024, arXiv 2407.01492): a regression on many cheap runs predicts the best mixture.
 
+use forust_ml::Matrix;
 use forust_ml::gradientbooster::{GradientBooster, GrowPolicy};
 use forust_ml::objective::ObjectiveType;
-use forust_ml::Matrix;
 
 use super::pool::Pool;
 

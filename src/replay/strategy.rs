@@ -134,12 +134,7 @@ impl<'a> Searching<'a> {
             (0..pool.runs.len()).filter(|i| !target_only || pool.runs[*i].fidelity == target).collect();
         Self {
             pool,
-            optimizer: Optimizer::new(
-                pool.space.clone(),
-                pool.fidelities.clone(),
-                pool.objective.clone(),
-                settings,
-            ),
+            optimizer: Optimizer::new(pool.space.clone(), pool.fidelities.clone(), pool.objective.clone(), settings),
             evidence: Evidence { costs: pool.costs(), ..Evidence::default() },
             offers: open.iter().map(|i| (pool.runs[*i].mixture.clone(), pool.runs[*i].fidelity)).collect(),
             open,

@@ -101,7 +101,12 @@ fn draw<'a>(
         .y_labels(6)
         .draw()?;
 
-    chart.draw_series(DashedLineSeries::new([(first, plot.tolerance), (last, plot.tolerance)], 4, 4, INK.mix(0.6).into()))?;
+    chart.draw_series(DashedLineSeries::new(
+        [(first, plot.tolerance), (last, plot.tolerance)],
+        4,
+        4,
+        INK.mix(0.6).into(),
+    ))?;
     let colored: Vec<(&Series, &RGBColor)> = plot.series.iter().zip(PALETTE.iter().cycle()).collect();
     for (series, color) in colored.iter().rev() {
         let upper = plot.costs.iter().zip(&series.bands).map(|(cost, band)| (*cost, band.high));
@@ -127,7 +132,11 @@ fn draw<'a>(
     }
     let (x, y) = chart.backend_coord(&(first, plot.tolerance));
     let style = font(12.0, INK).pos(Pos::new(HPos::Left, VPos::Bottom));
-    root.draw(&Text::new(format!("within {} sd of the best", super::number(plot.tolerance, 3)), (x + 6, y - 2), style))?;
+    root.draw(&Text::new(
+        format!("within {} sd of the best", super::number(plot.tolerance, 3)),
+        (x + 6, y - 2),
+        style,
+    ))?;
     root.present()
 }
 
