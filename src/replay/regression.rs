@@ -100,7 +100,7 @@ mod tests {
             eprintln!("skipped: {} is missing", file.display());
             return;
         }
-        let log = RunLog::read(&[file.clone()]).unwrap();
+        let log = RunLog::read(std::slice::from_ref(&file)).unwrap();
         let text = toml::to_string(&infer_config(&log, Direction::Minimize, true).unwrap().0).unwrap();
         let study = StudyConfig::parse(&text, &file, &[]).unwrap();
         let pool = Pool::new(&log, &study.space, &study.fidelities, &study.objective, None).unwrap();
