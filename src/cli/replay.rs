@@ -136,7 +136,7 @@ fn study(args: &ReplayArgs) -> anyhow::Result<(StudyConfig, RunLog, Vec<String>)
     let picks_metrics = args.set.iter().any(|set| set.trim_start().starts_with("objective.metric"));
     let (config, warnings) = infer_config(&log, direction, !picks_metrics)?;
     let text = toml::to_string(&config)?;
-    let study = StudyConfig::parse(&text, Path::new("(columns of --runs)"), &args.set)?;
+    let study = StudyConfig::parse(Path::new("(columns of --runs)"), &text, &args.set)?;
     Ok((study, log, warnings))
 }
 

@@ -102,7 +102,7 @@ mod tests {
         }
         let log = RunLog::read(std::slice::from_ref(&file)).unwrap();
         let text = toml::to_string(&infer_config(&log, Direction::Minimize, true).unwrap().0).unwrap();
-        let study = StudyConfig::parse(&text, &file, &[]).unwrap();
+        let study = StudyConfig::parse(&file, &text, &[]).unwrap();
         let pool = Pool::new(&log, &study.space, &study.fidelities, &study.objective, None).unwrap();
         let loss: Vec<f64> = pool.candidates.iter().map(|i| pool.runs[*i].loss).collect();
         for (n, expected) in [(64, 0.6), (512, 0.6)] {
