@@ -155,7 +155,8 @@ impl Player for Searching<'_> {
         // The purse only ever shrinks, so what is too expensive now stays so.
         let pool = self.pool;
         self.withdraw(|run| pool.runs[run].cost <= purse);
-        let suggestion = self.optimizer.suggest(&self.evidence, Candidates::Pool(&self.offers), rng)?;
+        let offers = Candidates::Pool { runs: &self.offers, targets: &self.candidates };
+        let suggestion = self.optimizer.suggest(&self.evidence, offers, rng)?;
         suggestion.pool_index.and_then(|offer| self.open.get(offer).copied())
     }
 
