@@ -237,6 +237,7 @@ fn optimizer(document: &Section<'_>) -> OptimizerSettings {
         initial: section.count("initial", 1),
         tolerance: section.share("tolerance").unwrap_or(default.tolerance),
         target_only: section.bool("target_only").unwrap_or(default.target_only),
+        realized: false,
     };
     section.finish();
     settings

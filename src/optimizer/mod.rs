@@ -54,6 +54,9 @@ pub struct OptimizerSettings {
     pub tolerance: f64,
     /// Only the target fidelity is bought.
     pub target_only: bool,
+    /// What counts is the loss of a run (which includes its noise, and is known once the run is there), not the expected
+    /// loss of its mixture: in a replay, a logged run is what is recommended and scored.
+    pub realized: bool,
 }
 
 impl Default for OptimizerSettings {
@@ -65,6 +68,7 @@ impl Default for OptimizerSettings {
             initial: None,
             tolerance: 0.01,
             target_only: false,
+            realized: false,
         }
     }
 }

@@ -59,7 +59,8 @@ impl Optimizer {
         let (found, pool_index) = match candidates {
             Candidates::Pool { runs, targets } => {
                 let x = self.warped(targets.iter().map(Mixture::weights));
-                let (criterion, _) = self.criterion(pending, evidence, &x, rng);
+                let known = self.known_values(evidence, targets);
+                let (criterion, _) = self.criterion(pending, evidence, &x, &known, rng);
                 let best = open
                     .iter()
                     .filter_map(|m| self.best_of_pool(pending, &criterion, evidence, runs, *m))
@@ -73,18 +74,45 @@ impl Optimizer {
         Some(Suggestion { mixture, fidelity: found.fidelity, pool_index, expected, warning: None })
     }
 
+    /// For each mixture the loss of its run at the target, if runs are what counts and it has one.
+    fn known_values<'a>(
+        &self,
+        evidence: &Evidence,
+        mixtures: impl IntoIterator<Item = &'a Mixture>,
+    ) -> Vec<Option<f64>> {
+        let (sign, target) = (self.objective.sign(), self.fidelities.target());
+        mixtures
+            .into_iter()
+            .map(|mixture| {
+                let mut runs = evidence.observations.iter().filter(|o| o.fidelity == target && o.mixture == *mixture);
+                runs.next().filter(|_| self.settings.realized).map(|o| sign * self.objective.value(&o.metrics))
+            })
+            .collect()
+    }
+
+    /// Posterior means at the columns of `x`, or the values where they are known.
+    fn expected_values(&self, surrogate: &Surrogate, x: &DMatrix<f64>, known: &[Option<f64>]) -> DVector<f64> {
+        let mut values = surrogate.mean(x);
+        for (value, known) in values.iter_mut().zip(known) {
+            *value = known.unwrap_or(*value);
+        }
+        values
+    }
+
     /// The acquisition function in the study's present state, given warped mixtures (D × p) among which the optimum is
-    /// looked for; and the expected regret of the best of them.
+    /// looked for, with the values that are known; and the expected regret of the best of them.
     fn criterion(
         &self,
         surrogate: &Surrogate,
         evidence: &Evidence,
         x: &DMatrix<f64>,
+        known: &[Option<f64>],
         rng: &mut impl Rng,
     ) -> (Criterion, f64) {
-        let minima = sample_minima(surrogate, x, rng);
+        let minima = self.sample_minima(surrogate, x, known, rng);
         let observed = self.warped(evidence.observations.iter().map(|o| o.mixture.weights()));
-        let best = surrogate.mean(&observed).min();
+        let best = self.known_values(evidence, evidence.observations.iter().map(|o| &o.mixture));
+        let best = self.expected_values(surrogate, &observed, &best).min();
         let criterion = match self.settings.acquisition {
             AcquisitionKind::Entropy => Criterion::Entropy { minima: minima.values },
             AcquisitionKind::ExpectedImprovement => Criterion::ExpectedImprovement { best },
@@ -102,13 +130,22 @@ impl Optimizer {
         runs: &[(Mixture, usize)],
         m: usize,
     ) -> Option<(f64, usize)> {
-        let indices: Vec<usize> = (0..runs.len()).filter(|i| runs[*i].1 == m).collect();
+        let known = self.known_values(evidence, runs.iter().map(|(mixture, _)| mixture));
+        let indices: Vec<usize> = (0..runs.len()).filter(|i| runs[*i].1 == m && known[*i].is_none()).collect();
         let x = self.warped(indices.iter().map(|i| runs[*i].0.weights()));
+        let target = self.fidelities.target();
+        let noise = if self.settings.realized { surrogate.noise(target) } else { 0.0 };
         surrogate
             .outlook(&x, m)
-            .iter()
+            .into_iter()
             .zip(indices)
-            .map(|(outlook, i)| (criterion.worth(outlook).log - evidence.costs[m].ln(), i))
+            .map(|(mut outlook, i)| {
+                outlook.variance += noise;
+                if noise > 0.0 && m == target {
+                    outlook.reduction = outlook.variance;
+                }
+                (criterion.worth(&outlook).log - evidence.costs[m].ln(), i)
+            })
             .max_by(|a, b| a.0.total_cmp(&b.0))
     }
 
@@ -133,7 +170,7 @@ impl Optimizer {
         }
         starts.extend(incumbents);
         let x = self.warped(starts.iter().map(Vec::as_slice));
-        let (criterion, expected_regret) = self.criterion(pending, evidence, &x, rng);
+        let (criterion, expected_regret) = self.criterion(pending, evidence, &x, &[], rng);
 
         let mut places: Vec<Place> = Vec::with_capacity(starts.len() * open.len());
         for m in open {
@@ -208,10 +245,11 @@ impl Optimizer {
         let target = self.fidelities.target();
         if let Some(candidates) = candidates {
             let x = self.warped(candidates.iter().map(Mixture::weights));
-            let index = surrogate.mean(&x).imin();
+            let known = self.known_values(evidence, candidates);
+            let index = self.expected_values(surrogate, &x, &known).imin();
             let mixture = candidates[index].clone();
             let expected = Some(self.prediction(surrogate, &mixture, target));
-            let regret = sample_minima(surrogate, &x, rng).expected_regret;
+            let regret = self.sample_minima(surrogate, &x, &known, rng).expected_regret;
             return Recommendation { mixture, pool_index: Some(index), expected, expected_regret: Some(regret) };
         }
         let polytope = self.space.polytope();
@@ -221,43 +259,54 @@ impl Optimizer {
         let weights = best_mean(surrogate, polytope, &best, DESCENT_STEPS).unwrap_or_else(|| best[0].clone());
         starts.push(weights.clone());
         let x = self.warped(starts.iter().map(Vec::as_slice));
-        let regret = sample_minima(surrogate, &x, rng).expected_regret;
+        let regret = self.sample_minima(surrogate, &x, &[], rng).expected_regret;
         let mixture = Mixture::new(weights);
         let expected = Some(self.prediction(surrogate, &mixture, target));
         Recommendation { mixture, pool_index: None, expected, expected_regret: Some(regret) }
     }
-}
 
-/// Samples the minimum of the target objective over the columns of `x` (warped, D × p): exact joint draws at those with
-/// the smallest means.
-fn sample_minima(surrogate: &Surrogate, x: &DMatrix<f64>, rng: &mut impl Rng) -> Minima {
-    let means = surrogate.mean(x);
-    let mut order: Vec<usize> = (0..means.len()).collect();
-    order.sort_by(|a, b| means[*a].total_cmp(&means[*b]));
-    order.truncate(SUPPORT);
-    let (mean, covariance) = surrogate.posterior(&x.select_columns(&order));
-    let scale = covariance.diagonal().max();
-    let factor = [1e-10, 1e-8, 1e-6, 1e-4, 1e-2].iter().find_map(|jitter| {
-        let mut a = covariance.clone();
-        for i in 0..a.nrows() {
-            a[(i, i)] += jitter * scale;
-        }
-        Cholesky::new(a)
-    });
-    let Some(factor) = factor else {
-        // Without a joint distribution, the smallest mean is the best guess of the minimum.
-        return Minima { values: vec![mean[0]], expected_regret: 0.0 };
-    };
-    let mut regret = 0.0;
-    let values = (0..MINIMA)
-        .map(|_| {
-            let z = DVector::from_fn(mean.len(), |_, _| StandardNormal.sample(rng));
-            let draw = &mean + factor.lower() * z;
-            let minimum = draw.min();
-            // The columns are sorted by mean: the first is what would be recommended.
-            regret += draw[0] - minimum;
-            minimum
-        })
-        .collect();
-    Minima { values, expected_regret: regret / MINIMA as f64 }
+    /// Samples the minimum of the target objective over the columns of `x` (warped, D × p), some of whose values may be
+    /// known: exact joint draws at those with the smallest means.
+    fn sample_minima(
+        &self,
+        surrogate: &Surrogate,
+        x: &DMatrix<f64>,
+        known: &[Option<f64>],
+        rng: &mut impl Rng,
+    ) -> Minima {
+        let means = self.expected_values(surrogate, x, known);
+        let mut order: Vec<usize> = (0..means.len()).collect();
+        order.sort_by(|a, b| means[*a].total_cmp(&means[*b]));
+        order.truncate(SUPPORT);
+        let (mean, covariance) = surrogate.posterior(&x.select_columns(&order));
+        let scale = covariance.diagonal().max();
+        let factor = [1e-10, 1e-8, 1e-6, 1e-4, 1e-2].iter().find_map(|jitter| {
+            let mut a = covariance.clone();
+            for i in 0..a.nrows() {
+                a[(i, i)] += jitter * scale;
+            }
+            Cholesky::new(a)
+        });
+        let Some(factor) = factor else {
+            // Without a joint distribution, the smallest mean is the best guess of the minimum.
+            return Minima { values: vec![means[order[0]]], expected_regret: 0.0 };
+        };
+        let noise = if self.settings.realized { surrogate.noise(self.fidelities.target()).sqrt() } else { 0.0 };
+        let mut regret = 0.0;
+        let values = (0..MINIMA)
+            .map(|_| {
+                let z = DVector::from_fn(mean.len(), |_, _| StandardNormal.sample(rng));
+                let mut draw = &mean + factor.lower() * z;
+                for (value, i) in draw.iter_mut().zip(&order) {
+                    let luck: f64 = StandardNormal.sample(rng);
+                    *value = known.get(*i).copied().flatten().unwrap_or(*value + noise * luck);
+                }
+                let minimum = draw.min();
+                // The columns are sorted by mean: the first is what would be recommended.
+                regret += draw[0] - minimum;
+                minimum
+            })
+            .collect();
+        Minima { values, expected_regret: regret / MINIMA as f64 }
+    }
 }

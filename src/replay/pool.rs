@@ -125,8 +125,9 @@ impl Pool {
         }
         let losses: Vec<f64> = chosen.iter().map(|i| pool[*i].loss).collect();
         let best = losses.iter().copied().fold(f64::INFINITY, f64::min);
-        let mean = losses.iter().sum::<f64>() / losses.len() as f64;
-        let variance = losses.iter().map(|y| (y - mean).powi(2)).sum::<f64>() / losses.len() as f64;
+        let all: Vec<f64> = losses.iter().copied().chain(held_out.iter().map(|run| run.loss)).collect();
+        let mean = all.iter().sum::<f64>() / all.len() as f64;
+        let variance = all.iter().map(|y| (y - mean).powi(2)).sum::<f64>() / all.len() as f64;
         // Rounding leaves a tiny variance where all losses are the same number.
         let sd = if variance.sqrt() > 1e-12 * mean.abs() { variance.sqrt() } else { 1.0 };
         Ok(Self {

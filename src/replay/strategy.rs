@@ -130,6 +130,8 @@ struct Searching<'a> {
 impl<'a> Searching<'a> {
     fn new(pool: &'a Pool, settings: OptimizerSettings, target_only: bool) -> Self {
         let target = pool.fidelities.target();
+        // A logged run is what is recommended and scored, with its noise.
+        let settings = OptimizerSettings { realized: true, ..settings };
         let open: Vec<usize> =
             (0..pool.runs.len()).filter(|i| !target_only || pool.runs[*i].fidelity == target).collect();
         Self {
