@@ -1,12 +1,33 @@
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write};
+use std::path::PathBuf;
+
+use anyhow::Context;
 use clap::Args;
 
 use super::Output;
+use crate::config::TEMPLATE;
 
 /// Write a commented study.toml to start from
 #[derive(Debug, Args)]
-pub struct InitArgs {}
+pub struct InitArgs {
+    /// The file to write; an existing file is left alone
+    #[arg(default_value = "study.toml", value_name = "PATH")]
+    path: PathBuf,
+}
 
 pub(super) fn run(args: &InitArgs, output: Output) -> anyhow::Result<u8> {
-    let _ = (args, output);
-    anyhow::bail!("not there yet")
+    let path = args.path.display();
+    let mut file = OpenOptions::new().write(true).create_new(true).open(&args.path).map_err(|error| {
+        if error.kind() == ErrorKind::AlreadyExists {
+            anyhow::anyhow!("{path} exists already; name another file, or remove it first")
+        } else {
+            anyhow::Error::new(error).context(format!("cannot create {path}"))
+        }
+    })?;
+    file.write_all(TEMPLATE.as_bytes()).with_context(|| format!("cannot write {path}"))?;
+    if !output.quiet {
+        eprintln!("wrote {path}; edit it, then: admire check --config {path}");
+    }
+    Ok(0)
 }

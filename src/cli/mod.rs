@@ -14,6 +14,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::config::{ConfigError, StudyConfig};
+use crate::space::SpaceError;
+
 /// Finds the best data mixture for training a language model.
 #[derive(Debug, Parser)]
 #[command(name = "admire", version, about, propagate_version = true, max_term_width = 100)]
@@ -53,6 +56,20 @@ pub struct ConfigArgs {
     /// Where the study's files are; overrides study.dir
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
+}
+
+impl ConfigArgs {
+    /// Reads and validates the config.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn load(&self) -> Result<StudyConfig, ConfigError> {
+        let mut config = StudyConfig::load(&self.config, &self.set)?;
+        if let Some(dir) = &self.dir {
+            config.dir.clone_from(dir);
+        }
+        Ok(config)
+    }
 }
 
 /// How results are printed on stdout.
@@ -96,6 +113,10 @@ pub struct Output {
 /// The documented exit code (docs/cli.md) of an error.
 #[must_use]
 pub fn exit_code(error: &anyhow::Error) -> u8 {
-    let _ = error;
+    match error.downcast_ref::<ConfigError>() {
+        Some(ConfigError::Infeasible { source: SpaceError::Infeasible(_), .. }) => return 3,
+        Some(_) => return 2,
+        None => {}
+    }
     1
 }

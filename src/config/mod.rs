@@ -1,12 +1,24 @@
 //! The config file: TOML, parsed into types that cannot be wrong.
 
+mod build;
+mod duration;
+mod error;
+mod placeholders;
+mod tree;
+
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::optimizer::OptimizerSettings;
 use crate::space::{Fidelities, SearchSpace};
 use crate::study::Objective;
+
+pub use error::{ConfigError, Origin, Problem};
+pub use placeholders::{PLACEHOLDERS, check as check_placeholders};
+
+/// A commented config to start from, as `admire init` writes it.
+pub const TEMPLATE: &str = include_str!("template.toml");
 
 /// A validated config.
 #[derive(Clone, Debug)]
@@ -37,6 +49,39 @@ pub struct StudyConfig {
     pub confirm: Option<Confirm>,
     /// `[replay]`
     pub replay: ReplayConfig,
+}
+
+impl StudyConfig {
+    /// Reads and validates `path`, with `overrides` (`key.path=value`, TOML values) applied before validation.
+    ///
+    /// # Errors
+    /// [`ConfigError`]: the file cannot be read, is not valid (all problems at once), or its bounds are infeasible.
+    pub fn load(path: &Path, overrides: &[String]) -> Result<Self, ConfigError> {
+        let text =
+            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        Self::parse(path, &text, overrides)
+    }
+
+    /// Like [`Self::load`], with the content of the file given.
+    ///
+    /// # Errors
+    /// Those of [`Self::load`], but for reading.
+    pub fn parse(path: &Path, text: &str, overrides: &[String]) -> Result<Self, ConfigError> {
+        let invalid = |problems| ConfigError::Invalid { path: path.to_owned(), problems };
+        let mut root = tree::parse(text).map_err(|problem| invalid(vec![problem]))?;
+        let failed: Vec<Problem> = overrides.iter().filter_map(|set| tree::apply(&mut root, set).err()).collect();
+        if !failed.is_empty() {
+            return Err(invalid(failed));
+        }
+        build::build(path, &root)
+    }
+}
+
+/// The known name that `name` probably was meant to be.
+fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let scored = known.map(|k| (strsim::damerau_levenshtein(&name.to_lowercase(), &k.to_lowercase()), k));
+    let (distance, best) = scored.min_by_key(|(distance, _)| *distance)?;
+    (distance <= (best.len().max(name.len()) / 3).max(1)).then_some(best)
 }
 
 /// When to stop; the first limit reached decides. Without any, the study goes on until it is interrupted.

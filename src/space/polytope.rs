@@ -1,6 +1,9 @@
 //! The polytope of feasible mixtures.
 
-use rand::Rng;
+use super::projection;
+
+/// Wider ranges than this are ranges; narrower ones are equalities in disguise (two bounds that meet).
+const FIXED: f64 = 1e-9;
 
 /// A bound on the sum of some domains' weights.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,45 +18,229 @@ pub struct Group {
     pub max: f64,
 }
 
+/// One of the inequalities that make up a [`Polytope`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Bound {
+    /// `w_i ≥ lower_i`
+    Lower(usize),
+    /// `w_i ≤ upper_i`
+    Upper(usize),
+    /// `Σ_{i ∈ g} w_i ≥ min_g`
+    GroupMin(usize),
+    /// `Σ_{i ∈ g} w_i ≤ max_g`
+    GroupMax(usize),
+}
+
 /// `{ w : Σ w = 1, lower ≤ w ≤ upper, min_g ≤ Σ_{i ∈ g} w_i ≤ max_g for every group g }`, never empty.
+///
+/// Groups may overlap. Everything that depends on the polytope alone (what each weight can reach, a point in the
+/// relative interior, the equalities that the bounds imply) is worked out once, when it is built.
 #[derive(Clone, Debug)]
 pub struct Polytope {
-    lower: Vec<f64>,
-    upper: Vec<f64>,
-    groups: Vec<Group>,
+    pub(super) lower: Vec<f64>,
+    pub(super) upper: Vec<f64>,
+    pub(super) groups: Vec<Group>,
+    /// The constraints on sums of weights: the sum of all first, then one a group.
+    pub(super) rows: Vec<Row>,
+    /// Per weight, the smallest and largest value over the polytope.
+    reach: Vec<(f64, f64)>,
+    /// Points where some weight or group sum is smallest or largest.
+    extremes: Vec<Vec<f64>>,
+    /// A point of the relative interior.
+    center: Vec<f64>,
+    /// The weights that can vary.
+    pub(super) free: Vec<usize>,
+}
+
+/// A constraint `min ≤ a·w ≤ max` whose coefficients `a` are 0 or 1.
+#[derive(Clone, Debug)]
+pub(super) struct Row {
+    pub coefficients: Vec<f64>,
+    pub min: f64,
+    pub max: f64,
+    /// Whether `a·w` has the same value all over the polytope.
+    pub fixed: bool,
+}
+
+impl Row {
+    pub fn sum(&self, w: &[f64]) -> f64 {
+        dot(&self.coefficients, w)
+    }
 }
 
 impl Polytope {
+    /// Builds the polytope and checks that it is not empty.
+    ///
+    /// `lower` and `upper` have one entry a weight (at least one, `lower ≤ upper`), group indices are below that.
+    ///
+    /// # Errors
+    /// The bounds that cannot hold together when no mixture satisfies all: a Farkas certificate, whose bounds are in
+    /// conflict as a whole but not without any one of them. Conflicts below 1e-9 (decimal fractions that do not quite
+    /// sum to 1) are not conflicts.
+    pub fn new(mut lower: Vec<f64>, mut upper: Vec<f64>, groups: Vec<Group>) -> Result<Self, Vec<Bound>> {
+        let dim = lower.len();
+        assert!(dim > 0 && upper.len() == dim, "as many lower as upper bounds, at least one");
+        assert!(lower.iter().zip(&upper).all(|(l, u)| l <= u), "lower bounds are below upper bounds");
+        let least: f64 = lower.iter().sum();
+        let most: f64 = upper.iter().sum();
+        if least > 1.0 + FIXED {
+            return Err((0..dim).filter(|&i| lower[i] > 0.0).map(Bound::Lower).collect());
+        }
+        if most < 1.0 - FIXED {
+            return Err((0..dim).map(Bound::Upper).collect());
+        }
+        if least > 1.0 {
+            lower.iter_mut().for_each(|l| *l /= least);
+        }
+        if most < 1.0 {
+            upper.iter_mut().for_each(|u| *u /= most);
+        }
+        for (l, u) in lower.iter().zip(&mut upper) {
+            *u = u.max(*l);
+        }
+
+        let mut rows = vec![Row { coefficients: vec![1.0; dim], min: 1.0, max: 1.0, fixed: true }];
+        for group in &groups {
+            let mut coefficients = vec![0.0; dim];
+            group.domains.iter().for_each(|&i| coefficients[i] = 1.0);
+            rows.push(Row { coefficients, min: group.min, max: group.max, fixed: false });
+        }
+        let mut polytope = Self {
+            lower,
+            upper,
+            groups,
+            rows,
+            reach: Vec::new(),
+            extremes: Vec::new(),
+            center: vec![1.0 / dim as f64; dim],
+            free: Vec::new(),
+        };
+        polytope.center = projection::project(&polytope, &polytope.center)?;
+        polytope.explore();
+        Ok(polytope)
+    }
+
+    /// Finds what every weight and group sum can reach. The mean of the points that reach it has slack in every
+    /// inequality that can have slack: it lies in the relative interior.
+    fn explore(&mut self) {
+        let dim = self.dim();
+        let mut direction = vec![0.0; dim];
+        for i in 0..dim {
+            direction[i] = -1.0;
+            let least = self.maximize(&direction);
+            direction[i] = 1.0;
+            let most = self.maximize(&direction);
+            direction[i] = 0.0;
+            self.reach.push((least[i], most[i]));
+            self.extremes.extend([least, most]);
+        }
+        for k in 1..self.rows.len() {
+            let most = self.maximize(&self.rows[k].coefficients);
+            let downhill: Vec<f64> = self.rows[k].coefficients.iter().map(|a| -a).collect();
+            let least = self.maximize(&downhill);
+            self.rows[k].fixed = self.rows[k].sum(&most) - self.rows[k].sum(&least) <= FIXED;
+            self.extremes.extend([least, most]);
+        }
+        let count = self.extremes.len() as f64;
+        let mean = (0..dim).map(|i| self.extremes.iter().map(|w| w[i]).sum::<f64>() / count).collect::<Vec<_>>();
+        self.center = self.project(&mean);
+        self.free = (0..dim).filter(|&i| self.reach[i].1 - self.reach[i].0 > FIXED).collect();
+    }
+
     /// Number of domains.
     #[must_use]
     pub fn dim(&self) -> usize {
         self.lower.len()
     }
 
-    /// The Euclidean projection of `y` (length [`Self::dim`]) onto the polytope.
+    /// Lower bounds, as stated.
+    #[must_use]
+    pub fn lower(&self) -> &[f64] {
+        &self.lower
+    }
+
+    /// Upper bounds, as stated.
+    #[must_use]
+    pub fn upper(&self) -> &[f64] {
+        &self.upper
+    }
+
+    /// Bounds on sums of weights.
+    #[must_use]
+    pub fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+
+    /// The smallest and largest value of each weight over the polytope; tighter than the stated bounds where other
+    /// constraints bind first.
+    #[must_use]
+    pub fn reach(&self) -> &[(f64, f64)] {
+        &self.reach
+    }
+
+    /// A point of the relative interior.
+    #[must_use]
+    pub fn center(&self) -> &[f64] {
+        &self.center
+    }
+
+    /// Points at which some weight or some group's sum is as small or as large as it can be.
+    #[must_use]
+    pub fn extremes(&self) -> &[Vec<f64>] {
+        &self.extremes
+    }
+
+    /// The Euclidean projection of `y` (length [`Self::dim`], finite) onto the polytope: its nearest point.
+    ///
+    /// Exact up to rounding: bounds hold exactly, sums to 1e-12, and a point of the polytope comes back unchanged.
     #[must_use]
     pub fn project(&self, y: &[f64]) -> Vec<f64> {
-        let _ = (&self.upper, &self.groups, y);
-        todo!()
+        debug_assert_eq!(y.len(), self.dim());
+        projection::project(self, y).unwrap_or_else(|_| {
+            // The constructor has found a feasible point, so that only rounding can end here.
+            self.center.clone()
+        })
     }
 
     /// Whether `w` satisfies every constraint within `tolerance`.
     #[must_use]
     pub fn contains(&self, w: &[f64], tolerance: f64) -> bool {
-        let _ = (w, tolerance);
-        todo!()
+        w.len() == self.dim()
+            && w.iter()
+                .zip(self.lower.iter().zip(&self.upper))
+                .all(|(x, (l, u))| *x >= l - tolerance && *x <= u + tolerance)
+            && self.rows.iter().all(|row| {
+                let sum = row.sum(w);
+                sum >= row.min - tolerance && sum <= row.max + tolerance
+            })
     }
 
-    /// `n` points distributed uniformly over the polytope.
-    pub fn sample(&self, n: usize, rng: &mut impl Rng) -> Vec<Vec<f64>> {
-        let _ = (n, rng);
-        todo!()
+    /// A point of the polytope where the linear function `gradient · w` is largest.
+    ///
+    /// Proximal-point iteration on the linear program, `w ← project(w + s · gradient)`: its fixed points are exactly
+    /// the maxima, and it reaches one in finitely many steps (Rockafellar, SIAM J. Control Optim. 14, 1976).
+    #[must_use]
+    pub fn maximize(&self, gradient: &[f64]) -> Vec<f64> {
+        let largest = gradient.iter().fold(0.0_f64, |m, g| m.max(g.abs()));
+        let mut w = self.center.clone();
+        if largest == 0.0 {
+            return w;
+        }
+        let mut value = dot(gradient, &w);
+        // Two or three rounds are the rule; the limit only guards against a plateau of rounding errors.
+        for _ in 0..1000 {
+            let moved: Vec<f64> = w.iter().zip(gradient).map(|(x, g)| x + 4.0 * g / largest).collect();
+            let next = self.project(&moved);
+            let next_value = dot(gradient, &next);
+            if next_value <= value + 1e-14 * largest {
+                break;
+            }
+            (w, value) = (next, next_value);
+        }
+        w
     }
+}
 
-    /// A space-filling design: `n` points chosen one after another, each as far as possible (in the Hellinger distance,
-    /// the Euclidean one between square roots of weights) from those before it and from `taken`.
-    pub fn max_min_design(&self, n: usize, taken: &[&[f64]], rng: &mut impl Rng) -> Vec<Vec<f64>> {
-        let _ = (n, taken, rng);
-        todo!()
-    }
+pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(x, y)| x * y).sum()
 }

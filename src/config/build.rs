@@ -1,0 +1,317 @@
+//! From a parsed document to a validated config.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::error::{ConfigError, Problem};
+use super::tree::{self, Node, Problems, Section, Value};
+use super::{Budget, Confirm, LauncherConfig, LauncherKind, ReplayConfig, StudyConfig, placeholders};
+use crate::optimizer::{AcquisitionKind, KernelKind, OptimizerSettings};
+use crate::space::{Domain, Fidelities, Fidelity, GroupSpec, Limits, SearchSpace};
+use crate::study::{Direction, Metric, Objective};
+
+/// The strategies that `replay` can compare.
+const STRATEGIES: [&str; 4] = ["admire", "single-fidelity", "random", "regression"];
+
+pub(super) fn build(path: &Path, root: &Node) -> Result<StudyConfig, ConfigError> {
+    let problems = Problems::default();
+    let document = Section::new(Some(root), String::new(), &problems);
+
+    let section = document.section("study");
+    let stem = path.file_stem().map_or_else(|| "study".into(), |s| s.to_string_lossy().into_owned());
+    let name = section.text("name").unwrap_or(stem);
+    if name.is_empty() || name.contains(['/', '\\']) || name.chars().any(char::is_control) || name.starts_with('.') {
+        section.report(Some("name"), "names a folder: not empty, no slashes, no dot at the start");
+    }
+    let seed = section.integer("seed", 0).unwrap_or(0);
+    let dir = section.text("dir").map_or_else(|| Path::new("admire-runs").join(&name), PathBuf::from);
+    section.finish();
+
+    let domains = domains(&document);
+    let names: Vec<&str> = domains.iter().map(|d| d.name.as_str()).collect();
+    let groups = groups(&document, &names);
+    let fidelities = fidelities(&document);
+    let limits = limits(&document, &domains, fidelities.as_ref());
+    let objective = objective(&document);
+    let optimizer = optimizer(&document);
+    let budget = budget(&document);
+    let launcher = launcher(&document, &names);
+    let section = document.section("confirm");
+    let seeds = section.count("seeds", 1).unwrap_or(1);
+    let confirm = section.present().then_some(Confirm { seeds });
+    section.finish();
+    let replay = replay(&document, path.parent().unwrap_or(Path::new("")));
+    document.finish();
+
+    let domain_order = domains.iter().map(|d| d.name.clone()).collect();
+    let invalid = |mut problems: Vec<Problem>| {
+        problems.sort_by_key(|p| match p.origin {
+            super::Origin::Line(line) => line,
+            super::Origin::Set(_) => usize::MAX,
+        });
+        ConfigError::Invalid { path: path.to_owned(), problems }
+    };
+    let problems = problems.into_inner();
+    let Some(fidelities) = fidelities.filter(|_| problems.is_empty()) else { return Err(invalid(problems)) };
+    let space = SearchSpace::new(domains, groups, limits)
+        .map_err(|source| ConfigError::Infeasible { path: path.to_owned(), source })?;
+    let path = path.to_owned();
+    Ok(StudyConfig {
+        path,
+        name,
+        seed,
+        dir,
+        space,
+        domain_order,
+        fidelities,
+        objective,
+        optimizer,
+        budget,
+        launcher,
+        confirm,
+        replay,
+    })
+}
+
+/// A required `name`, unlike those before it.
+fn unique_name(section: &Section<'_>, seen: &mut BTreeSet<String>) -> String {
+    let name = section.text("name");
+    match &name {
+        None if section.present() => section.report(Some("name"), "is missing or no string; give it a name"),
+        Some(name) if name.is_empty() => section.report(Some("name"), "the name is empty"),
+        Some(name) if !seen.insert(name.clone()) => {
+            section.report(Some("name"), format!("`{name}` appears twice; names must differ"));
+        }
+        _ => {}
+    }
+    name.unwrap_or_default()
+}
+
+fn range(section: &Section<'_>) -> (f64, f64) {
+    let (min, max) = (section.share("min").unwrap_or(0.0), section.share("max").unwrap_or(1.0));
+    if min > max {
+        section.report(Some("min"), format!("min = {min} is above max = {max}; lower min or raise max"));
+    }
+    (min, max)
+}
+
+fn domains(document: &Section<'_>) -> Vec<Domain> {
+    let mut seen = BTreeSet::new();
+    let sections = document.sections("domain");
+    if sections.is_empty() {
+        document.report(Some("domain"), "there are no domains; add a [[domain]] with a name for each data source");
+    }
+    let read = |section: Section<'_>| {
+        let name = unique_name(&section, &mut seen);
+        if let (false, Err(reason)) = (name.is_empty(), Domain::check_name(&name)) {
+            section.report(Some("name"), format!("the name {reason}"));
+        }
+        let (min, max) = range(&section);
+        let tokens = section.positive("tokens");
+        let prior = section.number("prior", "a number of at least 0", |x| x >= 0.0);
+        section.finish();
+        Domain { name, min, max, tokens, prior }
+    };
+    sections.into_iter().map(read).collect()
+}
+
+fn groups(document: &Section<'_>, known: &[&str]) -> Vec<GroupSpec> {
+    let mut seen = BTreeSet::new();
+    let read = |section: Section<'_>| {
+        let name = unique_name(&section, &mut seen);
+        let domains = section.texts("domains").unwrap_or_default();
+        if domains.is_empty() {
+            section.report(Some("domains"), "name at least one domain");
+        }
+        for (i, domain) in domains.iter().enumerate() {
+            if !known.contains(&domain.as_str()) {
+                let hint = super::nearest(domain, known.iter().copied()).map(|n| format!("; did you mean `{n}`?"));
+                section.report(Some("domains"), format!("unknown domain `{domain}`{}", hint.unwrap_or_default()));
+            } else if domains[..i].contains(domain) {
+                section.report(Some("domains"), format!("`{domain}` appears twice"));
+            }
+        }
+        let (min, max) = range(&section);
+        section.finish();
+        GroupSpec { name, domains, min, max }
+    };
+    document.sections("group").into_iter().map(read).collect()
+}
+
+fn fidelities(document: &Section<'_>) -> Option<Fidelities> {
+    let sections = document.sections("fidelity");
+    if sections.is_empty() {
+        document.report(Some("fidelity"), "there are no fidelities; add a [[fidelity]] for each size that is trained");
+        return None;
+    }
+    let (mut seen, mut targets, mut list) = (BTreeSet::new(), vec![], Vec::<Fidelity>::new());
+    for section in &sections {
+        let fidelity = Fidelity {
+            name: unique_name(section, &mut seen),
+            params: section.positive("params"),
+            tokens: section.positive("tokens"),
+            cost: section.positive("cost"),
+            max_trials: section.count("max_trials", 1),
+            initial: section.count("initial", 0),
+        };
+        if section.bool("target") == Some(true) {
+            if let Some(first) = targets.first() {
+                section.report(Some("target"), format!("`{first}` is the target already; keep one `target = true`"));
+            }
+            targets.push(fidelity.name.clone());
+        }
+        list.push(fidelity);
+    }
+    // The sections are looked at again: whether a cost is missing depends on the others.
+    if list.iter().any(|f| f.cost.is_some()) {
+        for (section, fidelity) in sections.iter().zip(&list) {
+            if fidelity.cost.is_none() && section.node("cost").is_none() {
+                let advice = "state the cost of all fidelities, or of none to learn them from measured durations";
+                section.report(Some("cost"), format!("`{}` has no cost but others do; {advice}", fidelity.name));
+            }
+        }
+    }
+    sections.into_iter().for_each(Section::finish);
+    Some(Fidelities::new(list, targets.first().map(String::as_str)))
+}
+
+fn limits(document: &Section<'_>, domains: &[Domain], fidelities: Option<&Fidelities>) -> Option<Limits> {
+    let section = document.section("limits");
+    let target_tokens = section.positive("target_tokens");
+    let max_epochs = section.positive("max_epochs");
+    let target_tokens = target_tokens.or_else(|| fidelities.and_then(|f| f.list()[f.target()].tokens));
+    if max_epochs.is_some() {
+        if target_tokens.is_none() {
+            section.report(Some("max_epochs"), "needs limits.target_tokens, or tokens of the target fidelity");
+        } else if domains.iter().all(|d| d.tokens.is_none()) {
+            section.report(Some("max_epochs"), "caps nothing: no domain states its available `tokens`");
+        }
+    }
+    section.finish();
+    target_tokens.map(|target_tokens| Limits { target_tokens, max_epochs })
+}
+
+fn objective(document: &Section<'_>) -> Objective {
+    let section = document.section("objective");
+    let metric = section.text("metric");
+    let weights = section.entries("metrics", "a table of metric names with finite weights", tree::number);
+    let directions = [("minimize", Direction::Minimize), ("maximize", Direction::Maximize)];
+    let direction = section.choice("direction", &directions).unwrap_or(Direction::Minimize);
+    if metric.is_some() && weights.is_some() {
+        section.report(Some("metrics"), "`metric` and `metrics` exclude one another; keep one of them");
+    }
+    if metric.as_deref() == Some("") {
+        section.report(Some("metric"), "the name is empty");
+    }
+    if weights.as_ref().is_some_and(|w| w.iter().all(|(_, weight)| *weight == 0.0)) {
+        section.report(Some("metrics"), "no metric has a weight other than 0");
+    }
+    section.finish();
+    let weights = weights.unwrap_or_else(|| vec![(metric.unwrap_or_else(|| "loss".into()), 1.0)]);
+    let metrics = weights.into_iter().filter(|(_, w)| *w != 0.0).map(|(name, weight)| Metric { name, weight });
+    Objective { metrics: metrics.collect(), direction }
+}
+
+fn optimizer(document: &Section<'_>) -> OptimizerSettings {
+    let section = document.section("optimizer");
+    let default = OptimizerSettings::default();
+    let kernels = [
+        ("spectral-mixture", KernelKind::SpectralMixture),
+        ("matern52", KernelKind::Matern52),
+        ("rbf", KernelKind::Rbf),
+    ];
+    let acquisitions = [
+        ("entropy", AcquisitionKind::Entropy),
+        ("expected-improvement", AcquisitionKind::ExpectedImprovement),
+        ("confidence-bound", AcquisitionKind::ConfidenceBound),
+    ];
+    let components = section.count("components", 1).unwrap_or(default.components);
+    if components > 5 {
+        section.report(Some("components"), format!("{components} is above 5; more components only fit noise"));
+    }
+    let settings = OptimizerSettings {
+        kernel: section.choice("kernel", &kernels).unwrap_or(default.kernel),
+        components,
+        acquisition: section.choice("acquisition", &acquisitions).unwrap_or(default.acquisition),
+        initial: section.count("initial", 1),
+        tolerance: section.share("tolerance").unwrap_or(default.tolerance),
+        target_only: section.bool("target_only").unwrap_or(default.target_only),
+    };
+    section.finish();
+    settings
+}
+
+fn budget(document: &Section<'_>) -> Budget {
+    let section = document.section("budget");
+    let budget = Budget {
+        cost: section.positive("cost"),
+        trials: section.count("trials", 1),
+        wall_time: section.duration("wall_time"),
+        patience: section.count("patience", 1),
+        regret: section.positive("regret"),
+    };
+    section.finish();
+    budget
+}
+
+fn launcher(document: &Section<'_>, domains: &[&str]) -> Option<LauncherConfig> {
+    let section = document.section("launcher");
+    if let Some(kind) = section.text("kind").filter(|k| k != "local") {
+        section
+            .report(Some("kind"), format!("\"{kind}\" is not supported in this version; the only kind is \"local\""));
+    }
+    let command = section.texts("command").unwrap_or_default();
+    if section.present() && command.first().is_none_or(String::is_empty) {
+        section.report(Some("command"), "needs the training command, an array: [\"python\", \"train.py\", …]");
+    }
+    for argument in &command {
+        if let Err(message) = placeholders::check(argument, domains) {
+            section.report(Some("command"), message);
+        }
+    }
+    let setup = section.texts("setup");
+    if setup.as_ref().is_some_and(|s| s.first().is_none_or(String::is_empty)) {
+        section.report(Some("setup"), "is empty; leave it out, or name a program");
+    }
+    let text = |v: &Value| if let Value::Text(text) = v { Some(text.clone()) } else { None };
+    let env: BTreeMap<String, String> =
+        section.entries("env", "a table of strings", text).into_iter().flatten().collect();
+    if let Some(name) = env.keys().find(|n| n.is_empty() || n.contains(['=', '\0'])) {
+        section.report(Some("env"), format!("`{name}` cannot be the name of an environment variable"));
+    }
+    let config = LauncherConfig {
+        kind: LauncherKind::Local,
+        command,
+        setup,
+        slots: section.count("slots", 1).unwrap_or(1),
+        timeout: section.duration("timeout"),
+        retries: section.integer("retries", 0).unwrap_or(1).try_into().unwrap_or(u32::MAX),
+        retry_diverged: section.integer("retry_diverged", 0).unwrap_or(0).try_into().unwrap_or(u32::MAX),
+        max_failure_rate: section.share("max_failure_rate").unwrap_or(0.5),
+        grace: section.duration("grace").unwrap_or(Duration::from_secs(10)),
+        env,
+    };
+    if config.timeout.is_some_and(|t| t.is_zero()) {
+        section.report(Some("timeout"), "a time-out of zero ends every trial at once; leave it out for none");
+    }
+    let present = section.present();
+    section.finish();
+    present.then_some(config)
+}
+
+fn replay(document: &Section<'_>, folder: &Path) -> ReplayConfig {
+    let section = document.section("replay");
+    let config = ReplayConfig {
+        runs: section.texts("runs").into_iter().flatten().map(|file| folder.join(file)).collect(),
+        candidates: section.count("candidates", 1),
+        strategies: section.texts("strategies").unwrap_or_default(),
+        seeds: section.count("seeds", 1),
+    };
+    for strategy in config.strategies.iter().filter(|s| !STRATEGIES.contains(&s.as_str())) {
+        section
+            .report(Some("strategies"), format!("unknown strategy `{strategy}`; known are {}", STRATEGIES.join(", ")));
+    }
+    section.finish();
+    config
+}

@@ -1,0 +1,407 @@
+//! Exact Euclidean projection onto a [`Polytope`].
+//!
+//! First the groups are left out: what remains, `Σ w = 1` and bounds, is the continuous quadratic knapsack problem,
+//! solved by fixing variables (Bitran & Hax, Management Science 27, 1981; Kiwiel, JOTA 136, 2008). Where its solution
+//! breaks a group bound, it is the start of the dual active-set method of Goldfarb & Idnani (Mathematical Programming
+//! 27, 1983). With the identity as the Hessian, and variables at their bounds taken out, the linear systems of that
+//! method have only as many unknowns as there are active sums.
+
+use super::polytope::{Bound, Polytope, dot};
+
+/// A constraint broken by less than this holds.
+const FEASIBLE: f64 = 1e-13;
+/// A conflict smaller than this is blamed on decimal fractions, not on the user.
+const CONFLICT: f64 = 1e-9;
+/// Components below this count as zero: normals are 0/1 vectors, so that true components are rationals far above it.
+const ZERO: f64 = 1e-10;
+
+/// Where a variable is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    Free,
+    Lower,
+    Upper,
+    /// Lower and upper bound are the same.
+    Pinned,
+}
+
+/// A sum of weights held at one of its bounds.
+struct ActiveRow {
+    row: usize,
+    /// +1 at the minimum, −1 at the maximum, 0 where both are the same (the sum of all weights).
+    sign: f64,
+    value: f64,
+    /// `sign · multiplier ≥ 0`
+    multiplier: f64,
+}
+
+/// The projection of `y`, or bounds that cannot hold together.
+pub(super) fn project(polytope: &Polytope, y: &[f64]) -> Result<Vec<f64>, Vec<Bound>> {
+    if already_inside(polytope, y) {
+        return Ok(y.to_vec());
+    }
+    let mut state = State::water_filled(polytope, y);
+    if polytope.rows.len() > 1 {
+        if state.sides.contains(&Side::Free) {
+            state.solve()?;
+            state.refine();
+        } else if let Some((bound, violation)) = state.most_violated()
+            && violation > CONFLICT
+        {
+            return Err(state.pinned_conflict(bound));
+        }
+    }
+    Ok(state.w)
+}
+
+/// Within bounds exactly and within sums up to the rounding of a sum.
+fn already_inside(polytope: &Polytope, y: &[f64]) -> bool {
+    let rounding = f64::EPSILON * y.len() as f64;
+    y.iter().zip(polytope.lower.iter().zip(&polytope.upper)).all(|(x, (l, u))| l <= x && x <= u)
+        && polytope.rows.iter().all(|row| {
+            let sum = row.sum(y);
+            sum >= row.min - rounding && sum <= row.max + rounding
+        })
+}
+
+/// Always the exact solution for the constraints that are active, with multipliers of the right sign:
+/// `w − y = Σ_k multiplier_k a_k + Σ_i pull_i e_i`.
+struct State<'a> {
+    polytope: &'a Polytope,
+    w: Vec<f64>,
+    sides: Vec<Side>,
+    /// Multipliers of the bounds: ≥ 0 at lower, ≤ 0 at upper ones, 0 where free.
+    pull: Vec<f64>,
+    active: Vec<ActiveRow>,
+    /// Scratch: the Gram matrix of the active rows over the free variables, then its Cholesky factor.
+    gram: Vec<f64>,
+}
+
+impl<'a> State<'a> {
+    /// The solution without groups.
+    fn water_filled(polytope: &'a Polytope, y: &[f64]) -> Self {
+        let (lower, upper) = (&polytope.lower, &polytope.upper);
+        let dim = y.len();
+        let mut sides: Vec<Side> =
+            lower.iter().zip(upper).map(|(l, u)| if l == u { Side::Pinned } else { Side::Free }).collect();
+        // In each round the shift that would be right without bounds tells for one side of them which must be active.
+        let mut shift = 0.0;
+        loop {
+            let (mut rest, mut sum, mut count) = (1.0, 0.0, 0.0);
+            for i in 0..dim {
+                match sides[i] {
+                    Side::Free => {
+                        sum += y[i];
+                        count += 1.0;
+                    }
+                    Side::Upper => rest -= upper[i],
+                    Side::Lower | Side::Pinned => rest -= lower[i],
+                }
+            }
+            if count == 0.0 {
+                break;
+            }
+            shift = (sum - rest) / count;
+            let (mut below, mut above) = (0.0, 0.0);
+            for i in 0..dim {
+                if sides[i] == Side::Free {
+                    below += (lower[i] - (y[i] - shift)).max(0.0);
+                    above += (y[i] - shift - upper[i]).max(0.0);
+                }
+            }
+            if below == 0.0 && above == 0.0 {
+                break;
+            }
+            for i in 0..dim {
+                if sides[i] == Side::Free {
+                    if below >= above && y[i] - shift <= lower[i] {
+                        sides[i] = Side::Lower;
+                    } else if above > below && y[i] - shift >= upper[i] {
+                        sides[i] = Side::Upper;
+                    }
+                }
+            }
+        }
+        if !sides.contains(&Side::Free) {
+            shift = Self::free_one(polytope, y, &mut sides).unwrap_or(shift);
+        }
+
+        let mut w = vec![0.0; dim];
+        let mut pull = vec![0.0; dim];
+        for i in 0..dim {
+            w[i] = match sides[i] {
+                Side::Free => (y[i] - shift).clamp(lower[i], upper[i]),
+                Side::Upper => upper[i],
+                Side::Lower | Side::Pinned => lower[i],
+            };
+            if sides[i] != Side::Free {
+                pull[i] = w[i] - y[i] + shift;
+            }
+        }
+        let sum = ActiveRow { row: 0, sign: 0.0, value: 1.0, multiplier: -shift };
+        let mut state = Self { polytope, w, sides, pull, active: vec![sum], gram: Vec::new() };
+        state.refine();
+        state
+    }
+
+    /// With every variable at a bound, `Σ w = 1` depends on the bounds: takes one of them back out of the active set,
+    /// one whose multiplier is zero for an admissible shift, which is returned. `None` if all are pinned.
+    fn free_one(polytope: &Polytope, y: &[f64], sides: &mut [Side]) -> Option<f64> {
+        let at = |side: Side, bounds: &[f64]| -> Vec<(usize, f64)> {
+            (0..y.len()).filter(|&i| sides[i] == side).map(|i| (i, y[i] - bounds[i])).collect()
+        };
+        let smallest = at(Side::Lower, &polytope.lower).into_iter().max_by(|a, b| a.1.total_cmp(&b.1));
+        let largest = at(Side::Upper, &polytope.upper).into_iter().min_by(|a, b| a.1.total_cmp(&b.1));
+        let (i, shift) = smallest.or(largest)?;
+        sides[i] = Side::Free;
+        Some(shift)
+    }
+
+    /// Adds the most violated constraint until there is none.
+    fn solve(&mut self) -> Result<(), Vec<Bound>> {
+        let limit = 100 + 20 * (self.w.len() + self.polytope.rows.len());
+        let mut normal = vec![0.0; self.w.len()];
+        // The method is finite; the limit guards against cycles of rounding errors.
+        for _ in 0..limit {
+            let Some((bound, violation)) = self.most_violated() else { return Ok(()) };
+            if violation <= FEASIBLE || !self.add(bound, violation, &mut normal)? {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn most_violated(&self) -> Option<(Bound, f64)> {
+        let Polytope { lower, upper, rows, .. } = self.polytope;
+        let mut worst: Option<(Bound, f64)> = None;
+        let mut consider = |bound, violation: f64| {
+            if violation > worst.map_or(0.0, |(_, v)| v) {
+                worst = Some((bound, violation));
+            }
+        };
+        for i in (0..self.w.len()).filter(|&i| self.sides[i] == Side::Free) {
+            consider(Bound::Lower(i), lower[i] - self.w[i]);
+            consider(Bound::Upper(i), self.w[i] - upper[i]);
+        }
+        for (g, row) in rows[1..].iter().enumerate() {
+            if self.active.iter().all(|a| a.row != g + 1) {
+                let sum = row.sum(&self.w);
+                consider(Bound::GroupMin(g), row.min - sum);
+                consider(Bound::GroupMax(g), sum - row.max);
+            }
+        }
+        worst
+    }
+
+    /// Makes a violated bound active, giving up others as their multipliers run out. `false` if that cannot be done
+    /// but the violation is only rounding.
+    fn add(&mut self, bound: Bound, mut violation: f64, normal: &mut [f64]) -> Result<bool, Vec<Bound>> {
+        let sign = match bound {
+            Bound::Lower(_) | Bound::GroupMin(_) => 1.0,
+            Bound::Upper(_) | Bound::GroupMax(_) => -1.0,
+        };
+        match bound {
+            Bound::Lower(i) | Bound::Upper(i) => {
+                normal.fill(0.0);
+                normal[i] = sign;
+            }
+            Bound::GroupMin(g) | Bound::GroupMax(g) => {
+                normal.iter_mut().zip(&self.polytope.rows[g + 1].coefficients).for_each(|(n, a)| *n = sign * a);
+            }
+        }
+        let mut own = 0.0;
+        let mut direction = normal.to_vec();
+        loop {
+            let coefficients = self.split(normal, &mut direction);
+            let free = |i: &usize| self.sides[*i] == Side::Free;
+            let square: f64 = (0..self.w.len()).filter(free).map(|i| direction[i] * direction[i]).sum();
+            let full = if square > ZERO { violation / square } else { f64::INFINITY };
+            let (partial, given_up) = self.first_to_vanish(&direction, &coefficients);
+            if full.is_infinite() && given_up.is_none() {
+                return if violation > CONFLICT {
+                    Err(self.conflict(bound, &direction, &coefficients))
+                } else {
+                    Ok(false)
+                };
+            }
+            let step = full.min(partial);
+            for i in 0..self.w.len() {
+                if self.sides[i] != Side::Free {
+                    self.pull[i] -= step * direction[i];
+                } else if full.is_finite() {
+                    self.w[i] += step * direction[i];
+                }
+            }
+            for (active, c) in self.active.iter_mut().zip(&coefficients) {
+                active.multiplier -= step * c;
+            }
+            own += step;
+            if full <= partial {
+                self.activate(bound, sign, own);
+                return Ok(true);
+            }
+            if full.is_finite() {
+                violation -= step * square;
+            }
+            match given_up {
+                Some(Active::Variable(i)) => {
+                    self.sides[i] = Side::Free;
+                    self.pull[i] = 0.0;
+                }
+                Some(Active::Row(k)) => {
+                    self.active.remove(k);
+                }
+                None => {}
+            }
+        }
+    }
+
+    fn activate(&mut self, bound: Bound, sign: f64, multiplier: f64) {
+        let multiplier = sign * multiplier;
+        let Polytope { lower, upper, rows, .. } = self.polytope;
+        match bound {
+            Bound::Lower(i) => (self.sides[i], self.w[i], self.pull[i]) = (Side::Lower, lower[i], multiplier),
+            Bound::Upper(i) => (self.sides[i], self.w[i], self.pull[i]) = (Side::Upper, upper[i], multiplier),
+            Bound::GroupMin(g) => {
+                self.active.push(ActiveRow { row: g + 1, sign, value: rows[g + 1].min, multiplier });
+            }
+            Bound::GroupMax(g) => {
+                self.active.push(ActiveRow { row: g + 1, sign, value: rows[g + 1].max, multiplier });
+            }
+        }
+    }
+
+    /// Writes `normal` as `Σ_k c_k a_k + direction`, least squares over the free variables: over them `direction` is
+    /// orthogonal to the active rows, over the others it is the coefficient of their bounds. Returns `c`.
+    fn split(&mut self, normal: &[f64], direction: &mut [f64]) -> Vec<f64> {
+        let rows = &self.polytope.rows;
+        let over_free = |a: &[f64], b: &[f64]| -> f64 {
+            (0..a.len()).map(|i| if self.sides[i] == Side::Free { a[i] * b[i] } else { 0.0 }).sum()
+        };
+        let mut c: Vec<f64> = self.active.iter().map(|a| over_free(&rows[a.row].coefficients, normal)).collect();
+        self.factor_gram();
+        self.solve_gram(&mut c);
+        direction.copy_from_slice(normal);
+        for (active, c) in self.active.iter().zip(&c) {
+            direction.iter_mut().zip(&rows[active.row].coefficients).for_each(|(d, a)| *d -= c * a);
+        }
+        c
+    }
+
+    /// The first multiplier to reach zero as the new constraint's grows, and how far that is.
+    fn first_to_vanish(&self, direction: &[f64], coefficients: &[f64]) -> (f64, Option<Active>) {
+        let mut first = (f64::INFINITY, None);
+        let mut consider = |which, multiplier: f64, rate: f64| {
+            let length = (multiplier / rate).max(0.0);
+            if length < first.0 {
+                first = (length, Some(which));
+            }
+        };
+        for (i, &rate) in direction.iter().enumerate() {
+            match self.sides[i] {
+                Side::Lower if rate > ZERO => consider(Active::Variable(i), self.pull[i], rate),
+                Side::Upper if rate < -ZERO => consider(Active::Variable(i), self.pull[i], rate),
+                _ => {}
+            }
+        }
+        for (k, (active, &rate)) in self.active.iter().zip(coefficients).enumerate() {
+            if active.sign * rate > ZERO {
+                consider(Active::Row(k), active.multiplier, rate);
+            }
+        }
+        first
+    }
+
+    /// Farkas' certificate: `bound`'s normal is a combination of active ones with only unhelpful signs.
+    fn conflict(&self, bound: Bound, direction: &[f64], coefficients: &[f64]) -> Vec<Bound> {
+        let mut bounds = vec![bound];
+        for (i, &r) in direction.iter().enumerate() {
+            if self.sides[i] != Side::Free && r.abs() > ZERO {
+                bounds.push(if r < 0.0 { Bound::Lower(i) } else { Bound::Upper(i) });
+            }
+        }
+        for (active, &c) in self.active.iter().zip(coefficients) {
+            if active.row > 0 && c.abs() > ZERO {
+                let g = active.row - 1;
+                bounds.push(if active.sign > 0.0 { Bound::GroupMin(g) } else { Bound::GroupMax(g) });
+            }
+        }
+        bounds.sort_unstable();
+        bounds
+    }
+
+    /// The certificate when every variable is pinned: a group against its own members.
+    fn pinned_conflict(&self, bound: Bound) -> Vec<Bound> {
+        let mut bounds = vec![bound];
+        if let Bound::GroupMin(g) | Bound::GroupMax(g) = bound {
+            let members = &self.polytope.groups[g].domains;
+            let raises = matches!(bound, Bound::GroupMin(_));
+            bounds.extend(members.iter().map(|&i| if raises { Bound::Upper(i) } else { Bound::Lower(i) }));
+        }
+        bounds.sort_unstable();
+        bounds
+    }
+
+    /// Removes what rounding has left in the active sums, along the active normals.
+    fn refine(&mut self) {
+        let Polytope { lower, upper, rows, .. } = self.polytope;
+        if let [sum] = self.active.as_slice() {
+            let free = self.sides.iter().filter(|s| **s == Side::Free).count();
+            let left = (sum.value - self.w.iter().sum::<f64>()) / free.max(1) as f64;
+            for i in (0..self.w.len()).filter(|&i| self.sides[i] == Side::Free) {
+                self.w[i] = (self.w[i] + left).clamp(lower[i], upper[i]);
+            }
+            return;
+        }
+        self.factor_gram();
+        let mut residual: Vec<f64> = self.active.iter().map(|a| a.value - rows[a.row].sum(&self.w)).collect();
+        self.solve_gram(&mut residual);
+        for (active, r) in self.active.iter().zip(&residual) {
+            for (i, a) in rows[active.row].coefficients.iter().enumerate() {
+                if self.sides[i] == Side::Free {
+                    self.w[i] += r * a;
+                }
+            }
+        }
+        for i in 0..self.w.len() {
+            self.w[i] = self.w[i].clamp(lower[i], upper[i]);
+        }
+    }
+
+    /// Cholesky factor (row-major, lower) of the active rows' inner products over the free variables. Active normals
+    /// are independent, so that it is positive definite.
+    fn factor_gram(&mut self) {
+        let k = self.active.len();
+        self.gram.clear();
+        self.gram.resize(k * k, 0.0);
+        for p in 0..k {
+            let a = &self.polytope.rows[self.active[p].row].coefficients;
+            for q in 0..=p {
+                let b = &self.polytope.rows[self.active[q].row].coefficients;
+                let inner: f64 =
+                    (0..a.len()).map(|i| if self.sides[i] == Side::Free { a[i] * b[i] } else { 0.0 }).sum();
+                let (row_p, row_q) = (&self.gram[p * k..p * k + q], &self.gram[q * k..q * k + q]);
+                let reduced = inner - dot(row_p, row_q);
+                self.gram[p * k + q] = if p == q { reduced.max(ZERO).sqrt() } else { reduced / self.gram[q * k + q] };
+            }
+        }
+    }
+
+    fn solve_gram(&self, x: &mut [f64]) {
+        let k = x.len();
+        for p in 0..k {
+            x[p] = (x[p] - dot(&self.gram[p * k..p * k + p], &x[..p])) / self.gram[p * k + p];
+        }
+        for p in (0..k).rev() {
+            let known: f64 = (p + 1..k).map(|q| self.gram[q * k + p] * x[q]).sum();
+            x[p] = (x[p] - known) / self.gram[p * k + p];
+        }
+    }
+}
+
+/// An active constraint, by where it is kept.
+#[derive(Clone, Copy)]
+enum Active {
+    Variable(usize),
+    Row(usize),
+}

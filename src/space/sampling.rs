@@ -1,0 +1,231 @@
+//! Uniform sampling of a [`Polytope`] and space-filling designs from it.
+
+use rand::Rng;
+use rand_distr::{Distribution, Exp1, StandardNormal};
+
+use super::polytope::{Polytope, dot};
+
+/// Mixtures that a design is chosen from, at least.
+const POOL: usize = 1000;
+
+impl Polytope {
+    /// `n` points distributed uniformly over the polytope (over its affine hull, where bounds imply equalities).
+    ///
+    /// Exact where only lower bounds cut the simplex; else a thinned hit-and-run chain, whose points are independent
+    /// for practical purposes.
+    pub fn sample(&self, n: usize, rng: &mut impl Rng) -> Vec<Vec<f64>> {
+        if self.free.is_empty() {
+            return vec![self.center().to_vec(); n];
+        }
+        let slack = 1.0 - self.lower.iter().sum::<f64>();
+        let cut_from_below = |i: usize| self.lower[i] == self.upper[i] || self.upper[i] - self.lower[i] >= slack;
+        if self.groups.is_empty() && (0..self.dim()).all(cut_from_below) {
+            return (0..n).map(|_| self.sample_corner(slack, rng)).collect();
+        }
+        let mut chain = Chain::new(self);
+        for _ in 0..20 {
+            chain.sweep(rng);
+        }
+        (0..n)
+            .map(|_| {
+                chain.sweep(rng);
+                chain.point.clone()
+            })
+            .collect()
+    }
+
+    /// A point of the simplex that lower bounds leave: normalized exponentials.
+    fn sample_corner(&self, slack: f64, rng: &mut impl Rng) -> Vec<f64> {
+        let mut shares = vec![0.0; self.dim()];
+        for &i in &self.free {
+            shares[i] = Exp1.sample(rng);
+        }
+        let total: f64 = shares.iter().sum();
+        let point: Vec<f64> = self.lower.iter().zip(&shares).map(|(l, s)| l + slack * s / total).collect();
+        self.project(&point)
+    }
+
+    /// A space-filling design: `n` points chosen one after another, each as far as possible (in the Hellinger distance,
+    /// the Euclidean one between square roots of weights) from those before it and from `taken`.
+    ///
+    /// The points come from a uniform sample, not from the corners of the polytope, which are farthest from one
+    /// another but say little about mixtures. With nothing taken, the first point is the most even mixture.
+    pub fn max_min_design(&self, n: usize, taken: &[&[f64]], rng: &mut impl Rng) -> Vec<Vec<f64>> {
+        let mut design: Vec<Vec<f64>> = Vec::with_capacity(n);
+        if taken.is_empty() && n > 0 {
+            design.push(self.project(&vec![1.0 / self.dim() as f64; self.dim()]));
+        }
+        let pool = self.sample(POOL.max(10 * n), rng);
+        let root = |w: &[f64]| w.iter().map(|x| x.max(0.0).sqrt()).collect::<Vec<f64>>();
+        let roots: Vec<Vec<f64>> = pool.iter().map(|w| root(w)).collect();
+        let squared = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(x, y)| (x - y) * (x - y)).sum::<f64>();
+        let mut nearest = vec![f64::INFINITY; pool.len()];
+        let exclude = |point: &[f64], nearest: &mut [f64]| {
+            for (d, r) in nearest.iter_mut().zip(&roots) {
+                *d = d.min(squared(point, r));
+            }
+        };
+        for point in taken.iter().copied().chain(design.iter().map(Vec::as_slice)) {
+            exclude(&root(point), &mut nearest);
+        }
+        while design.len() < n {
+            let farthest = (0..pool.len()).fold(0, |best, i| if nearest[i] > nearest[best] { i } else { best });
+            design.push(pool[farthest].clone());
+            exclude(&roots[farthest], &mut nearest);
+        }
+        design
+    }
+}
+
+/// Hit-and-run: from a point, draw a direction that does not depend on it, then a point uniformly from the chord
+/// (Smith, Operations Research 32, 1984).
+///
+/// Three kinds of directions are mixed. Exchanges between two weights are cheap, and their chords have the scale of the
+/// two weights, however small their bounds are. Differences of extreme points have long chords in thin polytopes, since
+/// they are themselves short where it is thin. Isotropic directions within the affine hull miss nothing.
+struct Chain<'a> {
+    polytope: &'a Polytope,
+    point: Vec<f64>,
+    /// Per row of the polytope.
+    sums: Vec<f64>,
+    /// The group rows that can vary, by index.
+    rows: Vec<usize>,
+    /// Per free variable, the free variables it can exchange weight with: those in the same fixed groups.
+    partners: Vec<Vec<usize>>,
+    /// Orthonormal basis of the fixed rows, restricted to the free variables.
+    basis: Vec<Vec<f64>>,
+}
+
+impl<'a> Chain<'a> {
+    fn new(polytope: &'a Polytope) -> Self {
+        let free = &polytope.free;
+        let fixed: Vec<&Vec<f64>> = polytope.rows.iter().filter(|r| r.fixed).map(|r| &r.coefficients).collect();
+        let partners = free
+            .iter()
+            .map(|&i| free.iter().copied().filter(|&j| j != i && fixed.iter().all(|a| a[i] == a[j])).collect())
+            .collect();
+        let mut basis: Vec<Vec<f64>> = Vec::new();
+        for row in &fixed {
+            let mut v = vec![0.0; polytope.dim()];
+            free.iter().for_each(|&i| v[i] = row[i]);
+            remove_components(&mut v, &basis);
+            let norm = dot(&v, &v).sqrt();
+            // Entries are 0 or 1: a dependent row leaves rounding errors only.
+            if norm > 1e-6 {
+                v.iter_mut().for_each(|x| *x /= norm);
+                basis.push(v);
+            }
+        }
+        let rows = (1..polytope.rows.len()).filter(|&k| !polytope.rows[k].fixed).collect();
+        let point = polytope.center().to_vec();
+        let sums = polytope.rows.iter().map(|r| r.sum(&point)).collect();
+        Self { polytope, point, sums, rows, partners, basis }
+    }
+
+    /// Enough steps to forget the point it starts from.
+    fn sweep(&mut self, rng: &mut impl Rng) {
+        let free = self.polytope.free.len();
+        for step in 0..4 * free {
+            self.exchange(rng);
+            if step % 16 == 0 {
+                let direction = self.isotropic(rng);
+                self.run(&direction, rng);
+                let direction = self.difference(rng);
+                self.run(&direction, rng);
+            }
+        }
+        self.point = self.polytope.project(&self.point);
+        for (sum, row) in self.sums.iter_mut().zip(&self.polytope.rows) {
+            *sum = row.sum(&self.point);
+        }
+    }
+
+    /// Moves weight between two variables.
+    fn exchange(&mut self, rng: &mut impl Rng) {
+        let from = rng.random_range(0..self.partners.len());
+        let partners = &self.partners[from];
+        if partners.is_empty() {
+            return;
+        }
+        let (i, j) = (self.polytope.free[from], partners[rng.random_range(0..partners.len())]);
+        let (lower, upper, w) = (&self.polytope.lower, &self.polytope.upper, &self.point);
+        let mut least = (lower[i] - w[i]).max(w[j] - upper[j]);
+        let mut most = (upper[i] - w[i]).min(w[j] - lower[j]);
+        for &k in &self.rows {
+            let row = &self.polytope.rows[k];
+            let slope = row.coefficients[i] - row.coefficients[j];
+            if slope > 0.0 {
+                (least, most) = (least.max(row.min - self.sums[k]), most.min(row.max - self.sums[k]));
+            } else if slope < 0.0 {
+                (least, most) = (least.max(self.sums[k] - row.max), most.min(self.sums[k] - row.min));
+            }
+        }
+        if least < most {
+            let t = least + (most - least) * rng.random::<f64>();
+            self.point[i] += t;
+            self.point[j] -= t;
+            for &k in &self.rows {
+                let a = &self.polytope.rows[k].coefficients;
+                self.sums[k] += t * (a[i] - a[j]);
+            }
+        }
+    }
+
+    fn isotropic(&self, rng: &mut impl Rng) -> Vec<f64> {
+        let mut direction = vec![0.0; self.point.len()];
+        for &i in &self.polytope.free {
+            direction[i] = StandardNormal.sample(rng);
+        }
+        remove_components(&mut direction, &self.basis);
+        direction
+    }
+
+    fn difference(&self, rng: &mut impl Rng) -> Vec<f64> {
+        let extremes = self.polytope.extremes();
+        let (a, b) = (&extremes[rng.random_range(0..extremes.len())], &extremes[rng.random_range(0..extremes.len())]);
+        let mut direction = vec![0.0; self.point.len()];
+        for &i in &self.polytope.free {
+            direction[i] = a[i] - b[i];
+        }
+        direction
+    }
+
+    /// Moves to a uniformly drawn point of the chord along `direction`.
+    fn run(&mut self, direction: &[f64], rng: &mut impl Rng) {
+        let scale = direction.iter().fold(0.0_f64, |m, d| m.max(d.abs()));
+        if scale < 1e-9 {
+            return;
+        }
+        let (mut least, mut most) = (f64::NEG_INFINITY, f64::INFINITY);
+        let mut clip = |slope: f64, below: f64, above: f64| {
+            if slope.abs() > 1e-12 * scale {
+                let (a, b) = (below / slope, above / slope);
+                (least, most) = (least.max(a.min(b)), most.min(a.max(b)));
+            }
+        };
+        for &i in &self.polytope.free {
+            clip(direction[i], self.polytope.lower[i] - self.point[i], self.polytope.upper[i] - self.point[i]);
+        }
+        for &k in &self.rows {
+            let row = &self.polytope.rows[k];
+            clip(dot(&row.coefficients, direction), row.min - self.sums[k], row.max - self.sums[k]);
+        }
+        if least < most {
+            let t = least + (most - least) * rng.random::<f64>();
+            self.point.iter_mut().zip(direction).for_each(|(w, d)| *w += t * d);
+            for &k in &self.rows {
+                self.sums[k] = self.polytope.rows[k].sum(&self.point);
+            }
+        }
+    }
+}
+
+/// Makes `v` orthogonal to an orthonormal `basis`; twice, so that cancellation leaves nothing.
+fn remove_components(v: &mut [f64], basis: &[Vec<f64>]) {
+    for _ in 0..2 {
+        for b in basis {
+            let c = dot(v, b);
+            v.iter_mut().zip(b).for_each(|(x, y)| *x -= c * y);
+        }
+    }
+}

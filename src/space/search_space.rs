@@ -1,0 +1,295 @@
+//! The validated search space over mixtures.
+
+use std::collections::HashMap;
+
+use super::{Bound, Group, Mixture, Polytope, SpaceError, TightBound};
+
+/// A data source whose weight in the mixture is searched.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Domain {
+    /// Unique name, as in the config file.
+    pub name: String,
+    /// Smallest weight (a fraction of the mixture), in `[0, 1]`.
+    pub min: f64,
+    /// Largest weight before token caps, in `[min, 1]`.
+    pub max: f64,
+    /// Tokens available, when known.
+    pub tokens: Option<f64>,
+    /// Share in the reference ("natural") mixture, when given; not necessarily normalized.
+    pub prior: Option<f64>,
+}
+
+impl Domain {
+    /// A domain without bounds of its own.
+    #[must_use]
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), min: 0.0, max: 1.0, tokens: None, prior: None }
+    }
+
+    /// Whether `name` can be a domain's: it appears in command lines, in file names, in `name=weight` lists.
+    ///
+    /// # Errors
+    /// The reason, as a clause that follows "the name".
+    pub fn check_name(name: &str) -> Result<(), &'static str> {
+        if name.is_empty() {
+            Err("is empty")
+        } else if name.len() > 200 {
+            Err("is longer than 200 bytes")
+        } else if name.chars().any(char::is_control) {
+            Err("contains a control character")
+        } else if name.contains(['=', ',', '/']) {
+            Err("contains one of '=' ',' '/', which separate names and weights in lists and paths")
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// A bound on the sum of some domains' weights, by name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GroupSpec {
+    /// Unique name.
+    pub name: String,
+    /// Names of its domains, without repetition; at least one.
+    pub domains: Vec<String>,
+    /// Smallest sum of their weights, in `[0, 1]`.
+    pub min: f64,
+    /// Largest sum of their weights, in `[min, 1]`.
+    pub max: f64,
+}
+
+/// How much of the available data the target run may use: `w_i ≤ tokens_i · max_epochs / target_tokens`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limits {
+    /// Tokens that the target run trains on, > 0.
+    pub target_tokens: f64,
+    /// How often it may see the same token, > 0; `None` sets no cap.
+    pub max_epochs: Option<f64>,
+}
+
+/// The validated search space over mixtures.
+///
+/// Domains are held in the order of their names, whatever the order in the config file, so that reordering a config
+/// changes nothing about a study. Every weight vector in the crate is in this order.
+#[derive(Clone, Debug)]
+pub struct SearchSpace {
+    domains: Vec<Domain>,
+    limits: Option<Limits>,
+    polytope: Polytope,
+}
+
+impl SearchSpace {
+    /// Checks domains, groups and token caps, and that some mixture satisfies all of them.
+    ///
+    /// # Errors
+    /// [`SpaceError`] says which domain or group is wrong, or which bounds cannot hold together.
+    pub fn new(mut domains: Vec<Domain>, groups: Vec<GroupSpec>, limits: Option<Limits>) -> Result<Self, SpaceError> {
+        domains.sort_by(|a, b| a.name.cmp(&b.name));
+        check_domains(&domains)?;
+        if let Some(limits) = limits
+            && !(limits.target_tokens > 0.0 && limits.max_epochs.is_none_or(|e| e > 0.0))
+        {
+            return Err(SpaceError::Limits);
+        }
+        let groups = resolve_groups(groups, &domains)?;
+        let lower: Vec<f64> = domains.iter().map(|d| d.min).collect();
+        let upper: Vec<f64> = domains.iter().map(|d| cap(d, limits).unwrap_or(1.0).min(d.max)).collect();
+        let names = |bounds: Vec<Bound>| {
+            SpaceError::Infeasible(bounds.into_iter().filter_map(|b| describe(b, &domains, &groups, limits)).collect())
+        };
+        if let Some(i) = (0..domains.len()).find(|&i| lower[i] > upper[i]) {
+            return Err(names(vec![Bound::Lower(i), Bound::Upper(i)]));
+        }
+        let polytope = Polytope::new(lower, upper, groups.clone()).map_err(names)?;
+        Ok(Self { domains, limits, polytope })
+    }
+
+    /// Number of domains, ≥ 1.
+    #[must_use]
+    pub fn dim(&self) -> usize {
+        self.domains.len()
+    }
+
+    /// The domains, sorted by name.
+    #[must_use]
+    pub fn domains(&self) -> &[Domain] {
+        &self.domains
+    }
+
+    /// The feasible weights.
+    #[must_use]
+    pub fn polytope(&self) -> &Polytope {
+        &self.polytope
+    }
+
+    /// What the token caps were computed from.
+    #[must_use]
+    pub fn limits(&self) -> Option<Limits> {
+        self.limits
+    }
+
+    /// Index of the domain of this name.
+    #[must_use]
+    pub fn index(&self, name: &str) -> Option<usize> {
+        self.domains.binary_search_by(|d| d.name.as_str().cmp(name)).ok()
+    }
+
+    /// The largest weight of domain `i` that its available tokens allow at the target; `None` without such a cap.
+    #[must_use]
+    pub fn token_cap(&self, i: usize) -> Option<f64> {
+        cap(&self.domains[i], self.limits)
+    }
+
+    /// The stated bounds that a mixture meets with equality (within 1e-9), described for people. Bounds at 0 and 1 that
+    /// say nothing are left out.
+    #[must_use]
+    pub fn tight_bounds(&self, mixture: &Mixture) -> Vec<TightBound> {
+        let (w, polytope) = (mixture.weights(), &self.polytope);
+        let near = |a: f64, b: f64| (a - b).abs() <= 1e-9;
+        let mut tight = Vec::new();
+        for i in 0..self.dim() {
+            tight.extend(near(w[i], polytope.lower()[i]).then_some(Bound::Lower(i)));
+            tight.extend(near(w[i], polytope.upper()[i]).then_some(Bound::Upper(i)));
+        }
+        for (g, group) in polytope.groups().iter().enumerate() {
+            let sum: f64 = group.domains.iter().map(|&i| w[i]).sum();
+            tight.extend(near(sum, group.min).then_some(Bound::GroupMin(g)));
+            tight.extend(near(sum, group.max).then_some(Bound::GroupMax(g)));
+        }
+        tight.into_iter().filter_map(|b| describe(b, &self.domains, polytope.groups(), self.limits)).collect()
+    }
+
+    /// The feasible mixture nearest to equal weights.
+    #[must_use]
+    pub fn uniform(&self) -> Mixture {
+        Mixture::new(self.polytope.project(&vec![1.0 / self.dim() as f64; self.dim()]))
+    }
+
+    /// The feasible mixture nearest to the normalized priors; `None` unless some domain states a prior above zero
+    /// (domains without one then count as zero).
+    #[must_use]
+    pub fn prior(&self) -> Option<Mixture> {
+        let priors: Vec<f64> = self.domains.iter().map(|d| d.prior.unwrap_or(0.0)).collect();
+        let total: f64 = priors.iter().sum();
+        (total > 0.0)
+            .then(|| Mixture::new(self.polytope.project(&priors.iter().map(|p| p / total).collect::<Vec<_>>())))
+    }
+
+    /// A mixture from weights by name. Domains that are not named get none; weights are divided by their sum, which
+    /// must be positive. Bounds are not enforced: a run outside the space is still a run.
+    ///
+    /// # Errors
+    /// [`SpaceError::Weights`] for an unknown or repeated domain, a negative or non-finite weight, or a sum of zero.
+    pub fn mixture<S: AsRef<str>>(&self, weights: impl IntoIterator<Item = (S, f64)>) -> Result<Mixture, SpaceError> {
+        let mut w = vec![None; self.dim()];
+        for (name, weight) in weights {
+            let name = name.as_ref();
+            let wrong = |reason: &str| SpaceError::Weights(format!("domain `{name}` {reason}"));
+            let i = self.index(name).ok_or_else(|| wrong("is not in the search space"))?;
+            if !(weight.is_finite() && weight >= 0.0) {
+                return Err(wrong(&format!("has weight {weight}; weights are finite and not negative")));
+            }
+            if w[i].replace(weight).is_some() {
+                return Err(wrong("appears twice"));
+            }
+        }
+        let w: Vec<f64> = w.into_iter().map(Option::unwrap_or_default).collect();
+        let total: f64 = w.iter().sum();
+        if !(total > 0.0 && total.is_finite()) {
+            return Err(SpaceError::Weights(format!("they sum to {total}; at least one must be above zero")));
+        }
+        Ok(Mixture::new(w.iter().map(|x| x / total).collect()))
+    }
+
+    /// Names and weights of a mixture, in the order of the space.
+    pub fn named<'a>(&'a self, mixture: &'a Mixture) -> impl Iterator<Item = (&'a str, f64)> {
+        self.domains.iter().map(|d| d.name.as_str()).zip(mixture.weights().iter().copied())
+    }
+
+    /// How often a run on `target_tokens` tokens of this mixture sees each domain's data: `w_i · target_tokens /
+    /// tokens_i`, `None` where the available tokens are not known.
+    #[must_use]
+    pub fn epochs(&self, mixture: &Mixture, target_tokens: f64) -> Vec<Option<f64>> {
+        let weights = mixture.weights().iter();
+        self.domains.iter().zip(weights).map(|(d, w)| d.tokens.map(|t| w * target_tokens / t)).collect()
+    }
+}
+
+fn check_domains(domains: &[Domain]) -> Result<(), SpaceError> {
+    if domains.is_empty() {
+        return Err(SpaceError::NoDomains);
+    }
+    for (i, domain) in domains.iter().enumerate() {
+        let wrong = |reason: String| Err(SpaceError::Domain { name: domain.name.clone(), reason });
+        if let Err(reason) = Domain::check_name(&domain.name) {
+            return wrong(format!("the name {reason}"));
+        }
+        if i > 0 && domains[i - 1].name == domain.name {
+            return wrong("appears twice".into());
+        }
+        if !(0.0 <= domain.min && domain.min <= domain.max && domain.max <= 1.0) {
+            return wrong(format!("needs 0 ≤ min ≤ max ≤ 1, not min = {}, max = {}", domain.min, domain.max));
+        }
+        let sensible = |x: Option<f64>| x.is_none_or(|x| x >= 0.0 && x.is_finite());
+        if !sensible(domain.prior) || !sensible(domain.tokens) || domain.tokens == Some(0.0) {
+            return wrong("needs prior ≥ 0 and tokens > 0".into());
+        }
+    }
+    Ok(())
+}
+
+fn resolve_groups(groups: Vec<GroupSpec>, domains: &[Domain]) -> Result<Vec<Group>, SpaceError> {
+    let index: HashMap<&str, usize> = domains.iter().enumerate().map(|(i, d)| (d.name.as_str(), i)).collect();
+    let mut resolved: Vec<Group> = Vec::with_capacity(groups.len());
+    for group in groups {
+        let wrong = |reason: String| SpaceError::Group { name: group.name.clone(), reason };
+        let mut members = Vec::with_capacity(group.domains.len());
+        for name in &group.domains {
+            members.push(*index.get(name.as_str()).ok_or_else(|| wrong(format!("unknown domain `{name}`")))?);
+        }
+        members.sort_unstable();
+        if members.is_empty() || members.windows(2).any(|w| w[0] == w[1]) {
+            return Err(wrong("needs at least one domain, each once".into()));
+        }
+        if !(0.0 <= group.min && group.min <= group.max && group.max <= 1.0) {
+            return Err(wrong(format!("needs 0 ≤ min ≤ max ≤ 1, not min = {}, max = {}", group.min, group.max)));
+        }
+        if resolved.iter().any(|g| g.name == group.name) {
+            return Err(wrong("appears twice".into()));
+        }
+        resolved.push(Group { name: group.name, domains: members, min: group.min, max: group.max });
+    }
+    // The order in the config must not matter, not even to the last bit.
+    resolved.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(resolved)
+}
+
+fn cap(domain: &Domain, limits: Option<Limits>) -> Option<f64> {
+    let limits = limits?;
+    Some(domain.tokens? * limits.max_epochs? / limits.target_tokens)
+}
+
+/// A bound in the user's words; `None` for those that nobody stated (`w ≥ 0`, `w ≤ 1`).
+fn describe(bound: Bound, domains: &[Domain], groups: &[Group], limits: Option<Limits>) -> Option<TightBound> {
+    let stated = |value: f64, trivial: f64| (value != trivial).then_some(value);
+    match bound {
+        Bound::Lower(i) => Some(TightBound::Min { domain: domains[i].name.clone(), min: stated(domains[i].min, 0.0)? }),
+        Bound::Upper(i) => {
+            let domain = &domains[i];
+            match (cap(domain, limits), domain.tokens, limits) {
+                (Some(cap), Some(tokens), Some(Limits { target_tokens, max_epochs: Some(max_epochs) }))
+                    if cap < domain.max =>
+                {
+                    Some(TightBound::TokenCap { domain: domain.name.clone(), cap, tokens, max_epochs, target_tokens })
+                }
+                _ => Some(TightBound::Max { domain: domain.name.clone(), max: stated(domain.max, 1.0)? }),
+            }
+        }
+        Bound::GroupMin(g) => {
+            Some(TightBound::GroupMin { group: groups[g].name.clone(), min: stated(groups[g].min, 0.0)? })
+        }
+        Bound::GroupMax(g) => {
+            Some(TightBound::GroupMax { group: groups[g].name.clone(), max: stated(groups[g].max, 1.0)? })
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Config files: what is read, what is refused and how, and the commands `init` and `check`.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use admire::config::{ConfigError, StudyConfig, TEMPLATE, check_placeholders};
+
+const SMALL: &str = r#"
+[[domain]]
+name = "web"
+[[domain]]
+name = "code"
+max = 0.5
+[[fidelity]]
+name = "1M"
+cost = 0.1
+[[fidelity]]
+name = "1B"
+cost = 1
+"#;
+
+fn parse(text: &str, overrides: &[&str]) -> Result<StudyConfig, ConfigError> {
+    let overrides: Vec<String> = overrides.iter().map(|s| (*s).to_owned()).collect();
+    StudyConfig::parse(Path::new("dir/study.toml"), text, &overrides)
+}
+
+fn refusal(text: &str, overrides: &[&str]) -> String {
+    parse(text, overrides).expect_err("a refusal").to_string()
+}
+
+#[test]
+fn defaults_fill_a_small_config() {
+    let config = parse(SMALL, &[]).unwrap();
+    assert_eq!((config.name.as_str(), config.seed), ("study", 0));
+    assert_eq!(config.dir, Path::new("admire-runs/study"));
+    assert_eq!(config.domain_order, ["web", "code"]);
+    assert_eq!(config.objective.metrics[0].name, "loss");
+    assert_eq!(config.fidelities.list()[config.fidelities.target()].name, "1B");
+    assert!(config.launcher.is_none() && config.confirm.is_none());
+}
+
+#[test]
+fn the_template_and_the_example_are_valid() {
+    assert_eq!(parse(TEMPLATE, &[]).unwrap().space.dim(), 3);
+    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/configs/pretrain.toml"));
+    let config = StudyConfig::load(path, &[]).unwrap();
+    assert_eq!((config.space.dim(), config.space.polytope().groups().len(), config.fidelities.len()), (17, 2, 3));
+    let enron = config.space.index("enron_emails").unwrap();
+    assert!((config.space.polytope().reach()[enron].1 - 0.064).abs() < 1e-12);
+}
+
+#[test]
+fn every_problem_is_reported_with_line_key_and_advice() {
+    let text = "[study]\nsede = 3\n[[domain]]\nname = \"web\"\nmin = 0.5\nmax = 0.2\n[[domain]]\nname = \"web\"\nmax = \"big\"\n\
+                [[group]]\nname = \"g\"\ndomains = [\"wbe\"]\n[[fidelity]]\nname = \"a\"\ncost = 0\n[bugdet]\ntrials = 3\n";
+    let text = refusal(text, &[]);
+    for expected in [
+        "7 problems",
+        "line 2: study.sede: unknown key `sede`; did you mean `seed`?",
+        "line 5: domain[0].min: min = 0.5 is above max = 0.2",
+        "line 8: domain[1].name: `web` appears twice",
+        "line 9: domain[1].max: expected a number between 0 and 1, not the string \"big\"",
+        "line 12: group[0].domains: unknown domain `wbe`; did you mean `web`?",
+        "line 15: fidelity[0].cost: expected a number above 0, not the integer 0",
+        "bugdet: unknown key `bugdet`; did you mean `budget`?",
+    ] {
+        assert!(text.contains(expected), "{expected} in {text}");
+    }
+}
+
+#[test]
+fn wrong_configs_are_refused() {
+    let with = |more: &str| refusal(&format!("{SMALL}\n{more}"), &[]);
+    assert!(refusal("", &[]).contains("there are no domains"));
+    assert!(refusal("", &[]).contains("there are no fidelities"));
+    assert!(refusal("domain = 3", &[]).contains("write [[domain]]"));
+    assert!(refusal("a = [", &[]).contains("line 1: not valid TOML"));
+    assert!(with("[[fidelity]]\nname = \"x\"").contains("`x` has no cost but others do"));
+    assert!(with("[[fidelity]]\nname = \"x\"\ncost = nan").contains("expected a number above 0"));
+    assert!(with("[[domain]]\nname = \"a/b\"").contains("separate names"));
+    assert!(with("[launcher]\nkind = \"slurm\"\ncommand = [\"x\"]").contains("the only kind is \"local\""));
+    assert!(with("[launcher]").contains("needs the training command"));
+    assert!(with("[launcher]\ncommand = [\"x\", \"{mixturefile}\"]").contains("did you mean `{mixture_file}`?"));
+    assert!(with("[launcher]\ncommand = [\"x\", \"{w.cod}\"]").contains("did you mean `{w.code}`?"));
+    assert!(with("[limits]\nmax_epochs = 4").contains("needs limits.target_tokens"));
+    assert!(with("[objective]\nmetric = \"a\"\nmetrics = { b = 1 }").contains("exclude one another"));
+    assert!(with("[objective]\nmetrics = { b = 0 }").contains("no metric has a weight"));
+    assert!(with("[optimizer]\nkernel = \"matern\"").contains("is not one of \"spectral-mixture\""));
+    assert!(with("[budget]\nwall_time = \"soon\"").contains("is not a length of time"));
+    assert!(with("[budget]\nwall_time = -1").contains("expected a number of seconds"));
+    assert!(with("[replay]\nstrategies = [\"luck\"]").contains("unknown strategy `luck`"));
+    let missing = StudyConfig::load(Path::new("no/such.toml"), &[]).unwrap_err();
+    assert!(matches!(missing, ConfigError::Read { .. }) && missing.to_string().contains("admire init"));
+}
+
+#[test]
+fn infeasible_bounds_are_their_own_kind() {
+    for set in ["domain.web.max=0.4", "group=[{name='g', domains=['code'], min=0.6}]"] {
+        assert!(matches!(parse(SMALL, &[set]), Err(ConfigError::Infeasible { .. })), "{set}");
+    }
+}
+
+#[test]
+fn overrides_are_applied_before_validation() {
+    let sets = ["budget.trials=20", "fidelity.1M.cost=0.25", "domain.0.max=0.9", "objective.metric='\"x\"'"];
+    let config = parse(SMALL, &sets[..3]).unwrap();
+    assert_eq!((config.budget.trials, config.fidelities.list()[0].cost), (Some(20), Some(0.25)));
+    assert_eq!(config.space.domains()[1].max, 0.9);
+    assert_eq!(parse(SMALL, &["objective.metric=\"x\""]).unwrap().objective.metrics[0].name, "x");
+    assert!(refusal(SMALL, &["budget.trails=20"]).contains("--set budget.trails=20: budget.trails: unknown key"));
+    assert!(refusal(SMALL, &["budget"]).contains("expected KEY.PATH=VALUE"));
+    assert!(refusal(SMALL, &["objective.metric=x"]).contains("quote strings twice"));
+    assert!(refusal(SMALL, &["fidelity.2M.cost=1"]).contains("no entry named or numbered `2M`"));
+    assert!(refusal(SMALL, &["domain.web.name.x=1"]).contains("not a table"));
+}
+
+#[test]
+fn durations_take_numbers_and_units() {
+    for (text, seconds) in [("90", 90), ("\"90s\"", 90), ("\"10m\"", 600), ("\"1h 30m\"", 5400), ("\"7d\"", 604_800)] {
+        let config = parse(SMALL, &[&format!("budget.wall_time={text}")]).unwrap();
+        assert_eq!(config.budget.wall_time, Some(Duration::from_secs(seconds)));
+    }
+}
+
+#[test]
+fn placeholders_and_braces() {
+    assert_eq!(check_placeholders("a{trial}{{x}}{w.web}", &["web"]), Ok(()));
+    assert!(check_placeholders("{trial", &[]).unwrap_err().contains("a single `{`"));
+    assert!(check_placeholders("}", &[]).unwrap_err().contains("a single `}`"));
+}
+
+#[test]
+fn relative_runs_belong_to_the_config_file() {
+    let config = parse(SMALL, &["replay.runs=['pile.csv']"]).unwrap();
+    assert_eq!(config.replay.runs, [Path::new("dir/pile.csv")]);
+}
+
+fn admire(dir: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_admire")).current_dir(dir).args(arguments).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn init_then_check() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| admire(dir.path(), arguments);
+    assert_eq!(run(&["init"]).0, Some(0));
+    let (code, _, stderr) = run(&["init"]);
+    assert!(code == Some(1) && stderr.contains("exists already"), "{stderr}");
+    let (code, stdout, _) = run(&["check", "--config", "study.toml"]);
+    assert!(code == Some(0) && stdout.contains("token cap") && stdout.contains("target"), "{stdout}");
+    let (code, stdout, _) = run(&["check", "--config", "study.toml", "--format", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!((code, json["domains"]["books"]["max"].as_f64()), (Some(0), Some(0.8)));
+    assert_eq!(run(&["check", "--config", "none.toml"]).0, Some(2));
+    assert_eq!(run(&["check", "--config", "study.toml", "--set", "domain.web.mx=1"]).0, Some(2));
+    let (code, _, stderr) =
+        run(&["check", "--config", "study.toml", "--set", "domain.web.max=0.1", "--set", "domain.books.max=0.1"]);
+    assert!(code == Some(3) && stderr.contains("sum to only 0.7"), "{stderr}");
+}
