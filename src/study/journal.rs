@@ -4,8 +4,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use super::StudyError;
-use super::event::{Entry, Event, FORMAT};
+use super::{Entry, Event, FORMAT, StudyError};
 
 /// The entries of a journal, read without a lock.
 #[derive(Debug)]

@@ -318,8 +318,7 @@ impl Surrogate {
     /// [`Self::outlook`] at one warped mixture (D × 1), with derivatives.
     #[must_use]
     pub fn outlook_with_gradient(&self, x: &DMatrix<f64>, m: usize) -> Outlook {
-        let parts: Vec<Joint> =
-            self.metrics.par_iter().map(|k| k.gp.joint_with_gradient(x, m, self.target)).collect();
+        let parts: Vec<Joint> = self.metrics.par_iter().map(|k| k.gp.joint_with_gradient(x, m, self.target)).collect();
         let mut outlook = Outlook {
             mean: self.offset[self.target],
             gradient: std::array::from_fn(|_| vec![0.0; self.dim]),
