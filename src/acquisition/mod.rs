@@ -1,1 +1,10 @@
 //! What the next trial would teach, and where it would teach most.
+
+mod criterion;
+mod maximize;
+pub mod normal;
+mod spg;
+
+pub use criterion::{Criterion, Worth, gibbon};
+pub use maximize::{best_mean, climb};
+pub use spg::ProjectedGradient;

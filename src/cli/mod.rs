@@ -118,5 +118,5 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
         Some(_) => return 2,
         None => {}
     }
-    1
+    if error.is::<crate::replay::ReplayError>() { 2 } else { 1 }
 }

@@ -1,12 +1,293 @@
-use clap::Args;
+//! `admire replay`
 
-use super::Output;
+use std::collections::HashSet;
+use std::fs;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::{Format, Output};
+use crate::config::StudyConfig;
+use crate::replay::{
+    Plan, Playback, Pool, Question, ReplayError, RunLog, Strategy, Summary, cost_grid, infer_config, play, quantile,
+};
+use crate::report::{Align, Band, RegretPlot, Series, Table, number, regret_svg};
+use crate::study;
 
 /// Simulate on logged runs: what would the search have cost?
 #[derive(Debug, Args)]
-pub struct ReplayArgs {}
+pub struct ReplayArgs {
+    /// The study's config file; without one, the study is read off the columns of --runs
+    #[arg(long, short, value_name = "FILE", required_unless_present = "runs")]
+    config: Option<PathBuf>,
+    /// Override a key of the config; the value is TOML, e.g. --set objective.metric='"github"'
+    #[arg(long, value_name = "KEY.PATH=VALUE")]
+    set: Vec<String>,
+    /// CSV files of logged runs; overrides replay.runs
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    runs: Vec<PathBuf>,
+    /// Strategies to compare [default: all]
+    #[arg(long, value_name = "NAME", num_args = 1.., value_delimiter = ',')]
+    strategy: Vec<Strategy>,
+    /// Seeds a strategy [default: 5]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    seeds: Option<u64>,
+    /// What a strategy may spend [default: budget.cost, else three target runs]
+    #[arg(long, value_name = "COST", value_parser = positive)]
+    budget: Option<f64>,
+    /// Costs at which regret is reported [default: 1, 3, 10, … within the budget]
+    #[arg(long, value_name = "COST", num_args = 1.., value_delimiter = ',', value_parser = positive)]
+    at: Vec<f64>,
+    /// Regret that counts as having found the best, in standard deviations of the candidates
+    #[arg(long, value_name = "T", default_value = "0.1", value_parser = not_negative)]
+    tolerance: f64,
+    /// How many target runs, the first in the files, can be bought and recommended [default: all]
+    #[arg(long, value_name = "N")]
+    candidates: Option<usize>,
+    /// Without a config: whether smaller or larger metrics are better
+    #[arg(long, conflicts_with = "config")]
+    direction: Option<Direction>,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// Also write curves.csv, runs.json and regret.svg here
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+/// Which way is better.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Direction {
+    Minimize,
+    Maximize,
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|x| *x > 0.0 && f64::is_finite(*x)).ok_or_else(|| "expected a positive number".into())
+}
+
+fn not_negative(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|x| *x >= 0.0 && f64::is_finite(*x)).ok_or_else(|| "expected a number, 0 or more".into())
+}
 
 pub(super) fn run(args: &ReplayArgs, output: Output) -> anyhow::Result<u8> {
-    let _ = (args, output);
-    anyhow::bail!("not there yet")
+    let (study, log, mut warnings) = study(args)?;
+    let candidates = args.candidates.or(study.replay.candidates);
+    let pool = Pool::new(&log, &study.space, &study.fidelities, &study.objective, candidates)?;
+    warnings.extend(pool.warnings.iter().cloned());
+    if !output.quiet {
+        warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+    }
+
+    let target_cost = pool.costs()[pool.fidelities.target()];
+    let cheapest = pool.runs.iter().map(|run| run.cost).fold(f64::INFINITY, f64::min);
+    let seeds = args.seeds.or(study.replay.seeds.map(|n| n as u64)).unwrap_or(5);
+    let plan = Plan {
+        strategies: strategies(args, &study)?,
+        seeds: (0..seeds).map(|i| study.seed.wrapping_add(i)).collect(),
+        budget: args.budget.or(study.budget.cost).unwrap_or(3.0 * target_cost),
+        settings: study.optimizer.clone(),
+    };
+    let at = if args.at.is_empty() { cost_grid(cheapest, plan.budget) } else { args.at.clone() };
+    let question = Question { at, tolerance: args.tolerance };
+
+    let bar = progress_bar(output, &plan);
+    let playbacks = play(&pool, &plan, &|share| bar.inc((share * BAR as f64) as u64));
+    bar.finish_and_clear();
+
+    let summary = Summary::new(&pool, &playbacks, plan.budget, &question);
+    let json = serde_json::to_string(&summary)?;
+    if let Some(dir) = &args.out {
+        fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
+        write(&dir.join("curves.csv"), &curves_csv(&pool, &playbacks)?)?;
+        write(&dir.join("runs.json"), format!("{json}\n").as_bytes())?;
+        let svg =
+            regret_svg(&picture(&pool, &playbacks, &plan, args.tolerance, cheapest)).map_err(anyhow::Error::msg)?;
+        write(&dir.join("regret.svg"), svg.as_bytes())?;
+    }
+    match args.format {
+        Format::Json => println!("{json}"),
+        Format::Table => print!("{}", table(&summary)),
+    }
+    Ok(0)
+}
+
+/// The study and its logs, and what deserves a warning.
+fn study(args: &ReplayArgs) -> anyhow::Result<(StudyConfig, RunLog, Vec<String>)> {
+    if let Some(path) = &args.config {
+        let study = StudyConfig::load(path, &args.set)?;
+        let files = if args.runs.is_empty() { &study.replay.runs } else { &args.runs };
+        if files.is_empty() {
+            let message = "there are no logged runs; give --runs FILE, or set replay.runs in the config".to_owned();
+            return Err(ReplayError::Pool(message).into());
+        }
+        let log = RunLog::read(files)?;
+        return Ok((study, log, Vec::new()));
+    }
+    let log = RunLog::read(&args.runs)?;
+    let direction = match args.direction {
+        Some(Direction::Maximize) => study::Direction::Maximize,
+        Some(Direction::Minimize) | None => study::Direction::Minimize,
+    };
+    // An override that picks metrics replaces the mean of all rather than adding to it.
+    let picks_metrics = args.set.iter().any(|set| set.trim_start().starts_with("objective.metric"));
+    let (config, warnings) = infer_config(&log, direction, !picks_metrics)?;
+    let text = toml::to_string(&config)?;
+    let study = StudyConfig::parse(Path::new("(columns of --runs)"), &text, &args.set)?;
+    Ok((study, log, warnings))
+}
+
+/// The strategies to play, each once.
+fn strategies(args: &ReplayArgs, study: &StudyConfig) -> Result<Vec<Strategy>, ReplayError> {
+    let mut chosen = args.strategy.clone();
+    if chosen.is_empty() {
+        chosen = study.replay.strategies.iter().map(|name| name.parse()).collect::<Result<_, _>>()?;
+    }
+    if chosen.is_empty() {
+        chosen = Strategy::ALL.to_vec();
+    }
+    let mut seen = HashSet::new();
+    chosen.retain(|strategy| seen.insert(strategy.name()));
+    Ok(chosen)
+}
+
+/// Steps of the progress bar: fine enough that rounding shares of it down loses nothing one could see.
+const BAR: u64 = 1_000_000_000;
+
+fn progress_bar(output: Output, plan: &Plan) -> ProgressBar {
+    if output.quiet || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::with_draw_target(Some(BAR), ProgressDrawTarget::stderr());
+    if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {percent:>3} %, {elapsed} spent, {eta} left") {
+        bar.set_style(style);
+    }
+    bar.with_message(format!("replaying {} × {} seeds", plan.strategies.len(), plan.seeds.len()))
+}
+
+fn write(path: &Path, content: &[u8]) -> anyhow::Result<()> {
+    fs::write(path, content).with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn curves_csv(pool: &Pool, playbacks: &[Playback]) -> anyhow::Result<Vec<u8>> {
+    let mut csv = csv::Writer::from_writer(Vec::new());
+    csv.write_record(["strategy", "seed", "cost", "fidelity", "run_id", "recommended", "regret"])?;
+    for playback in playbacks {
+        for step in &playback.curve.steps {
+            let run = &pool.runs[step.run];
+            csv.write_record([
+                playback.strategy.name(),
+                &playback.seed.to_string(),
+                &step.cost.to_string(),
+                &pool.fidelities.list()[run.fidelity].name,
+                &run.id,
+                &pool.runs[pool.candidates[step.recommended]].id,
+                &step.regret.to_string(),
+            ])?;
+        }
+    }
+    csv.into_inner().context("cannot finish curves.csv")
+}
+
+fn picture(pool: &Pool, playbacks: &[Playback], plan: &Plan, tolerance: f64, cheapest: f64) -> RegretPlot {
+    const POINTS: usize = 600;
+    // Leaves a little of the blind start to be seen, and never an empty axis.
+    let start = (cheapest / 2.0).min(plan.budget / 10.0);
+    let costs: Vec<f64> = (0..=POINTS).map(|i| start * (plan.budget / start).powf(i as f64 / POINTS as f64)).collect();
+    let series = playbacks.chunk_by(|a, b| a.strategy == b.strategy).map(|group| {
+        let band = |cost: &f64| {
+            let regrets: Vec<f64> = group.iter().map(|playback| playback.curve.regret(*cost)).collect();
+            let mean = regrets.iter().sum::<f64>() / regrets.len() as f64;
+            // With few seeds the mean may lie outside the quantiles; a band that leaves its line looks broken.
+            let edge = |q: f64| quantile(&regrets, q).unwrap_or(mean);
+            Band { low: edge(0.1).min(mean), mean, high: edge(0.9).max(mean) }
+        };
+        Series { name: group[0].strategy.name().into(), bands: costs.iter().map(band).collect() }
+    });
+    let target = pool.target();
+    let unit = number(pool.costs()[pool.fidelities.target()], 3);
+    RegretPlot {
+        title: format!("Regret of the recommended mixture at {}", target.name),
+        subtitle: format!(
+            "{} candidates; mean over {} seeds, bands from the 10 % to the 90 % quantile",
+            pool.candidates.len(),
+            plan.seeds.len()
+        ),
+        cost_label: format!("cumulative cost of the runs bought (one {} run: {unit})", target.name),
+        regret_label: "regret (standard deviations)".into(),
+        series: series.collect(),
+        costs,
+        tolerance,
+    }
+}
+
+/// The summary for people.
+fn table(summary: &Summary) -> String {
+    let target = &summary.target;
+    let mut text = format!(
+        "{} candidates at {}, the best {} (run {}), standard deviation {}; budget {}\n\n",
+        target.candidates,
+        target.fidelity,
+        number(target.best, 5),
+        target.best_run,
+        number(target.sd, 3),
+        number(summary.budget, 4),
+    );
+    let at = summary.strategies.first().map_or(&[][..], |s| s.regret.as_slice());
+    let mut columns = vec![("strategy".to_owned(), Align::Left)];
+    let mut numeric = vec!["first".to_owned(), "stay".to_owned()];
+    numeric.extend(at.iter().map(|r| format!("@{}", number(r.cost, 3))));
+    numeric.push("suggest".to_owned());
+    columns.extend(numeric.into_iter().map(|title| (title, Align::Right)));
+    let mut table = Table::new(columns);
+    let reached = |cost: Option<f64>| cost.map_or_else(|| "never".into(), |cost| number(cost, 3));
+    for strategy in &summary.strategies {
+        let mut row = vec![strategy.name.to_owned(), reached(strategy.median_first()), reached(strategy.median_stay())];
+        row.extend(strategy.regret.iter().map(|r| format!("{:.2}", r.mean)));
+        row.push(strategy.suggest_ms.median.map_or_else(String::new, |ms| format!("{ms:.1} ms")));
+        table.row(row);
+    }
+    text += &table.to_string();
+    text += &format!(
+        "\nfirst, stay: median cost at which the recommendation first is within {} sd of the best, and from which it \
+         stays there\n@cost: mean regret in sd once that much is spent; suggest: median time to choose a run\n\n",
+        number(summary.tolerance, 3)
+    );
+    for strategy in &summary.strategies {
+        text += &sentence(summary, strategy.name, strategy.seeds, strategy.median_stay());
+    }
+    if let Some(saving) = &summary.saving_vs_single_fidelity
+        && let (Some(median), Some(min), Some(max)) = (saving.median_percent, saving.min_percent, saving.max_percent)
+    {
+        text += &format!(
+            "admire saves {median:.1} % of what single-fidelity spends to get there (median of {} seeds; {min:.1} to \
+             {max:.1} %).\n",
+            saving.pairs
+        );
+    }
+    text
+}
+
+fn sentence(summary: &Summary, name: &str, seeds: usize, stay: Option<f64>) -> String {
+    let tolerance = number(summary.tolerance, 3);
+    let of = if seeds == 1 { "one seed".to_owned() } else { format!("median of {seeds} seeds") };
+    match stay {
+        Some(cost) => {
+            let share = cost / summary.target.cost;
+            let runs = if (share - 1.0).abs() < 1e-9 { "run" } else { "runs" };
+            format!(
+                "{name}'s recommendation is within {tolerance} sd of the best from cost {} on ({} {} {runs}; {of}).\n",
+                number(cost, 3),
+                number(share, 3),
+                summary.target.fidelity,
+            )
+        }
+        None => format!(
+            "{name}'s recommendation does not settle within {tolerance} sd of the best by cost {} ({of}).\n",
+            number(summary.budget, 4)
+        ),
+    }
 }

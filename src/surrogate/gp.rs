@@ -63,6 +63,17 @@ pub struct Joint {
     pub gradient: [Vec<f64>; 4],
 }
 
+/// Prediction of one noise-free value.
+#[derive(Clone, Copy, Debug)]
+pub struct Predicted {
+    /// Posterior mean.
+    pub mean: f64,
+    /// Posterior variance with the levels taken as known.
+    pub variance: f64,
+    /// Variance that the uncertain level adds.
+    pub level_variance: f64,
+}
+
 /// Smallest variance ever reported, relative to the prior's: rounding can make the difference negative.
 const VARIANCE_FLOOR: f64 = 1e-12;
 
@@ -254,10 +265,10 @@ impl Gp {
         (mean, covariance)
     }
 
-    /// Mean and variance at the columns of `z` (D × p), fidelity `m`, including what is not known of the level
-    /// (Rasmussen & Williams 2006, eq. 2.42): what to report, where [`Self::posterior`] is what to search with.
+    /// Predictions at the columns of `z` (D × p), fidelity `m`, with what is not known of the level (Rasmussen &
+    /// Williams 2006, eq. 2.42): what to report, where [`Self::posterior`] is what to search with.
     #[must_use]
-    pub fn predict(&self, z: &DMatrix<f64>, m: usize) -> Vec<(f64, f64)> {
+    pub fn predict(&self, z: &DMatrix<f64>, m: usize) -> Vec<Predicted> {
         let cross = self.cross(z, m);
         let mean = cross.tr_mul(&self.alpha);
         let level_weight = cross.tr_mul(&self.solved_indicators);
@@ -269,7 +280,7 @@ impl Gp {
                 u[m] += 1.0;
                 let level = (&self.level_covariance * &u).dot(&u);
                 let variance = (prior - whitened.column(j).norm_squared()).max(VARIANCE_FLOOR * prior);
-                (mean[j] + self.levels[m], variance + level)
+                Predicted { mean: mean[j] + self.levels[m], variance, level_variance: level.max(0.0) }
             })
             .collect()
     }
@@ -312,17 +323,28 @@ impl Gp {
     /// [`Self::joint`] at one point, with derivatives.
     #[must_use]
     pub fn joint_with_gradient(&self, z: &DMatrix<f64>, m: usize, target: usize) -> Joint {
-        let mut joint = self.joint(z, m, target).swap_remove(0);
         let k = self.hyper.kernel.cross(&self.prepared, z);
         let (row_t, row_m) = (&self.sizes[target], &self.sizes[m]);
         let n = self.fidelity.len();
         let scaled = |row: &[f64]| DVector::from_fn(n, |i, _| k[(i, 0)] * row[self.fidelity[i]]);
-        let v_t = &self.inverse * scaled(row_t);
-        let v_m = if m == target { v_t.clone() } else { &self.inverse * scaled(row_m) };
+        let k_t = scaled(row_t);
+        let v_t = &self.inverse * &k_t;
+        let (k_m, v_m) = if m == target {
+            (k_t.clone(), v_t.clone())
+        } else {
+            let k_m = scaled(row_m);
+            let v_m = &self.inverse * &k_m;
+            (k_m, v_m)
+        };
+        let posterior = |a: usize, b: usize, k: &DVector<f64>, v: &DVector<f64>| {
+            let prior = self.prior_variance(a, b);
+            let value = prior - k.dot(v);
+            if a == b { value.max(VARIANCE_FLOOR * prior) } else { value }
+        };
         let coefficient = |f: &dyn Fn(usize, f64, f64) -> f64| -> Vec<f64> {
             (0..n).map(|i| f(i, row_t[self.fidelity[i]], row_m[self.fidelity[i]])).collect()
         };
-        joint.gradient = self.hyper.kernel.point_gradient(
+        let gradient = self.hyper.kernel.point_gradient(
             &self.prepared,
             z,
             [
@@ -332,6 +354,12 @@ impl Gp {
                 &coefficient(&|i, t, o| -(v_t[i] * o + v_m[i] * t)),
             ],
         );
-        joint
+        Joint {
+            mean: k_t.dot(&self.alpha) + self.levels[target],
+            variance: posterior(target, target, &k_t, &v_t),
+            variance_observed: posterior(m, m, &k_m, &v_m),
+            covariance: posterior(m, target, &k_m, &v_t),
+            gradient,
+        }
     }
 }

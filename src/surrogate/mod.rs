@@ -7,4 +7,4 @@ pub mod kernel;
 pub mod linalg;
 mod model;
 
-pub use model::Surrogate;
+pub use model::{Outlook, Surrogate, Task};

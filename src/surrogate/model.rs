@@ -11,19 +11,24 @@ use crate::space::{Fidelities, Mixture, warp};
 use crate::study::{Objective, Observation};
 
 /// Standard deviation of the logarithms of length-scales around their common mean, within one metric.
-const LENGTHSCALE_SD: f64 = 0.3;
+const LENGTHSCALE_SD: f64 = 0.6;
 /// L-BFGS iterations from a fresh start, and from the last fit.
 const FRESH_ITERATIONS: u64 = 40;
 const WARM_ITERATIONS: u64 = 12;
+/// Runs' worth of belief that the errors of metrics are independent.
+const INDEPENDENCE_WEIGHT: f64 = 8.0;
 /// Prior standard deviation of the level of a fidelity that has observations, in standardized units: vague.
 const OBSERVED_LEVEL_SD: f64 = 3.0;
 
-/// How one metric's values are standardized: `y = (sign · value − level[m]) / scale`, so that smaller is better.
+/// How one metric's values are standardized: `y = (sign · value − level[m]) / scale[m]`, so that smaller is better.
 #[derive(Clone, Debug)]
 struct Standardization {
     sign: f64,
+    /// One a fidelity.
     level: Vec<f64>,
-    scale: f64,
+    /// One a fidelity.
+    scale: Vec<f64>,
+    /// Prior standard deviation of each fidelity's level, in standardized units.
     level_sd: Vec<f64>,
 }
 
@@ -33,8 +38,8 @@ struct MetricModel {
     standardization: Standardization,
     data: Data,
     gp: Gp,
-    /// Objective units (minimized) per standardized unit of this metric: `weight · scale`.
-    gain: f64,
+    /// Objective units (minimized) per standardized unit of this metric at each fidelity: `|weight| · scale`.
+    gain: Vec<f64>,
     hyperparameters: Vec<f64>,
 }
 
@@ -46,6 +51,9 @@ pub struct Surrogate {
     dim: usize,
     /// Objective units: Σ gain · level at each fidelity.
     offset: Vec<f64>,
+    /// Factor on the objective's variances that makes leave-one-out errors as large as predicted: metrics are modelled
+    /// as independent, but their errors are not.
+    inflation: f64,
 }
 
 /// What observing all metrics at (mixture, fidelity) would teach about the objective at the target there.
@@ -74,34 +82,75 @@ pub struct Task<'a> {
     pub observations: &'a [Observation],
 }
 
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+/// Sample standard deviation; 5 % of the level stands in for it where the values do not vary (one run, say).
+fn spread(values: &[f64]) -> f64 {
+    let center = mean(values);
+    let squares: f64 = values.iter().map(|y| (y - center).powi(2)).sum();
+    let spread = (squares / (values.len().max(2) - 1) as f64).sqrt();
+    if spread > 1e-9 * center.abs() { spread } else { (0.05 * center.abs()).max(1e-6) }
+}
+
 impl Standardization {
-    fn new(task: &Task<'_>, metric: usize, log_sizes: &[f64]) -> Self {
-        let sign = task.objective.sign() * task.objective.metrics[metric].weight.signum();
+    /// Standardizes every metric: each size by its own mean, and by a scale that follows the size with the most runs but
+    /// for a ratio common to all metrics. Few runs say little about one metric's spread at a size, but all metrics
+    /// together say how much smaller spreads are there; the rest is left to the fitted scales.
+    fn all(task: &Task<'_>, log_sizes: &[f64]) -> Vec<Self> {
         let f = log_sizes.len();
-        let mut values = vec![Vec::new(); f];
+        let metrics = &task.objective.metrics;
+        let mut values = vec![vec![Vec::new(); f]; metrics.len()];
+        let signs: Vec<f64> = metrics.iter().map(|m| task.objective.sign() * m.weight.signum()).collect();
         for o in task.observations {
-            values[o.fidelity].push(sign * o.metrics[metric]);
-        }
-        let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
-        // The spread where there is most data; where there is none (one run a size), 5 % of the level stands in.
-        let most = values.iter().max_by_key(|v| v.len()).map_or(&[][..], |v| v);
-        let center = mean(most);
-        let spread = (most.iter().map(|y| (y - center).powi(2)).sum::<f64>() / (most.len().max(2) - 1) as f64).sqrt();
-        let scale = if spread > 1e-9 * center.abs().max(1e-12) { spread } else { (0.05 * center.abs()).max(1e-6) };
-        let seen: Vec<(f64, f64)> =
-            (0..f).filter(|m| !values[*m].is_empty()).map(|m| (log_sizes[m], mean(&values[m]))).collect();
-        let (mut level, mut level_sd) = (Vec::with_capacity(f), Vec::with_capacity(f));
-        for m in 0..f {
-            if values[m].is_empty() {
-                let (guess, sd) = extrapolate(&seen, log_sizes[m]);
-                level.push(guess);
-                level_sd.push((sd / scale).max(OBSERVED_LEVEL_SD / 3.0));
-            } else {
-                level.push(mean(&values[m]));
-                level_sd.push(OBSERVED_LEVEL_SD);
+            for (j, v) in values.iter_mut().enumerate() {
+                v[o.fidelity].push(signs[j] * o.metrics[j]);
             }
         }
-        Self { sign, level, scale, level_sd }
+        let counts: Vec<usize> = values.first().map_or_else(|| vec![0; f], |v| v.iter().map(Vec::len).collect());
+        // Of sizes with equally many runs the cheapest.
+        let anchor = (0..f).rev().max_by_key(|m| counts[*m]).unwrap_or(0);
+        let log_ratio: Vec<f64> = (0..f)
+            .map(|m| {
+                if m == anchor || counts[m] < 3 || counts[anchor] < 3 {
+                    return 0.0;
+                }
+                let ratios: Vec<f64> = values.iter().map(|v| (spread(&v[m]) / spread(&v[anchor])).ln()).collect();
+                let n = counts[m] as f64;
+                mean(&ratios) * n / (n + 2.0)
+            })
+            .collect();
+        // A size without runs is scaled like the nearest that has some.
+        let nearest = |m: usize| {
+            (0..f)
+                .filter(|l| counts[*l] >= 3)
+                .min_by(|a, b| (log_sizes[*a] - log_sizes[m]).abs().total_cmp(&(log_sizes[*b] - log_sizes[m]).abs()))
+                .unwrap_or(anchor)
+        };
+        values
+            .iter()
+            .zip(signs)
+            .map(|(values, sign)| {
+                let unit = spread(&values[anchor]);
+                let scale: Vec<f64> = (0..f)
+                    .map(|m| unit * log_ratio[if counts[m] >= 3 { m } else { nearest(m) }].exp())
+                    .collect();
+                let seen: Vec<(f64, f64)> =
+                    (0..f).filter(|m| counts[*m] > 0).map(|m| (log_sizes[m], mean(&values[m]))).collect();
+                let (level, level_sd) = (0..f)
+                    .map(|m| {
+                        if counts[m] > 0 {
+                            (mean(&values[m]), OBSERVED_LEVEL_SD)
+                        } else {
+                            let (guess, sd) = extrapolate(&seen, log_sizes[m]);
+                            (guess, (sd / scale[m]).max(1.0))
+                        }
+                    })
+                    .unzip();
+                Self { sign, level, scale, level_sd }
+            })
+            .collect()
     }
 }
 
@@ -139,13 +188,13 @@ impl Task<'_> {
                 self.observations.len(),
                 self.observations.iter().map(|o| {
                     (standardization.sign * o.metrics[metric] - standardization.level[o.fidelity])
-                        / standardization.scale
+                        / standardization.scale[o.fidelity]
                 }),
             ),
             known_noise: self
                 .observations
                 .iter()
-                .map(|o| o.se[metric].map_or(0.0, |se| (se / standardization.scale).powi(2)))
+                .map(|o| o.se[metric].map_or(0.0, |se| (se / standardization.scale[o.fidelity]).powi(2)))
                 .collect(),
             level_sd: standardization.level_sd.clone(),
         }
@@ -158,10 +207,10 @@ impl Surrogate {
     #[must_use]
     pub fn fit(task: &Task<'_>, warm: Option<&ModelSnapshot>) -> Option<(Self, ModelSnapshot)> {
         let layout = task.layout();
-        let fitted = (0..task.objective.metrics.len())
+        let fitted = Standardization::all(task, &task.fidelities.log_sizes())
             .into_par_iter()
-            .map(|j| {
-                let standardization = Standardization::new(task, j, &task.fidelities.log_sizes());
+            .enumerate()
+            .map(|(j, standardization)| {
                 let data = task.data(j, &standardization);
                 let warm = warm.and_then(|s| s.hyperparameters.get(j)).filter(|z| z.len() == layout.len());
                 let (z, _) = match warm {
@@ -189,10 +238,10 @@ impl Surrogate {
         {
             return None;
         }
-        let metrics = (0..task.objective.metrics.len())
+        let metrics = Standardization::all(task, &task.fidelities.log_sizes())
             .into_par_iter()
-            .map(|j| {
-                let standardization = Standardization::new(task, j, &task.fidelities.log_sizes());
+            .enumerate()
+            .map(|(j, standardization)| {
                 let data = task.data(j, &standardization);
                 MetricModel::new(task, j, &layout, standardization, data, snapshot.hyperparameters[j].clone())
             })
@@ -205,10 +254,11 @@ impl Surrogate {
             return None;
         }
         let offset = (0..task.fidelities.len())
-            .map(|m| metrics.iter().map(|k| k.gain * k.standardization.level[m] / k.standardization.scale).sum())
+            .map(|m| metrics.iter().map(|k| k.gain[m] * k.standardization.level[m] / k.standardization.scale[m]).sum())
             .collect();
         let dim = task.observations[0].mixture.weights().len();
-        Some(Self { metrics, target: task.fidelities.target(), dim, offset })
+        let inflation = inflation(&metrics);
+        Some(Self { metrics, target: task.fidelities.target(), dim, offset, inflation })
     }
 
     /// The same model with runs under way added at their expected outcome: means stay, variances shrink (the "kriging
@@ -245,7 +295,7 @@ impl Surrogate {
     pub fn mean(&self, x: &DMatrix<f64>) -> DVector<f64> {
         let mut total = DVector::from_element(x.ncols(), self.offset[self.target]);
         for metric in &self.metrics {
-            total.axpy(metric.gain, &metric.gp.mean(x, self.target), 1.0);
+            total.axpy(metric.gain[self.target], &metric.gp.mean(x, self.target), 1.0);
         }
         total
     }
@@ -256,9 +306,9 @@ impl Surrogate {
         let mut total = (self.offset[self.target], vec![0.0; self.dim]);
         for metric in &self.metrics {
             let (mean, gradient) = metric.gp.mean_with_gradient(x, self.target);
-            total.0 += metric.gain * mean;
+            total.0 += metric.gain[self.target] * mean;
             for (t, g) in total.1.iter_mut().zip(&gradient) {
-                *t += metric.gain * g;
+                *t += metric.gain[self.target] * g;
             }
         }
         total
@@ -269,10 +319,10 @@ impl Surrogate {
     pub fn posterior(&self, x: &DMatrix<f64>) -> (DVector<f64>, DMatrix<f64>) {
         let p = x.ncols();
         let mut total = (DVector::from_element(p, self.offset[self.target]), DMatrix::zeros(p, p));
-        let parts: Vec<_> = self.metrics.par_iter().map(|m| (m.gain, m.gp.posterior(x, self.target))).collect();
+        let parts: Vec<_> = self.metrics.par_iter().map(|m| (m.gain[self.target], m.gp.posterior(x, self.target))).collect();
         for (gain, (mean, covariance)) in parts {
             total.0.axpy(gain, &mean, 1.0);
-            total.1 += covariance * (gain * gain);
+            total.1 += covariance * (gain * gain * self.inflation);
         }
         total
     }
@@ -282,11 +332,19 @@ impl Surrogate {
     #[must_use]
     pub fn predict(&self, x: &DMatrix<f64>, m: usize) -> Vec<(f64, f64)> {
         let mut total = vec![(self.offset[m], 0.0); x.ncols()];
+        let mut level_sd = vec![0.0; x.ncols()];
         for metric in &self.metrics {
-            for (t, (mean, variance)) in total.iter_mut().zip(metric.gp.predict(x, m)) {
-                t.0 += metric.gain * mean;
-                t.1 += metric.gain * metric.gain * variance;
+            let gain = metric.gain[m];
+            for (i, prediction) in metric.gp.predict(x, m).into_iter().enumerate() {
+                total[i].0 += gain * prediction.mean;
+                total[i].1 += gain * gain * prediction.variance * self.inflation;
+                level_sd[i] += gain * prediction.level_variance.sqrt();
             }
+        }
+        // What moves the level of one metric (a better recipe at that size, say) moves all of them: the levels' errors
+        // add linearly.
+        for (t, sd) in total.iter_mut().zip(level_sd) {
+            t.1 += sd * sd;
         }
         total
     }
@@ -294,7 +352,8 @@ impl Surrogate {
     /// Noise variance of one run's objective at fidelity `m`.
     #[must_use]
     pub fn noise(&self, m: usize) -> f64 {
-        self.metrics.iter().map(|k| k.gain * k.gain * k.gp.hyperparameters().noise[m]).sum()
+        self.inflation
+            * self.metrics.iter().map(|k| k.gain[m].powi(2) * k.gp.hyperparameters().noise[m]).sum::<f64>()
     }
 
     /// [`Outlook`]s of observing at the columns of `x` (warped, D × p), fidelity `m`.
@@ -308,7 +367,7 @@ impl Surrogate {
             .map(|i| {
                 let mut outlook = Outlook { mean: self.offset[self.target], ..Outlook::default() };
                 for (metric, joints) in self.metrics.iter().zip(&parts) {
-                    metric.add(&joints[i], m, &mut outlook);
+                    self.add(metric, &joints[i], m, &mut outlook);
                 }
                 outlook
             })
@@ -325,9 +384,27 @@ impl Surrogate {
             ..Outlook::default()
         };
         for (metric, joint) in self.metrics.iter().zip(&parts) {
-            metric.add(joint, m, &mut outlook);
+            self.add(metric, joint, m, &mut outlook);
         }
         outlook
+    }
+
+    /// Adds a metric's share to the objective's outlook.
+    fn add(&self, metric: &MetricModel, joint: &Joint, m: usize, outlook: &mut Outlook) {
+        let gain = metric.gain[self.target];
+        let square = gain * gain * self.inflation;
+        let total = joint.variance_observed + metric.gp.hyperparameters().noise[m];
+        let ratio = joint.covariance / total;
+        outlook.mean += gain * joint.mean;
+        outlook.variance += square * joint.variance;
+        outlook.reduction += square * joint.covariance * ratio;
+        let [mean, variance, reduction] = &mut outlook.gradient;
+        let [d_mean, d_variance, d_observed, d_covariance] = &joint.gradient;
+        for d in 0..mean.len().min(d_mean.len()) {
+            mean[d] += gain * d_mean[d];
+            variance[d] += square * d_variance[d];
+            reduction[d] += square * (2.0 * ratio * d_covariance[d] - ratio * ratio * d_observed[d]);
+        }
     }
 
     /// Leave-one-out log predictive density of the observed metrics, summed (in standardized units): how well a model
@@ -351,6 +428,22 @@ impl Surrogate {
     }
 }
 
+/// Mean squared leave-one-out error of the objective relative to its predicted variance, shrunk towards 1.
+fn inflation(metrics: &[MetricModel]) -> f64 {
+    let Some(first) = metrics.first() else { return 1.0 };
+    let n = first.data.y.len();
+    let (mut error, mut variance) = (vec![0.0; n], vec![0.0; n]);
+    for metric in metrics {
+        for (i, (mean, v)) in metric.gp.leave_one_out().into_iter().enumerate() {
+            let gain = metric.gain[metric.data.fidelity[i]];
+            error[i] += gain * (metric.data.y[i] - mean);
+            variance[i] += gain * gain * v;
+        }
+    }
+    let total: f64 = error.iter().zip(&variance).map(|(e, v)| e * e / v).sum();
+    (total + INDEPENDENCE_WEIGHT) / (n as f64 + INDEPENDENCE_WEIGHT)
+}
+
 impl MetricModel {
     fn new(
         task: &Task<'_>,
@@ -361,24 +454,8 @@ impl MetricModel {
         z: Vec<f64>,
     ) -> Option<Self> {
         let gp = Gp::condition(&data, layout.natural(&z))?;
-        let gain = task.objective.metrics[j].weight.abs() * standardization.scale;
+        let weight = task.objective.metrics[j].weight.abs();
+        let gain = standardization.scale.iter().map(|s| weight * s).collect();
         Some(Self { standardization, data, gp, gain, hyperparameters: z })
-    }
-
-    /// Adds this metric's share to the objective's outlook.
-    fn add(&self, joint: &Joint, m: usize, outlook: &mut Outlook) {
-        let square = self.gain * self.gain;
-        let total = joint.variance_observed + self.gp.hyperparameters().noise[m];
-        let ratio = joint.covariance / total;
-        outlook.mean += self.gain * joint.mean;
-        outlook.variance += square * joint.variance;
-        outlook.reduction += square * joint.covariance * ratio;
-        let [mean, variance, reduction] = &mut outlook.gradient;
-        let [d_mean, d_variance, d_observed, d_covariance] = &joint.gradient;
-        for d in 0..mean.len().min(d_mean.len()) {
-            mean[d] += self.gain * d_mean[d];
-            variance[d] += square * d_variance[d];
-            reduction[d] += square * (2.0 * ratio * d_covariance[d] - ratio * ratio * d_observed[d]);
-        }
     }
 }

@@ -1,11 +1,17 @@
 //! The optimizer: given what has been observed, what to train next and what to recommend. Pure, synchronous, seeded; it
 //! does no I/O.
 
+mod design;
+mod search;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::space::{Fidelities, Mixture, SearchSpace};
 use crate::study::{Objective, Observation};
+use crate::surrogate::{Surrogate, Task};
 
 /// Covariance function over warped mixtures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,8 +96,13 @@ pub struct Evidence {
 pub enum Candidates<'a> {
     /// Anywhere in the space, at these fidelities (indices).
     Space(&'a [usize]),
-    /// One of these runs (mixture, fidelity): a replay's pool.
-    Pool(&'a [(Mixture, usize)]),
+    /// One of a replay's logged runs.
+    Pool {
+        /// Mixture and fidelity of the runs that can be bought.
+        runs: &'a [(Mixture, usize)],
+        /// The mixtures that can be recommended; not empty.
+        targets: &'a [Mixture],
+    },
 }
 
 /// The next trial.
@@ -132,6 +143,9 @@ pub struct ModelSnapshot {
     pub hyperparameters: Vec<Vec<f64>>,
 }
 
+/// Refit the hyperparameters when the observations have grown by this share since the last fit (at least by one).
+const REFIT_GROWTH: f64 = 0.1;
+
 /// Suggests trials and recommends mixtures.
 #[derive(Clone, Debug)]
 pub struct Optimizer {
@@ -140,13 +154,23 @@ pub struct Optimizer {
     objective: Objective,
     settings: OptimizerSettings,
     snapshot: Option<ModelSnapshot>,
+    /// The last model conditioned, with what it was conditioned on: a recommendation and the next suggestion see the
+    /// same observations.
+    cache: Arc<Mutex<Option<Conditioned>>>,
+}
+
+#[derive(Clone, Debug)]
+struct Conditioned {
+    observations: Vec<Observation>,
+    snapshot: ModelSnapshot,
+    surrogate: Arc<Surrogate>,
 }
 
 impl Optimizer {
     /// An optimizer that has seen nothing yet.
     #[must_use]
     pub fn new(space: SearchSpace, fidelities: Fidelities, objective: Objective, settings: OptimizerSettings) -> Self {
-        Self { space, fidelities, objective, settings, snapshot: None }
+        Self { space, fidelities, objective, settings, snapshot: None, cache: Arc::default() }
     }
 
     /// The hyperparameters of the last fit; journal them whenever they change.
@@ -161,28 +185,130 @@ impl Optimizer {
     }
 
     /// The next trial. Never fails: where the model cannot be fitted the suggestion is a space-filling one, with a
-    /// warning. Returns `None` only when the candidates are empty.
+    /// warning. Returns `None` only when there is nothing left to suggest: no candidates, or every fidelity at its
+    /// `max_trials`.
     pub fn suggest(
         &mut self,
         evidence: &Evidence,
         candidates: Candidates<'_>,
         rng: &mut impl Rng,
     ) -> Option<Suggestion> {
-        let _ = (&self.space, &self.fidelities, &self.objective, &self.settings, evidence, candidates, rng);
-        todo!()
+        let open = self.open_fidelities(evidence, candidates);
+        if open.is_empty() {
+            return None;
+        }
+        if let Some(m) = self.design_fidelity(evidence, &open) {
+            return self.fill_space(evidence, candidates, m, rng).map(|s| self.with_expectation(s, evidence));
+        }
+        self.refit(evidence);
+        if let Some(surrogate) = self.condition(&evidence.observations)
+            && let Some(pending) = surrogate.with_pending(&evidence.pending)
+            && let Some(suggestion) = self.search(&surrogate, &pending, evidence, candidates, &open, rng)
+        {
+            return Some(suggestion);
+        }
+        let fallback = self.fill_space(evidence, candidates, open[0], rng)?;
+        let warning = (!evidence.observations.is_empty())
+            .then(|| "the model could not be fitted numerically; this trial fills the space instead".to_owned());
+        Some(Suggestion { warning, ..fallback })
     }
 
     /// The mixture to train at the target: the best posterior mean over the space, or over `candidates` when given (not
     /// empty). Does not change the hyperparameters, so that asking never influences later suggestions.
-    pub fn recommend(&self, evidence: &Evidence, candidates: Option<&[Mixture]>, rng: &mut impl Rng) -> Recommendation {
-        let _ = (evidence, candidates, rng);
-        todo!()
+    pub fn recommend(
+        &self,
+        evidence: &Evidence,
+        candidates: Option<&[Mixture]>,
+        rng: &mut impl Rng,
+    ) -> Recommendation {
+        match self.condition(&evidence.observations) {
+            Some(surrogate) => self.best(&surrogate, evidence, candidates, rng),
+            None => self.best_guess(evidence, candidates),
+        }
     }
 
     /// The objective expected at each of `points` (mixture, fidelity); `None` before there is a model.
     #[must_use]
     pub fn predict(&self, evidence: &Evidence, points: &[(Mixture, usize)]) -> Option<Vec<Prediction>> {
-        let _ = (evidence, points);
-        todo!()
+        let surrogate = self.condition(&evidence.observations)?;
+        Some(points.iter().map(|(mixture, m)| self.prediction(&surrogate, mixture, *m)).collect())
+    }
+
+    /// Standard deviation of the noise of one run's objective at the target; `None` before there is a model.
+    #[must_use]
+    pub fn noise_sd(&self, evidence: &Evidence) -> Option<f64> {
+        self.condition(&evidence.observations).map(|s| s.noise(self.fidelities.target()).sqrt())
+    }
+
+    fn task<'a>(&'a self, observations: &'a [Observation]) -> Task<'a> {
+        Task {
+            objective: &self.objective,
+            fidelities: &self.fidelities,
+            kernel: (self.settings.kernel, self.settings.components),
+            observations,
+        }
+    }
+
+    /// Refits the hyperparameters if enough has been observed since the last fit.
+    fn refit(&mut self, evidence: &Evidence) {
+        let n = evidence.observations.len();
+        let due = self.snapshot.as_ref().is_none_or(|s| {
+            n as f64 >= s.observations as f64 + (REFIT_GROWTH * s.observations as f64).max(1.0)
+        });
+        if !due || n == 0 {
+            return;
+        }
+        if let Some((surrogate, snapshot)) = Surrogate::fit(&self.task(&evidence.observations), self.snapshot.as_ref()) {
+            self.snapshot = Some(snapshot.clone());
+            self.keep(Conditioned {
+                observations: evidence.observations.clone(),
+                snapshot,
+                surrogate: Arc::new(surrogate),
+            });
+        }
+    }
+
+    fn keep(&self, model: Conditioned) {
+        *self.cache.lock().unwrap_or_else(PoisonError::into_inner) = Some(model);
+    }
+
+    /// The model of these observations at the last fit's hyperparameters, or, before any, freshly fitted.
+    fn condition(&self, observations: &[Observation]) -> Option<Arc<Surrogate>> {
+        if observations.is_empty() {
+            return None;
+        }
+        let Some(snapshot) = self.snapshot.as_ref() else {
+            return Surrogate::fit(&self.task(observations), None).map(|(surrogate, _)| Arc::new(surrogate));
+        };
+        if let Some(kept) = self.cache.lock().unwrap_or_else(PoisonError::into_inner).as_ref()
+            && kept.observations == observations
+            && kept.snapshot == *snapshot
+        {
+            return Some(Arc::clone(&kept.surrogate));
+        }
+        let task = self.task(observations);
+        let surrogate = Surrogate::condition(&task, snapshot)
+            .or_else(|| Surrogate::fit(&task, None).map(|(surrogate, _)| surrogate))?;
+        let surrogate = Arc::new(surrogate);
+        self.keep(Conditioned {
+            observations: observations.to_vec(),
+            snapshot: snapshot.clone(),
+            surrogate: Arc::clone(&surrogate),
+        });
+        Some(surrogate)
+    }
+
+    /// The posterior at one point, in the user's orientation.
+    fn prediction(&self, surrogate: &Surrogate, mixture: &Mixture, m: usize) -> Prediction {
+        let x = crate::space::warp::warp_all(self.space.dim(), [mixture.weights()]);
+        let (mean, variance) = surrogate.predict(&x, m)[0];
+        Prediction { mean: self.objective.sign() * mean, sd: variance.sqrt() }
+    }
+
+    fn with_expectation(&self, suggestion: Suggestion, evidence: &Evidence) -> Suggestion {
+        // Before the first fit there is nothing worth reporting.
+        let model = self.snapshot.as_ref().and_then(|_| self.condition(&evidence.observations));
+        let expected = model.map(|s| self.prediction(&s, &suggestion.mixture, suggestion.fidelity));
+        Suggestion { expected, ..suggestion }
     }
 }

@@ -1,0 +1,109 @@
+//! Trials that fill the space: the initial design, and the last resort.
+
+use rand::Rng;
+
+use super::{Candidates, Evidence, Optimizer, Recommendation, Suggestion};
+use crate::space::{Mixture, warp};
+
+impl Optimizer {
+    /// Fidelities at which a trial can be suggested, cheapest first.
+    pub(super) fn open_fidelities(&self, evidence: &Evidence, candidates: Candidates<'_>) -> Vec<usize> {
+        (0..self.fidelities.len())
+            .filter(|m| !self.settings.target_only || *m == self.fidelities.target())
+            .filter(|m| match candidates {
+                Candidates::Space(allowed) => allowed.contains(m),
+                Candidates::Pool { runs, .. } => runs.iter().any(|(_, l)| l == m),
+            })
+            .filter(|m| self.fidelities.list()[*m].max_trials.is_none_or(|most| taken(evidence, *m).count() < most))
+            .collect()
+    }
+
+    /// The cheapest open fidelity whose initial design is not complete.
+    pub(super) fn design_fidelity(&self, evidence: &Evidence, open: &[usize]) -> Option<usize> {
+        open.iter().copied().find(|m| taken(evidence, *m).count() < self.design_size(*m, *m == open[0], evidence))
+    }
+
+    /// Runs of the initial design at fidelity `m`.
+    ///
+    /// Unless configured, only the cheapest fidelity has one: about as many runs as domains, but of no more cost than
+    /// two runs at the target, and at least five.
+    fn design_size(&self, m: usize, cheapest: bool, evidence: &Evidence) -> usize {
+        if let Some(initial) = self.fidelities.list()[m].initial {
+            return initial;
+        }
+        if !cheapest {
+            return 0;
+        }
+        self.settings.initial.unwrap_or_else(|| {
+            let affordable = 2.0 * evidence.costs[self.fidelities.target()] / evidence.costs[m];
+            (affordable as usize).min(self.space.dim().min(20)).max(5)
+        })
+    }
+
+    /// The candidate at fidelity `m` that is farthest from all trials at that fidelity.
+    pub(super) fn fill_space(
+        &self,
+        evidence: &Evidence,
+        candidates: Candidates<'_>,
+        m: usize,
+        rng: &mut impl Rng,
+    ) -> Option<Suggestion> {
+        let taken: Vec<&[f64]> = taken(evidence, m).map(Mixture::weights).collect();
+        let (mixture, pool_index) = match candidates {
+            Candidates::Space(_) => {
+                let mut design = self.space.polytope().max_min_design(1, &taken, rng);
+                (Mixture::new(design.pop()?), None)
+            }
+            Candidates::Pool { runs, .. } => {
+                let at: Vec<usize> = (0..runs.len()).filter(|i| runs[*i].1 == m).collect();
+                let index = if taken.is_empty() {
+                    *at.get(rng.random_range(0..at.len().max(1)))?
+                } else {
+                    farthest(runs, &at, &taken)?
+                };
+                (runs[index].0.clone(), Some(index))
+            }
+        };
+        Some(Suggestion { mixture, fidelity: m, pool_index, expected: None, warning: None })
+    }
+
+    /// What to recommend without a model: the mixture with the best objective at the largest size observed, else the
+    /// most even one.
+    pub(super) fn best_guess(&self, evidence: &Evidence, candidates: Option<&[Mixture]>) -> Recommendation {
+        let sign = self.objective.sign();
+        let best = evidence
+            .observations
+            .iter()
+            .max_by(|a, b| {
+                let loss = |o: &crate::study::Observation| sign * self.objective.value(&o.metrics);
+                a.fidelity.cmp(&b.fidelity).then(loss(b).total_cmp(&loss(a)))
+            })
+            .map_or_else(|| self.space.uniform(), |o| o.mixture.clone());
+        let nearest = candidates.and_then(|c| {
+            (0..c.len()).min_by(|a, b| c[*a].distance(&best).total_cmp(&c[*b].distance(&best)))
+        });
+        let mixture = match (candidates, nearest) {
+            (Some(candidates), Some(i)) => candidates[i].clone(),
+            _ => best,
+        };
+        Recommendation { mixture, pool_index: nearest, expected: None, expected_regret: None }
+    }
+}
+
+/// Mixtures of all trials at fidelity `m`, however they ended.
+pub(super) fn taken(evidence: &Evidence, m: usize) -> impl Iterator<Item = &Mixture> {
+    let observed = evidence.observations.iter().filter(move |o| o.fidelity == m).map(|o| &o.mixture);
+    let others = evidence.pending.iter().chain(&evidence.failed).filter(move |(_, l)| *l == m).map(|(w, _)| w);
+    observed.chain(others)
+}
+
+/// The run, of those with indices `at`, whose nearest taken mixture is farthest (in the warped space).
+fn farthest(runs: &[(Mixture, usize)], at: &[usize], taken: &[&[f64]]) -> Option<usize> {
+    let distance = |a: &[f64], b: &[f64]| -> f64 {
+        a.iter().zip(b).map(|(x, y)| (warp::warp(*x) - warp::warp(*y)).powi(2)).sum()
+    };
+    let nearest = |i: usize| {
+        taken.iter().map(|t| distance(runs[i].0.weights(), t)).fold(f64::INFINITY, f64::min)
+    };
+    at.iter().copied().map(|i| (nearest(i), i)).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, i)| i)
+}

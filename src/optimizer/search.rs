@@ -1,0 +1,263 @@
+//! Model-based search: the next trial by an acquisition function, the recommendation by the posterior mean.
+
+use nalgebra::{DMatrix, DVector};
+use rand::Rng;
+use rand_distr::{Distribution, StandardNormal};
+
+use super::design::taken;
+use super::{AcquisitionKind, Candidates, Evidence, Optimizer, Recommendation, Suggestion};
+use crate::acquisition::{Criterion, best_mean, climb};
+use crate::space::{Mixture, warp};
+use crate::surrogate::Surrogate;
+use crate::surrogate::linalg::Cholesky;
+
+/// Random mixtures among the starting points of a search for the next trial, and for the recommendation.
+const SAMPLED: usize = 64;
+const SAMPLED_FOR_MEAN: usize = 256;
+/// Mixtures at which the minimum of the objective is sampled, at most.
+const SUPPORT: usize = 128;
+/// Samples of the minimum.
+const MINIMA: usize = 32;
+/// Local searches of the acquisition, beyond the best start of each fidelity; and their steps.
+const CLIMBS: usize = 2;
+const CLIMB_STEPS: u64 = 12;
+/// The same for the posterior mean, which is far cheaper.
+const DESCENTS: usize = 4;
+const DESCENT_STEPS: u64 = 40;
+
+/// Draws from the posterior of the objective's minimum.
+struct Minima {
+    values: Vec<f64>,
+    /// `E[f(best mean) − min f]` over the support, ≥ 0.
+    expected_regret: f64,
+}
+
+/// A place for the next trial.
+struct Place {
+    weights: Vec<f64>,
+    fidelity: usize,
+    /// Log acquisition per unit cost.
+    score: f64,
+}
+
+impl Optimizer {
+    fn warped<'a>(&self, mixtures: impl IntoIterator<Item = &'a [f64]>) -> DMatrix<f64> {
+        warp::warp_all(self.space.dim(), mixtures)
+    }
+
+    /// The next trial according to the acquisition function. `surrogate` knows what was observed, `pending` also counts
+    /// on what is under way.
+    pub(super) fn search(
+        &self,
+        surrogate: &Surrogate,
+        pending: &Surrogate,
+        evidence: &Evidence,
+        candidates: Candidates<'_>,
+        open: &[usize],
+        rng: &mut impl Rng,
+    ) -> Option<Suggestion> {
+        let (found, pool_index) = match candidates {
+            Candidates::Pool { runs, targets } => {
+                let x = self.warped(targets.iter().map(Mixture::weights));
+                let (criterion, _) = self.criterion(pending, evidence, &x, rng);
+                let best = open
+                    .iter()
+                    .filter_map(|m| self.best_of_pool(pending, &criterion, evidence, runs, *m))
+                    .max_by(|a, b| a.0.total_cmp(&b.0))?;
+                (Place { weights: runs[best.1].0.weights().to_vec(), fidelity: runs[best.1].1, score: best.0 }, Some(best.1))
+            }
+            Candidates::Space(_) => (self.best_of_space(surrogate, pending, evidence, open, rng)?, None),
+        };
+        let mixture = Mixture::new(found.weights);
+        let expected = Some(self.prediction(surrogate, &mixture, found.fidelity));
+        Some(Suggestion { mixture, fidelity: found.fidelity, pool_index, expected, warning: None })
+    }
+
+    /// The acquisition function in the study's present state, given warped mixtures (D × p) among which the optimum is
+    /// looked for; and the expected regret of the best of them.
+    fn criterion(
+        &self,
+        surrogate: &Surrogate,
+        evidence: &Evidence,
+        x: &DMatrix<f64>,
+        rng: &mut impl Rng,
+    ) -> (Criterion, f64) {
+        let minima = sample_minima(surrogate, x, rng);
+        let observed = self.warped(evidence.observations.iter().map(|o| o.mixture.weights()));
+        let best = surrogate.mean(&observed).min();
+        let criterion = match self.settings.acquisition {
+            AcquisitionKind::Entropy => Criterion::Entropy { minima: minima.values },
+            AcquisitionKind::ExpectedImprovement => Criterion::ExpectedImprovement { best },
+            AcquisitionKind::ConfidenceBound => Criterion::ConfidenceBound { best },
+        };
+        (criterion, minima.expected_regret)
+    }
+
+    /// Score and index of the best run of the pool at fidelity `m`.
+    fn best_of_pool(
+        &self,
+        surrogate: &Surrogate,
+        criterion: &Criterion,
+        evidence: &Evidence,
+        runs: &[(Mixture, usize)],
+        m: usize,
+    ) -> Option<(f64, usize)> {
+        let indices: Vec<usize> = (0..runs.len()).filter(|i| runs[*i].1 == m).collect();
+        let x = self.warped(indices.iter().map(|i| runs[*i].0.weights()));
+        surrogate
+            .outlook(&x, m)
+            .iter()
+            .zip(indices)
+            .map(|(outlook, i)| (criterion.worth(outlook).log - evidence.costs[m].ln(), i))
+            .max_by(|a, b| a.0.total_cmp(&b.0))
+    }
+
+    /// The best place anywhere in the space, at any open fidelity.
+    fn best_of_space(
+        &self,
+        surrogate: &Surrogate,
+        pending: &Surrogate,
+        evidence: &Evidence,
+        open: &[usize],
+        rng: &mut impl Rng,
+    ) -> Option<Place> {
+        let polytope = self.space.polytope();
+        let mut starts = polytope.sample(SAMPLED, rng);
+        starts.extend(polytope.extremes().iter().take(SAMPLED).cloned());
+        let incumbents = self.lowest_means(surrogate, &self.known_mixtures(evidence), DESCENTS);
+        starts.extend(best_mean(surrogate, polytope, &incumbents, DESCENT_STEPS));
+        for incumbent in &incumbents {
+            // Around each incumbent: a tenth of the way towards random mixtures.
+            let around = polytope.sample(SAMPLED / 16, rng);
+            starts.extend(around.iter().map(|w| incumbent.iter().zip(w).map(|(a, b)| 0.9 * a + 0.1 * b).collect()));
+        }
+        starts.extend(incumbents);
+        let x = self.warped(starts.iter().map(Vec::as_slice));
+        let (criterion, expected_regret) = self.criterion(pending, evidence, &x, rng);
+
+        let mut places: Vec<Place> = Vec::with_capacity(starts.len() * open.len());
+        for m in open {
+            let outlooks = pending.outlook(&x, *m);
+            places.extend(outlooks.iter().zip(&starts).map(|(outlook, weights)| Place {
+                weights: weights.clone(),
+                fidelity: *m,
+                score: criterion.worth(outlook).log - evidence.costs[*m].ln(),
+            }));
+        }
+        places.sort_by(|a, b| b.score.total_cmp(&a.score));
+        let mut climbs: Vec<usize> = (0..places.len().min(CLIMBS)).collect();
+        for m in open {
+            climbs.extend(places.iter().position(|p| p.fidelity == *m).filter(|i| *i >= CLIMBS));
+        }
+        let climbed: Vec<Place> = climbs
+            .iter()
+            .filter_map(|i| {
+                let Place { weights, fidelity, .. } = &places[*i];
+                let (worth, weights) = climb(pending, &criterion, polytope, *fidelity, weights, CLIMB_STEPS)?;
+                Some(Place { weights, fidelity: *fidelity, score: worth - evidence.costs[*fidelity].ln() })
+            })
+            .collect();
+        places.extend(climbed);
+        places.sort_by(|a, b| b.score.total_cmp(&a.score));
+        places.into_iter().find(|p| p.score.is_finite() && self.is_new(surrogate, evidence, p, expected_regret))
+    }
+
+    /// Whether a place is neither a trial under way or failed, nor a replicate that is not worth it: measuring the same
+    /// mixture again pays only where noise, not ignorance of other mixtures, stands between us and the optimum.
+    fn is_new(&self, surrogate: &Surrogate, evidence: &Evidence, place: &Place, expected_regret: f64) -> bool {
+        let mixture = Mixture::new(place.weights.clone());
+        let near = |other: &Mixture| mixture.distance(other) < self.settings.tolerance;
+        let under_way = evidence.pending.iter().chain(&evidence.failed);
+        if under_way.filter(|(_, m)| *m == place.fidelity).any(|(other, _)| near(other)) {
+            return false;
+        }
+        surrogate.noise(place.fidelity).sqrt() > expected_regret || !taken(evidence, place.fidelity).any(near)
+    }
+
+    /// The mixtures observed so far, the uniform one and the prior.
+    fn known_mixtures(&self, evidence: &Evidence) -> Vec<Vec<f64>> {
+        let observed = evidence.observations.iter().map(|o| o.mixture.clone());
+        let reference = [self.space.uniform()].into_iter().chain(self.space.prior());
+        let mut known: Vec<Vec<f64>> = Vec::new();
+        for mixture in observed.chain(reference) {
+            // Bounds may have been tightened since a mixture was trained.
+            let weights = self.space.polytope().project(mixture.weights());
+            if !known.contains(&weights) {
+                known.push(weights);
+            }
+        }
+        known
+    }
+
+    /// The `count` mixtures of smallest posterior mean at the target, best first.
+    fn lowest_means(&self, surrogate: &Surrogate, mixtures: &[Vec<f64>], count: usize) -> Vec<Vec<f64>> {
+        let means = surrogate.mean(&self.warped(mixtures.iter().map(Vec::as_slice)));
+        let mut order: Vec<usize> = (0..mixtures.len()).collect();
+        order.sort_by(|a, b| means[*a].total_cmp(&means[*b]));
+        order.into_iter().take(count).map(|i| mixtures[i].clone()).collect()
+    }
+
+    /// The mixture of smallest posterior mean at the target: of `candidates`, or of the space.
+    pub(super) fn best(
+        &self,
+        surrogate: &Surrogate,
+        evidence: &Evidence,
+        candidates: Option<&[Mixture]>,
+        rng: &mut impl Rng,
+    ) -> Recommendation {
+        let target = self.fidelities.target();
+        if let Some(candidates) = candidates {
+            let x = self.warped(candidates.iter().map(Mixture::weights));
+            let index = surrogate.mean(&x).imin();
+            let mixture = candidates[index].clone();
+            let expected = Some(self.prediction(surrogate, &mixture, target));
+            let regret = sample_minima(surrogate, &x, rng).expected_regret;
+            return Recommendation { mixture, pool_index: Some(index), expected, expected_regret: Some(regret) };
+        }
+        let polytope = self.space.polytope();
+        let mut starts = self.known_mixtures(evidence);
+        starts.extend(polytope.sample(SAMPLED_FOR_MEAN, rng));
+        let best = self.lowest_means(surrogate, &starts, DESCENTS);
+        let weights = best_mean(surrogate, polytope, &best, DESCENT_STEPS).unwrap_or_else(|| best[0].clone());
+        starts.push(weights.clone());
+        let x = self.warped(starts.iter().map(Vec::as_slice));
+        let regret = sample_minima(surrogate, &x, rng).expected_regret;
+        let mixture = Mixture::new(weights);
+        let expected = Some(self.prediction(surrogate, &mixture, target));
+        Recommendation { mixture, pool_index: None, expected, expected_regret: Some(regret) }
+    }
+}
+
+/// Samples the minimum of the target objective over the columns of `x` (warped, D × p): exact joint draws at those with
+/// the smallest means.
+fn sample_minima(surrogate: &Surrogate, x: &DMatrix<f64>, rng: &mut impl Rng) -> Minima {
+    let means = surrogate.mean(x);
+    let mut order: Vec<usize> = (0..means.len()).collect();
+    order.sort_by(|a, b| means[*a].total_cmp(&means[*b]));
+    order.truncate(SUPPORT);
+    let (mean, covariance) = surrogate.posterior(&x.select_columns(&order));
+    let scale = covariance.diagonal().max();
+    let factor = [1e-10, 1e-8, 1e-6, 1e-4, 1e-2].iter().find_map(|jitter| {
+        let mut a = covariance.clone();
+        for i in 0..a.nrows() {
+            a[(i, i)] += jitter * scale;
+        }
+        Cholesky::new(a)
+    });
+    let Some(factor) = factor else {
+        // Without a joint distribution, the smallest mean is the best guess of the minimum.
+        return Minima { values: vec![mean[0]], expected_regret: 0.0 };
+    };
+    let mut regret = 0.0;
+    let values = (0..MINIMA)
+        .map(|_| {
+            let z = DVector::from_fn(mean.len(), |_, _| StandardNormal.sample(rng));
+            let draw = &mean + factor.lower() * z;
+            let minimum = draw.min();
+            // The columns are sorted by mean: the first is what would be recommended.
+            regret += draw[0] - minimum;
+            minimum
+        })
+        .collect();
+    Minima { values, expected_regret: regret / MINIMA as f64 }
+}

@@ -1,0 +1,116 @@
+//! A study for logs that come without a config.
+
+use std::collections::BTreeMap;
+
+use super::error::ReplayError;
+use super::log::RunLog;
+use crate::study::Direction;
+
+/// What the rows of one fidelity say about it.
+#[derive(Default)]
+struct Scale {
+    params: Option<f64>,
+    tokens: Option<f64>,
+    costs: Vec<f64>,
+}
+
+/// The config file that somebody with these logs would write: every `w:` column a free domain, every fidelity with its
+/// size and mean cost, and, if `objective` asks for one, the plain mean of all `y:` columns. Going through the config
+/// makes overrides (`--set`) work, and fail, exactly as they do elsewhere. Returns the TOML and warnings.
+///
+/// Without a `cost` column, costs are taken as proportional to params × tokens, else to params, with the most expensive
+/// fidelity at 1.
+///
+/// # Errors
+/// No cost column and no sizes to estimate costs from, or sizes that differ within one fidelity.
+pub fn infer_config(
+    log: &RunLog,
+    direction: Direction,
+    mean_objective: bool,
+) -> Result<(toml::Table, Vec<String>), ReplayError> {
+    let scales = scales(log)?;
+    let mut warnings = Vec::new();
+    let costs = costs(&scales, &mut warnings)?;
+
+    let mut config = toml::Table::new();
+    config.insert("study".into(), table([("name", "replay".into())]).into());
+    let domain = |name: &String| toml::Value::from(table([("name", name.as_str().into())]));
+    config.insert("domain".into(), log.domains.iter().map(domain).collect::<Vec<_>>().into());
+    let fidelity = |((name, scale), cost): ((&String, &Scale), f64)| {
+        let mut entry = table([("name", name.as_str().into()), ("cost", cost.into())]);
+        entry.extend(scale.params.map(|x| ("params".to_owned(), x.into())));
+        entry.extend(scale.tokens.map(|x| ("tokens".to_owned(), x.into())));
+        toml::Value::from(entry)
+    };
+    config.insert("fidelity".into(), scales.iter().zip(costs).map(fidelity).collect::<Vec<_>>().into());
+    let mut objective = table([(
+        "direction",
+        match direction {
+            Direction::Minimize => "minimize".into(),
+            Direction::Maximize => "maximize".into(),
+        },
+    )]);
+    if mean_objective {
+        let share = 1.0 / log.metrics.len() as f64;
+        let metrics: toml::Table = log.metrics.iter().map(|name| (name.clone(), share.into())).collect();
+        objective.insert("metrics".into(), metrics.into());
+    }
+    config.insert("objective".into(), objective.into());
+    Ok((config, warnings))
+}
+
+fn table<const N: usize>(entries: [(&str, toml::Value); N]) -> toml::Table {
+    entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}
+
+fn scales(log: &RunLog) -> Result<BTreeMap<String, Scale>, ReplayError> {
+    let mut scales: BTreeMap<String, Scale> = BTreeMap::new();
+    for run in &log.runs {
+        let scale = scales.entry(run.fidelity.clone()).or_default();
+        scale.costs.extend(run.cost);
+        for (column, known, stated) in
+            [("params", &mut scale.params, run.params), ("tokens", &mut scale.tokens, run.tokens)]
+        {
+            if let (Some(known), Some(stated)) = (*known, stated)
+                && known != stated
+            {
+                return Err(ReplayError::Cell {
+                    file: log.files[run.file].clone(),
+                    line: run.line,
+                    column: column.into(),
+                    message: format!("{stated} differs from {known} in an earlier run at \"{}\"", run.fidelity),
+                });
+            }
+            *known = known.or(stated);
+        }
+    }
+    Ok(scales)
+}
+
+/// The cost of a run at each fidelity.
+fn costs(scales: &BTreeMap<String, Scale>, warnings: &mut Vec<String>) -> Result<Vec<f64>, ReplayError> {
+    if scales.values().all(|scale| !scale.costs.is_empty()) {
+        return Ok(scales.values().map(|scale| scale.costs.iter().sum::<f64>() / scale.costs.len() as f64).collect());
+    }
+    let all = |size: fn(&Scale) -> Option<f64>| scales.values().map(size).collect::<Option<Vec<f64>>>();
+    let (sizes, basis) = if let Some(compute) = all(|s| Some(s.params? * s.tokens?)) {
+        (compute, "params × tokens")
+    } else if let Some(params) = all(|s| s.params) {
+        (params, "params")
+    } else {
+        return Err(ReplayError::Pool(
+            "the logs state no cost for some fidelity, and no params to estimate it from; add a cost column, or give \
+             costs in a config"
+                .into(),
+        ));
+    };
+    if scales.values().any(|scale| !scale.costs.is_empty()) {
+        return Err(ReplayError::Pool(
+            "some fidelities have costs in the logs and others none; fill the cost column, or give costs in a config"
+                .into(),
+        ));
+    }
+    let most = sizes.iter().copied().fold(0.0, f64::max);
+    warnings.push(format!("the logs state no costs; assuming they are proportional to {basis}, the largest being 1"));
+    Ok(sizes.iter().map(|size| size / most).collect())
+}

@@ -1,0 +1,274 @@
+//! Logged runs as they stand in CSV files.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use csv::StringRecord;
+
+use super::error::ReplayError;
+
+/// One row of a file of logged runs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoggedRun {
+    /// `run_id`
+    pub id: String,
+    /// `fidelity`: the name of the training scale.
+    pub fidelity: String,
+    /// `params` of the model, where given.
+    pub params: Option<f64>,
+    /// Training `tokens`, where given.
+    pub tokens: Option<f64>,
+    /// `cost` of the run, where given; positive.
+    pub cost: Option<f64>,
+    /// The `w:` columns in the order of [`RunLog::domains`], renormalized to sum 1.
+    pub weights: Vec<f64>,
+    /// The `y:` columns in the order of [`RunLog::metrics`]; NaN where the cell is empty or not a finite number.
+    pub metrics: Vec<f64>,
+    /// The file the row is in (index into [`RunLog::files`]).
+    pub file: usize,
+    /// The line the row starts on, 1-based.
+    pub line: u64,
+}
+
+/// The rows of one or several files of logged runs, in file order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunLog {
+    /// The files.
+    pub files: Vec<PathBuf>,
+    /// Names of the `w:` columns, sorted.
+    pub domains: Vec<String>,
+    /// Names of the `y:` columns, sorted.
+    pub metrics: Vec<String>,
+    /// The rows.
+    pub runs: Vec<LoggedRun>,
+    /// What the user should know although it stops nothing (weights that do not sum to one).
+    pub warnings: Vec<String>,
+}
+
+/// Weights whose sum is further than this from one are worth a warning; logs are often rounded to 3 decimals.
+const SUM_TOLERANCE: f64 = 1e-2;
+
+impl RunLog {
+    /// Reads long CSVs with the columns `run_id, fidelity, params, [tokens], [cost], w:<domain>…, y:<metric>…`, matched
+    /// by name in any order; other columns are ignored. All files must have the same domains and metrics.
+    ///
+    /// Weights are renormalized, with a warning where the sum is off by more than 0.01.
+    ///
+    /// # Errors
+    /// Any file that is unreadable, empty, or lacks or repeats a column; any cell that is not the number it should be.
+    /// (Metrics are lenient: an empty cell, NaN or an infinity is a run that diverged, not a broken file.)
+    pub fn read(files: &[PathBuf]) -> Result<Self, ReplayError> {
+        let mut log = Self {
+            files: files.to_vec(),
+            domains: Vec::new(),
+            metrics: Vec::new(),
+            runs: Vec::new(),
+            warnings: Vec::new(),
+        };
+        for (index, file) in files.iter().enumerate() {
+            log.read_file(index, file)?;
+        }
+        Ok(log)
+    }
+
+    fn read_file(&mut self, index: usize, file: &Path) -> Result<(), ReplayError> {
+        let unreadable = |source| ReplayError::Unreadable { file: file.to_owned(), source };
+        let csv_error = |source| ReplayError::Csv { file: file.to_owned(), source };
+        let mut reader = csv::ReaderBuilder::new()
+            .trim(csv::Trim::All)
+            .from_reader(skip_bom(File::open(file).map_err(unreadable)?).map_err(unreadable)?);
+        let columns = Columns::parse(file, reader.headers().map_err(csv_error)?)?;
+        let names = |list: &[(String, usize)]| list.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+        let (domains, metrics) = (names(&columns.domains), names(&columns.metrics));
+        if index == 0 {
+            (self.domains, self.metrics) = (domains, metrics);
+        } else {
+            same_columns(file, &self.files[0], "w:", &self.domains, &domains)?;
+            same_columns(file, &self.files[0], "y:", &self.metrics, &metrics)?;
+        }
+
+        let mut off: Vec<(u64, f64)> = Vec::new();
+        let before = self.runs.len();
+        for record in reader.into_records() {
+            let record = record.map_err(csv_error)?;
+            let row = Row { file, line: record.position().map_or(0, csv::Position::line), record: &record };
+            let (run, sum) = row.parse(index, &columns)?;
+            if (sum - 1.0).abs() > SUM_TOLERANCE {
+                off.push((run.line, sum));
+            }
+            self.runs.push(run);
+        }
+        if self.runs.len() == before {
+            return Err(ReplayError::Header {
+                file: file.to_owned(),
+                message: "there are no rows below the header".into(),
+            });
+        }
+        if let [(line, sum), rest @ ..] = off.as_slice() {
+            let count = rest.len() + 1;
+            self.warnings.push(format!(
+                "{}: the weights of {count} {} do not sum to 1 (first on line {line}: {sum:.3}); renormalized",
+                file.display(),
+                if count == 1 { "run" } else { "runs" },
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Excel writes a byte-order mark, which would otherwise become part of the first column's name.
+fn skip_bom(file: File) -> std::io::Result<BufReader<File>> {
+    let mut reader = BufReader::new(file);
+    if reader.fill_buf()?.starts_with(b"\xef\xbb\xbf") {
+        reader.consume(3);
+    }
+    Ok(reader)
+}
+
+fn same_columns(
+    file: &Path,
+    first: &Path,
+    prefix: &str,
+    expected: &[String],
+    got: &[String],
+) -> Result<(), ReplayError> {
+    let header = |message| Err(ReplayError::Header { file: file.to_owned(), message });
+    if let Some(name) = expected.iter().find(|name| !got.contains(name)) {
+        return header(format!("column \"{prefix}{name}\" is missing; {} has it", first.display()));
+    }
+    if let Some(name) = got.iter().find(|name| !expected.contains(name)) {
+        return header(format!("column \"{prefix}{name}\" is not in {}", first.display()));
+    }
+    Ok(())
+}
+
+/// Where the columns of one file are.
+struct Columns {
+    run_id: usize,
+    fidelity: usize,
+    params: Option<usize>,
+    tokens: Option<usize>,
+    cost: Option<usize>,
+    /// Name and index, sorted by name.
+    domains: Vec<(String, usize)>,
+    metrics: Vec<(String, usize)>,
+}
+
+impl Columns {
+    fn parse(file: &Path, header: &StringRecord) -> Result<Self, ReplayError> {
+        let error = |message: String| ReplayError::Header { file: file.to_owned(), message };
+        if header.is_empty() || header.iter().all(str::is_empty) {
+            return Err(error("the file is empty; expected a header run_id,fidelity,params,cost,w:…,y:…".into()));
+        }
+        let mut seen = BTreeSet::new();
+        if let Some(twice) = header.iter().find(|name| !name.is_empty() && !seen.insert(*name)) {
+            return Err(error(format!("column \"{twice}\" appears twice")));
+        }
+        let optional = |name: &str| header.iter().position(|column| column == name);
+        let required = |name: &str| {
+            optional(name).ok_or_else(|| {
+                error(format!(
+                    "column \"{name}\" is missing; the header has {}",
+                    header.iter().collect::<Vec<_>>().join(",")
+                ))
+            })
+        };
+        let prefixed = |prefix: &str, what: &str| {
+            let mut list: Vec<(String, usize)> = header
+                .iter()
+                .enumerate()
+                .filter_map(|(i, column)| Some((column.strip_prefix(prefix)?.to_owned(), i)))
+                .collect();
+            list.sort();
+            match list.first() {
+                None => Err(error(format!("there is no {what} column; they are called \"{prefix}<name>\""))),
+                Some((name, _)) if name.is_empty() => {
+                    Err(error(format!("column \"{prefix}\" has no name after the colon")))
+                }
+                Some(_) => Ok(list),
+            }
+        };
+        Ok(Self {
+            run_id: required("run_id")?,
+            fidelity: required("fidelity")?,
+            params: optional("params"),
+            tokens: optional("tokens"),
+            cost: optional("cost"),
+            domains: prefixed("w:", "domain weight")?,
+            metrics: prefixed("y:", "metric")?,
+        })
+    }
+}
+
+/// One record with what its error messages need.
+struct Row<'a> {
+    file: &'a Path,
+    line: u64,
+    record: &'a StringRecord,
+}
+
+impl Row<'_> {
+    /// The run, and what its weights summed to before they were renormalized.
+    fn parse(&self, file: usize, columns: &Columns) -> Result<(LoggedRun, f64), ReplayError> {
+        let positive = |name: &str, column: Option<usize>| -> Result<Option<f64>, ReplayError> {
+            let Some(text) = column.map(|c| &self.record[c]).filter(|text| !text.is_empty()) else { return Ok(None) };
+            match text.parse::<f64>() {
+                Ok(x) if x > 0.0 && x.is_finite() => Ok(Some(x)),
+                _ => Err(self.cell(name, format!("\"{text}\" is not a positive number"))),
+            }
+        };
+        let mut weights = Vec::with_capacity(columns.domains.len());
+        for (name, column) in &columns.domains {
+            match self.record[*column].parse::<f64>() {
+                Ok(x) if x >= 0.0 && x.is_finite() => weights.push(x),
+                _ => {
+                    let message = format!("\"{}\" is not a weight (a number, 0 or more)", &self.record[*column]);
+                    return Err(self.cell(&format!("w:{name}"), message));
+                }
+            }
+        }
+        let sum: f64 = weights.iter().sum();
+        if !(sum > 0.0 && sum.is_finite()) {
+            return Err(self.cell("w:…", format!("the weights sum to {sum}; a mixture has a positive weight")));
+        }
+        weights.iter_mut().for_each(|w| *w /= sum);
+
+        let mut metrics = Vec::with_capacity(columns.metrics.len());
+        for (name, column) in &columns.metrics {
+            metrics.push(self.metric(name, &self.record[*column])?);
+        }
+        let fidelity = self.record[columns.fidelity].to_owned();
+        if fidelity.is_empty() {
+            return Err(self.cell("fidelity", "is empty".into()));
+        }
+        let run = LoggedRun {
+            id: self.record[columns.run_id].to_owned(),
+            fidelity,
+            params: positive("params", columns.params)?,
+            tokens: positive("tokens", columns.tokens)?,
+            cost: positive("cost", columns.cost)?,
+            weights,
+            metrics,
+            file,
+            line: self.line,
+        };
+        Ok((run, sum))
+    }
+
+    /// A metric; NaN for whatever spreadsheets and Python write where there is no finite value.
+    fn metric(&self, name: &str, text: &str) -> Result<f64, ReplayError> {
+        if ["", "na", "n/a", "null", "none"].contains(&text.to_ascii_lowercase().as_str()) {
+            return Ok(f64::NAN);
+        }
+        match text.parse::<f64>() {
+            Ok(x) => Ok(if x.is_finite() { x } else { f64::NAN }),
+            Err(_) => Err(self.cell(&format!("y:{name}"), format!("\"{text}\" is not a number"))),
+        }
+    }
+
+    fn cell(&self, column: &str, message: String) -> ReplayError {
+        ReplayError::Cell { file: self.file.to_owned(), line: self.line, column: column.to_owned(), message }
+    }
+}

@@ -1,0 +1,250 @@
+//! The pool of a replay: which logged runs can be bought, and which can be recommended.
+
+use std::collections::BTreeMap;
+
+use super::error::{ReplayError, hint};
+use super::log::{LoggedRun, RunLog};
+use crate::space::{Fidelities, Fidelity, Mixture, SearchSpace};
+use crate::study::Objective;
+
+/// Logged weights are rounded, so a bound of the config counts as kept within this.
+const BOUND_TOLERANCE: f64 = 1e-3;
+
+/// A logged run, matched to the study.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// `run_id` of the log.
+    pub id: String,
+    /// What was trained on.
+    pub mixture: Mixture,
+    /// Index of the fidelity it was trained at.
+    pub fidelity: usize,
+    /// One finite value a metric of the objective, in its order and the user's orientation.
+    pub metrics: Vec<f64>,
+    /// What a strategy pays to see the metrics.
+    pub cost: f64,
+    /// The objective, turned so that smaller is better.
+    pub loss: f64,
+}
+
+/// Everything a strategy may buy or recommend, and what it is judged by.
+#[derive(Clone, Debug)]
+pub struct Pool {
+    /// The space the mixtures lie in.
+    pub space: SearchSpace,
+    /// The fidelities that have logged runs, each with its mean cost.
+    pub fidelities: Fidelities,
+    /// What is optimized.
+    pub objective: Objective,
+    /// The runs for sale, in file order.
+    pub runs: Vec<Run>,
+    /// The runs that can be recommended: indices into [`Self::runs`], the first target runs in file order.
+    pub candidates: Vec<usize>,
+    /// Target runs past the candidates: never sold nor recommended, they score predictions.
+    pub held_out: Vec<Run>,
+    /// The smallest loss of a candidate.
+    pub best: f64,
+    /// Standard deviation of the candidates' losses (over the candidates as a population); 1 if they are all equal, so
+    /// that regrets can be divided by it.
+    pub sd: f64,
+    /// What the user should know although it stops nothing.
+    pub warnings: Vec<String>,
+}
+
+impl Pool {
+    /// Matches logged runs to a study by name. A run costs what its row says, else what its fidelity costs in the
+    /// study. Runs without a finite value for every metric of the objective, and runs outside the space's bounds, are
+    /// skipped and counted in the warnings. The first `candidates` target runs that remain can be recommended
+    /// (`None`: all).
+    ///
+    /// # Errors
+    /// Domains, metrics or fidelities that do not match, a run whose cost nobody states, no target run, no candidates.
+    pub fn new(
+        log: &RunLog,
+        space: &SearchSpace,
+        fidelities: &Fidelities,
+        objective: &Objective,
+        candidates: Option<usize>,
+    ) -> Result<Self, ReplayError> {
+        let domains = match_domains(log, space)?;
+        let metrics = match_metrics(log, objective)?;
+        let mut warnings = log.warnings.clone();
+        let (mut unfinished, mut outside) = (Skipped::default(), Skipped::default());
+        let mut runs = Vec::with_capacity(log.runs.len());
+        for logged in &log.runs {
+            let fidelity = match_fidelity(log, logged, fidelities)?;
+            let values: Vec<f64> = metrics.iter().map(|m| logged.metrics[*m]).collect();
+            let weights: Vec<f64> = domains.iter().map(|d| logged.weights[*d]).collect();
+            if values.iter().any(|y| y.is_nan()) {
+                unfinished.count(log, logged);
+            } else if !space.polytope().contains(&weights, BOUND_TOLERANCE) {
+                outside.count(log, logged);
+            } else {
+                let cost = logged.cost.or(fidelities.list()[fidelity].cost).ok_or_else(|| ReplayError::Cell {
+                    file: log.files[logged.file].clone(),
+                    line: logged.line,
+                    column: "cost".into(),
+                    message: "the run states no cost; add the column, or give the fidelity a cost in the config".into(),
+                })?;
+                let loss = objective.sign() * objective.value(&values);
+                let mixture = Mixture::new(weights);
+                runs.push(Run { id: logged.id.clone(), mixture, fidelity, metrics: values, cost, loss });
+            }
+        }
+        warnings.extend(unfinished.warning("without a finite value for every metric of the objective"));
+        warnings.extend(outside.warning("whose mixture breaks a bound of the config"));
+
+        let target = fidelities.list()[fidelities.target()].name.clone();
+        let at_target = runs.iter().filter(|run| run.fidelity == fidelities.target()).count();
+        if at_target == 0 {
+            return Err(ReplayError::Pool(format!(
+                "there is no usable run at the target fidelity \"{target}\", so nothing to compare with{}",
+                warnings.last().map_or(String::new(), |w| format!(" ({w})")),
+            )));
+        }
+        if candidates == Some(0) {
+            return Err(ReplayError::Pool("with 0 candidates there is nothing to recommend; give at least 1".into()));
+        }
+        let limit = candidates.unwrap_or(at_target);
+        if limit > at_target {
+            warnings.push(format!("{limit} candidates were asked for, but there are {at_target} runs at {target}"));
+        }
+
+        let (fidelities, index) = with_runs(fidelities, &runs);
+        let (mut pool, mut held_out, mut chosen) = (Vec::with_capacity(runs.len()), Vec::new(), Vec::new());
+        for mut run in runs {
+            run.fidelity = index[&run.fidelity];
+            if run.fidelity != fidelities.target() {
+                pool.push(run);
+            } else if chosen.len() < limit {
+                chosen.push(pool.len());
+                pool.push(run);
+            } else {
+                held_out.push(run);
+            }
+        }
+        let losses: Vec<f64> = chosen.iter().map(|i| pool[*i].loss).collect();
+        let best = losses.iter().copied().fold(f64::INFINITY, f64::min);
+        let mean = losses.iter().sum::<f64>() / losses.len() as f64;
+        let variance = losses.iter().map(|y| (y - mean).powi(2)).sum::<f64>() / losses.len() as f64;
+        // Rounding leaves a tiny variance where all losses are the same number.
+        let sd = if variance.sqrt() > 1e-12 * mean.abs() { variance.sqrt() } else { 1.0 };
+        Ok(Self {
+            space: space.clone(),
+            fidelities,
+            objective: objective.clone(),
+            runs: pool,
+            candidates: chosen,
+            held_out,
+            best,
+            sd,
+            warnings,
+        })
+    }
+
+    /// Regret of recommending a candidate (index into [`Self::candidates`]), in standard deviations, ≥ 0.
+    #[must_use]
+    pub fn regret(&self, candidate: usize) -> f64 {
+        (self.runs[self.candidates[candidate]].loss - self.best) / self.sd
+    }
+
+    /// Regret to expect of a candidate drawn at random: where everyone stands who has bought nothing.
+    #[must_use]
+    pub fn blind_regret(&self) -> f64 {
+        let n = self.candidates.len();
+        (0..n).map(|candidate| self.regret(candidate)).sum::<f64>() / n as f64
+    }
+
+    /// The target fidelity.
+    #[must_use]
+    pub fn target(&self) -> &Fidelity {
+        &self.fidelities.list()[self.fidelities.target()]
+    }
+
+    /// Mean cost of a run at each fidelity.
+    #[must_use]
+    pub fn costs(&self) -> Vec<f64> {
+        self.fidelities.list().iter().map(|fidelity| fidelity.cost.unwrap_or(1.0)).collect()
+    }
+}
+
+/// The column of each domain of the space.
+fn match_domains(log: &RunLog, space: &SearchSpace) -> Result<Vec<usize>, ReplayError> {
+    let header = |message| ReplayError::Header { file: log.files[0].clone(), message };
+    let known: Vec<&str> = space.domains().iter().map(|domain| domain.name.as_str()).collect();
+    if let Some(extra) = log.domains.iter().find(|name| !known.contains(&name.as_str())) {
+        return Err(header(format!("column \"w:{extra}\" is not a domain of the config; {}", hint(extra, known))));
+    }
+    let column = |name: &&str| {
+        log.domains
+            .iter()
+            .position(|column| column == name)
+            .ok_or_else(|| header(format!("domain \"{name}\" of the config has no column \"w:{name}\"")))
+    };
+    known.iter().map(column).collect()
+}
+
+/// The column of each metric of the objective.
+fn match_metrics(log: &RunLog, objective: &Objective) -> Result<Vec<usize>, ReplayError> {
+    let column = |name: &str| {
+        log.metrics.iter().position(|column| column == name).ok_or_else(|| ReplayError::Header {
+            file: log.files[0].clone(),
+            message: format!(
+                "metric \"{name}\" of the objective has no column \"y:{name}\"; {}",
+                hint(name, log.metrics.iter().map(String::as_str))
+            ),
+        })
+    };
+    objective.metrics.iter().map(|metric| column(&metric.name)).collect()
+}
+
+fn match_fidelity(log: &RunLog, run: &LoggedRun, fidelities: &Fidelities) -> Result<usize, ReplayError> {
+    fidelities.index(&run.fidelity).ok_or_else(|| ReplayError::Cell {
+        file: log.files[run.file].clone(),
+        line: run.line,
+        column: "fidelity".into(),
+        message: format!(
+            "\"{}\" is not a fidelity of the config; {}",
+            run.fidelity,
+            hint(&run.fidelity, fidelities.list().iter().map(|fidelity| fidelity.name.as_str()))
+        ),
+    })
+}
+
+/// The fidelities that have runs, each with the mean cost of its runs (by which they are sorted), and the new index of
+/// each old one. The target must have runs.
+fn with_runs(fidelities: &Fidelities, runs: &[Run]) -> (Fidelities, BTreeMap<usize, usize>) {
+    let mut kept = Vec::new();
+    for (index, fidelity) in fidelities.list().iter().enumerate() {
+        let costs: Vec<f64> = runs.iter().filter(|run| run.fidelity == index).map(|run| run.cost).collect();
+        if !costs.is_empty() {
+            let mean = costs.iter().sum::<f64>() / costs.len() as f64;
+            kept.push(Fidelity { cost: Some(mean), ..fidelity.clone() });
+        }
+    }
+    let target = &fidelities.list()[fidelities.target()].name;
+    let kept = Fidelities::new(kept, Some(target));
+    let index = fidelities.list().iter().enumerate().filter_map(|(old, f)| Some((old, kept.index(&f.name)?))).collect();
+    (kept, index)
+}
+
+/// Rows that were left out for one reason.
+#[derive(Default)]
+struct Skipped {
+    count: usize,
+    first: String,
+}
+
+impl Skipped {
+    fn count(&mut self, log: &RunLog, run: &LoggedRun) {
+        if self.count == 0 {
+            self.first = format!("{}, line {}", log.files[run.file].display(), run.line);
+        }
+        self.count += 1;
+    }
+
+    fn warning(&self, what: &str) -> Option<String> {
+        let runs = if self.count == 1 { "run" } else { "runs" };
+        (self.count > 0).then(|| format!("skipped {} {runs} {what} (first: {})", self.count, self.first))
+    }
+}

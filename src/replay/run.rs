@@ -1,0 +1,104 @@
+//! Plays strategies on a pool, many seeds at once.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use super::curve::{Curve, Step, within};
+use super::pool::Pool;
+use super::strategy::Strategy;
+use crate::optimizer::{OptimizerSettings, Prediction};
+
+/// What to play.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Strategies, each with every seed.
+    pub strategies: Vec<Strategy>,
+    /// Seeds.
+    pub seeds: Vec<u64>,
+    /// What a strategy may spend with one seed.
+    pub budget: f64,
+    /// Settings of the strategies that search.
+    pub settings: OptimizerSettings,
+}
+
+/// One strategy played with one seed.
+#[derive(Clone, Debug)]
+pub struct Playback {
+    /// Who played.
+    pub strategy: Strategy,
+    /// With which seed.
+    pub seed: u64,
+    /// Regret against cost.
+    pub curve: Curve,
+    /// How long each choice of a run took (not the recommendation that follows it).
+    pub suggest: Vec<Duration>,
+    /// Predictions of the held-out target runs at the end, from strategies that make them.
+    pub predictions: Option<Vec<Prediction>>,
+}
+
+/// Plays every strategy with every seed and returns the playbacks in that order. Each depends on the pool, the
+/// settings, the strategy and the seed alone, whatever the number of threads (only the measured durations differ).
+///
+/// `progress` is called from any thread with the share of the whole that was just done.
+pub fn play(pool: &Pool, plan: &Plan, progress: &(dyn Fn(f64) + Sync)) -> Vec<Playback> {
+    let tasks: Vec<(Strategy, u64)> =
+        plan.strategies.iter().flat_map(|strategy| plan.seeds.iter().map(|seed| (*strategy, *seed))).collect();
+    let share = 1.0 / tasks.len() as f64;
+    let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::with_capacity(tasks.len())));
+    // Not on rayon's own threads: one that waits for parallel work inside a suggestion would take up another playback
+    // meanwhile, and the suggestion would seem to have taken as long as that playback.
+    std::thread::scope(|scope| {
+        for _ in 0..rayon::current_num_threads().min(tasks.len()) {
+            scope.spawn(|| {
+                while let Some((strategy, seed)) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let playback = play_one(pool, plan, *strategy, *seed, &|part| progress(part * share));
+                    done.lock().unwrap_or_else(PoisonError::into_inner).push(playback);
+                }
+            });
+        }
+    });
+    let mut playbacks = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    playbacks.sort_by_key(|playback| tasks.iter().position(|task| *task == (playback.strategy, playback.seed)));
+    playbacks
+}
+
+fn play_one(pool: &Pool, plan: &Plan, strategy: Strategy, seed: u64, progress: &dyn Fn(f64)) -> Playback {
+    // A stream for choices and one for recommendations, so that being asked for advice changes no choice; and streams
+    // of its own for each strategy, so that it plays the same whoever else plays.
+    let stream = |offset: u64| {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        rng.set_stream(2 * strategy as u64 + offset);
+        rng
+    };
+    let (mut choices, mut advice) = (stream(0), stream(1));
+    let mut player = strategy.player(pool, &plan.settings, &mut choices);
+    let mut curve = Curve::new(pool);
+    let mut suggest = Vec::new();
+    let mut spent = 0.0;
+    let mut reported = 0.0;
+    loop {
+        let started = Instant::now();
+        let choice = player.buy(plan.budget * (1.0 + 1e-9) - spent, &mut choices);
+        let Some(run) = choice else { break };
+        suggest.push(started.elapsed());
+        spent += pool.runs[run].cost;
+        debug_assert!(within(spent, plan.budget), "spent {spent} of {}", plan.budget);
+        player.see(run);
+        let recommended = player.recommend(&mut advice);
+        curve.steps.push(Step { cost: tidy(spent), run, recommended, regret: pool.regret(recommended) });
+        progress((spent - reported) / plan.budget);
+        reported = spent;
+    }
+    progress(1.0 - reported / plan.budget);
+    let predictions = if pool.held_out.is_empty() { None } else { player.predict(&pool.held_out) };
+    Playback { strategy, seed, curve, suggest, predictions }
+}
+
+/// Rounds away what adding costs up has left behind (0.30000000000000004).
+fn tidy(cost: f64) -> f64 {
+    format!("{cost:.11e}").parse().unwrap_or(cost)
+}

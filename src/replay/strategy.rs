@@ -1,0 +1,242 @@
+//! The strategies that a replay compares.
+
+use std::fmt;
+use std::str::FromStr;
+
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+
+use super::error::{ReplayError, hint};
+use super::pool::{Pool, Run};
+use super::regression::BoostedTrees;
+use crate::optimizer::{AcquisitionKind, Candidates, Evidence, Optimizer, OptimizerSettings, Prediction};
+use crate::space::Mixture;
+use crate::study::Observation;
+
+/// Who spends the budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Strategy {
+    /// The configured multi-fidelity optimizer: what `optimize` would do.
+    Admire,
+    /// The same surrogate with expected improvement, which buys and sees runs at the target only.
+    SingleFidelity,
+    /// Target runs in random order; recommends the best one seen.
+    Random,
+    /// RegMix: boosted trees a metric on the cheapest runs in random order; recommends the predicted best.
+    Regression,
+}
+
+impl Strategy {
+    /// Every strategy, in the order of tables and pictures.
+    pub const ALL: [Self; 4] = [Self::Admire, Self::SingleFidelity, Self::Random, Self::Regression];
+
+    /// Name on the command line and in files.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Admire => "admire",
+            Self::SingleFidelity => "single-fidelity",
+            Self::Random => "random",
+            Self::Regression => "regression",
+        }
+    }
+
+    /// The player of this strategy; `rng` draws what it decides beforehand.
+    pub(super) fn player<'a>(
+        self,
+        pool: &'a Pool,
+        settings: &OptimizerSettings,
+        rng: &mut ChaCha8Rng,
+    ) -> Box<dyn Player + 'a> {
+        let target = pool.fidelities.target();
+        match self {
+            Self::Admire => Box::new(Searching::new(pool, settings.clone(), settings.target_only)),
+            Self::SingleFidelity => {
+                let acquisition = AcquisitionKind::ExpectedImprovement;
+                let settings = OptimizerSettings { target_only: true, acquisition, ..settings.clone() };
+                Box::new(Searching::new(pool, settings, true))
+            }
+            Self::Random => Box::new(RandomTarget { pool, order: shuffled(pool, target, rng), best: None }),
+            Self::Regression => {
+                let mut tie_break: Vec<usize> = (0..pool.candidates.len()).collect();
+                tie_break.shuffle(rng);
+                let order = shuffled(pool, 0, rng);
+                Box::new(Regression { pool, order, tie_break, bought: Vec::new(), fitted_on: 0, recommended: None })
+            }
+        }
+    }
+}
+
+impl fmt::Display for Strategy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Strategy {
+    type Err = ReplayError;
+
+    fn from_str(name: &str) -> Result<Self, ReplayError> {
+        Self::ALL.into_iter().find(|strategy| strategy.name() == name).ok_or_else(|| ReplayError::UnknownStrategy {
+            name: name.to_owned(),
+            hint: hint(name, Self::ALL.map(Self::name)),
+        })
+    }
+}
+
+/// One strategy at work on one pool. It learns a run's metrics through [`Player::see`] and in no other way.
+pub(super) trait Player {
+    /// The next run to buy among those that cost at most `purse` and were not bought: index into [`Pool::runs`];
+    /// `None` when there is nothing it wants or can pay.
+    fn buy(&mut self, purse: f64, rng: &mut ChaCha8Rng) -> Option<usize>;
+
+    /// Takes in the run that was bought.
+    fn see(&mut self, run: usize);
+
+    /// The candidate to train at the target now: index into [`Pool::candidates`].
+    fn recommend(&mut self, rng: &mut ChaCha8Rng) -> usize;
+
+    /// Predictions of held-out target runs, in the user's orientation, from strategies that have a model of them.
+    fn predict(&self, runs: &[Run]) -> Option<Vec<Prediction>> {
+        let _ = runs;
+        None
+    }
+}
+
+/// Indices of the pool's runs at one fidelity, in random order, to be popped from the end.
+fn shuffled(pool: &Pool, fidelity: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..pool.runs.len()).filter(|i| pool.runs[*i].fidelity == fidelity).collect();
+    order.shuffle(rng);
+    order
+}
+
+/// Takes the first affordable run off the end of a shuffled order.
+fn next_affordable(order: &mut Vec<usize>, pool: &Pool, purse: f64) -> Option<usize> {
+    let at = order.iter().rposition(|run| pool.runs[*run].cost <= purse)?;
+    Some(order.remove(at))
+}
+
+/// The optimizer, offered the pool.
+struct Searching<'a> {
+    pool: &'a Pool,
+    optimizer: Optimizer,
+    evidence: Evidence,
+    /// What is still for sale, parallel to `open`.
+    offers: Vec<(Mixture, usize)>,
+    open: Vec<usize>,
+    candidates: Vec<Mixture>,
+}
+
+impl<'a> Searching<'a> {
+    fn new(pool: &'a Pool, settings: OptimizerSettings, target_only: bool) -> Self {
+        let target = pool.fidelities.target();
+        let open: Vec<usize> =
+            (0..pool.runs.len()).filter(|i| !target_only || pool.runs[*i].fidelity == target).collect();
+        Self {
+            pool,
+            optimizer: Optimizer::new(pool.space.clone(), pool.fidelities.clone(), pool.objective.clone(), settings),
+            evidence: Evidence { costs: pool.costs(), ..Evidence::default() },
+            offers: open.iter().map(|i| (pool.runs[*i].mixture.clone(), pool.runs[*i].fidelity)).collect(),
+            open,
+            candidates: pool.candidates.iter().map(|i| pool.runs[*i].mixture.clone()).collect(),
+        }
+    }
+
+    fn withdraw(&mut self, keep: impl Fn(usize) -> bool) {
+        let kept: Vec<bool> = self.open.iter().map(|run| keep(*run)).collect();
+        let (mut of_open, mut of_offers) = (kept.iter(), kept.iter());
+        self.open.retain(|_| of_open.next() == Some(&true));
+        self.offers.retain(|_| of_offers.next() == Some(&true));
+    }
+}
+
+impl Player for Searching<'_> {
+    fn buy(&mut self, purse: f64, rng: &mut ChaCha8Rng) -> Option<usize> {
+        // The purse only ever shrinks, so what is too expensive now stays so.
+        let pool = self.pool;
+        self.withdraw(|run| pool.runs[run].cost <= purse);
+        let offers = Candidates::Pool { runs: &self.offers, targets: &self.candidates };
+        let suggestion = self.optimizer.suggest(&self.evidence, offers, rng)?;
+        suggestion.pool_index.and_then(|offer| self.open.get(offer).copied())
+    }
+
+    fn see(&mut self, run: usize) {
+        let Run { mixture, fidelity, metrics, .. } = &self.pool.runs[run];
+        self.evidence.observations.push(Observation {
+            mixture: mixture.clone(),
+            fidelity: *fidelity,
+            metrics: metrics.clone(),
+            se: vec![None; metrics.len()],
+        });
+        self.withdraw(|other| other != run);
+    }
+
+    fn recommend(&mut self, rng: &mut ChaCha8Rng) -> usize {
+        self.optimizer.recommend(&self.evidence, Some(&self.candidates), rng).pool_index.unwrap_or(0)
+    }
+
+    fn predict(&self, runs: &[Run]) -> Option<Vec<Prediction>> {
+        let points: Vec<_> = runs.iter().map(|run| (run.mixture.clone(), run.fidelity)).collect();
+        self.optimizer.predict(&self.evidence, &points)
+    }
+}
+
+struct RandomTarget<'a> {
+    pool: &'a Pool,
+    order: Vec<usize>,
+    /// Candidate with the smallest loss seen.
+    best: Option<usize>,
+}
+
+impl Player for RandomTarget<'_> {
+    fn buy(&mut self, purse: f64, _: &mut ChaCha8Rng) -> Option<usize> {
+        next_affordable(&mut self.order, self.pool, purse)
+    }
+
+    fn see(&mut self, run: usize) {
+        let loss = |candidate: usize| self.pool.runs[self.pool.candidates[candidate]].loss;
+        if let Some(new) = self.pool.candidates.iter().position(|candidate| *candidate == run)
+            && self.best.is_none_or(|best| loss(new) < loss(best))
+        {
+            self.best = Some(new);
+        }
+    }
+
+    fn recommend(&mut self, _: &mut ChaCha8Rng) -> usize {
+        self.best.unwrap_or(0)
+    }
+}
+
+struct Regression<'a> {
+    pool: &'a Pool,
+    order: Vec<usize>,
+    /// Candidates by preference where predictions tie (as they all do before there are enough runs for a split):
+    /// otherwise the order of the file would decide.
+    tie_break: Vec<usize>,
+    bought: Vec<usize>,
+    fitted_on: usize,
+    recommended: Option<usize>,
+}
+
+impl Player for Regression<'_> {
+    fn buy(&mut self, purse: f64, _: &mut ChaCha8Rng) -> Option<usize> {
+        next_affordable(&mut self.order, self.pool, purse)
+    }
+
+    fn see(&mut self, run: usize) {
+        self.bought.push(run);
+    }
+
+    fn recommend(&mut self, _: &mut ChaCha8Rng) -> usize {
+        // A fifth more runs hardly changes the trees; after the last run they are fitted in any case.
+        let grown = self.bought.len() as f64 >= 1.2 * self.fitted_on as f64;
+        if grown || self.order.is_empty() {
+            self.fitted_on = self.bought.len();
+            if let Some(trees) = BoostedTrees::fit(self.pool, &self.bought) {
+                let loss = trees.predict(self.pool);
+                self.recommended = self.tie_break.iter().copied().min_by(|a, b| loss[*a].total_cmp(&loss[*b]));
+            }
+        }
+        self.recommended.unwrap_or(self.tie_break[0])
+    }
+}

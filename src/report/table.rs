@@ -1,0 +1,142 @@
+//! Aligned tables for terminals.
+
+use std::fmt;
+
+use unicode_width::UnicodeWidthStr;
+
+/// On which side of its column a cell sits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Align {
+    /// Text.
+    Left,
+    /// Numbers.
+    Right,
+}
+
+/// A table whose columns are as wide as their widest cell, measured in terminal columns (not bytes or characters).
+///
+/// ```
+/// use admire::report::{Align, Table};
+///
+/// let mut table = Table::new([("domain", Align::Left), ("weight", Align::Right)]);
+/// table.row(["web", "0.61"]);
+/// table.row(["código", "0.39"]);
+/// assert_eq!(table.to_string(), "domain  weight\nweb       0.61\ncódigo    0.39\n");
+/// ```
+#[derive(Clone, Debug)]
+pub struct Table {
+    align: Vec<Align>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// A table with these column titles; the title row is printed first, aligned as its column.
+    pub fn new<S: Into<String>>(columns: impl IntoIterator<Item = (S, Align)>) -> Self {
+        let (titles, align) = columns.into_iter().map(|(title, align)| (title.into(), align)).unzip();
+        Self { align, rows: vec![titles] }
+    }
+
+    /// Adds a row. Cells that are missing are blank, cells past the last column are not printed.
+    pub fn row<S: Into<String>>(&mut self, cells: impl IntoIterator<Item = S>) {
+        self.rows.push(cells.into_iter().map(Into::into).collect());
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cell = |row: &'_ Vec<String>, column: usize| row.get(column).cloned().unwrap_or_default();
+        let widths: Vec<usize> = (0..self.align.len())
+            .map(|column| self.rows.iter().map(|row| cell(row, column).width()).max().unwrap_or(0))
+            .collect();
+        for row in &self.rows {
+            let mut line = String::new();
+            for (column, (align, width)) in self.align.iter().zip(&widths).enumerate() {
+                let text = cell(row, column);
+                let padding = " ".repeat(width - text.width());
+                if column > 0 {
+                    line.push_str("  ");
+                }
+                match align {
+                    Align::Left => line.extend([text, padding]),
+                    Align::Right => line.extend([padding, text]),
+                }
+            }
+            writeln!(f, "{}", line.trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+/// A horizontal bar for `fraction` (clamped to 0–1) of `width` terminal columns, exact to an eighth of a column.
+#[must_use]
+pub fn bar(fraction: f64, width: usize) -> String {
+    const PARTS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+    let fraction = if fraction.is_nan() { 0.0 } else { fraction.clamp(0.0, 1.0) };
+    let eighths = (fraction * width as f64 * 8.0).round() as usize;
+    format!("{}{}", "█".repeat(eighths / 8), PARTS[eighths % 8])
+}
+
+/// `x` with at most `digits` significant digits and without trailing zeros; powers of ten only where they are shorter
+/// to read (below 1e-4 and from 1e7 on).
+///
+/// ```
+/// use admire::report::number;
+///
+/// assert_eq!(number(0.016_000_1, 3), "0.016");
+/// assert_eq!(number(1234.5, 3), "1235");
+/// assert_eq!(number(2.5e-7, 3), "2.5e-7");
+/// ```
+#[must_use]
+pub fn number(x: f64, digits: usize) -> String {
+    if x == 0.0 || !x.is_finite() {
+        return x.to_string();
+    }
+    let exponential = format!("{x:.*e}", digits.saturating_sub(1));
+    let (mantissa, exponent) = exponential.split_once('e').unwrap_or((&exponential, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let trim = |text: &str| {
+        if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text.to_owned() }
+    };
+    if (-4..7).contains(&exponent) {
+        let decimals = (digits as i32 - 1 - exponent).max(0) as usize;
+        trim(&format!("{x:.decimals$}"))
+    } else {
+        format!("{}e{exponent}", trim(mantissa))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_they_look() {
+        let mut table = Table::new([("name", Align::Left), ("x", Align::Right), ("note", Align::Left)]);
+        table.row(["混合", "1.5", "wide characters"]);
+        table.row(["ab", "-10"]);
+        assert_eq!(table.to_string(), "name    x  note\n混合  1.5  wide characters\nab    -10\n");
+    }
+
+    #[test]
+    fn bars_end_at_an_eighth() {
+        assert_eq!(bar(0.5, 4), "██");
+        assert_eq!(bar(0.53125, 4), "██▏");
+        assert_eq!(bar(2.0, 3), "███");
+        assert_eq!(bar(f64::NAN, 3), "");
+    }
+
+    #[test]
+    fn numbers_keep_their_significant_digits() {
+        for (x, expected) in [
+            (0.0, "0"),
+            (48.0, "48"),
+            (0.051_93, "0.0519"),
+            (-2.10, "-2.1"),
+            (0.9999, "1"),
+            (3e9, "3e9"),
+            (1e-5, "1e-5"),
+        ] {
+            assert_eq!(number(x, 3), expected);
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! `admire replay` through the built binary, on small logs with a known best mixture.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Twelve mixtures of two domains, logged at both sizes; the loss is `(a − 0.3)²`, shifted at the small size. The best
+/// target run is `big-4` (a = 0.3).
+fn rows() -> (Vec<String>, Vec<[String; 7]>) {
+    let header = ["run_id", "fidelity", "params", "cost", "w:a", "w:b", "y:loss"].map(String::from).to_vec();
+    let mut rows = Vec::new();
+    for (fidelity, params, cost, shift) in [("small", "1e6", "0.01", 1.0), ("big", "1e9", "1", 0.0)] {
+        for i in 0..12 {
+            let a = (i as f64 * 7.0 % 12.0) / 10.0 / 1.2;
+            let loss = (a - 0.3) * (a - 0.3) + shift;
+            rows.push([
+                format!("{fidelity}-{i}"),
+                fidelity.into(),
+                params.into(),
+                cost.into(),
+                a.to_string(),
+                (1.0 - a).to_string(),
+                loss.to_string(),
+            ]);
+        }
+    }
+    (header, rows)
+}
+
+fn text(header: &[String], rows: &[[String; 7]], order: [usize; 7]) -> String {
+    let line = |cells: &[String]| order.map(|i| cells[i].clone()).join(",") + "\n";
+    line(header) + &rows.iter().map(|row| line(row)).collect::<String>()
+}
+
+fn log() -> String {
+    let (header, rows) = rows();
+    text(&header, &rows, [0, 1, 2, 3, 4, 5, 6])
+}
+
+struct Bench(TempDir);
+
+impl Bench {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn write(&self, name: &str, content: &str) -> PathBuf {
+        let path = self.0.path().join(name);
+        fs::write(&path, content).unwrap();
+        path
+    }
+
+    fn replay(&self, file: &Path, args: &[&str]) -> Output {
+        self.replay_on(file, args, "2")
+    }
+
+    fn replay_on(&self, file: &Path, args: &[&str], threads: &str) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_admire"))
+            .args(["replay", "--runs"])
+            .arg(file)
+            .args(args)
+            .env("RAYON_NUM_THREADS", threads)
+            .current_dir(self.0.path())
+            .output()
+            .unwrap()
+    }
+
+    fn json(&self, content: &str, args: &[&str]) -> Value {
+        let output = self.replay(&self.write("runs.csv", content), &[args, &["--format", "json"]].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// Asserts that the log is refused with exit code 2 and a message with all of `words`.
+    fn refuses(&self, content: &str, args: &[&str], words: &[&str]) {
+        let output = self.replay(&self.write("bad.csv", content), args);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        assert!(!stderr.contains("panicked"), "{stderr}");
+        for word in words {
+            assert!(stderr.contains(word), "{word:?} is not in: {stderr}");
+        }
+    }
+}
+
+/// Only durations may differ between two replays of the same thing.
+fn without_times(mut json: Value) -> Value {
+    for strategy in json["strategies"].as_array_mut().unwrap() {
+        strategy["suggest_ms"] = Value::Null;
+    }
+    json
+}
+
+const BASELINES: [&str; 3] = ["--strategy", "random", "regression"];
+
+#[test]
+fn the_document_has_the_promised_shape_and_numbers() {
+    let json =
+        Bench::new().json(&log(), &[&BASELINES[..], &["--seeds", "3", "--budget", "12", "--at", "0.5,12"]].concat());
+    let losses: Vec<f64> = rows().1[12..].iter().map(|row| row[6].parse().unwrap()).collect();
+    let best = losses.iter().copied().fold(f64::INFINITY, f64::min);
+    let mean = losses.iter().sum::<f64>() / 12.0;
+    let sd = (losses.iter().map(|y| (y - mean).powi(2)).sum::<f64>() / 12.0).sqrt();
+    let near = |value: &Value, expected: f64| assert!((value.as_f64().unwrap() - expected).abs() < 1e-9, "{value}");
+
+    assert_eq!(json["target"]["fidelity"], "big");
+    assert_eq!(json["target"]["candidates"], 12);
+    near(&json["target"]["best"], best);
+    near(&json["target"]["sd"], sd);
+    near(&json["tolerance"], 0.1);
+    let random = &json["strategies"][0];
+    assert_eq!((&random["name"], &random["seeds"]), (&"random".into(), &3.into()));
+    assert_eq!(random["first"].as_array().unwrap().len(), 3);
+    assert_eq!(random["first"], random["stay"], "the best run seen never gets worse");
+    near(&random["regret"][0]["cost"], 0.5);
+    near(&random["regret"][0]["mean"], (mean - best) / sd);
+    near(&random["regret"][1]["mean"], 0.0);
+    assert!(random["suggest_ms"]["median"].is_number() && random["suggest_ms"]["max"].is_number());
+    assert!(json["saving_vs_single_fidelity"].is_null());
+    assert_eq!(json["strategies"][1]["name"], "regression");
+}
+
+#[test]
+fn a_budget_below_every_price_buys_nothing() {
+    let json = Bench::new().json(&log(), &["--strategy", "random", "--seeds", "1", "--budget", "0.5"]);
+    let random = &json["strategies"][0];
+    assert_eq!(random["first"], serde_json::json!([null]));
+    assert!(random["suggest_ms"]["median"].is_null());
+}
+
+#[test]
+fn neither_threads_nor_columns_nor_line_ends_change_a_replay() {
+    let bench = Bench::new();
+    let args = ["--seeds", "3", "--budget", "2", "--format", "json"];
+    let (header, rows) = rows();
+    let run = |content: &str, threads: &str| {
+        let output = bench.replay_on(&bench.write("runs.csv", content), &args, threads);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        without_times(serde_json::from_slice(&output.stdout).unwrap())
+    };
+    let expected = run(&log(), "1");
+    assert_eq!(expected["strategies"].as_array().unwrap().len(), 4);
+    assert_eq!(run(&log(), "4"), expected);
+    assert_eq!(run(&text(&header, &rows, [6, 5, 4, 3, 2, 1, 0]), "2"), expected);
+    assert_eq!(run(&format!("\u{feff}{}", log().replace('\n', "\r\n").replace("big", "\"big\"")), "2"), expected);
+}
+
+#[test]
+fn out_holds_every_curve_the_document_and_a_picture() {
+    let bench = Bench::new();
+    let file = bench.write("runs.csv", &log());
+    let output = bench.replay(&file, &[&BASELINES[..], &["--seeds", "2", "--budget", "3", "--out", "result"]].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert!(table.contains("12 candidates at big") && table.contains("median of 2 seeds"), "{table}");
+    let read = |name: &str| fs::read_to_string(bench.0.path().join("result").join(name)).unwrap();
+    let curves = read("curves.csv");
+    assert_eq!(curves.lines().next(), Some("strategy,seed,cost,fidelity,run_id,recommended,regret"));
+    // Three target runs, or all twelve small ones, with each of two seeds.
+    assert_eq!(curves.lines().count(), 1 + 2 * 3 + 2 * 12);
+    assert!(serde_json::from_str::<Value>(&read("runs.json")).unwrap()["strategies"].is_array());
+    assert!(read("regret.svg").starts_with("<svg"));
+}
+
+#[test]
+fn diverged_runs_are_skipped_and_sloppy_weights_renormalized() {
+    let bench = Bench::new();
+    let mut lines: Vec<String> = log().lines().map(String::from).collect();
+    lines[1] = "small-0,small,1e6,0.01,0.5,0.5,NaN".into();
+    lines[2] = "small-1,small,1e6,0.01,0.5,0.5,".into();
+    lines[3] = "small-2,small,1e6,0.01,0.45,0.45,1.0".into();
+    let file = bench.write("runs.csv", &lines.join("\n"));
+    let output = bench.replay(&file, &["--strategy", "random", "--seeds", "1"]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    assert!(stderr.contains("skipped 2 runs") && stderr.contains("line 2"), "{stderr}");
+    assert!(stderr.contains("1 run do") && stderr.contains("line 4: 0.900"), "{stderr}");
+}
+
+#[test]
+fn what_cannot_be_replayed_is_refused_with_its_place() {
+    let bench = Bench::new();
+    let line = |n: usize, with: &str| {
+        let mut lines: Vec<String> = log().lines().map(String::from).collect();
+        lines[n] = with.into();
+        lines.join("\n")
+    };
+    bench.refuses("", &[], &["bad.csv", "empty"]);
+    bench.refuses(log().lines().next().unwrap(), &[], &["bad.csv", "no rows"]);
+    bench.refuses(&line(0, "run_id,size,params,cost,w:a,w:b,y:loss"), &[], &["\"fidelity\" is missing"]);
+    bench.refuses(&line(0, "run_id,fidelity,params,cost,w:a,w:a,y:loss"), &[], &["\"w:a\" appears twice"]);
+    bench.refuses(&line(0, "run_id,fidelity,params,cost,a,b,y:loss"), &[], &["no domain weight column"]);
+    bench.refuses(&line(0, "run_id,fidelity,params,cost,w:a,w:b,loss"), &[], &["no metric column"]);
+    bench.refuses(&line(2, "x,small,1e6,0.01,0.5,0.5,2.x"), &[], &["line 3", "\"y:loss\"", "2.x"]);
+    bench.refuses(&line(2, "x,small,1e6,0,0.5,0.5,2"), &[], &["line 3", "\"cost\"", "positive"]);
+    bench.refuses(&line(2, "x,small,1e6,0.01,0,0,2"), &[], &["line 3", "sum to 0"]);
+    bench.refuses(&line(2, "x,small,1e6,0.01,-1,2,2"), &[], &["line 3", "\"w:a\"", "-1"]);
+    bench.refuses(&line(2, "x,small"), &[], &["bad.csv", "line: 3"]);
+    bench.refuses(&log(), &["--strategy", "admirer"], &["unknown strategy", "did you mean \"admire\""]);
+    bench.refuses(&log(), &["--candidates", "0"], &["0 candidates"]);
+    bench.refuses(&log(), &["--set", "objective.metric=\"los\""], &["\"los\"", "did you mean \"loss\""]);
+    bench.refuses(&log().replace("big,1e9,1", "big,1e9,").replace(",1e9,", ",,"), &[], &["cost"]);
+    let diverged: String = log()
+        .lines()
+        .map(|l| {
+            if l.starts_with("big") { l.rsplit_once(',').unwrap().0.to_owned() + ",nan\n" } else { l.to_owned() + "\n" }
+        })
+        .collect();
+    bench.refuses(&diverged, &[], &["no usable run at the target", "big"]);
+    let missing = bench.replay(Path::new("nowhere.csv"), &[]);
+    assert_eq!(missing.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&missing.stderr).contains("nowhere.csv"));
+}
+
+#[test]
+fn logs_without_costs_are_priced_by_size() {
+    let bench = Bench::new();
+    let priceless: String =
+        log().replace("params,cost,", "params,").replace("1e6,0.01,", "1e6,").replace("1e9,1,", "1e9,");
+    let json = bench.json(&priceless, &["--strategy", "random", "--seeds", "1", "--budget", "12"]);
+    assert_eq!(json["target"]["cost"], 1.0);
+    assert_eq!(json["target"]["fidelity"], "big");
+}
+
+#[test]
+fn the_published_logs_replay_as_published() {
+    let data = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data"));
+    if !data.exists() {
+        eprintln!("skipped: {} is missing", data.display());
+        return;
+    }
+    let bench = Bench::new();
+    for (file, args, best) in [
+        ("pile.csv", &["--candidates", "48"][..], 2.111309),
+        ("ift.csv", &["--candidates", "60", "--direction", "maximize"][..], f64::NAN),
+    ] {
+        let common = ["--strategy", "random", "--seeds", "2", "--format", "json"];
+        let output = bench.replay(&data.join(file), &[args, &common].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let found = json["target"]["best"].as_f64().unwrap();
+        assert!(best.is_nan() || (found - best).abs() < 1e-6, "{found}");
+        assert_eq!(json["target"]["candidates"], args[1].parse::<u64>().unwrap());
+    }
+}
