@@ -106,9 +106,7 @@ pub fn climb(
         let worth = criterion.worth(&outlook);
         let [mean, variance, reduction] = &outlook.gradient;
         let gradient = (0..mean.len())
-            .map(|d| {
-                -(worth.d_mean * mean[d] + worth.d_variance * variance[d] + worth.d_reduction * reduction[d])
-            })
+            .map(|d| -(worth.d_mean * mean[d] + worth.d_variance * variance[d] + worth.d_reduction * reduction[d]))
             .collect();
         (-worth.log, gradient)
     };

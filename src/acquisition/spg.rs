@@ -92,7 +92,8 @@ where
             let parabola = -0.5 * length * length * slope / (value - cost - length * slope);
             length = if parabola.is_finite() { parabola.clamp(0.1 * length, 0.5 * length) } else { 0.5 * length };
             if length * direction.amax() < 1e-12 {
-                self.done = TerminationStatus::Terminated(TerminationReason::SolverExit("no step decreases the cost".into()));
+                self.done =
+                    TerminationStatus::Terminated(TerminationReason::SolverExit("no step decreases the cost".into()));
                 return Ok((state.param(x).cost(cost).gradient(gradient), None));
             }
         }

@@ -1,12 +1,161 @@
 use clap::Args;
+use serde_json::{Value, json};
 
-use super::Output;
+use super::{ConfigArgs, Format, Output, text};
+use crate::runner;
+use crate::space::Mixture;
+use crate::study::{Direction, Purpose, StopReason, Study, Trial, TrialState};
 
 /// Show the recommended mixture
 #[derive(Debug, Args)]
-pub struct BestArgs {}
+pub struct BestArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
 
-pub(super) fn run(args: &BestArgs, output: Output) -> anyhow::Result<u8> {
-    let _ = (args, output);
-    anyhow::bail!("not there yet")
+pub(super) fn run(args: &BestArgs, _output: Output) -> anyhow::Result<u8> {
+    let study = Study::read(args.config.load()?)?;
+    super::warn_torn(&study);
+    print(&study, args.format, None)?;
+    Ok(0)
+}
+
+/// Prints what a study recommends, and why it stopped where it did.
+pub(super) fn print(study: &Study, format: Format, stopped: Option<StopReason>) -> anyhow::Result<()> {
+    let (config, spent) = (study.config(), study.spent());
+    let fidelity = &config.fidelities.list()[config.fidelities.target()].name;
+    let recommendation = runner::recommend(study);
+    // Once confirmed, a recommendation stays the one that was confirmed.
+    let mixture = study.stopped().map_or(&recommendation.mixture, |(_, mixture)| mixture);
+    let evidence = study.evidence();
+    let points = [(mixture.clone(), config.fidelities.target())];
+    let expected = runner::optimizer(study).predict(&evidence, &points).and_then(|p| p.first().copied());
+    let measured = measured(study);
+    let comparison = study.stopped().and_then(|(_, mixture)| Comparison::new(study, mixture));
+    if format == Format::Json {
+        let mut object = json!({
+            "fidelity": fidelity,
+            "weights": study.named(mixture),
+            "expected": expected,
+            "measured": measured.map(|(trial, loss)| json!({"trial": trial.id, "loss": loss})),
+            "spent": spent,
+        });
+        if let Some(reason) = stopped {
+            object["stopped"] = json!(reason);
+            object["confirm"] = comparison.map_or(Value::Null, |c| c.json());
+        }
+        println!("{object}");
+        return Ok(());
+    }
+    println!("Recommended mixture for {fidelity}");
+    print_weights(study, mixture);
+    if let Some(e) = expected {
+        println!("expected objective  {} ± {}", text::short(e.mean), text::short(e.sd));
+    }
+    if let Some((trial, loss)) = measured {
+        println!("best measured       {} (trial {})", text::short(loss), trial.id);
+    }
+    println!("spent               cost {} in {} trials", text::short(spent.cost), spent.trials);
+    if let Some(reason) = stopped {
+        println!("stopped             {reason}");
+    }
+    if let Some(c) = comparison {
+        println!("confirmed           {}", c.words());
+    }
+    Ok(())
+}
+
+/// One line a domain in the config's order, with a bar.
+pub(super) fn print_weights(study: &Study, mixture: &Mixture) {
+    let weights = study.named(mixture);
+    let width = weights.keys().map(|n| n.chars().count()).max().unwrap_or(0);
+    for name in &study.config().domain_order {
+        let weight = weights.get(name).copied().unwrap_or(0.0);
+        println!("  {name:width$}  {weight:6.4}  {}", text::bar(weight));
+    }
+}
+
+/// The best completed trial of the search at the target.
+fn measured(study: &Study) -> Option<(&Trial, f64)> {
+    let (target, sign) = (study.config().fidelities.target(), study.config().objective.sign());
+    let runs = study.trials().iter().filter(|t| t.searching() && t.fidelity == target);
+    let values = runs.filter_map(|t| Some((t, value(study, t)?)));
+    values.min_by(|a, b| (sign * a.1).total_cmp(&(sign * b.1)))
+}
+
+fn value(study: &Study, trial: &Trial) -> Option<f64> {
+    match &trial.state {
+        TrialState::Complete(outcome) => study.objective(outcome),
+        _ => None,
+    }
+}
+
+/// The recommended mixture against the uniform one, trained with the same seeds.
+struct Comparison {
+    recommended: Vec<f64>,
+    uniform: Vec<f64>,
+    /// Differences (recommended − uniform) of runs that share a seed.
+    differences: Vec<f64>,
+    verdict: &'static str,
+}
+
+impl Comparison {
+    fn new(study: &Study, mixture: &Mixture) -> Option<Self> {
+        let uniform = study.config().space.uniform();
+        let runs = |purpose, mixture| -> Vec<(u32, f64)> {
+            let trials = runner::confirmations(study, purpose, mixture);
+            trials.filter_map(|t| Some((t.seed, value(study, t)?))).collect()
+        };
+        let (a, b) = (runs(Purpose::ConfirmRecommended, mixture), runs(Purpose::ConfirmUniform, &uniform));
+        let paired = |(seed, y): &(u32, f64)| b.iter().find(|(s, _)| s == seed).map(|(_, z)| y - z);
+        let differences: Vec<f64> = a.iter().filter_map(paired).collect();
+        if differences.is_empty() {
+            return None;
+        }
+        let (mean, se) = mean_se(&differences);
+        let gain = if study.config().objective.direction == Direction::Minimize { -mean } else { mean };
+        let verdict = match se {
+            None => "not judged: one seed says nothing about noise",
+            Some(se) if gain.abs() <= 2.0 * se => "within noise",
+            Some(_) if gain > 0.0 => "better",
+            Some(_) => "worse",
+        };
+        let values = |runs: Vec<(u32, f64)>| runs.into_iter().map(|(_, y)| y).collect();
+        Some(Self { recommended: values(a), uniform: values(b), differences, verdict })
+    }
+
+    fn json(&self) -> Value {
+        let side = |values: &[f64]| {
+            let (mean, se) = mean_se(values);
+            json!({"mean": mean, "se": se, "runs": values.len()})
+        };
+        json!({"recommended": side(&self.recommended), "uniform": side(&self.uniform),
+               "difference": side(&self.differences), "verdict": self.verdict})
+    }
+
+    fn words(&self) -> String {
+        let side = |values: &[f64]| {
+            let (mean, se) = mean_se(values);
+            text::short(mean) + &se.map_or_else(String::new, |se| format!(" ± {}", text::short(se)))
+        };
+        format!(
+            "recommended {}, uniform {}, difference {} over {} seed(s): {}",
+            side(&self.recommended),
+            side(&self.uniform),
+            side(&self.differences),
+            self.differences.len(),
+            self.verdict
+        )
+    }
+}
+
+/// Mean and its standard error (with two or more values).
+fn mean_se(values: &[f64]) -> (f64, Option<f64>) {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let squares: f64 = values.iter().map(|y| (y - mean).powi(2)).sum();
+    (mean, (values.len() > 1).then(|| (squares / (n - 1.0) / n).sqrt()))
 }

@@ -9,13 +9,16 @@ mod replay;
 mod status;
 mod suggest;
 mod tell;
+mod text;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{ConfigError, StudyConfig};
+use crate::runner::RunError;
 use crate::space::SpaceError;
+use crate::study::{Study, StudyError};
 
 /// Finds the best data mixture for training a language model.
 #[derive(Debug, Parser)]
@@ -110,13 +113,39 @@ pub struct Output {
     pub quiet: bool,
 }
 
+/// A mistake on the command line that only shows once the config is known.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct UsageError(String);
+
+/// Says that the journal ended in a torn line.
+fn warn_torn(study: &Study) {
+    if study.torn() {
+        eprintln!("warning: the last line of the journal was torn (a crash while writing) and is dropped");
+    }
+}
+
 /// The documented exit code (docs/cli.md) of an error.
 #[must_use]
 pub fn exit_code(error: &anyhow::Error) -> u8 {
-    match error.downcast_ref::<ConfigError>() {
-        Some(ConfigError::Infeasible { source: SpaceError::Infeasible(_), .. }) => return 3,
-        Some(_) => return 2,
-        None => {}
+    if let Some(error) = error.downcast_ref::<ConfigError>() {
+        return match error {
+            ConfigError::Infeasible { source: SpaceError::Infeasible(_), .. } => 3,
+            _ => 2,
+        };
     }
-    if error.is::<crate::replay::ReplayError>() { 2 } else { 1 }
+    if error.is::<UsageError>() {
+        return 2;
+    }
+    let run = error.downcast_ref::<RunError>();
+    let study = error.downcast_ref::<StudyError>().or(match run {
+        Some(RunError::Study(study)) => Some(study),
+        _ => None,
+    });
+    match (run, study) {
+        (Some(RunError::FailureRate { .. }), _) => 4,
+        (_, Some(StudyError::Locked { .. })) => 5,
+        (Some(RunError::NoLauncher), _) | (_, Some(StudyError::Changed { .. } | StudyError::NoTrial(_))) => 2,
+        _ => 1,
+    }
 }

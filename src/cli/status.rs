@@ -1,12 +1,41 @@
 use clap::Args;
+use serde_json::json;
 
-use super::Output;
+use super::{ConfigArgs, Format, Output, text};
+use crate::study::{Study, TrialState};
 
 /// Show the state of a study
 #[derive(Debug, Args)]
-pub struct StatusArgs {}
+pub struct StatusArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
 
-pub(super) fn run(args: &StatusArgs, output: Output) -> anyhow::Result<u8> {
-    let _ = (args, output);
-    anyhow::bail!("not there yet")
+pub(super) fn run(args: &StatusArgs, _output: Output) -> anyhow::Result<u8> {
+    let study = Study::read(args.config.load()?)?;
+    super::warn_torn(&study);
+    let (counts, spent, name) = (study.counts(), study.spent(), &study.config().name);
+    if args.format == Format::Json {
+        let stopped = study.stopped().map(|(reason, _)| reason);
+        println!("{}", json!({"study": name, "trials": counts, "spent": spent, "stopped": stopped}));
+        return Ok(0);
+    }
+    println!("study {name}: cost {} in {} finished trials", text::short(spent.cost), spent.trials);
+    println!("{:>5}  {:10}  {:9}  {}", "trial", "fidelity", "state", "objective");
+    for trial in study.trials() {
+        let (state, detail) = match &trial.state {
+            TrialState::Pending => ("pending", String::new()),
+            TrialState::Running { .. } => ("running", String::new()),
+            TrialState::Complete(o) => ("complete", study.objective(o).map_or_else(String::new, text::short)),
+            TrialState::Failed { reason } => ("failed", reason.clone()),
+            TrialState::Diverged => ("diverged", String::new()),
+        };
+        let fidelity = &study.config().fidelities.list()[trial.fidelity].name;
+        let confirm = if trial.searching() { "" } else { " (confirmation)" };
+        println!("{:>5}  {fidelity:10}  {state:9}  {detail}{confirm}", trial.id);
+    }
+    Ok(0)
 }

@@ -1,12 +1,98 @@
-use clap::Args;
+use anyhow::{Context, bail};
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
 
-use super::Output;
+use super::{ConfigArgs, Output, best, text};
+use crate::runner;
+use crate::study::{Event, Purpose, Study, Trial};
 
 /// Ask for the next mixture(s) to train
 #[derive(Debug, Args)]
-pub struct SuggestArgs {}
+pub struct SuggestArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// How many
+    #[arg(short, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    n: u32,
+    /// Only at this fidelity
+    #[arg(long, value_name = "NAME")]
+    fidelity: Option<String>,
+    /// Do not record them as pending
+    #[arg(long)]
+    dry_run: bool,
+    /// How to print them
+    #[arg(long, value_enum, default_value_t)]
+    format: SuggestFormat,
+}
 
-pub(super) fn run(args: &SuggestArgs, output: Output) -> anyhow::Result<u8> {
-    let _ = (args, output);
-    anyhow::bail!("not there yet")
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum SuggestFormat {
+    /// For people
+    #[default]
+    Table,
+    /// One JSON document
+    Json,
+    /// One JSON object a line and trial
+    Jsonl,
+}
+
+pub(super) fn run(args: &SuggestArgs, _output: Output) -> anyhow::Result<u8> {
+    let config = args.config.load()?;
+    let only = match &args.fidelity {
+        None => None,
+        Some(name) => Some(config.fidelities.index(name).ok_or_else(|| {
+            let known: Vec<&str> = config.fidelities.list().iter().map(|f| f.name.as_str()).collect();
+            super::UsageError(format!("--fidelity {name}: no such fidelity; there are {}", known.join(", ")))
+        })?),
+    };
+    let mut study = if args.dry_run { Study::peek(config)? } else { Study::open(config)? };
+    super::warn_torn(&study);
+    let mut optimizer = runner::optimizer(&study);
+    let mut ids = Vec::new();
+    for _ in 0..args.n {
+        let open: Vec<usize> = study.open_fidelities().into_iter().filter(|i| only.is_none_or(|o| o == *i)).collect();
+        if open.is_empty() {
+            bail!("no trial is left to suggest: max_trials is reached");
+        }
+        let (evidence, id) = (study.evidence(), study.next_id());
+        let suggestion = runner::suggest(&mut optimizer, &evidence, &open, study.config().seed, id)
+            .context("the optimizer has nothing to suggest")?;
+        if let Some(warning) = &suggestion.warning {
+            eprintln!("warning: {warning}");
+        }
+        if let Some(snapshot) = optimizer.snapshot().filter(|s| study.model() != Some(s)).cloned() {
+            study.record(Event::Model(snapshot))?;
+        }
+        study.suggest(&suggestion.mixture, suggestion.fidelity, Purpose::Search, id, suggestion.expected)?;
+        ids.push(id);
+    }
+    let costs = study.costs();
+    let trials = ids.iter().map(|id| study.trial(*id)).collect::<Result<Vec<&Trial>, _>>()?;
+    let objects = || trials.iter().map(|t| object(&study, t, costs[t.fidelity]));
+    match args.format {
+        SuggestFormat::Json => println!("{}", json!({"trials": objects().collect::<Vec<_>>()})),
+        SuggestFormat::Jsonl => objects().for_each(|o| println!("{o}")),
+        SuggestFormat::Table => {
+            for trial in &trials {
+                let fidelity = &study.config().fidelities.list()[trial.fidelity].name;
+                println!("trial {} at {fidelity}, seed {}", trial.id, trial.seed);
+                best::print_weights(&study, &trial.mixture);
+                if let Some(e) = trial.expected {
+                    println!("  expected {} ± {}", text::short(e.mean), text::short(e.sd));
+                }
+            }
+        }
+    }
+    Ok(0)
+}
+
+fn object(study: &Study, trial: &Trial, cost: f64) -> Value {
+    json!({
+        "trial": trial.id,
+        "fidelity": study.config().fidelities.list()[trial.fidelity].name,
+        "weights": study.named(&trial.mixture),
+        "cost": cost,
+        "seed": trial.seed,
+        "expected": trial.expected,
+    })
 }

@@ -79,9 +79,8 @@ impl Optimizer {
                 a.fidelity.cmp(&b.fidelity).then(loss(b).total_cmp(&loss(a)))
             })
             .map_or_else(|| self.space.uniform(), |o| o.mixture.clone());
-        let nearest = candidates.and_then(|c| {
-            (0..c.len()).min_by(|a, b| c[*a].distance(&best).total_cmp(&c[*b].distance(&best)))
-        });
+        let nearest = candidates
+            .and_then(|c| (0..c.len()).min_by(|a, b| c[*a].distance(&best).total_cmp(&c[*b].distance(&best))));
         let mixture = match (candidates, nearest) {
             (Some(candidates), Some(i)) => candidates[i].clone(),
             _ => best,
@@ -99,11 +98,8 @@ pub(super) fn taken(evidence: &Evidence, m: usize) -> impl Iterator<Item = &Mixt
 
 /// The run, of those with indices `at`, whose nearest taken mixture is farthest (in the warped space).
 fn farthest(runs: &[(Mixture, usize)], at: &[usize], taken: &[&[f64]]) -> Option<usize> {
-    let distance = |a: &[f64], b: &[f64]| -> f64 {
-        a.iter().zip(b).map(|(x, y)| (warp::warp(*x) - warp::warp(*y)).powi(2)).sum()
-    };
-    let nearest = |i: usize| {
-        taken.iter().map(|t| distance(runs[i].0.weights(), t)).fold(f64::INFINITY, f64::min)
-    };
+    let distance =
+        |a: &[f64], b: &[f64]| -> f64 { a.iter().zip(b).map(|(x, y)| (warp::warp(*x) - warp::warp(*y)).powi(2)).sum() };
+    let nearest = |i: usize| taken.iter().map(|t| distance(runs[i].0.weights(), t)).fold(f64::INFINITY, f64::min);
     at.iter().copied().map(|i| (nearest(i), i)).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, i)| i)
 }

@@ -219,12 +219,7 @@ impl Optimizer {
 
     /// The mixture to train at the target: the best posterior mean over the space, or over `candidates` when given (not
     /// empty). Does not change the hyperparameters, so that asking never influences later suggestions.
-    pub fn recommend(
-        &self,
-        evidence: &Evidence,
-        candidates: Option<&[Mixture]>,
-        rng: &mut impl Rng,
-    ) -> Recommendation {
+    pub fn recommend(&self, evidence: &Evidence, candidates: Option<&[Mixture]>, rng: &mut impl Rng) -> Recommendation {
         match self.condition(&evidence.observations) {
             Some(surrogate) => self.best(&surrogate, evidence, candidates, rng),
             None => self.best_guess(evidence, candidates),
@@ -256,13 +251,15 @@ impl Optimizer {
     /// Refits the hyperparameters if enough has been observed since the last fit.
     fn refit(&mut self, evidence: &Evidence) {
         let n = evidence.observations.len();
-        let due = self.snapshot.as_ref().is_none_or(|s| {
-            n as f64 >= s.observations as f64 + (REFIT_GROWTH * s.observations as f64).max(1.0)
-        });
+        let due = self
+            .snapshot
+            .as_ref()
+            .is_none_or(|s| n as f64 >= s.observations as f64 + (REFIT_GROWTH * s.observations as f64).max(1.0));
         if !due || n == 0 {
             return;
         }
-        if let Some((surrogate, snapshot)) = Surrogate::fit(&self.task(&evidence.observations), self.snapshot.as_ref()) {
+        if let Some((surrogate, snapshot)) = Surrogate::fit(&self.task(&evidence.observations), self.snapshot.as_ref())
+        {
             self.snapshot = Some(snapshot.clone());
             self.keep(Conditioned {
                 observations: evidence.observations.clone(),

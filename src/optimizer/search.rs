@@ -65,7 +65,10 @@ impl Optimizer {
                     .iter()
                     .filter_map(|m| self.best_of_pool(pending, &criterion, evidence, runs, *m))
                     .max_by(|a, b| a.0.total_cmp(&b.0))?;
-                (Place { weights: runs[best.1].0.weights().to_vec(), fidelity: runs[best.1].1, score: best.0 }, Some(best.1))
+                (
+                    Place { weights: runs[best.1].0.weights().to_vec(), fidelity: runs[best.1].1, score: best.0 },
+                    Some(best.1),
+                )
             }
             Candidates::Space(_) => (self.best_of_space(surrogate, pending, evidence, open, rng)?, None),
         };

@@ -1,7 +1,120 @@
 //! A study: its trials, what they observed, and the append-only journal they live in.
 
+mod event;
+pub mod journal;
 mod objective;
 mod observation;
+mod state;
+mod trial;
 
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+pub use event::{Completed, Entry, Event, FORMAT, Header, Purpose, Suggested};
 pub use objective::{Direction, Metric, Objective};
 pub use observation::Observation;
+pub use state::{Counts, Spent, Study};
+pub use trial::{Trial, TrialId, TrialState, seed_of};
+
+/// Why a search ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopReason {
+    /// The next trial would exceed `budget.cost`.
+    Budget,
+    /// `budget.trials` have finished (or every fidelity's `max_trials`).
+    Trials,
+    /// `budget.wall_time` is over.
+    WallTime,
+    /// Nothing changed for `budget.patience` trials.
+    Patience,
+    /// The expected regret is below `budget.regret`.
+    Converged,
+}
+
+impl fmt::Display for StopReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Budget => "budget",
+            Self::Trials => "trials",
+            Self::WallTime => "wall_time",
+            Self::Patience => "patience",
+            Self::Converged => "converged",
+        })
+    }
+}
+
+/// What can go wrong with a study's files or with what is said about its trials.
+#[derive(Debug, thiserror::Error)]
+pub enum StudyError {
+    /// The system refused.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A line of the journal is not what was once written.
+    #[error("{}, line {line}: damaged journal: {reason}; restore the file from a backup", path.display())]
+    Damaged {
+        /// The journal.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The journal is from the future.
+    #[error("{} has format {found}, this version of admire reads up to {FORMAT}; use a newer one", path.display())]
+    Format {
+        /// The journal.
+        path: PathBuf,
+        /// Its format.
+        found: u64,
+    },
+    /// Another process writes to the study.
+    #[error("the study in {} is locked by {holder}; wait for it, or stop it", dir.display())]
+    Locked {
+        /// The study's directory.
+        dir: PathBuf,
+        /// What the holder says about itself.
+        holder: String,
+    },
+    /// The config is not the one that the study was begun with.
+    #[error("the config differs from the study in {}:\n  {}\nUse another study.dir, or undo the change", dir.display(), differences.join("\n  "))]
+    Changed {
+        /// The study's directory.
+        dir: PathBuf,
+        /// Each difference.
+        differences: Vec<String>,
+    },
+    /// There is no study to read.
+    #[error("no study in {}; `admire optimize` or `admire suggest` begins one", dir.display())]
+    Missing {
+        /// Where it was looked for.
+        dir: PathBuf,
+    },
+    /// A trial that was never suggested.
+    #[error("there is no trial {0}; `admire status` lists them")]
+    NoTrial(TrialId),
+    /// What is told contradicts what is known.
+    #[error("trial {trial} already {known}; a finished trial cannot be changed")]
+    Contradiction {
+        /// The trial.
+        trial: TrialId,
+        /// How it ended.
+        known: String,
+    },
+}
+
+impl StudyError {
+    pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Io { action, path: path.to_owned(), source }
+    }
+}

@@ -48,8 +48,8 @@ impl Problem<'_> {
         {
             return (*value, gradient.clone());
         }
-        let (value, gradient) = negative_log_posterior(self.data, self.layout, z)
-            .unwrap_or_else(|| (IMPOSSIBLE, DVector::zeros(z.len())));
+        let (value, gradient) =
+            negative_log_posterior(self.data, self.layout, z).unwrap_or_else(|| (IMPOSSIBLE, DVector::zeros(z.len())));
         if value < seen.best.as_ref().map_or(IMPOSSIBLE, |(best, _)| *best) {
             seen.best = Some((value, z.clone()));
         }

@@ -184,11 +184,8 @@ impl Layout {
             }
         }
         let level = LOG_NOISE.mean + LOG_NOISE.sd * take(1)[0];
-        let noise = take(steps + 1)
-            .iter()
-            .zip(&scale)
-            .map(|(u, s)| s * s * (level + LOG_NOISE_STEP_SD * u).exp())
-            .collect();
+        let noise =
+            take(steps + 1).iter().zip(&scale).map(|(u, s)| s * s * (level + LOG_NOISE_STEP_SD * u).exp()).collect();
         Hyperparameters {
             kernel: Kernel { kind: self.kind, components },
             sizes: SizeCovariance { scale, discrepancy },

@@ -133,9 +133,8 @@ impl Standardization {
             .zip(signs)
             .map(|(values, sign)| {
                 let unit = spread(&values[anchor]);
-                let scale: Vec<f64> = (0..f)
-                    .map(|m| unit * log_ratio[if counts[m] >= 3 { m } else { nearest(m) }].exp())
-                    .collect();
+                let scale: Vec<f64> =
+                    (0..f).map(|m| unit * log_ratio[if counts[m] >= 3 { m } else { nearest(m) }].exp()).collect();
                 let seen: Vec<(f64, f64)> =
                     (0..f).filter(|m| counts[*m] > 0).map(|m| (log_sizes[m], mean(&values[m]))).collect();
                 let (level, level_sd) = (0..f)
@@ -319,7 +318,8 @@ impl Surrogate {
     pub fn posterior(&self, x: &DMatrix<f64>) -> (DVector<f64>, DMatrix<f64>) {
         let p = x.ncols();
         let mut total = (DVector::from_element(p, self.offset[self.target]), DMatrix::zeros(p, p));
-        let parts: Vec<_> = self.metrics.par_iter().map(|m| (m.gain[self.target], m.gp.posterior(x, self.target))).collect();
+        let parts: Vec<_> =
+            self.metrics.par_iter().map(|m| (m.gain[self.target], m.gp.posterior(x, self.target))).collect();
         for (gain, (mean, covariance)) in parts {
             total.0.axpy(gain, &mean, 1.0);
             total.1 += covariance * (gain * gain * self.inflation);
@@ -352,8 +352,7 @@ impl Surrogate {
     /// Noise variance of one run's objective at fidelity `m`.
     #[must_use]
     pub fn noise(&self, m: usize) -> f64 {
-        self.inflation
-            * self.metrics.iter().map(|k| k.gain[m].powi(2) * k.gp.hyperparameters().noise[m]).sum::<f64>()
+        self.inflation * self.metrics.iter().map(|k| k.gain[m].powi(2) * k.gp.hyperparameters().noise[m]).sum::<f64>()
     }
 
     /// [`Outlook`]s of observing at the columns of `x` (warped, D × p), fidelity `m`.
@@ -377,8 +376,7 @@ impl Surrogate {
     /// [`Self::outlook`] at one warped mixture (D × 1), with derivatives.
     #[must_use]
     pub fn outlook_with_gradient(&self, x: &DMatrix<f64>, m: usize) -> Outlook {
-        let parts: Vec<Joint> =
-            self.metrics.par_iter().map(|k| k.gp.joint_with_gradient(x, m, self.target)).collect();
+        let parts: Vec<Joint> = self.metrics.par_iter().map(|k| k.gp.joint_with_gradient(x, m, self.target)).collect();
         let mut outlook = Outlook {
             mean: self.offset[self.target],
             gradient: std::array::from_fn(|_| vec![0.0; self.dim]),

@@ -1,0 +1,21 @@
+//! Small pieces of text for people.
+
+/// Four significant digits.
+pub(super) fn short(x: f64) -> String {
+    if x == 0.0 || !x.is_finite() {
+        return x.to_string();
+    }
+    let digits = usize::try_from(3 - x.abs().log10().floor() as i64).unwrap_or(0).min(9);
+    format!("{x:.digits$}")
+}
+
+/// A bar of up to 20 cells for a weight.
+pub(super) fn bar(weight: f64) -> String {
+    "█".repeat((weight.clamp(0.0, 1.0) * 20.0).round() as usize)
+}
+
+/// `text` as one word of a shell.
+pub(super) fn quote(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+    if !text.is_empty() && text.chars().all(plain) { text.into() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}

@@ -1,0 +1,120 @@
+//! What the training command is told: its arguments, its environment, its mixture file.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::study::{Study, Trial, TrialId};
+
+/// The facts about one attempt at a trial.
+#[derive(Clone, Debug, Serialize)]
+pub struct Facts {
+    /// Weights by domain.
+    pub weights: BTreeMap<String, f64>,
+    /// Name of the fidelity.
+    pub fidelity: String,
+    /// Parameters of the model, when configured.
+    pub params: Option<f64>,
+    /// Training tokens, when configured.
+    pub tokens: Option<f64>,
+    /// Seed of the run.
+    pub seed: u32,
+    /// Number of the trial.
+    pub trial: TrialId,
+    /// The trial's directory, absolute.
+    #[serde(skip)]
+    pub dir: PathBuf,
+}
+
+impl Facts {
+    /// The facts about `trial`, whose files are in `root/trials/0007`.
+    #[must_use]
+    pub fn new(study: &Study, trial: &Trial, root: &Path) -> Self {
+        let fidelity = &study.config().fidelities.list()[trial.fidelity];
+        Self {
+            weights: study.named(&trial.mixture),
+            fidelity: fidelity.name.clone(),
+            params: fidelity.params,
+            tokens: fidelity.tokens,
+            seed: trial.seed,
+            trial: trial.id,
+            dir: root.join("trials").join(format!("{:04}", trial.id)),
+        }
+    }
+
+    /// Where the mixture is.
+    #[must_use]
+    pub fn mixture_file(&self) -> PathBuf {
+        self.dir.join("mixture.json")
+    }
+
+    /// Where the result is expected.
+    #[must_use]
+    pub fn result_file(&self) -> PathBuf {
+        self.dir.join("result.json")
+    }
+
+    /// The value of a placeholder; `None` for an unknown one. Facts that the config does not state are empty.
+    fn value(&self, name: &str) -> Option<String> {
+        if let Some(domain) = name.strip_prefix("w.") {
+            return self.weights.get(domain).map(ToString::to_string);
+        }
+        let text = match name {
+            "mixture_file" => self.mixture_file().display().to_string(),
+            "result_file" => self.result_file().display().to_string(),
+            "trial" => self.trial.to_string(),
+            "fidelity" => self.fidelity.clone(),
+            "params" => number(self.params),
+            "tokens" => number(self.tokens),
+            "seed" => self.seed.to_string(),
+            "weights" => self.weights.iter().map(|(n, w)| format!("{n}={w}")).collect::<Vec<_>>().join(","),
+            _ => return None,
+        };
+        Some(text)
+    }
+
+    /// `argument` with its placeholders filled in. The config has checked them; an unknown one stays as it is.
+    #[must_use]
+    pub fn render(&self, argument: &str) -> String {
+        let (mut text, mut rest) = (String::new(), argument);
+        while let Some(at) = rest.find(['{', '}']) {
+            text.push_str(&rest[..at]);
+            let tail = &rest[at..];
+            let filled = tail.strip_prefix('{').and_then(|t| t.split_once('}'));
+            let filled = filled.and_then(|(name, after)| Some((self.value(name)?, after)));
+            if tail.starts_with("{{") || tail.starts_with("}}") {
+                text.push_str(&tail[..1]);
+                rest = &tail[2..];
+            } else if let Some((value, after)) = filled {
+                text.push_str(&value);
+                rest = after;
+            } else {
+                text.push_str(&tail[..1]);
+                rest = &tail[1..];
+            }
+        }
+        text + rest
+    }
+
+    /// The environment variables that carry the same facts.
+    #[must_use]
+    pub fn environment(&self, attempt: u32) -> Vec<(&'static str, String)> {
+        vec![
+            ("ADMIRE_TRIAL_ID", self.trial.to_string()),
+            ("ADMIRE_ATTEMPT", attempt.to_string()),
+            ("ADMIRE_SEED", self.seed.to_string()),
+            ("ADMIRE_FIDELITY", self.fidelity.clone()),
+            ("ADMIRE_PARAMS", number(self.params)),
+            ("ADMIRE_TOKENS", number(self.tokens)),
+            ("ADMIRE_MIXTURE_FILE", self.mixture_file().display().to_string()),
+            ("ADMIRE_RESULT_FILE", self.result_file().display().to_string()),
+            ("ADMIRE_TRIAL_DIR", self.dir.display().to_string()),
+        ]
+    }
+}
+
+/// Counts print without exponent or fraction, so that `int()` of any language reads them.
+fn number(x: Option<f64>) -> String {
+    x.map_or_else(String::new, |x| x.to_string())
+}

@@ -1,0 +1,231 @@
+//! The events of a journal.
+
+use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+use super::{StopReason, TrialId};
+use crate::config::StudyConfig;
+use crate::optimizer::{ModelSnapshot, Prediction};
+use crate::study::Direction;
+
+/// The journal format that this version writes, and the newest one it reads.
+///
+/// Readers ignore fields they do not know, so adding one keeps the number; a new kind of event, or a field that must
+/// not be ignored, raises it.
+pub const FORMAT: u32 = 1;
+
+/// One line of the journal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Seconds since 1970 (UTC) when it was written.
+    pub time: f64,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+impl Entry {
+    /// `event`, now.
+    #[must_use]
+    pub fn now(event: Event) -> Self {
+        let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64());
+        Self { time, event }
+    }
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// The first line of every journal.
+    Study(Header),
+    /// A trial was decided on (and, by `admire suggest`, handed out).
+    Suggested(Suggested),
+    /// A process is about to be started for the trial. Written before it exists.
+    Launched {
+        /// Which trial.
+        trial: TrialId,
+        /// 1 for the first attempt.
+        attempt: u32,
+    },
+    /// The process runs.
+    Started {
+        /// Which trial.
+        trial: TrialId,
+        /// Which attempt.
+        attempt: u32,
+        /// Process id, which is also its process group's.
+        pid: u32,
+        /// Start time from `/proc/<pid>/stat`, which tells a reused pid from this one.
+        #[serde(default)]
+        start_time: Option<u64>,
+    },
+    /// The trial reported finite metrics.
+    Completed {
+        /// Which trial.
+        trial: TrialId,
+        /// What it reported.
+        #[serde(flatten)]
+        outcome: Completed,
+    },
+    /// An attempt ended without a usable result.
+    Failed {
+        /// Which trial.
+        trial: TrialId,
+        /// Which attempt (0: told by hand, never launched here).
+        attempt: u32,
+        /// Why, for people.
+        reason: String,
+        /// Whether the trial is given up.
+        #[serde(rename = "final")]
+        last: bool,
+        /// Seconds that the attempt ran.
+        #[serde(default)]
+        duration: Option<f64>,
+    },
+    /// An attempt reported a NaN or infinite metric.
+    Diverged {
+        /// Which trial.
+        trial: TrialId,
+        /// Which attempt (0: told by hand).
+        attempt: u32,
+        /// Whether the trial is given up.
+        #[serde(rename = "final")]
+        last: bool,
+        /// Seconds that the attempt ran.
+        #[serde(default)]
+        duration: Option<f64>,
+    },
+    /// An attempt was ended by us, or lost in a crash: the trial starts again with the same seed.
+    Interrupted {
+        /// Which trial.
+        trial: TrialId,
+        /// Which attempt.
+        attempt: u32,
+    },
+    /// The optimizer's hyperparameters changed.
+    Model(ModelSnapshot),
+    /// The search is over.
+    Stopped {
+        /// Why.
+        reason: StopReason,
+        /// The mixture to confirm: weights by domain.
+        recommended: BTreeMap<String, f64>,
+    },
+    /// `optimize` went on with this journal.
+    Resumed {
+        /// Version of `admire`.
+        version: String,
+    },
+}
+
+/// What a study is about: it must not change while the study lives.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Header {
+    /// [`FORMAT`]
+    pub format: u32,
+    /// Version of `admire` that began the journal.
+    pub version: String,
+    /// `study.name`
+    pub name: String,
+    /// `study.seed`
+    pub seed: u64,
+    /// Names of the domains, sorted.
+    pub domains: Vec<String>,
+    /// Names of the fidelities, sorted.
+    pub fidelities: Vec<String>,
+    /// Name of the target fidelity.
+    pub target: String,
+    /// Metrics of the objective and their weights.
+    pub metrics: BTreeMap<String, f64>,
+    /// Whether the objective is maximized.
+    pub maximize: bool,
+}
+
+impl Header {
+    /// The header of a new journal.
+    #[must_use]
+    pub fn new(config: &StudyConfig) -> Self {
+        let list = config.fidelities.list();
+        let mut fidelities: Vec<String> = list.iter().map(|f| f.name.clone()).collect();
+        fidelities.sort();
+        Self {
+            format: FORMAT,
+            version: env!("CARGO_PKG_VERSION").into(),
+            name: config.name.clone(),
+            seed: config.seed,
+            domains: config.space.domains().iter().map(|d| d.name.clone()).collect(),
+            fidelities,
+            target: list[config.fidelities.target()].name.clone(),
+            metrics: config.objective.metrics.iter().map(|m| (m.name.clone(), m.weight)).collect(),
+            maximize: config.objective.direction == Direction::Maximize,
+        }
+    }
+
+    /// Where `now` (the config) contradicts this header, for people; empty where it does not.
+    #[must_use]
+    pub fn differences(&self, now: &Self) -> Vec<String> {
+        let mut list = Vec::new();
+        let mut check = |what: &str, was: String, is: String| {
+            if was != is {
+                list.push(format!("{what}: the journal has {was}, the config {is}"));
+            }
+        };
+        check("study.seed", self.seed.to_string(), now.seed.to_string());
+        check("domains", self.domains.join(", "), now.domains.join(", "));
+        check("fidelities", self.fidelities.join(", "), now.fidelities.join(", "));
+        check("target fidelity", self.target.clone(), now.target.clone());
+        check("objective metrics", format!("{:?}", self.metrics), format!("{:?}", now.metrics));
+        let direction = |maximize| if maximize { "maximize" } else { "minimize" }.to_owned();
+        check("objective.direction", direction(self.maximize), direction(now.maximize));
+        list
+    }
+}
+
+/// What a trial is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// Part of the search.
+    Search,
+    /// The recommendation, trained after the search.
+    ConfirmRecommended,
+    /// The uniform mixture, trained after the search.
+    ConfirmUniform,
+}
+
+/// A trial as it was decided on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Suggested {
+    /// Its number; trials are numbered from 1 without gaps.
+    pub trial: TrialId,
+    /// Name of the fidelity.
+    pub fidelity: String,
+    /// Weights by domain, in full precision.
+    pub weights: BTreeMap<String, f64>,
+    /// Seed for the training command.
+    pub seed: u32,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// The objective that was expected at that fidelity.
+    #[serde(default)]
+    pub expected: Option<Prediction>,
+}
+
+/// What a completed trial reported.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Completed {
+    /// All finite metrics by name, also those that the objective does not use.
+    pub metrics: BTreeMap<String, f64>,
+    /// Standard errors, where reported.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub se: BTreeMap<String, f64>,
+    /// Cost as reported by the command.
+    #[serde(default)]
+    pub cost: Option<f64>,
+    /// Seconds from start to end, where it was measured.
+    #[serde(default)]
+    pub duration: Option<f64>,
+}

@@ -1,0 +1,81 @@
+//! One training run.
+
+use crate::optimizer::Prediction;
+use crate::space::Mixture;
+
+use super::{Completed, Purpose};
+
+/// Number of a trial in its study, from 1.
+pub type TrialId = u64;
+
+/// A training run and how far it got.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trial {
+    /// Its number.
+    pub id: TrialId,
+    /// What to train on.
+    pub mixture: Mixture,
+    /// Index of the fidelity.
+    pub fidelity: usize,
+    /// Seed for the training command, below 2³¹; the same in every attempt.
+    pub seed: u32,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// What was expected of it.
+    pub expected: Option<Prediction>,
+    /// Attempts launched so far, including interrupted ones (they number the log files).
+    pub attempts: u32,
+    /// Attempts that failed by themselves, excluding interruptions.
+    pub failures: u32,
+    /// Attempts that diverged.
+    pub divergences: u32,
+    /// How far it got.
+    pub state: TrialState,
+}
+
+/// How far a trial got.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TrialState {
+    /// Handed out, or to be launched (again).
+    Pending,
+    /// An attempt was launched and has not been seen to end.
+    Running {
+        /// Its process and the process's start time, once journalled.
+        process: Option<(u32, Option<u64>)>,
+        /// Seconds since 1970 when it was launched.
+        since: f64,
+    },
+    /// It reported finite metrics.
+    Complete(Completed),
+    /// Given up.
+    Failed {
+        /// Why, for people.
+        reason: String,
+    },
+    /// Reported a NaN or infinite metric.
+    Diverged,
+}
+
+impl Trial {
+    /// Whether its state is final.
+    #[must_use]
+    pub fn finished(&self) -> bool {
+        !matches!(self.state, TrialState::Pending | TrialState::Running { .. })
+    }
+
+    /// Whether it belongs to the search (and its budget) rather than to the confirmation.
+    #[must_use]
+    pub fn searching(&self) -> bool {
+        self.purpose == Purpose::Search
+    }
+}
+
+/// The seed of trial (or replicate) number `index` of a study: the same on every platform and in every version, and
+/// below 2³¹, which every framework accepts. It is the finalizer of SplitMix64 (Steele et al. 2014).
+#[must_use]
+pub fn seed_of(study: u64, index: u64) -> u32 {
+    let mut z = study.wrapping_add(index.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    ((z ^ (z >> 31)) >> 33) as u32
+}

@@ -1,0 +1,88 @@
+//! A study on disk with a scripted trainer.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A directory with `study.toml` and `train.sh`; the study's files are in `run/`.
+pub struct Fixture {
+    pub root: TempDir,
+}
+
+impl Fixture {
+    /// `script` is the trainer (POSIX sh); `extra` goes to the end of the config.
+    pub fn new(script: &str, launcher: &str, extra: &str) -> Self {
+        let root = TempDir::new().unwrap();
+        let train = root.path().join("train.sh");
+        fs::write(&train, script).unwrap();
+        let config = format!(
+            "[study]\nname = \"t\"\nseed = 7\ndir = {:?}\n\
+             [[domain]]\nname = \"a\"\n[[domain]]\nname = \"b\"\n[[domain]]\nname = \"c\"\n\
+             [[fidelity]]\nname = \"small\"\nparams = 1e3\ncost = 1.0\n\
+             [[fidelity]]\nname = \"large\"\nparams = 1e4\ncost = 4.0\n\
+             [objective]\nmetric = \"loss\"\n\
+             [launcher]\nkind = \"local\"\ngrace = \"1s\"\n\
+             command = [\"sh\", {train:?}, \"{{result_file}}\", \"{{w.a}}\", \"{{trial}}\", \"{{seed}}\"]\n{launcher}\n{extra}\n",
+            root.path().join("run")
+        );
+        fs::write(root.path().join("study.toml"), config).unwrap();
+        Self { root }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.root.path().join(name)
+    }
+
+    pub fn command(&self, name: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_admire"));
+        command.arg(name).arg("--config").arg(self.path("study.toml")).current_dir(self.root.path());
+        command
+    }
+
+    pub fn run(&self, name: &str, arguments: &[&str]) -> Output {
+        self.command(name).args(arguments).output().unwrap()
+    }
+
+    /// Runs a command that must succeed and parses what it prints.
+    pub fn json(&self, name: &str, arguments: &[&str]) -> Value {
+        let output = self.run(name, &[arguments, &["--format", "json"]].concat());
+        assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    pub fn start(&self, name: &str) -> Child {
+        self.command(name).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
+    /// The events of the journal; a line still being written is left out.
+    pub fn events(&self) -> Vec<Value> {
+        let text = fs::read_to_string(self.path("run/journal.jsonl")).unwrap_or_default();
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    pub fn of(&self, kind: &str) -> Vec<Value> {
+        self.events().into_iter().filter(|e| e["event"] == kind).collect()
+    }
+}
+
+/// Waits for a condition that something else brings about.
+pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < Duration::from_secs(20), "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+pub fn code(output: &Output) -> Option<i32> {
+    output.status.code()
+}
+
+/// What a process said.
+pub fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
