@@ -15,12 +15,12 @@ use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 
 use crate::corpus::Corpus;
-use crate::model::{CONTEXT, Model, Size};
+use crate::model::{CONTEXT, Model, Size, WINDOW};
 
 /// Windows in a step.
 const BATCH: usize = 8;
 /// Windows of each domain's validation text; the same for all runs, spread evenly.
-const VALIDATION_WINDOWS: usize = 128;
+const VALIDATION_WINDOWS: usize = 256;
 /// Share of the steps over which the learning rate rises.
 const WARM_UP: f64 = 0.1;
 /// The learning rate at the end, as a share of the largest.
@@ -89,8 +89,8 @@ fn report(line: &str) {
 }
 
 fn random_window<'a>(text: &'a [u8], rng: &mut impl Rng) -> &'a [u8] {
-    let start = rng.random_range(0..=text.len() - (CONTEXT + 1));
-    &text[start..=start + CONTEXT]
+    let start = rng.random_range(0..=text.len() - WINDOW);
+    &text[start..start + WINDOW]
 }
 
 /// Share of the largest learning rate: a linear rise, then half a cosine.
@@ -123,12 +123,12 @@ fn clip(gradients: &mut GradStore, variables: &[Var]) -> Result<()> {
 
 /// Mean loss over evenly spread windows, in nats per byte.
 fn validate(model: &Model, text: &[u8]) -> Result<f64> {
-    let windows = VALIDATION_WINDOWS.min(text.len() / (CONTEXT + 1));
-    let last = text.len() - (CONTEXT + 1);
+    let windows = VALIDATION_WINDOWS.min(text.len() / WINDOW);
+    let last = text.len() - WINDOW;
     let starts: Vec<usize> = (0..windows).map(|i| i * last / (windows - 1).max(1)).collect();
     let mut sum = 0.0;
     for batch in starts.chunks(BATCH) {
-        let bytes: Vec<u8> = batch.iter().flat_map(|&s| &text[s..=s + CONTEXT]).copied().collect();
+        let bytes: Vec<u8> = batch.iter().flat_map(|&s| &text[s..s + WINDOW]).copied().collect();
         let loss: Tensor = model.loss(&bytes, batch.len())?;
         sum += f64::from(loss.to_scalar::<f32>()?) * batch.len() as f64;
     }

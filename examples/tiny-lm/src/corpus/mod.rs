@@ -24,9 +24,9 @@ use domains::DOMAINS;
 const FORMAT: u32 = 1;
 /// Most training text of a domain, in bytes, and most of it from one crate.
 const TRAIN_BYTES: usize = 2 << 20;
-const TRAIN_BYTES_OF_CRATE: usize = 64 << 10;
-/// Most validation text of a domain, in bytes. It is at most an eighth of the domain, and a quarter of it comes from one
-/// crate.
+const TRAIN_BYTES_OF_CRATE: usize = 128 << 10;
+/// Most validation text of a domain, in bytes. It is at most an eighth of the domain, at most a quarter of it comes from
+/// one crate, and at most a third of the domain's crates give it.
 const VALIDATION_BYTES: usize = 64 << 10;
 /// A domain with less than this is dropped.
 const LEAST_TRAIN_BYTES: usize = 32 << 10;
@@ -165,8 +165,10 @@ fn build(inputs: &Inputs) -> Result<(Vec<Domain>, Manifest)> {
 fn take_validation(pieces: &mut ByCrate, seen: &mut Seen) -> (String, Vec<String>) {
     let total: usize = pieces.iter().flat_map(|(_, texts)| texts).map(String::len).sum();
     let limit = VALIDATION_BYTES.min(total / 8);
+    let training = pieces.split_off(pieces.len() / 3);
     let (text, crates) = take(pieces, limit, limit / 4, seen);
     pieces.drain(..crates.len());
+    pieces.extend(training);
     (text, crates)
 }
 
