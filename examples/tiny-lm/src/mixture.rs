@@ -53,7 +53,9 @@ impl Mixture {
             .iter()
             .map(|d| {
                 let weight = self.weights.get(&d.name).copied();
-                weight.with_context(|| format!("weights.{} is missing; give every domain of {} a weight", d.name, known()))
+                weight.with_context(|| {
+                    format!("weights.{} is missing; give every domain of {} a weight", d.name, known())
+                })
             })
             .collect()
     }

@@ -9,9 +9,9 @@ use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
 use candle_nn::optim::{AdamW, Optimizer as _, ParamsAdamW};
 use rand::Rng;
+use rand::SeedableRng as _;
 use rand::distr::Distribution as _;
 use rand::distr::weighted::WeightedIndex;
-use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 
 use crate::corpus::Corpus;
@@ -20,7 +20,7 @@ use crate::model::{CONTEXT, Model, Size, WINDOW};
 /// Windows in a step.
 const BATCH: usize = 8;
 /// Windows of each domain's validation text; the same for all runs, spread evenly.
-const VALIDATION_WINDOWS: usize = 256;
+const VALIDATION_WINDOWS: usize = 128;
 /// Share of the steps over which the learning rate rises.
 const WARM_UP: f64 = 0.1;
 /// The learning rate at the end, as a share of the largest.
@@ -56,8 +56,10 @@ pub fn train(corpus: &Corpus, weights: &[f64], options: &Options) -> Result<Vec<
     let start = Instant::now();
     let mut smooth = f64::NAN;
     for step in 0..steps {
-        let windows: Vec<u8> =
-            (0..BATCH).flat_map(|_| random_window(&corpus.domains[domains.sample(&mut rng)].train, &mut rng)).copied().collect();
+        let windows: Vec<u8> = (0..BATCH)
+            .flat_map(|_| random_window(&corpus.domains[domains.sample(&mut rng)].train, &mut rng))
+            .copied()
+            .collect();
         let loss = model.loss(&windows, BATCH)?;
         let value = f64::from(loss.to_scalar::<f32>()?);
         if !value.is_finite() {

@@ -14,6 +14,9 @@ const ROOT: &str = env!("CARGO_PKG_NAME");
 /// Larger files are tables and generated code.
 const LARGEST_FILE: u64 = 256 * 1024;
 
+/// Files with a larger share of other bytes are drawings, other languages and data; a few of them would dominate a loss.
+const MOST_NON_ASCII: f64 = 0.02;
+
 /// What the corpus is made from.
 pub struct Inputs {
     /// Registry packages that this program depends on, directly or not, on any platform.
@@ -28,7 +31,9 @@ pub type Package = (String, String);
 /// `$CARGO_HOME/registry/src`
 pub fn cargo_registry() -> Result<PathBuf> {
     let home = env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| env::home_dir().map(|h| h.join(".cargo")));
-    Ok(home.context("cannot tell where Cargo keeps crates: set CARGO_HOME or pass --registry DIR")?.join("registry/src"))
+    Ok(home
+        .context("cannot tell where Cargo keeps crates: set CARGO_HOME or pass --registry DIR")?
+        .join("registry/src"))
 }
 
 #[derive(Deserialize)]
@@ -109,8 +114,11 @@ pub fn text_files(folder: &Path) -> Result<Vec<(PathBuf, String)>> {
             if kind.is_dir() {
                 folders.push(path);
             } else if kind.is_file() && kind.len() <= LARGEST_FILE {
-                // Not UTF-8: not text.
-                if let Ok(text) = String::from_utf8(fs::read(&path)?) {
+                let bytes = fs::read(&path)?;
+                let unusual = bytes.iter().filter(|b| !b.is_ascii()).count();
+                if unusual as f64 <= MOST_NON_ASCII * bytes.len() as f64
+                    && let Ok(text) = String::from_utf8(bytes)
+                {
                     files.push((path.strip_prefix(folder).unwrap_or(&path).to_owned(), text));
                 }
             }

@@ -71,6 +71,9 @@ mod tests {
     fn a_source_file_is_split_into_code_and_documentation() {
         let source = "//! About.\n\n/// Adds.\nfn add() {}\n".to_owned();
         let pieces = pieces(Path::new("src/a/lib.rs"), source);
-        assert_eq!(pieces, [(index("rust"), "\nfn add() {}\n".to_owned()), (index("docs"), "About.\nAdds.\n".to_owned())]);
+        assert_eq!(
+            pieces,
+            [(index("rust"), "\nfn add() {}\n".to_owned()), (index("docs"), "About.\nAdds.\n".to_owned())]
+        );
     }
 }
