@@ -130,7 +130,7 @@ fn torn_lines_are_dropped_and_damage_is_named() {
     f.json("suggest", &["-n", "2"]);
     let journal = f.path("run/journal.jsonl");
     OpenOptions::new().append(true).open(&journal).unwrap().write_all(b"{\"time\": 1, \"ev").unwrap();
-    let output = f.run("optimize", &["-q"]);
+    let output = f.run("optimize", &[]);
     assert_eq!(code(&output), Some(0), "{}", stderr(&output));
     assert!(stderr(&output).contains("torn"));
     assert_eq!(f.of("completed").len(), 3);

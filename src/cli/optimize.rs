@@ -23,7 +23,7 @@ pub(super) fn run(args: &OptimizeArgs, output: Output) -> anyhow::Result<u8> {
         return Err(RunError::NoLauncher.into());
     }
     let mut study = Study::open(config)?;
-    super::warn_torn(&study);
+    super::warn(output, study.warnings());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let mut progress = Progress::new(output);
     let ended = runtime.block_on(runner::run(&mut study, |view, notice| progress.show(view, &notice)));
@@ -65,6 +65,8 @@ impl Progress {
         let line = match notice {
             Notice::Tick => None,
             Notice::Note(note) => Some(note.clone()),
+            Notice::Warning(warning) => Some(format!("warning: {warning}")),
+            Notice::Suggested(_) => None,
             Notice::Launched(id) => launched(view.study, *id),
             Notice::Ended(id) => ended(view.study, *id),
         };

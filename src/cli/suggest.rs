@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{ConfigArgs, Output, best, text};
 use crate::runner;
-use crate::study::{Event, Purpose, Study, Trial};
+use crate::study::{Event, Plan, Purpose, Study, Trial};
 
 /// Ask for the next mixture(s) to train
 #[derive(Debug, Args)]
@@ -36,7 +36,7 @@ enum SuggestFormat {
     Jsonl,
 }
 
-pub(super) fn run(args: &SuggestArgs, _output: Output) -> anyhow::Result<u8> {
+pub(super) fn run(args: &SuggestArgs, output: Output) -> anyhow::Result<u8> {
     let config = args.config.load()?;
     let only = match &args.fidelity {
         None => None,
@@ -46,7 +46,7 @@ pub(super) fn run(args: &SuggestArgs, _output: Output) -> anyhow::Result<u8> {
         })?),
     };
     let mut study = if args.dry_run { Study::peek(config)? } else { Study::open(config)? };
-    super::warn_torn(&study);
+    super::warn(output, study.warnings());
     let mut optimizer = runner::optimizer(&study);
     let mut ids = Vec::new();
     for _ in 0..args.n {
@@ -58,12 +58,20 @@ pub(super) fn run(args: &SuggestArgs, _output: Output) -> anyhow::Result<u8> {
         let suggestion = runner::suggest(&mut optimizer, &evidence, &open, study.config().seed, id)
             .context("the optimizer has nothing to suggest")?;
         if let Some(warning) = &suggestion.warning {
-            eprintln!("warning: {warning}");
+            super::warn(output, std::slice::from_ref(warning));
         }
         if let Some(snapshot) = optimizer.snapshot().filter(|s| study.model() != Some(s)).cloned() {
             study.record(Event::Model(snapshot))?;
         }
-        study.suggest(&suggestion.mixture, suggestion.fidelity, Purpose::Search, id, suggestion.expected)?;
+        study.suggest(&Plan {
+            mixture: &suggestion.mixture,
+            fidelity: suggestion.fidelity,
+            purpose: Purpose::Search,
+            seed_index: id,
+            expected: suggestion.expected,
+            offered: &open,
+            incumbent: None,
+        })?;
         ids.push(id);
     }
     let costs = study.costs();
