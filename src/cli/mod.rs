@@ -73,6 +73,14 @@ impl ConfigArgs {
         }
         Ok(config)
     }
+
+    /// These options as one would type them again.
+    fn command_line(&self) -> String {
+        let mut argv = vec!["--config".to_owned(), self.config.display().to_string()];
+        argv.extend(self.set.iter().flat_map(|set| ["--set".to_owned(), set.clone()]));
+        argv.extend(self.dir.iter().flat_map(|dir| ["--dir".to_owned(), dir.display().to_string()]));
+        text::command_line(&argv)
+    }
 }
 
 /// How results are printed on stdout.

@@ -18,7 +18,7 @@ use tokio::task::{JoinError, JoinSet};
 use crate::config::LauncherConfig;
 use crate::launcher::End;
 use crate::optimizer::{Optimizer, Recommendation};
-use crate::study::{StopReason, Study, StudyError, TrialId, TrialState};
+use crate::study::{Spent, StopReason, Study, StudyError, TrialId, TrialState};
 
 pub use search::confirmations;
 use think::Thought;
@@ -97,6 +97,8 @@ pub struct View<'a> {
     pub recommendation: Option<&'a Recommendation>,
     /// When this run began.
     pub began: Instant,
+    /// What had been spent then.
+    pub spent: Spent,
 }
 
 type Attempt = (TrialId, u32, io::Result<(End, Duration)>);
@@ -107,6 +109,7 @@ struct Runner<'a, F> {
     launcher: LauncherConfig,
     root: PathBuf,
     began: Instant,
+    spent: Spent,
     jobs: JoinSet<Attempt>,
     kill: watch::Sender<bool>,
     draining: Option<Draining>,
@@ -153,12 +156,14 @@ pub async fn run(study: &mut Study, show: impl FnMut(View<'_>, Notice)) -> Resul
     let dir = &study.config().dir;
     let root = dir.canonicalize().map_err(|e| RunError::Io(format!("find {}", dir.display()), e))?;
     let optimizer = Some(think::optimizer(study));
+    let spent = study.spent();
     let mut runner = Runner {
         study,
         show,
         launcher,
         root,
         began: Instant::now(),
+        spent,
         jobs: JoinSet::new(),
         kill: watch::channel(false).0,
         draining: None,
@@ -212,8 +217,8 @@ impl<F: FnMut(View<'_>, Notice)> Runner<'_, F> {
     }
 
     fn tell(&mut self, notice: Notice) {
-        let view = View { study: self.study, recommendation: self.recommendation.as_ref(), began: self.began };
-        (self.show)(view, notice);
+        let recommendation = self.recommendation.as_ref();
+        (self.show)(View { study: self.study, recommendation, began: self.began, spent: self.spent }, notice);
     }
 
     fn drained(&self) -> Result<Ended, RunError> {
