@@ -46,6 +46,8 @@ pub(super) fn run(args: &OptimizeArgs, output: Output) -> anyhow::Result<u8> {
 /// A line that is redrawn on a terminal; elsewhere one line an event.
 struct Progress {
     bar: ProgressBar,
+    /// Whether the bar is drawn.
+    live: bool,
     output: Output,
 }
 
@@ -58,7 +60,7 @@ impl Progress {
         if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg}") {
             bar.set_style(style);
         }
-        Self { bar, output }
+        Self { bar, live: false, output }
     }
 
     fn show(&mut self, view: View<'_>, notice: &Notice) {
@@ -70,10 +72,12 @@ impl Progress {
             Notice::Launched(id) => launched(view.study, *id, self.output.verbose > 0),
             Notice::Ended(id) => ended(view.study, *id),
         };
+        // Not before the first tick: what the set-up prints would run into the bar.
+        self.live |= matches!(notice, Notice::Tick) && !self.bar.is_hidden();
         if let Some(line) = line.filter(|_| !self.output.quiet) {
-            if self.bar.is_hidden() { eprintln!("{line}") } else { self.bar.println(line) }
+            if self.live { self.bar.println(line) } else { eprintln!("{line}") }
         }
-        if !self.bar.is_hidden() {
+        if self.live {
             self.bar.set_message(summary(view));
             self.bar.tick();
         }
@@ -125,7 +129,7 @@ fn summary(view: View<'_>) -> String {
     let of = |limit: Option<String>| limit.map_or_else(String::new, |limit| format!(" of {limit}"));
     let mut parts = vec![
         format!("cost {}{}", text::short(spent.cost), of(budget.cost.map(text::short))),
-        format!("{}{} trials", spent.trials, of(budget.trials.map(|n| n.to_string()))),
+        format!("trials {}{}", spent.trials, of(budget.trials.map(|n| n.to_string()))),
     ];
     if let Some(expected) = view.recommendation.and_then(|r| r.expected) {
         parts.push(format!("best {} ± {}", text::short(expected.mean), text::short(expected.sd)));
@@ -138,7 +142,7 @@ fn summary(view: View<'_>) -> String {
         let TrialState::Running { since, .. } = t.state else { return None };
         let elapsed = Duration::try_from_secs_f64(now - since).unwrap_or_default();
         let fidelity = &study.config().fidelities.list()[t.fidelity].name;
-        Some(format!("{} at {fidelity} for {}", t.id, text::duration(elapsed)))
+        Some(format!("{} ({fidelity}, {})", t.id, text::duration(elapsed)))
     });
     let running: Vec<String> = running.collect();
     if !running.is_empty() {

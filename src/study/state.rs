@@ -415,7 +415,9 @@ impl Study {
     pub fn spent(&self) -> Spent {
         let costs = self.costs();
         let search = || self.trials.iter().filter(|t| t.searching());
-        Spent { cost: search().map(|t| self.cost(t, &costs)).sum(), trials: search().filter(|t| t.finished()).count() }
+        // From +0: an empty sum of floats is −0, which would be shown.
+        let cost = search().map(|t| self.cost(t, &costs)).fold(0.0, |sum, cost| sum + cost);
+        Spent { cost, trials: search().filter(|t| t.finished()).count() }
     }
 
     /// How many trials of the search are in which state.
