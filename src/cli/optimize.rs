@@ -126,7 +126,7 @@ fn ended(study: &Study, id: TrialId) -> Option<String> {
 fn summary(view: View<'_>) -> String {
     let (study, spent) = (view.study, view.study.spent());
     let budget = &study.config().budget;
-    let of = |limit: Option<String>| limit.map_or_else(String::new, |limit| format!(" of {limit}"));
+    let of = |limit: Option<String>| limit.map_or_else(String::new, |limit| format!("/{limit}"));
     let mut parts = vec![
         format!("cost {}{}", text::short(spent.cost), of(budget.cost.map(text::short))),
         format!("trials {}{}", spent.trials, of(budget.trials.map(|n| n.to_string()))),

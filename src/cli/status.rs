@@ -24,7 +24,7 @@ pub(super) fn run(args: &StatusArgs, output: Output) -> anyhow::Result<u8> {
         return Ok(0);
     }
     println!("study {name}: cost {} in {} finished trials", text::short(spent.cost), spent.trials);
-    println!("{:>5}  {:10}  {:9}  {}", "trial", "fidelity", "state", "objective");
+    println!("{:>5}  {:10}  {:9}  objective", "trial", "fidelity", "state");
     for trial in study.trials() {
         let (state, detail) = match &trial.state {
             TrialState::Pending => ("pending", String::new()),

@@ -184,7 +184,7 @@ impl<F: FnMut(View<'_>, Notice)> Runner<'_, F> {
         let mut stop = self.settled();
         loop {
             if self.draining.is_none() {
-                self.launch_pending(stop.is_some())?;
+                self.launch_pending(stop)?;
                 if self.jobs.is_empty() && self.thinking.is_empty() && stop.is_none() {
                     stop = self.exhausted();
                 }
@@ -192,7 +192,7 @@ impl<F: FnMut(View<'_>, Notice)> Runner<'_, F> {
                     None if self.jobs.len() < self.launcher.slots => self.start_thinking(),
                     Some(reason) if self.jobs.is_empty() && self.thinking.is_empty() => {
                         self.conclude(reason)?;
-                        if !self.launch_pending(true)? {
+                        if !self.launch_pending(stop)? {
                             return Ok(Ended::Finished(reason));
                         }
                     }

@@ -17,8 +17,8 @@ impl<F: FnMut(View<'_>, Notice)> Runner<'_, F> {
         let budget = &self.study.config().budget;
         let stopped = self.study.stopped()?;
         let holds = match stopped.reason {
-            StopReason::Patience => budget.patience.is_some_and(|limit| self.study.calm(None) >= limit),
-            StopReason::Converged => budget.regret.zip(stopped.regret).is_some_and(|(limit, regret)| regret <= limit),
+            StopReason::Patience => budget.patience.zip(stopped.limit).is_some_and(|(now, then)| now as f64 <= then),
+            StopReason::Converged => budget.regret.zip(stopped.limit).is_some_and(|(now, then)| now >= then),
             StopReason::Budget | StopReason::Trials | StopReason::WallTime => false,
         };
         holds.then_some(stopped.reason)
@@ -113,9 +113,15 @@ impl<F: FnMut(View<'_>, Notice)> Runner<'_, F> {
         let recommended = match known {
             Some(stopped) => stopped.mixture.clone(),
             None => {
-                let Recommendation { mixture, expected, expected_regret: regret, .. } = recommend(self.study);
+                let budget = &self.study.config().budget;
+                let limit = match reason {
+                    StopReason::Patience => budget.patience.map(|limit| limit as f64),
+                    StopReason::Converged => budget.regret,
+                    StopReason::Budget | StopReason::Trials | StopReason::WallTime => None,
+                };
+                let mixture = recommend(self.study).mixture;
                 let recommended = self.study.named(&mixture);
-                self.study.record(Event::Stopped { reason, recommended, expected, regret })?;
+                self.study.record(Event::Stopped { reason, recommended, limit })?;
                 mixture
             }
         };

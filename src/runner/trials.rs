@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::{Attempt, Draining, MIN_FINISHED, Notice, RunError, Runner, Signals, View};
 use crate::launcher::{End, Facts, Outcome, Process, local, protocol};
-use crate::study::{Event, Trial, TrialId, TrialState};
+use crate::study::{Event, StopReason, Trial, TrialId, TrialState};
 
 impl<F: FnMut(View<'_>, Notice)> Runner<'_, F> {
     /// What a crashed run left behind: a process still at work is waited for, a result is taken, the rest starts again.
@@ -18,8 +18,7 @@ impl<F: FnMut(View<'_>, Notice)> Runner<'_, F> {
         if !self.study.trials().is_empty() {
             self.study.record(Event::Resumed { version: env!("CARGO_PKG_VERSION").into(), sizes: None })?;
         }
-        let running: Vec<_> = self.study.trials().iter().cloned().collect();
-        for trial in running {
+        for trial in self.study.trials().to_vec() {
             let TrialState::Running { process, since } = trial.state else { continue };
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
             let age = Duration::try_from_secs_f64(now - since).unwrap_or_default();
@@ -79,11 +78,12 @@ impl<F: FnMut(View<'_>, Notice)> Runner<'_, F> {
         }
     }
 
-    /// Launches pending trials while there are slots; of the confirmation only once the search has `ended`. Says whether
-    /// anything runs.
-    pub(super) fn launch_pending(&mut self, ended: bool) -> Result<bool, RunError> {
-        let pending = |t: &&Trial| matches!(t.state, TrialState::Pending) && (ended || t.searching());
-        let pending: Vec<_> = self.study.trials().iter().filter(pending).cloned().collect();
+    /// Launches pending trials while there are slots; of the confirmation only once the search has to `stop`, of the
+    /// search not when its time is over. Says whether anything runs.
+    pub(super) fn launch_pending(&mut self, stop: Option<StopReason>) -> Result<bool, RunError> {
+        let due = |t: &&Trial| if t.searching() { stop != Some(StopReason::WallTime) } else { stop.is_some() };
+        let pending = self.study.trials().iter().filter(|t| matches!(t.state, TrialState::Pending)).filter(due);
+        let pending: Vec<_> = pending.cloned().collect();
         for trial in pending {
             if self.jobs.len() >= self.launcher.slots {
                 break;
@@ -165,6 +165,12 @@ impl<F: FnMut(View<'_>, Notice)> Runner<'_, F> {
             self.draining.get_or_insert(Draining::Failures(id, reason));
         }
         self.tell(Notice::Ended(id));
+        if matches!(self.draining, Some(Draining::Failures(last, _)) if last == id) && !self.jobs.is_empty() {
+            let n = self.jobs.len();
+            self.tell(Notice::Warning(format!(
+                "too many failures; waiting for {n} running trial(s), interrupt to kill them"
+            )));
+        }
         Ok(())
     }
 }

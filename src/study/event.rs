@@ -113,12 +113,9 @@ pub enum Event {
         reason: StopReason,
         /// The mixture to confirm: weights by domain.
         recommended: BTreeMap<String, f64>,
-        /// The objective expected of it at the target.
+        /// `budget.patience` or `budget.regret` as it was then, where that is why.
         #[serde(default)]
-        expected: Option<Prediction>,
-        /// Its expected regret.
-        #[serde(default)]
-        regret: Option<f64>,
+        limit: Option<f64>,
     },
     /// `optimize` went on with this journal, or the sizes in the config have changed.
     Resumed {

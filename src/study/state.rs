@@ -32,8 +32,8 @@ pub struct Stopped {
     pub reason: StopReason,
     /// What it recommended.
     pub mixture: Mixture,
-    /// The expected regret of that.
-    pub regret: Option<f64>,
+    /// `budget.patience` or `budget.regret` as it was then, where that is why.
+    pub limit: Option<f64>,
 }
 
 /// A trial to be recorded.
@@ -185,22 +185,23 @@ impl Study {
         Ok(())
     }
 
-    /// Appends an event to the journal and takes it into account. On a study that was only read it is not written.
+    /// Takes an event into account and returns once it is in the journal. On a study that was only read it is not
+    /// written.
     ///
     /// # Errors
-    /// [`StudyError::Io`]; an event that cannot follow the ones before is [`StudyError::Damaged`].
+    /// [`StudyError::Io`], after which the study must not be used any more; an event that cannot follow the ones before
+    /// is [`StudyError::Damaged`].
     pub fn record(&mut self, event: Event) -> Result<(), StudyError> {
         let entry = Entry::now(event);
-        if let Some(writer) = &mut self.writer {
-            writer.append(&entry)?;
-        }
+        // Applied first: what does not fit must not get into the file.
         self.apply(&entry).map_err(|e| {
             let reason = match e {
                 Misfit::Changed(d) => d.join("; "),
                 Misfit::Damage(reason) => reason,
             };
             StudyError::Damaged { path: journal::path(&self.config.dir), line: 0, reason }
-        })
+        })?;
+        self.writer.as_mut().map_or(Ok(()), |writer| writer.append(&entry))
     }
 
     fn apply(&mut self, entry: &Entry) -> Result<(), Misfit> {
@@ -214,9 +215,8 @@ impl Study {
             }
             Event::Suggested(suggested) => return self.add(suggested),
             Event::Model(snapshot) => self.model = Some(snapshot),
-            Event::Stopped { reason, recommended, expected, regret } => {
-                self.stopped = Some(Stopped { reason, mixture: self.mixture(&recommended)?, regret });
-                self.look(expected);
+            Event::Stopped { reason, recommended, limit } => {
+                self.stopped = Some(Stopped { reason, mixture: self.mixture(&recommended)?, limit });
             }
             Event::Resumed { sizes, .. } => self.sizes = sizes.unwrap_or_else(|| std::mem::take(&mut self.sizes)),
             Event::Launched { trial, attempt } => {
@@ -254,7 +254,9 @@ impl Study {
         let fidelity = fidelity.ok_or_else(|| Misfit::Damage(format!("unknown fidelity `{}`", suggested.fidelity)))?;
         let mixture = self.mixture(&suggested.weights)?;
         let Suggested { seed, purpose, expected, incumbent, .. } = suggested;
-        self.look(incumbent);
+        if let Some(expected) = incumbent {
+            self.calm = self.calm.after(expected, self.counts().complete);
+        }
         let state = TrialState::Pending;
         self.trials.push(Trial {
             id,
@@ -273,12 +275,6 @@ impl Study {
             self.stopped = None;
         }
         Ok(())
-    }
-
-    fn look(&mut self, recommended: Option<Prediction>) {
-        if let Some(expected) = recommended {
-            self.calm = self.calm.after(expected, self.counts().complete);
-        }
     }
 
     /// For how many completed trials the recommendation's value has not changed by more than its own standard
