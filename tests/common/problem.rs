@@ -15,7 +15,7 @@ pub fn rng(seed: u64) -> ChaCha8Rng {
 }
 
 /// `metrics` exponential mixing laws over `domains` domains at `sizes` sizes, each ten times the one before in
-/// parameters and cost: metric `j` of size `m` is `c_j(m) + k_j(m) exp(−Σ_i t_ji √w_i)`.
+/// parameters and cost: metric `j` at size `m` is `c_j(m) + k(m) exp(−Σ_i t_ji w_i)`.
 #[derive(Clone, Debug)]
 pub struct Problem {
     pub domains: usize,
@@ -28,7 +28,9 @@ pub struct Problem {
 impl Problem {
     pub fn new(domains: usize, sizes: usize, metrics: usize, seed: u64) -> Self {
         let mut rng = rng(seed);
-        let rates = (0..metrics).map(|_| (0..domains).map(|_| rng.random::<f64>()).collect()).collect();
+        // A few domains matter much to a metric, the others little.
+        let rate = |rng: &mut ChaCha8Rng| 8.0 * rng.random::<f64>().powi(3);
+        let rates = (0..metrics).map(|_| (0..domains).map(|_| rate(&mut rng)).collect()).collect();
         Self { domains, sizes, rates, noise: 0.002 }
     }
 
@@ -66,7 +68,7 @@ impl Problem {
             .iter()
             .enumerate()
             .map(|(j, rates)| {
-                let exponent: f64 = rates.iter().zip(w).map(|(t, x)| t * x.max(0.0).sqrt()).sum();
+                let exponent: f64 = rates.iter().zip(w).map(|(t, x)| t * x).sum();
                 2.5 - 0.4 * size + 0.1 * j as f64 + (1.5 - 0.2 * size) * (-exponent).exp()
             })
             .collect()
