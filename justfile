@@ -21,7 +21,7 @@ doc:
 
 # Licences, sources and duplicates of the dependencies
 deny:
-    cargo deny check bans licenses sources
+    cargo deny --workspace check bans licenses sources
 
 # The tests
 test:
