@@ -31,11 +31,11 @@ pub enum KernelKind {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AcquisitionKind {
-    /// Max-value entropy in its GIBBON form (Moss et al. 2021), per unit cost.
-    #[default]
-    Entropy,
     /// Expected improvement of the recommendation (knowledge gradient; Frazier et al. 2009), per unit cost.
+    #[default]
     KnowledgeGradient,
+    /// Max-value entropy in its GIBBON form (Moss et al. 2021), per unit cost.
+    Entropy,
     /// Logarithm of the expected improvement (Ament et al. 2023) at the target.
     ExpectedImprovement,
     /// Lower confidence bound at the target.

@@ -5,6 +5,7 @@ use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
 
 use super::design::taken;
+use super::knowledge::{Targets, Trials};
 use super::{AcquisitionKind, Candidates, Evidence, Optimizer, Recommendation, Suggestion};
 use crate::acquisition::{Criterion, best_mean, climb};
 use crate::space::{Mixture, warp};
@@ -58,24 +59,9 @@ impl Optimizer {
     ) -> Option<Suggestion> {
         let (found, pool_index) = match candidates {
             Candidates::Pool { runs, targets } => {
-                let x = self.warped(targets.iter().map(Mixture::weights));
-                let known = self.known_values(evidence, targets);
-                if self.settings.acquisition == AcquisitionKind::KnowledgeGradient {
-                    let (score, i) = self.most_instructive(pending, evidence, runs, targets, &known, open)?;
-                    let (mixture, fidelity) = runs[i].clone();
-                    let expected = Some(self.prediction(surrogate, &mixture, fidelity));
-                    let _ = score;
-                    return Some(Suggestion { mixture, fidelity, pool_index: Some(i), expected, warning: None });
-                }
-                let (criterion, _) = self.criterion(pending, evidence, &x, &known, rng);
-                let best = open
-                    .iter()
-                    .filter_map(|m| self.best_of_pool(pending, &criterion, evidence, runs, *m))
-                    .max_by(|a, b| a.0.total_cmp(&b.0))?;
-                (
-                    Place { weights: runs[best.1].0.weights().to_vec(), fidelity: runs[best.1].1, score: best.0 },
-                    Some(best.1),
-                )
+                let (score, index) = self.best_of_pool(pending, evidence, runs, targets, open, rng)?;
+                let (mixture, fidelity) = &runs[index];
+                (Place { weights: mixture.weights().to_vec(), fidelity: *fidelity, score }, Some(index))
             }
             Candidates::Space(_) => (self.best_of_space(surrogate, pending, evidence, open, rng)?, None),
         };
@@ -101,7 +87,12 @@ impl Optimizer {
     }
 
     /// Posterior means at the columns of `x`, or the values where they are known.
-    pub(super) fn expected_values(&self, surrogate: &Surrogate, x: &DMatrix<f64>, known: &[Option<f64>]) -> DVector<f64> {
+    pub(super) fn expected_values(
+        &self,
+        surrogate: &Surrogate,
+        x: &DMatrix<f64>,
+        known: &[Option<f64>],
+    ) -> DVector<f64> {
         let mut values = surrogate.mean(x);
         for (value, known) in values.iter_mut().zip(known) {
             *value = known.unwrap_or(*value);
@@ -124,39 +115,77 @@ impl Optimizer {
         let best = self.known_values(evidence, evidence.observations.iter().map(|o| &o.mixture));
         let best = self.expected_values(surrogate, &observed, &best).min();
         let criterion = match self.settings.acquisition {
-            AcquisitionKind::Entropy | AcquisitionKind::KnowledgeGradient => Criterion::Entropy { minima: minima.values },
+            // The knowledge gradient chooses among what the information gain finds (`rescore`).
+            AcquisitionKind::Entropy | AcquisitionKind::KnowledgeGradient => {
+                Criterion::Entropy { minima: minima.values }
+            }
             AcquisitionKind::ExpectedImprovement => Criterion::ExpectedImprovement { best },
             AcquisitionKind::ConfidenceBound => Criterion::ConfidenceBound { best },
         };
         (criterion, minima.expected_regret)
     }
 
-    /// Score and index of the best run of the pool at fidelity `m`.
+    /// Score and index of the best run of the pool at the fidelities `open`.
     fn best_of_pool(
+        &self,
+        surrogate: &Surrogate,
+        evidence: &Evidence,
+        runs: &[(Mixture, usize)],
+        targets: &[Mixture],
+        open: &[usize],
+        rng: &mut impl Rng,
+    ) -> Option<(f64, usize)> {
+        let x = self.warped(targets.iter().map(Mixture::weights));
+        let known = self.known_values(evidence, targets);
+        let (criterion, _) = self.criterion(surrogate, evidence, &x, &known, rng);
+        let values = self.expected_values(surrogate, &x, &known);
+        let recommended = Targets { x, values, settled: known.iter().map(Option::is_some).collect() };
+        let target = self.fidelities.target();
+        let mut scored = Vec::with_capacity(runs.len());
+        for &m in open {
+            let indices: Vec<usize> = (0..runs.len()).filter(|i| runs[*i].1 == m).collect();
+            let z = self.warped(indices.iter().map(|i| runs[*i].0.weights()));
+            let scores = if self.settings.acquisition == AcquisitionKind::KnowledgeGradient {
+                let reveals: Vec<Option<usize>> = indices
+                    .iter()
+                    .map(|i| targets.iter().position(|t| self.settings.realized && m == target && *t == runs[*i].0))
+                    .collect();
+                self.knowledge_gradient(
+                    surrogate,
+                    evidence,
+                    &Trials { fidelity: m, x: &z, reveals: &reveals },
+                    &recommended,
+                )
+            } else {
+                self.scores(surrogate, &criterion, evidence, &z, m)
+            };
+            scored.extend(scores.into_iter().zip(indices));
+        }
+        scored.into_iter().filter(|(score, _)| *score > f64::NEG_INFINITY).max_by(|a, b| a.0.total_cmp(&b.0))
+    }
+
+    /// Log acquisition per unit cost of observing at the columns of `x` (warped, D × p), fidelity `m`.
+    fn scores(
         &self,
         surrogate: &Surrogate,
         criterion: &Criterion,
         evidence: &Evidence,
-        runs: &[(Mixture, usize)],
+        x: &DMatrix<f64>,
         m: usize,
-    ) -> Option<(f64, usize)> {
-        let known = self.known_values(evidence, runs.iter().map(|(mixture, _)| mixture));
-        let indices: Vec<usize> = (0..runs.len()).filter(|i| runs[*i].1 == m && known[*i].is_none()).collect();
-        let x = self.warped(indices.iter().map(|i| runs[*i].0.weights()));
-        let target = self.fidelities.target();
-        let noise = if self.settings.realized { surrogate.noise(target) } else { 0.0 };
-        surrogate
-            .outlook(&x, m)
-            .into_iter()
-            .zip(indices)
-            .map(|(mut outlook, i)| {
+    ) -> Vec<f64> {
+        let noise = if self.settings.realized { surrogate.noise(self.fidelities.target()) } else { 0.0 };
+        let log_cost = evidence.costs[m].ln();
+        let mut outlooks = surrogate.outlook(x, m);
+        if self.settings.realized {
+            // What counts is the run's value: its noise is part of what one does not know, and of what the run reveals.
+            for outlook in &mut outlooks {
                 outlook.variance += noise;
-                if noise > 0.0 && m == target {
+                if m == self.fidelities.target() {
                     outlook.reduction = outlook.variance;
                 }
-                (criterion.worth(&outlook).log - evidence.costs[m].ln(), i)
-            })
-            .max_by(|a, b| a.0.total_cmp(&b.0))
+            }
+        }
+        outlooks.iter().map(|outlook| criterion.worth(outlook).log - log_cost).collect()
     }
 
     /// The best place anywhere in the space, at any open fidelity.
@@ -183,12 +212,12 @@ impl Optimizer {
         let (criterion, expected_regret) = self.criterion(pending, evidence, &x, &[], rng);
 
         let mut places: Vec<Place> = Vec::with_capacity(starts.len() * open.len());
-        for m in open {
-            let outlooks = pending.outlook(&x, *m);
-            places.extend(outlooks.iter().zip(&starts).map(|(outlook, weights)| Place {
-                weights: weights.clone(),
-                fidelity: *m,
-                score: criterion.worth(outlook).log - evidence.costs[*m].ln(),
+        for &m in open {
+            let scores = self.scores(pending, &criterion, evidence, &x, m);
+            places.extend(scores.into_iter().zip(&starts).map(|(score, w)| Place {
+                weights: w.clone(),
+                fidelity: m,
+                score,
             }));
         }
         places.sort_by(|a, b| b.score.total_cmp(&a.score));
@@ -205,8 +234,35 @@ impl Optimizer {
             })
             .collect();
         places.extend(climbed);
+        if self.settings.acquisition == AcquisitionKind::KnowledgeGradient {
+            self.rescore(pending, evidence, &x, &mut places);
+        }
         places.sort_by(|a, b| b.score.total_cmp(&a.score));
         places.into_iter().find(|p| p.score.is_finite() && self.is_new(surrogate, evidence, p, expected_regret))
+    }
+
+    /// Replaces the scores by the knowledge gradient. Its candidates are the places that the information gain has found:
+    /// it is itself neither smooth nor cheap to climb. The recommendation is sought among the columns of `x` (warped,
+    /// D × p) with the smallest means.
+    fn rescore(&self, surrogate: &Surrogate, evidence: &Evidence, x: &DMatrix<f64>, places: &mut [Place]) {
+        let means = surrogate.mean(x);
+        let mut order: Vec<usize> = (0..means.len()).collect();
+        order.sort_by(|a, b| means[*a].total_cmp(&means[*b]));
+        order.truncate(SUPPORT / 2);
+        let values = DVector::from_iterator(order.len(), order.iter().map(|i| means[*i]));
+        let targets = Targets { x: x.select_columns(&order), values, settled: vec![false; order.len()] };
+        for m in 0..self.fidelities.len() {
+            let indices: Vec<usize> = (0..places.len()).filter(|i| places[*i].fidelity == m).collect();
+            if indices.is_empty() {
+                continue;
+            }
+            let z = self.warped(indices.iter().map(|i| places[*i].weights.as_slice()));
+            let trials = Trials { fidelity: m, x: &z, reveals: &vec![None; indices.len()] };
+            let scores = self.knowledge_gradient(surrogate, evidence, &trials, &targets);
+            for (i, score) in indices.into_iter().zip(scores) {
+                places[i].score = score;
+            }
+        }
     }
 
     /// Whether a place is neither a trial under way or failed, nor a replicate that is not worth it: measuring the same
