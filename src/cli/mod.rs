@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{ConfigError, StudyConfig};
+use crate::replay::ReplayError;
 use crate::runner::RunError;
 use crate::space::SpaceError;
 use crate::study::StudyError;
@@ -142,7 +143,7 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
             _ => 2,
         };
     }
-    if error.is::<UsageError>() {
+    if error.is::<UsageError>() || error.is::<ReplayError>() {
         return 2;
     }
     let run = error.downcast_ref::<RunError>();
