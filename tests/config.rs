@@ -51,6 +51,13 @@ fn the_template_and_the_example_are_valid() {
 }
 
 #[test]
+fn the_config_in_the_readme_is_valid() {
+    let readme = include_str!("../README.md");
+    let config = readme.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    assert_eq!(parse(config, &[]).unwrap().space.dim(), 3);
+}
+
+#[test]
 fn every_problem_is_reported_with_line_key_and_advice() {
     let text = "[study]\nsede = 3\n[[domain]]\nname = \"web\"\nmin = 0.5\nmax = 0.2\n[[domain]]\nname = \"web\"\nmax = \"big\"\n\
                 [[group]]\nname = \"g\"\ndomains = [\"wbe\"]\n[[fidelity]]\nname = \"a\"\ncost = 0\n[bugdet]\ntrials = 3\n";

@@ -21,9 +21,14 @@ use crate::runner::RunError;
 use crate::space::SpaceError;
 use crate::study::StudyError;
 
+const EXIT_CODES: &str = "Start with `admire init`, then `admire check` and `admire optimize`.
+
+Exit codes: 0 done, 1 runtime error, 2 wrong usage or config, 3 infeasible search space,
+4 too many trials failed, 5 study locked by another process, 130 interrupted (everything is saved).";
+
 /// Finds the best data mixture for training a language model.
 #[derive(Debug, Parser)]
-#[command(name = "admire", version, about, propagate_version = true, max_term_width = 100)]
+#[command(name = "admire", version, about, propagate_version = true, max_term_width = 100, after_help = EXIT_CODES)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,

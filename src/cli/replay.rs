@@ -41,7 +41,7 @@ pub struct ReplayArgs {
     /// Costs at which regret is reported [default: 1, 3, 10, … within the budget]
     #[arg(long, value_name = "COST", num_args = 1.., value_delimiter = ',', value_parser = positive)]
     at: Vec<f64>,
-    /// Regret that counts as having found the best, in standard deviations of the candidates
+    /// Regret that counts as having found the best, in standard deviations of all logged target runs
     #[arg(long, value_name = "T", default_value = "0.1", value_parser = not_negative)]
     tolerance: f64,
     /// How many target runs, the first in the files, can be bought and recommended [default: all]
@@ -263,9 +263,10 @@ fn table(summary: &Summary) -> String {
         && let (Some(median), Some(min), Some(max)) = (saving.median_percent, saving.min_percent, saving.max_percent)
     {
         text += &format!(
-            "admire saves {median:.1} % of what single-fidelity spends to get there (median of {} seeds; {min:.1} to \
-             {max:.1} %).\n",
-            saving.pairs
+            "admire saves {median:.1} % of what single-fidelity spends to get there ({min:.1} to {max:.1} %; median of \
+             the {} of {} seeds in which both do).\n",
+            saving.pairs,
+            summary.strategies.first().map_or(0, |s| s.seeds),
         );
     }
     text

@@ -12,10 +12,10 @@ use crate::study::{Event, Plan, Purpose, Study, Trial, TrialId};
 pub struct SuggestArgs {
     #[command(flatten)]
     config: ConfigArgs,
-    /// How many
+    /// How many trials to suggest
     #[arg(short, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     n: u32,
-    /// Only at this fidelity
+    /// Suggest trials at this fidelity only
     #[arg(long, value_name = "NAME")]
     fidelity: Option<String>,
     /// Do not record them as pending

@@ -29,10 +29,10 @@ struct How {
     /// A result file, as a training command writes it
     #[arg(long, value_name = "FILE")]
     result: Option<PathBuf>,
-    /// It failed
+    /// The training run failed
     #[arg(long)]
     failed: bool,
-    /// It diverged
+    /// The loss diverged
     #[arg(long)]
     diverged: bool,
 }

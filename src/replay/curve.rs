@@ -11,7 +11,7 @@ pub struct Step {
     pub run: usize,
     /// What is recommended now: index into [`Pool::candidates`].
     pub recommended: usize,
-    /// Regret of the recommendation, in standard deviations of the candidates.
+    /// Regret of the recommendation, in standard deviations of the logged target runs.
     pub regret: f64,
 }
 
@@ -78,14 +78,15 @@ pub fn quantile(values: &[f64], q: f64) -> Option<f64> {
     Some(if low == high { low } else { low + (position - position.floor()) * (high - low) })
 }
 
-/// Costs 1, 3, 10, 30, … that a budget and the price of the cheapest run span, for a first look at a curve; ends with
-/// the budget.
+/// Costs 1, 3, 10, 30, … that a budget and the price of the cheapest run span, at most the last six decades of it, for a
+/// first look at a curve; ends with the budget.
 #[must_use]
 pub fn cost_grid(cheapest: f64, budget: f64) -> Vec<f64> {
-    let exponents = (5.0 * cheapest).log10().floor() as i32..=budget.log10().ceil() as i32;
+    let start = (5.0 * cheapest).max(1e-6 * budget);
+    let exponents = start.log10().floor() as i32..=budget.log10().ceil() as i32;
     let mut grid: Vec<f64> = exponents
         .flat_map(|e| [1.0, 3.0].map(|m| format!("{m}e{e}").parse().unwrap_or(f64::NAN)))
-        .filter(|cost| (5.0 * cheapest..budget / (1.0 + SAME)).contains(cost))
+        .filter(|cost| (start..budget / (1.0 + SAME)).contains(cost))
         .collect();
     grid.push(budget);
     grid
@@ -136,5 +137,6 @@ mod tests {
     fn the_grid_spans_the_budget() {
         assert_eq!(cost_grid(0.001, 3.0), [0.01, 0.03, 0.1, 0.3, 1.0, 3.0]);
         assert_eq!(cost_grid(1.0, 2.0), [2.0]);
+        assert_eq!(cost_grid(1e-300, 1e300).len(), 13);
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
     /// The file cannot be opened or read.
-    #[error("{}: {source}", file.display())]
+    #[error("cannot read {}", file.display())]
     Unreadable {
         /// The file.
         file: PathBuf,
@@ -14,7 +14,7 @@ pub enum ReplayError {
         source: std::io::Error,
     },
     /// Not CSV (a row of another length, invalid UTF-8).
-    #[error("{}: {source}", file.display())]
+    #[error("{} is not valid CSV", file.display())]
     Csv {
         /// The file.
         file: PathBuf,

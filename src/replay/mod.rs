@@ -3,7 +3,7 @@
 //! The protocol is that of the published experiments (arXiv 2508.11551): the [`Pool`] is every logged run except target
 //! runs past the candidates; a [`Strategy`] pays a run's cost to see its metrics, once; after every purchase it
 //! recommends one of the target candidates, and its regret is what that candidate's logged objective lacks to the best
-//! of them, in standard deviations over the candidates.
+//! of them, in standard deviations of all logged target runs.
 
 mod curve;
 mod error;

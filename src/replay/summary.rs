@@ -13,7 +13,7 @@ use crate::optimizer::Prediction;
 pub struct Question {
     /// Costs at which regret is reported.
     pub at: Vec<f64>,
-    /// Regret that counts as having found the best, in standard deviations of the candidates.
+    /// Regret that counts as having found the best, in standard deviations of the logged target runs.
     pub tolerance: f64,
 }
 
@@ -41,7 +41,7 @@ pub struct Target {
     pub candidates: usize,
     /// The best candidate's objective, in the user's orientation.
     pub best: f64,
-    /// Standard deviation of the candidates' objective, the unit of regret.
+    /// Standard deviation of the objective over all logged target runs, the unit of regret.
     pub sd: f64,
     /// `run_id` of the best candidate.
     pub best_run: String,
@@ -74,7 +74,7 @@ pub struct StrategySummary {
 pub struct RegretAt {
     /// Cumulative cost.
     pub cost: f64,
-    /// Mean regret over seeds, in standard deviations of the candidates.
+    /// Mean regret over seeds, in standard deviations of the logged target runs.
     pub mean: f64,
 }
 
@@ -99,7 +99,7 @@ pub struct Calibration {
     pub coverage50: f64,
     /// Share of logged values inside the central 90 % interval.
     pub coverage90: f64,
-    /// Mean log density of the logged values, in nats with the objective in standard deviations of the candidates.
+    /// Mean log density of the logged values, in nats with the objective in standard deviations of the logged target runs.
     pub log_score: Option<f64>,
 }
 

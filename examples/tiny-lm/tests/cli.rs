@@ -94,20 +94,37 @@ fn stderr(output: &Output) -> String {
 const MIXTURE: &str = r#"{"weights": {"rust": 0.5, "tests": 0.2, "markdown": 0.3}, "fidelity": "30k"}"#;
 
 #[test]
-fn training_and_validation_share_no_line_and_no_copies_remain() {
+fn copies_are_dropped_but_for_the_edges_of_blocks() {
     let place = Workplace::new("corpus");
     assert!(place.command("prepare").status().unwrap().success());
     let corpus = place.corpus();
-    let mut all = BTreeSet::new();
+    let (mut lines, mut repeated) = (BTreeSet::new(), 0);
     for domain in ["rust", "tests", "markdown"] {
         for part in ["validation", "train"] {
             let text = fs::read_to_string(corpus.join(format!("{domain}.{part}"))).unwrap();
             assert!(text.len() > 1000, "{domain}.{part} has {} bytes", text.len());
             assert!(!text.contains("stranger"), "{domain}.{part} has text of a crate that is no dependency");
-            for line in text.lines() {
-                assert!(all.insert(line.to_owned()), "{domain}.{part} repeats the line {line}");
-            }
+            repeated += text.lines().filter(|line| !lines.insert((*line).to_owned())).count();
         }
+    }
+    // Half of the library code and of the prose is a copy. A block that is mostly new may begin or end with a few of the
+    // copied lines: up to 30 % of it.
+    assert!(repeated * 50 < lines.len(), "{repeated} of {} lines are repetitions", lines.len());
+}
+
+#[test]
+fn no_crate_gives_both_training_and_validation_text_of_a_domain() {
+    let place = Workplace::new("split");
+    assert!(place.command("prepare").status().unwrap().success());
+    let corpus = place.corpus();
+    for (domain, kind) in [("rust", "fn"), ("tests", "assert"), ("markdown", "prose")] {
+        let crates = |part: &str| -> BTreeSet<String> {
+            let text = fs::read_to_string(corpus.join(format!("{domain}.{part}"))).unwrap();
+            let words = text.split_whitespace().filter_map(|w| w.strip_prefix(kind));
+            words.map(|w| w.split('x').next().unwrap().to_owned()).collect()
+        };
+        let (train, validation) = (crates("train"), crates("validation"));
+        assert!(!train.is_empty() && !validation.is_empty() && train.is_disjoint(&validation), "{domain}");
     }
 }
 

@@ -1,0 +1,33 @@
+# The steps of .ci/run one by one; `just` lists them.
+
+_default:
+    @just --list
+
+# Everything a change must pass
+ci:
+    .ci/run
+
+# Format all code
+fmt:
+    cargo fmt --all
+
+# Lints, as errors
+clippy:
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# The manual of the library; warnings are errors
+doc:
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+# Licences, sources and duplicates of the dependencies
+deny:
+    cargo deny --workspace check bans licenses sources
+
+# The tests
+test:
+    cargo test
+    cargo test --release --package tiny-lm
+
+# The quickstart: trains real models, a few minutes
+quickstart:
+    cargo run --release -- optimize --config configs/quickstart.toml
