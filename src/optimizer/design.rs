@@ -59,13 +59,7 @@ impl Optimizer {
         let domains = self.space.dim().min(2 * MOST_DESIGN);
         let affordable = (evidence.costs[target] / evidence.costs[m]) as usize;
         match self.settings.initial {
-            Some(initial) => {
-                if cheapest {
-                    initial
-                } else {
-                    0
-                }
-            }
+            Some(initial) => if cheapest { initial } else { 0 },
             None if cheapest && 2 * affordable >= domains => affordable.min(domains).clamp(LEAST_DESIGN, MOST_DESIGN),
             None if m == target => {
                 let cheap = evidence.costs[target] / evidence.costs.iter().copied().fold(f64::INFINITY, f64::min);

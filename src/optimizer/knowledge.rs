@@ -47,7 +47,8 @@ impl Optimizer {
                 };
                 let mut worth = f64::NEG_INFINITY;
                 for other in (0..targets.len()).filter(|o| *o != best) {
-                    let variance: f64 = influence.iter().map(|k| (moves(other, k) - moves(best, k)).powi(2)).sum();
+                    let variance: f64 =
+                        influence.iter().map(|k| (moves(other, k) - moves(best, k)).powi(2)).sum();
                     let sd = variance.sqrt();
                     if sd > 0.0 {
                         worth = worth.max(sd.ln() + log_improvement((values[best] - values[other]) / sd).0);

@@ -101,12 +101,7 @@ impl Optimizer {
     }
 
     /// Posterior means at the columns of `x`, or the values where they are known.
-    pub(super) fn expected_values(
-        &self,
-        surrogate: &Surrogate,
-        x: &DMatrix<f64>,
-        known: &[Option<f64>],
-    ) -> DVector<f64> {
+    pub(super) fn expected_values(&self, surrogate: &Surrogate, x: &DMatrix<f64>, known: &[Option<f64>]) -> DVector<f64> {
         let mut values = surrogate.mean(x);
         for (value, known) in values.iter_mut().zip(known) {
             *value = known.unwrap_or(*value);
@@ -129,9 +124,7 @@ impl Optimizer {
         let best = self.known_values(evidence, evidence.observations.iter().map(|o| &o.mixture));
         let best = self.expected_values(surrogate, &observed, &best).min();
         let criterion = match self.settings.acquisition {
-            AcquisitionKind::Entropy | AcquisitionKind::KnowledgeGradient => {
-                Criterion::Entropy { minima: minima.values }
-            }
+            AcquisitionKind::Entropy | AcquisitionKind::KnowledgeGradient => Criterion::Entropy { minima: minima.values },
             AcquisitionKind::ExpectedImprovement => Criterion::ExpectedImprovement { best },
             AcquisitionKind::ConfidenceBound => Criterion::ConfidenceBound { best },
         };
