@@ -1,8 +1,9 @@
 //! What a suggestion costs, by the number of observations: 17 domains at three sizes, one metric and thirteen.
 //!
 //!     cargo bench --bench surrogate                     everything: some minutes
-//!     cargo bench --bench surrogate -- suggest/13       one metric's worth of it
+//!     cargo bench --bench surrogate -- suggest/13       suggestions with thirteen metrics
 //!     cargo bench --bench surrogate -- --quick          in a hurry
+//!     LARGE_FITS=1 cargo bench --bench surrogate -- --quick fit       with the fits that take minutes
 //!
 //! docs/performance.md has results.
 
@@ -28,7 +29,7 @@ const DOMAINS: usize = 17;
 const METRICS: [usize; 2] = [1, 13];
 const SIZES: [usize; 5] = [50, 100, 200, 400, 800];
 const KERNEL: (KernelKind, usize) = (KernelKind::SpectralMixture, 1);
-/// Metrics times the square of observations beyond which ten fits from scratch take minutes.
+/// Metrics times the square of observations beyond which ten fits from scratch take minutes: only on demand.
 const MOST_FIT: usize = 13 * 200 * 200;
 
 /// `n` observations: six of ten at the cheapest size, one at the target.
@@ -80,9 +81,10 @@ fn likelihood(c: &mut Criterion) {
 /// From scratch, all metrics.
 fn fit(c: &mut Criterion) {
     let mut group = group(c, "fit");
+    let large = std::env::var_os("LARGE_FITS").is_some();
     for metrics in METRICS {
         let problem = Problem::new(DOMAINS, 3, metrics, 3);
-        for n in SIZES.into_iter().filter(|n| metrics * n * n <= MOST_FIT) {
+        for n in SIZES.into_iter().filter(|n| large || metrics * n * n <= MOST_FIT) {
             let owned = Owned::new(&problem, KERNEL, runs(&problem, n));
             group.bench_function(BenchmarkId::new(metrics.to_string(), n), |b| {
                 b.iter(|| Surrogate::fit(&owned.task(), None));
