@@ -94,9 +94,14 @@ impl Criterion {
             Self::ConfidenceBound { best } => {
                 let u = (best - mean) / sd;
                 let x = u + OPTIMISM;
-                let softplus = if x > 30.0 { x } else { x.exp().ln_1p() };
-                let slope = 1.0 / (1.0 + (-x).exp()) / softplus;
-                Self::improvement(softplus.max(f64::MIN_POSITIVE).ln(), slope, u, variance, rho2, clipped)
+                // log softplus(x) and its slope. It is x far down, where softplus and its slope both underflow.
+                let (log, slope) = if x < -30.0 {
+                    (x, 1.0)
+                } else {
+                    let softplus = if x > 30.0 { x } else { x.exp().ln_1p() };
+                    (softplus.ln(), 1.0 / (1.0 + (-x).exp()) / softplus)
+                };
+                Self::improvement(log, slope, u, variance, rho2, clipped)
             }
         }
     }

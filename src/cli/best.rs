@@ -16,9 +16,9 @@ pub struct BestArgs {
     format: Format,
 }
 
-pub(super) fn run(args: &BestArgs, _output: Output) -> anyhow::Result<u8> {
+pub(super) fn run(args: &BestArgs, output: Output) -> anyhow::Result<u8> {
     let study = Study::read(args.config.load()?)?;
-    super::warn_torn(&study);
+    super::warn(output, study.warnings());
     print(&study, args.format, None)?;
     Ok(0)
 }
@@ -29,12 +29,12 @@ pub(super) fn print(study: &Study, format: Format, stopped: Option<StopReason>) 
     let fidelity = &config.fidelities.list()[config.fidelities.target()].name;
     let recommendation = runner::recommend(study);
     // Once confirmed, a recommendation stays the one that was confirmed.
-    let mixture = study.stopped().map_or(&recommendation.mixture, |(_, mixture)| mixture);
+    let mixture = study.stopped().map_or(&recommendation.mixture, |s| &s.mixture);
     let evidence = study.evidence();
     let points = [(mixture.clone(), config.fidelities.target())];
     let expected = runner::optimizer(study).predict(&evidence, &points).and_then(|p| p.first().copied());
     let measured = measured(study);
-    let comparison = study.stopped().and_then(|(_, mixture)| Comparison::new(study, mixture));
+    let comparison = study.stopped().and_then(|s| Comparison::new(study, &s.mixture));
     if format == Format::Json {
         let mut object = json!({
             "fidelity": fidelity,

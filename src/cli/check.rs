@@ -1,11 +1,14 @@
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use super::{ConfigArgs, Format, Output};
+use super::{ConfigArgs, Format, Output, suggest, text};
 use crate::config::StudyConfig;
+use crate::launcher::Facts;
+use crate::runner;
 use crate::space::Mixture;
+use crate::study::Study;
 
 /// Validate a config and show what it means
 #[derive(Debug, Args)]
@@ -17,13 +20,54 @@ pub struct CheckArgs {
     format: Format,
 }
 
-pub(super) fn run(args: &CheckArgs, _output: Output) -> anyhow::Result<u8> {
+pub(super) fn run(args: &CheckArgs, output: Output) -> anyhow::Result<u8> {
     let config = args.config.load()?;
     match args.format {
-        Format::Table => print!("{}", table(&config)),
-        Format::Json => println!("{}", json(&config)),
+        Format::Table => print!("{}{}", table(&config), First::of(&config, output)?),
+        Format::Json => println!("{}", json(&config, &First::of(&config, output)?)),
     }
     Ok(0)
+}
+
+/// The first trial, as it was or will be started.
+struct First {
+    facts: Facts,
+    /// The training command with everything filled in, where there is one.
+    command: Option<Vec<String>>,
+}
+
+impl First {
+    fn of(config: &StudyConfig, output: Output) -> anyhow::Result<Self> {
+        let mut study = Study::peek(config.clone())?;
+        super::warn(output, study.warnings());
+        if study.trials().is_empty() {
+            let mut optimizer = runner::optimizer(&study);
+            suggest::next(&mut study, &mut optimizer, None, output)?;
+        }
+        let facts = Facts::new(&study, study.trial(1)?, &std::path::absolute(&config.dir)?);
+        let command = config.launcher.as_ref().map(|l| l.command.iter().map(|a| facts.render(a)).collect());
+        Ok(Self { facts, command })
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "fidelity": self.facts.fidelity,
+            "weights": self.facts.weights,
+            "seed": self.facts.seed,
+            "command": self.command,
+        })
+    }
+}
+
+impl fmt::Display for First {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.command {
+            Some(command) => {
+                writeln!(f, "\nfirst trial, at {}:\n  {}", self.facts.fidelity, text::command_line(command))
+            }
+            None => writeln!(f, "\nno [launcher]: use `admire suggest` and `admire tell`"),
+        }
+    }
 }
 
 /// What is shown of a domain.
@@ -156,7 +200,7 @@ fn cost_range(config: &StudyConfig) -> Option<(f64, f64)> {
     Some((trials * least, trials * most))
 }
 
-fn json(config: &StudyConfig) -> Value {
+fn json(config: &StudyConfig, first: &First) -> Value {
     let domains: Map<String, Value> = rows(config)
         .into_iter()
         .map(|r| {
@@ -192,6 +236,7 @@ fn json(config: &StudyConfig) -> Value {
             "patience": config.budget.patience,
             "regret": config.budget.regret,
         },
+        "first_trial": first.json(),
     })
 }
 

@@ -18,9 +18,9 @@ pub struct ExportArgs {
     out: Option<PathBuf>,
 }
 
-pub(super) fn run(args: &ExportArgs, _output: Output) -> anyhow::Result<u8> {
+pub(super) fn run(args: &ExportArgs, output: Output) -> anyhow::Result<u8> {
     let study = Study::read(args.config.load()?)?;
-    super::warn_torn(&study);
+    super::warn(output, study.warnings());
     match &args.out {
         None => write(&study, std::io::stdout().lock())?,
         Some(path) => {

@@ -19,7 +19,7 @@ use crate::config::{ConfigError, StudyConfig};
 use crate::replay::ReplayError;
 use crate::runner::RunError;
 use crate::space::SpaceError;
-use crate::study::{Study, StudyError};
+use crate::study::StudyError;
 
 const EXIT_CODES: &str = "Start with `admire init`, then `admire check` and `admire optimize`.
 
@@ -79,6 +79,14 @@ impl ConfigArgs {
         }
         Ok(config)
     }
+
+    /// These options as one would type them again.
+    fn command_line(&self) -> String {
+        let mut argv = vec!["--config".to_owned(), self.config.display().to_string()];
+        argv.extend(self.set.iter().flat_map(|set| ["--set".to_owned(), set.clone()]));
+        argv.extend(self.dir.iter().flat_map(|dir| ["--dir".to_owned(), dir.display().to_string()]));
+        text::command_line(&argv)
+    }
 }
 
 /// How results are printed on stdout.
@@ -124,10 +132,10 @@ pub struct Output {
 #[error("{0}")]
 struct UsageError(String);
 
-/// Says that the journal ended in a torn line.
-fn warn_torn(study: &Study) {
-    if study.torn() {
-        eprintln!("warning: the last line of the journal was torn (a crash while writing) and is dropped");
+/// Says what is odd but no error.
+fn warn(output: Output, warnings: &[String]) {
+    if !output.quiet {
+        warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
     }
 }
 

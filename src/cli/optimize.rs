@@ -1,11 +1,12 @@
-use std::time::{Duration, Instant};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{ConfigArgs, Format, Output, best, text};
+use crate::launcher::Facts;
 use crate::runner::{self, Ended, Notice, RunError, View};
-use crate::study::{Study, TrialId, TrialState};
+use crate::study::{Spent, Study, TrialId, TrialState};
 
 /// Run the whole loop, launching training jobs; goes on where an earlier run stopped
 #[derive(Debug, Args)]
@@ -23,7 +24,7 @@ pub(super) fn run(args: &OptimizeArgs, output: Output) -> anyhow::Result<u8> {
         return Err(RunError::NoLauncher.into());
     }
     let mut study = Study::open(config)?;
-    super::warn_torn(&study);
+    super::warn(output, study.warnings());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let mut progress = Progress::new(output);
     let ended = runtime.block_on(runner::run(&mut study, |view, notice| progress.show(view, &notice)));
@@ -36,8 +37,7 @@ pub(super) fn run(args: &OptimizeArgs, output: Output) -> anyhow::Result<u8> {
             Ok(0)
         }
         Ended::Interrupted => {
-            let config = text::quote(&args.config.config.display().to_string());
-            eprintln!("interrupted; everything is saved. Resume with: admire optimize --config {config}");
+            eprintln!("interrupted; everything is saved. Resume with: admire optimize {}", args.config.command_line());
             Ok(130)
         }
     }
@@ -46,6 +46,8 @@ pub(super) fn run(args: &OptimizeArgs, output: Output) -> anyhow::Result<u8> {
 /// A line that is redrawn on a terminal; elsewhere one line an event.
 struct Progress {
     bar: ProgressBar,
+    /// Whether the bar is drawn.
+    live: bool,
     output: Output,
 }
 
@@ -58,28 +60,49 @@ impl Progress {
         if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg}") {
             bar.set_style(style);
         }
-        Self { bar, output }
+        Self { bar, live: false, output }
     }
 
     fn show(&mut self, view: View<'_>, notice: &Notice) {
         let line = match notice {
             Notice::Tick => None,
             Notice::Note(note) => Some(note.clone()),
-            Notice::Launched(id) => launched(view.study, *id),
+            Notice::Warning(warning) => Some(format!("warning: {warning}")),
+            Notice::Suggested(id) => (self.output.verbose > 0).then(|| suggested(view, *id)).flatten(),
+            Notice::Launched(id) => launched(view.study, *id, self.output.verbose > 0),
             Notice::Ended(id) => ended(view.study, *id),
         };
+        // Not before the first tick: what the set-up prints would run into the bar.
+        self.live |= matches!(notice, Notice::Tick) && !self.bar.is_hidden();
         if let Some(line) = line.filter(|_| !self.output.quiet) {
-            if self.bar.is_hidden() { eprintln!("{line}") } else { self.bar.println(line) }
+            if self.live { self.bar.println(line) } else { eprintln!("{line}") }
         }
-        self.bar.set_message(summary(view));
-        self.bar.tick();
+        if self.live {
+            self.bar.set_message(summary(view));
+            self.bar.tick();
+        }
     }
 }
 
-fn launched(study: &Study, id: TrialId) -> Option<String> {
+/// What was decided on, and what was known then.
+fn suggested(view: View<'_>, id: TrialId) -> Option<String> {
+    let trial = view.study.trial(id).ok()?;
+    let weights = view.study.named(&trial.mixture);
+    let weights: Vec<String> = weights.iter().map(|(n, w)| format!("{n}={}", text::short(*w))).collect();
+    let regret = view.recommendation.and_then(|r| r.expected_regret);
+    let regret = regret.map_or_else(String::new, |r| format!("; expected regret so far {}", text::short(r)));
+    Some(format!("trial {id} is {}{regret}", weights.join(" ")))
+}
+
+fn launched(study: &Study, id: TrialId, verbose: bool) -> Option<String> {
     let trial = study.trial(id).ok()?;
-    let fidelity = &study.config().fidelities.list()[trial.fidelity].name;
-    Some(format!("trial {id} started at {fidelity}, attempt {}", trial.attempts))
+    let config = study.config();
+    let fidelity = &config.fidelities.list()[trial.fidelity].name;
+    let line = format!("trial {id} started at {fidelity}, attempt {}", trial.attempts);
+    let Some(launcher) = config.launcher.as_ref().filter(|_| verbose) else { return Some(line) };
+    let facts = Facts::new(study, trial, &config.dir.canonicalize().ok()?);
+    let command: Vec<String> = launcher.command.iter().map(|a| facts.render(a)).collect();
+    Some(format!("{line}\n  {}\n  files in {}", text::command_line(&command), facts.dir.display()))
 }
 
 fn ended(study: &Study, id: TrialId) -> Option<String> {
@@ -99,44 +122,45 @@ fn ended(study: &Study, id: TrialId) -> Option<String> {
     Some(format!("trial {id} {how}"))
 }
 
+/// One line: what was spent, what is known, what runs. The end is cut off on a narrow terminal.
 fn summary(view: View<'_>) -> String {
     let (study, spent) = (view.study, view.study.spent());
     let budget = &study.config().budget;
-    let since = |t: f64| {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        format!("{:.0}s", (now.as_secs_f64() - t).max(0.0))
-    };
-    let running: Vec<String> = study
-        .trials()
-        .iter()
-        .filter_map(|t| match t.state {
-            TrialState::Running { since: at, .. } => {
-                let fidelity = &study.config().fidelities.list()[t.fidelity].name;
-                Some(format!("{}@{fidelity} {}", t.id, since(at)))
-            }
-            _ => None,
-        })
-        .collect();
-    let limit = budget.cost.map_or_else(String::new, |c| format!(" of {}", text::short(c)));
-    let mut parts = vec![format!("cost {}{limit}", text::short(spent.cost)), format!("{} trials", spent.trials)];
+    let of = |limit: Option<String>| limit.map_or_else(String::new, |limit| format!("/{limit}"));
+    let mut parts = vec![
+        format!("cost {}{}", text::short(spent.cost), of(budget.cost.map(text::short))),
+        format!("trials {}{}", spent.trials, of(budget.trials.map(|n| n.to_string()))),
+    ];
     if let Some(expected) = view.recommendation.and_then(|r| r.expected) {
         parts.push(format!("best {} ± {}", text::short(expected.mean), text::short(expected.sd)));
     }
+    if let Some(left) = left(view, spent) {
+        parts.push(format!("{} left", text::duration(left)));
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+    let running = study.trials().iter().filter_map(|t| {
+        let TrialState::Running { since, .. } = t.state else { return None };
+        let elapsed = Duration::try_from_secs_f64(now - since).unwrap_or_default();
+        let fidelity = &study.config().fidelities.list()[t.fidelity].name;
+        Some(format!("{} ({fidelity}, {})", t.id, text::duration(elapsed)))
+    });
+    let running: Vec<String> = running.collect();
     if !running.is_empty() {
         parts.push(format!("running {}", running.join(", ")));
-    }
-    if let Some(left) = left(view, spent.cost) {
-        parts.push(format!("about {}s left", left.as_secs()));
     }
     parts.join(" · ")
 }
 
 /// Time left: of the wall-time budget, or at the rate at which cost and trials were used up since this run began.
-fn left(view: View<'_>, cost: f64) -> Option<Duration> {
+fn left(view: View<'_>, spent: Spent) -> Option<Duration> {
     let budget = &view.study.config().budget;
-    let elapsed = Instant::now().duration_since(view.began);
+    let elapsed = view.began.elapsed();
+    let at_rate = |begun: f64, spent: f64, limit: f64| {
+        let rate = (spent - begun) / elapsed.as_secs_f64();
+        Duration::try_from_secs_f64((limit - spent).max(0.0) / rate).ok().filter(|_| rate > 0.0)
+    };
     let wall = budget.wall_time.map(|limit| limit.saturating_sub(elapsed));
-    let share = budget.cost.map(|limit| cost / limit).filter(|s| *s > 0.02);
-    let rate = share.and_then(|s| Duration::try_from_secs_f64(elapsed.as_secs_f64() * (1.0 / s - 1.0).max(0.0)).ok());
-    [wall, rate].into_iter().flatten().min()
+    let cost = budget.cost.and_then(|limit| at_rate(view.spent.cost, spent.cost, limit));
+    let trials = budget.trials.and_then(|limit| at_rate(view.spent.trials as f64, spent.trials as f64, limit as f64));
+    [wall, cost, trials].into_iter().flatten().min()
 }

@@ -14,17 +14,17 @@ pub struct StatusArgs {
     format: Format,
 }
 
-pub(super) fn run(args: &StatusArgs, _output: Output) -> anyhow::Result<u8> {
+pub(super) fn run(args: &StatusArgs, output: Output) -> anyhow::Result<u8> {
     let study = Study::read(args.config.load()?)?;
-    super::warn_torn(&study);
+    super::warn(output, study.warnings());
     let (counts, spent, name) = (study.counts(), study.spent(), &study.config().name);
     if args.format == Format::Json {
-        let stopped = study.stopped().map(|(reason, _)| reason);
+        let stopped = study.stopped().map(|s| s.reason);
         println!("{}", json!({"study": name, "trials": counts, "spent": spent, "stopped": stopped}));
         return Ok(0);
     }
     println!("study {name}: cost {} in {} finished trials", text::short(spent.cost), spent.trials);
-    println!("{:>5}  {:10}  {:9}  {}", "trial", "fidelity", "state", "objective");
+    println!("{:>5}  {:10}  {:9}  objective", "trial", "fidelity", "state");
     for trial in study.trials() {
         let (state, detail) = match &trial.state {
             TrialState::Pending => ("pending", String::new()),

@@ -3,8 +3,9 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use super::{ConfigArgs, Output, best, text};
+use crate::optimizer::Optimizer;
 use crate::runner;
-use crate::study::{Event, Purpose, Study, Trial};
+use crate::study::{Event, Plan, Purpose, Study, Trial, TrialId};
 
 /// Ask for the next mixture(s) to train
 #[derive(Debug, Args)]
@@ -36,7 +37,7 @@ enum SuggestFormat {
     Jsonl,
 }
 
-pub(super) fn run(args: &SuggestArgs, _output: Output) -> anyhow::Result<u8> {
+pub(super) fn run(args: &SuggestArgs, output: Output) -> anyhow::Result<u8> {
     let config = args.config.load()?;
     let only = match &args.fidelity {
         None => None,
@@ -46,25 +47,11 @@ pub(super) fn run(args: &SuggestArgs, _output: Output) -> anyhow::Result<u8> {
         })?),
     };
     let mut study = if args.dry_run { Study::peek(config)? } else { Study::open(config)? };
-    super::warn_torn(&study);
+    super::warn(output, study.warnings());
     let mut optimizer = runner::optimizer(&study);
     let mut ids = Vec::new();
     for _ in 0..args.n {
-        let open: Vec<usize> = study.open_fidelities().into_iter().filter(|i| only.is_none_or(|o| o == *i)).collect();
-        if open.is_empty() {
-            bail!("no trial is left to suggest: max_trials is reached");
-        }
-        let (evidence, id) = (study.evidence(), study.next_id());
-        let suggestion = runner::suggest(&mut optimizer, &evidence, &open, study.config().seed, id)
-            .context("the optimizer has nothing to suggest")?;
-        if let Some(warning) = &suggestion.warning {
-            eprintln!("warning: {warning}");
-        }
-        if let Some(snapshot) = optimizer.snapshot().filter(|s| study.model() != Some(s)).cloned() {
-            study.record(Event::Model(snapshot))?;
-        }
-        study.suggest(&suggestion.mixture, suggestion.fidelity, Purpose::Search, id, suggestion.expected)?;
-        ids.push(id);
+        ids.push(next(&mut study, &mut optimizer, only, output)?);
     }
     let costs = study.costs();
     let trials = ids.iter().map(|id| study.trial(*id)).collect::<Result<Vec<&Trial>, _>>()?;
@@ -84,6 +71,35 @@ pub(super) fn run(args: &SuggestArgs, _output: Output) -> anyhow::Result<u8> {
         }
     }
     Ok(0)
+}
+
+/// Decides on one more trial, at fidelity `only` where that is given, and records it (where the study is open).
+pub(super) fn next(
+    study: &mut Study,
+    optimizer: &mut Optimizer,
+    only: Option<usize>,
+    output: Output,
+) -> anyhow::Result<TrialId> {
+    let offered: Vec<usize> = study.open_fidelities().into_iter().filter(|i| only.is_none_or(|o| o == *i)).collect();
+    if offered.is_empty() {
+        bail!("no trial is left to suggest: max_trials is reached");
+    }
+    let (evidence, id) = (study.evidence(), study.next_id());
+    let suggestion = runner::suggest(optimizer, &evidence, &offered, study.config().seed, id)
+        .context("the optimizer has nothing to suggest")?;
+    super::warn(output, suggestion.warning.as_slice());
+    if let Some(snapshot) = optimizer.snapshot().filter(|s| study.model() != Some(s)).cloned() {
+        study.record(Event::Model(snapshot))?;
+    }
+    Ok(study.suggest(&Plan {
+        mixture: &suggestion.mixture,
+        fidelity: suggestion.fidelity,
+        purpose: Purpose::Search,
+        seed_index: id,
+        expected: suggestion.expected,
+        offered: &offered,
+        incumbent: None,
+    })?)
 }
 
 fn object(study: &Study, trial: &Trial, cost: f64) -> Value {

@@ -37,9 +37,9 @@ struct How {
     diverged: bool,
 }
 
-pub(super) fn run(args: &TellArgs, _output: Output) -> anyhow::Result<u8> {
+pub(super) fn run(args: &TellArgs, output: Output) -> anyhow::Result<u8> {
     let mut study = Study::open(args.config.load()?)?;
-    super::warn_torn(&study);
+    super::warn(output, study.warnings());
     let objective = study.config().objective.clone();
     let report = |text: &str| protocol::parse(text, &objective).map_err(anyhow::Error::msg);
     let outcome = match (&args.how.loss, &args.how.result) {
@@ -53,13 +53,16 @@ pub(super) fn run(args: &TellArgs, _output: Output) -> anyhow::Result<u8> {
     };
     let trial = args.trial;
     let same = match (&study.trial(trial)?.state, &outcome) {
-        (TrialState::Complete(known), Some(Outcome::Completed(told))) => {
+        (TrialState::Complete(known), Some(Outcome::Completed(told, _))) => {
             known.metrics == told.metrics && known.se == told.se
         }
         (TrialState::Diverged, Some(Outcome::Diverged)) | (TrialState::Failed { .. }, None) => true,
         (TrialState::Pending | TrialState::Running { .. }, _) => {
             study.record(match outcome {
-                Some(Outcome::Completed(outcome)) => Event::Completed { trial, outcome },
+                Some(Outcome::Completed(outcome, ignored)) => {
+                    super::warn(output, &ignored);
+                    Event::Completed { trial, outcome }
+                }
                 Some(Outcome::Diverged) => Event::Diverged { trial, attempt: 0, last: true, duration: None },
                 None => {
                     let reason = "told so".into();

@@ -223,6 +223,7 @@ fn optimizer(document: &Section<'_>) -> OptimizerSettings {
     ];
     let acquisitions = [
         ("entropy", AcquisitionKind::Entropy),
+        ("knowledge-gradient", AcquisitionKind::KnowledgeGradient),
         ("expected-improvement", AcquisitionKind::ExpectedImprovement),
         ("confidence-bound", AcquisitionKind::ConfidenceBound),
     ];

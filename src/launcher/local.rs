@@ -6,6 +6,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -75,30 +76,44 @@ impl Process {
         let (program, arguments) = argv.split_first().ok_or_else(|| io::Error::other("launcher.command is empty"))?;
         let stdout = File::create(facts.dir.join("stdout.log"))?;
         stdout.lock()?;
-        let child = Command::new(program)
+        let mut command = Command::new(program);
+        command
             .args(arguments)
             .envs(&config.env)
             .envs(facts.environment(attempt))
-            .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::from(stdout))
-            .stderr(Stdio::from(File::create(facts.dir.join("stderr.log"))?))
-            .spawn()
-            .map_err(|e| io::Error::new(e.kind(), format!("cannot start `{program}`: {e}")))?;
+            .stderr(Stdio::from(File::create(facts.dir.join("stderr.log"))?));
+        Self::start(&mut command).map_err(|e| io::Error::new(e.kind(), format!("cannot start `{program}`: {e}")))
+    }
+
+    /// Starts any command as the leader of a process group.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn start(command: &mut Command) -> io::Result<Self> {
+        let child = command.process_group(0).spawn()?;
         let pid = child.id().ok_or_else(|| io::Error::other("the process has no id"))?;
         Ok(Self { kind: Kind::Child { child, pid }, started: Instant::now() })
     }
 
-    /// Takes over a process that an earlier `admire` started `age` ago; `None` when it has ended.
+    /// Takes over the process of an attempt that an earlier `admire` started `age` ago; `None` when it has ended. Where
+    /// its identity was not journalled, it is looked for.
     ///
     /// # Errors
     /// Its stdout file cannot be opened, other than because it never existed.
-    pub fn adopt(dir: &Path, process: Option<(u32, Option<u64>)>, age: Duration) -> io::Result<Option<Self>> {
+    pub fn adopt(
+        dir: &Path,
+        attempt: u32,
+        process: Option<(u32, Option<u64>)>,
+        age: Duration,
+    ) -> io::Result<Option<Self>> {
         let stdout = match OpenOptions::new().read(true).open(dir.join("stdout.log")) {
             Ok(file) => file,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(e),
         };
+        let process = process.or_else(|| find(dir, attempt));
         let now = Instant::now();
         let adopted = Self { kind: Kind::Adopted { stdout, process }, started: now.checked_sub(age).unwrap_or(now) };
         Ok(adopted.alive()?.then_some(adopted))
@@ -189,10 +204,31 @@ impl Process {
     }
 }
 
-/// Start time of a live process in clock ticks since boot; `None` for one that has ended (a zombie has).
+/// Start time of a live process in clock ticks since boot; `None` for one that has ended.
 fn start_time(pid: u32) -> Option<u64> {
+    stat(pid).map(|(_, start)| start)
+}
+
+/// Process group and start time of a live process; `None` for one that has ended (a zombie has).
+fn stat(pid: u32) -> Option<(u32, u64)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The command, in parentheses, may contain anything; fields are counted from the last one.
-    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
-    (fields.next()? != "Z").then(|| fields.nth(18)?.parse().ok())?
+    // The command, in parentheses, may contain anything; fields are counted from the last one: state, parent, group, …
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
+    let live = *fields.first()? != "Z";
+    live.then(|| Some((fields.get(2)?.parse().ok()?, fields.get(19)?.parse().ok()?)))?
+}
+
+/// The process of an attempt, by what its environment says: the oldest leader of a group that has the trial's directory
+/// and the attempt's number.
+fn find(dir: &Path, attempt: u32) -> Option<(u32, Option<u64>)> {
+    let marks =
+        [[b"ADMIRE_TRIAL_DIR=", dir.as_os_str().as_bytes()].concat(), format!("ADMIRE_ATTEMPT={attempt}").into()];
+    let processes = fs::read_dir("/proc").ok()?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let leaders = processes.filter_map(|pid: u32| {
+        let (group, start) = stat(pid).filter(|(group, _)| *group == pid)?;
+        let environment = fs::read(format!("/proc/{group}/environ")).ok()?;
+        let has = |mark: &Vec<u8>| environment.split(|b| *b == 0).any(|variable| variable == mark);
+        marks.iter().all(has).then_some((start, pid))
+    });
+    leaders.min().map(|(start, pid)| (pid, Some(start)))
 }

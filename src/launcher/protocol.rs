@@ -6,6 +6,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::study::{Completed, Objective};
 
@@ -15,60 +16,52 @@ const TAIL: u64 = 1 << 20;
 /// What a readable result says.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
-    /// All metrics of the objective are there and finite.
-    Completed(Completed),
+    /// All metrics of the objective are there and finite; and what was ignored, for people.
+    Completed(Completed, Vec<String>),
     /// One of them is NaN or infinite.
     Diverged,
 }
 
+/// Nothing but the objective's metrics has to be right, so nothing else has a type yet.
 #[derive(Deserialize)]
 struct Report {
-    loss: Option<Number>,
+    loss: Option<Value>,
     #[serde(default)]
-    metrics: BTreeMap<String, Number>,
-    se: Option<Errors>,
-    cost: Option<Number>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Errors {
-    All(Number),
-    Each(BTreeMap<String, Number>),
+    metrics: BTreeMap<String, Value>,
+    se: Option<Value>,
+    cost: Option<Value>,
 }
 
 /// A JSON number, or one of Python's names for those that JSON lacks.
-#[derive(Clone, Copy, Deserialize)]
-#[serde(try_from = "serde_json::Value")]
-struct Number(f64);
-
-impl TryFrom<serde_json::Value> for Number {
-    type Error = String;
-
-    fn try_from(value: serde_json::Value) -> Result<Self, String> {
-        let named = || match value.as_str()? {
-            "NaN" => Some(f64::NAN),
-            "Infinity" => Some(f64::INFINITY),
-            "-Infinity" => Some(f64::NEG_INFINITY),
-            _ => None,
-        };
-        value.as_f64().or_else(named).map(Self).ok_or_else(|| format!("expected a number, found {value}"))
-    }
+fn number(value: &Value) -> Option<f64> {
+    let named = || match value.as_str()? {
+        "NaN" => Some(f64::NAN),
+        "Infinity" => Some(f64::INFINITY),
+        "-Infinity" => Some(f64::NEG_INFINITY),
+        _ => None,
+    };
+    value.as_f64().or_else(named)
 }
 
 /// Reads a result: `{"loss": 2.31}` (short for the metric named `loss`) or `{"metrics": {…}, "se": …, "cost": …}`.
 ///
 /// Metrics that the objective does not use are kept where they are finite. A cost or standard error that is negative or
-/// not finite is ignored: it is no reason to lose a training run.
+/// no finite number is ignored and named: it is no reason to lose a training run.
 ///
 /// # Errors
-/// What is wrong, for people: not JSON, no metrics, or one of the objective's missing.
+/// What is wrong, for people: not JSON, no metrics, or one of the objective's missing or no number.
 pub fn parse(text: &str, objective: &Objective) -> Result<Outcome, String> {
     let report: Report = serde_json::from_str(&quote_names(text)).map_err(|e| format!("unreadable result: {e}"))?;
-    let mut reported: BTreeMap<String, f64> = report.metrics.into_iter().map(|(n, y)| (n, y.0)).collect();
+    let mut metrics = report.metrics;
     if let Some(loss) = report.loss {
-        reported.entry("loss".into()).or_insert(loss.0);
+        metrics.entry("loss".into()).or_insert(loss);
     }
+    let in_objective = |name: &String| objective.metrics.iter().any(|m| m.name == *name);
+    if let Some((name, value)) = metrics.iter().find(|(n, y)| in_objective(n) && number(y).is_none()) {
+        return Err(format!("metric {name} is {value}, which is no number"));
+    }
+    let mut reported: BTreeMap<String, f64> =
+        metrics.into_iter().filter_map(|(n, y)| number(&y).map(|y| (n, y))).collect();
     let missing: Vec<&str> =
         objective.metrics.iter().map(|m| m.name.as_str()).filter(|n| !reported.contains_key(*n)).collect();
     if !missing.is_empty() {
@@ -80,14 +73,24 @@ pub fn parse(text: &str, objective: &Objective) -> Result<Outcome, String> {
         return Ok(Outcome::Diverged);
     }
     reported.retain(|_, y| y.is_finite());
-    let mut se: BTreeMap<String, f64> = match report.se {
-        None => BTreeMap::new(),
-        Some(Errors::All(se)) => objective.metrics.iter().map(|m| (m.name.clone(), se.0)).collect(),
-        Some(Errors::Each(map)) => map.into_iter().map(|(n, se)| (n, se.0)).collect(),
+    let mut ignored = Vec::new();
+    let mut usable = |what: &str, value: &Value| {
+        let number = number(value).filter(|x| x.is_finite() && *x >= 0.0);
+        if number.is_none() {
+            ignored.push(format!("ignored {what} {value}: not a finite number of at least 0"));
+        }
+        number
     };
-    se.retain(|_, se| se.is_finite() && *se >= 0.0);
-    let cost = report.cost.map(|c| c.0).filter(|c| c.is_finite() && *c >= 0.0);
-    Ok(Outcome::Completed(Completed { metrics: reported, se, cost, duration: None }))
+    let cost = report.cost.filter(|c| !c.is_null()).and_then(|cost| usable("cost", &cost));
+    let se = match report.se.unwrap_or(Value::Null) {
+        Value::Null => BTreeMap::new(),
+        Value::Object(each) => each.into_iter().filter_map(|(n, se)| usable("se", &se).map(|se| (n, se))).collect(),
+        all => match usable("se", &all) {
+            Some(se) => objective.metrics.iter().map(|m| (m.name.clone(), se)).collect(),
+            None => BTreeMap::new(),
+        },
+    };
+    Ok(Outcome::Completed(Completed { metrics: reported, se, cost, duration: None }, ignored))
 }
 
 /// Puts quotes around the bare `NaN`, `Infinity` and `-Infinity` that Python's `json` writes; strings stay untouched.

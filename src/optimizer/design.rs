@@ -5,9 +5,32 @@ use rand::Rng;
 use super::{Candidates, Evidence, Optimizer, Recommendation, Suggestion};
 use crate::space::{Mixture, warp};
 
+/// Runs of an initial design: more teach less than what the acquisition function chooses next.
+const LEAST_DESIGN: usize = 5;
+const MOST_DESIGN: usize = 20;
+
 impl Optimizer {
     /// Fidelities at which a trial can be suggested, cheapest first.
+    ///
+    /// Proxies must prove themselves: smaller sizes may spend one target run's cost more than has been spent at the
+    /// target. However badly they mislead, at least half of the cost goes where the truth is (but for one run), and
+    /// where the target is never trained, or all of its runs together cost less than one, nothing is restricted.
     pub(super) fn open_fidelities(&self, evidence: &Evidence, candidates: Candidates<'_>) -> Vec<usize> {
+        let possible = self.possible_fidelities(evidence, candidates);
+        let target = self.fidelities.target();
+        if !possible.contains(&target) {
+            return possible;
+        }
+        let spent = |m: usize| taken(evidence, m).count() as f64 * evidence.costs[m];
+        let on_proxies: f64 = (0..self.fidelities.len()).filter(|m| *m != target).map(spent).sum();
+        let allowed = spent(target) + evidence.costs[target];
+        possible
+            .into_iter()
+            .filter(|m| *m == target || on_proxies + evidence.costs[*m] <= allowed * (1.0 + 1e-9))
+            .collect()
+    }
+
+    fn possible_fidelities(&self, evidence: &Evidence, candidates: Candidates<'_>) -> Vec<usize> {
         (0..self.fidelities.len())
             .filter(|m| !self.settings.target_only || *m == self.fidelities.target())
             .filter(|m| match candidates {
@@ -25,19 +48,25 @@ impl Optimizer {
 
     /// Runs of the initial design at fidelity `m`.
     ///
-    /// Unless configured, only the cheapest fidelity has one: about as many runs as domains, but of no more cost than
-    /// two runs at the target, and at least five.
+    /// Unless configured, it is at the cheapest fidelity: about as many runs as domains, for at most the cost of one run
+    /// at the target. Where that buys fewer than one run for two domains, small runs are not cheap enough to explore
+    /// with, and the design is a few runs at the target instead.
     fn design_size(&self, m: usize, cheapest: bool, evidence: &Evidence) -> usize {
         if let Some(initial) = self.fidelities.list()[m].initial {
             return initial;
         }
-        if !cheapest {
-            return 0;
+        let target = self.fidelities.target();
+        let domains = self.space.dim().min(2 * MOST_DESIGN);
+        let affordable = (evidence.costs[target] / evidence.costs[m]) as usize;
+        match self.settings.initial {
+            Some(initial) => if cheapest { initial } else { 0 },
+            None if cheapest && 2 * affordable >= domains => affordable.min(domains).clamp(LEAST_DESIGN, MOST_DESIGN),
+            None if m == target => {
+                let cheap = evidence.costs[target] / evidence.costs.iter().copied().fold(f64::INFINITY, f64::min);
+                if 2 * (cheap as usize) >= domains && !cheapest { 0 } else { LEAST_DESIGN }
+            }
+            None => 0,
         }
-        self.settings.initial.unwrap_or_else(|| {
-            let affordable = 2.0 * evidence.costs[self.fidelities.target()] / evidence.costs[m];
-            (affordable as usize).min(self.space.dim().min(20)).max(5)
-        })
     }
 
     /// The candidate at fidelity `m` that is farthest from all trials at that fidelity.

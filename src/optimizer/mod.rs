@@ -2,6 +2,7 @@
 //! does no I/O.
 
 mod design;
+mod knowledge;
 mod search;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,6 +34,8 @@ pub enum AcquisitionKind {
     /// Max-value entropy in its GIBBON form (Moss et al. 2021), per unit cost.
     #[default]
     Entropy,
+    /// Expected improvement of the recommendation (knowledge gradient; Frazier et al. 2009), per unit cost.
+    KnowledgeGradient,
     /// Logarithm of the expected improvement (Ament et al. 2023) at the target.
     ExpectedImprovement,
     /// Lower confidence bound at the target.

@@ -41,7 +41,7 @@ struct Place {
 }
 
 impl Optimizer {
-    fn warped<'a>(&self, mixtures: impl IntoIterator<Item = &'a [f64]>) -> DMatrix<f64> {
+    pub(super) fn warped<'a>(&self, mixtures: impl IntoIterator<Item = &'a [f64]>) -> DMatrix<f64> {
         warp::warp_all(self.space.dim(), mixtures)
     }
 
@@ -60,6 +60,13 @@ impl Optimizer {
             Candidates::Pool { runs, targets } => {
                 let x = self.warped(targets.iter().map(Mixture::weights));
                 let known = self.known_values(evidence, targets);
+                if self.settings.acquisition == AcquisitionKind::KnowledgeGradient {
+                    let (score, i) = self.most_instructive(pending, evidence, runs, targets, &known, open)?;
+                    let (mixture, fidelity) = runs[i].clone();
+                    let expected = Some(self.prediction(surrogate, &mixture, fidelity));
+                    let _ = score;
+                    return Some(Suggestion { mixture, fidelity, pool_index: Some(i), expected, warning: None });
+                }
                 let (criterion, _) = self.criterion(pending, evidence, &x, &known, rng);
                 let best = open
                     .iter()
@@ -94,7 +101,7 @@ impl Optimizer {
     }
 
     /// Posterior means at the columns of `x`, or the values where they are known.
-    fn expected_values(&self, surrogate: &Surrogate, x: &DMatrix<f64>, known: &[Option<f64>]) -> DVector<f64> {
+    pub(super) fn expected_values(&self, surrogate: &Surrogate, x: &DMatrix<f64>, known: &[Option<f64>]) -> DVector<f64> {
         let mut values = surrogate.mean(x);
         for (value, known) in values.iter_mut().zip(known) {
             *value = known.unwrap_or(*value);
@@ -117,7 +124,7 @@ impl Optimizer {
         let best = self.known_values(evidence, evidence.observations.iter().map(|o| &o.mixture));
         let best = self.expected_values(surrogate, &observed, &best).min();
         let criterion = match self.settings.acquisition {
-            AcquisitionKind::Entropy => Criterion::Entropy { minima: minima.values },
+            AcquisitionKind::Entropy | AcquisitionKind::KnowledgeGradient => Criterion::Entropy { minima: minima.values },
             AcquisitionKind::ExpectedImprovement => Criterion::ExpectedImprovement { best },
             AcquisitionKind::ConfidenceBound => Criterion::ConfidenceBound { best },
         };

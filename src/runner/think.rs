@@ -11,6 +11,8 @@ pub(super) struct Thought {
     pub optimizer: Optimizer,
     pub suggestion: Option<Suggestion>,
     pub recommendation: Recommendation,
+    /// The fidelities that it could choose from.
+    pub offered: Vec<usize>,
 }
 
 /// The optimizer of a study, with its journalled hyperparameters.
@@ -53,11 +55,11 @@ pub fn recommend(study: &Study) -> Recommendation {
 pub(super) fn think(
     mut optimizer: Optimizer,
     evidence: &Evidence,
-    fidelities: &[usize],
+    offered: Vec<usize>,
     seed: u64,
     next: TrialId,
 ) -> Thought {
-    let suggestion = suggest(&mut optimizer, evidence, fidelities, seed, next);
+    let suggestion = suggest(&mut optimizer, evidence, &offered, seed, next);
     let recommendation = optimizer.recommend(evidence, None, &mut rng(seed, 0));
-    Thought { optimizer, suggestion, recommendation }
+    Thought { optimizer, suggestion, recommendation, offered }
 }

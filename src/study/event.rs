@@ -113,15 +113,35 @@ pub enum Event {
         reason: StopReason,
         /// The mixture to confirm: weights by domain.
         recommended: BTreeMap<String, f64>,
+        /// `budget.patience` or `budget.regret` as it was then, where that is why.
+        #[serde(default)]
+        limit: Option<f64>,
     },
-    /// `optimize` went on with this journal.
+    /// `optimize` went on with this journal, or the sizes in the config have changed.
     Resumed {
         /// Version of `admire`.
         version: String,
+        /// The sizes from here on, where they have changed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sizes: Option<Sizes>,
     },
 }
 
-/// What a study is about: it must not change while the study lives.
+/// The fidelities by name.
+pub type Sizes = BTreeMap<String, Size>;
+
+/// What the optimizer knows about a fidelity before anything was trained there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Size {
+    /// Parameters of the model.
+    pub params: Option<f64>,
+    /// Training tokens.
+    pub tokens: Option<f64>,
+    /// Cost of one run.
+    pub cost: Option<f64>,
+}
+
+/// What a study is about. It must not change while the study lives, except for `sizes`, whose changes are journalled.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Header {
     /// [`FORMAT`]
@@ -136,6 +156,9 @@ pub struct Header {
     pub domains: Vec<String>,
     /// Names of the fidelities, sorted.
     pub fidelities: Vec<String>,
+    /// Their sizes when the study began; empty in journals that did not record them.
+    #[serde(default)]
+    pub sizes: Sizes,
     /// Name of the target fidelity.
     pub target: String,
     /// Metrics of the objective and their weights.
@@ -158,6 +181,10 @@ impl Header {
             seed: config.seed,
             domains: config.space.domains().iter().map(|d| d.name.clone()).collect(),
             fidelities,
+            sizes: list
+                .iter()
+                .map(|f| (f.name.clone(), Size { params: f.params, tokens: f.tokens, cost: f.cost }))
+                .collect(),
             target: list[config.fidelities.target()].name.clone(),
             metrics: config.objective.metrics.iter().map(|m| (m.name.clone(), m.weight)).collect(),
             maximize: config.objective.direction == Direction::Maximize,
@@ -212,6 +239,12 @@ pub struct Suggested {
     /// The objective that was expected at that fidelity.
     #[serde(default)]
     pub expected: Option<Prediction>,
+    /// The fidelities among which the optimizer could choose: with the entries before this one, all of its input.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub offered: Vec<String>,
+    /// The objective expected of the recommendation at the target, where `optimize` looked at it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incumbent: Option<Prediction>,
 }
 
 /// What a completed trial reported.

@@ -13,10 +13,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-pub use event::{Completed, Entry, Event, FORMAT, Header, Purpose, Suggested};
+pub use event::{Completed, Entry, Event, FORMAT, Header, Purpose, Size, Sizes, Suggested};
 pub use objective::{Direction, Metric, Objective};
 pub use observation::Observation;
-pub use state::{Counts, Spent, Study};
+pub use state::{Counts, Plan, Spent, Stopped, Study};
 pub use trial::{Trial, TrialId, TrialState, seed_of};
 
 /// Why a search ended.

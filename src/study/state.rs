@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{
-    Completed, Entry, Event, Header, Observation, Purpose, StopReason, StudyError, Suggested, Trial, TrialId,
+    Completed, Entry, Event, Header, Observation, Purpose, Sizes, StopReason, StudyError, Suggested, Trial, TrialId,
     TrialState, journal, seed_of,
 };
 use crate::config::StudyConfig;
@@ -18,9 +18,57 @@ pub struct Study {
     config: StudyConfig,
     trials: Vec<Trial>,
     model: Option<ModelSnapshot>,
-    stopped: Option<(StopReason, Mixture)>,
+    stopped: Option<Stopped>,
+    calm: Calm,
+    sizes: Sizes,
     writer: Option<journal::Writer>,
-    torn: bool,
+    warnings: Vec<String>,
+}
+
+/// How a search ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stopped {
+    /// Why.
+    pub reason: StopReason,
+    /// What it recommended.
+    pub mixture: Mixture,
+    /// `budget.patience` or `budget.regret` as it was then, where that is why.
+    pub limit: Option<f64>,
+}
+
+/// A trial to be recorded.
+#[derive(Clone, Debug)]
+pub struct Plan<'a> {
+    /// What to train on.
+    pub mixture: &'a Mixture,
+    /// Index of the fidelity.
+    pub fidelity: usize,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// Which seed of the study it gets, see [`seed_of`].
+    pub seed_index: u64,
+    /// The objective expected at that fidelity.
+    pub expected: Option<Prediction>,
+    /// Indices of the fidelities that the optimizer could choose from.
+    pub offered: &'a [usize],
+    /// The objective expected of the recommendation at the target.
+    pub incumbent: Option<Prediction>,
+}
+
+/// The value of the recommendation, and since how many completed trials it has stood still.
+#[derive(Clone, Copy, Debug, Default)]
+struct Calm {
+    value: Option<f64>,
+    since: usize,
+}
+
+impl Calm {
+    /// After one more look at the recommendation, with `complete` trials. The value is kept while it holds, so that a
+    /// slow drift is a change too.
+    fn after(self, expected: Prediction, complete: usize) -> Self {
+        let still = self.value.is_some_and(|v| (v - expected.mean).abs() <= expected.sd);
+        if still { self } else { Self { value: Some(expected.mean), since: complete } }
+    }
 }
 
 /// What a study has used.
@@ -52,6 +100,7 @@ impl Study {
         let contents = journal::read(&config.dir)?.ok_or_else(|| StudyError::Missing { dir: config.dir.clone() })?;
         let mut study = Self::empty(config);
         study.replay(&contents)?;
+        study.resized();
         Ok(study)
     }
 
@@ -71,6 +120,9 @@ impl Study {
             let header = Header::new(&study.config);
             study.record(Event::Study(header))?;
         }
+        if let Some(sizes) = study.resized() {
+            study.record(Event::Resumed { version: env!("CARGO_PKG_VERSION").into(), sizes: Some(sizes) })?;
+        }
         Ok(study)
     }
 
@@ -86,11 +138,42 @@ impl Study {
     }
 
     fn empty(config: StudyConfig) -> Self {
-        Self { config, trials: Vec::new(), model: None, stopped: None, writer: None, torn: false }
+        Self {
+            config,
+            trials: Vec::new(),
+            model: None,
+            stopped: None,
+            calm: Calm::default(),
+            sizes: Sizes::new(),
+            writer: None,
+            warnings: Vec::new(),
+        }
+    }
+
+    /// The sizes in the config, where they are not those of the journal; warns about them. They are part of the
+    /// surrogate's geometry: earlier trials stay true, what is concluded from them changes.
+    fn resized(&mut self) -> Option<Sizes> {
+        let now = Header::new(&self.config).sizes;
+        let changed: Vec<&str> = now
+            .iter()
+            .filter(|(name, size)| self.sizes.get(*name) != Some(size))
+            .map(|(name, _)| name.as_str())
+            .collect();
+        if changed.is_empty() || self.sizes.is_empty() {
+            return None;
+        }
+        self.warnings.push(format!(
+            "params, tokens or cost of {} differ from the journal's; the model of all trials changes with them",
+            changed.join(", ")
+        ));
+        Some(now)
     }
 
     fn replay(&mut self, contents: &journal::Contents) -> Result<(), StudyError> {
-        self.torn = contents.torn;
+        if contents.torn {
+            let text = "the last line of the journal was torn (a crash while writing) and is dropped";
+            self.warnings.push(text.into());
+        }
         for (i, entry) in contents.entries.iter().enumerate() {
             self.apply(entry).map_err(|e| match e {
                 Misfit::Changed(differences) => StudyError::Changed { dir: self.config.dir.clone(), differences },
@@ -102,36 +185,40 @@ impl Study {
         Ok(())
     }
 
-    /// Appends an event to the journal and takes it into account. On a study that was only read it is not written.
+    /// Takes an event into account and returns once it is in the journal. On a study that was only read it is not
+    /// written.
     ///
     /// # Errors
-    /// [`StudyError::Io`]; an event that cannot follow the ones before is [`StudyError::Damaged`].
+    /// [`StudyError::Io`], after which the study must not be used any more; an event that cannot follow the ones before
+    /// is [`StudyError::Damaged`].
     pub fn record(&mut self, event: Event) -> Result<(), StudyError> {
         let entry = Entry::now(event);
-        if let Some(writer) = &mut self.writer {
-            writer.append(&entry)?;
-        }
+        // Applied first: what does not fit must not get into the file.
         self.apply(&entry).map_err(|e| {
             let reason = match e {
                 Misfit::Changed(d) => d.join("; "),
                 Misfit::Damage(reason) => reason,
             };
             StudyError::Damaged { path: journal::path(&self.config.dir), line: 0, reason }
-        })
+        })?;
+        self.writer.as_mut().map_or(Ok(()), |writer| writer.append(&entry))
     }
 
     fn apply(&mut self, entry: &Entry) -> Result<(), Misfit> {
         match entry.event.clone() {
             Event::Study(header) => {
                 let differences = header.differences(&Header::new(&self.config));
-                return if differences.is_empty() { Ok(()) } else { Err(Misfit::Changed(differences)) };
+                if !differences.is_empty() {
+                    return Err(Misfit::Changed(differences));
+                }
+                self.sizes = header.sizes;
             }
             Event::Suggested(suggested) => return self.add(suggested),
             Event::Model(snapshot) => self.model = Some(snapshot),
-            Event::Stopped { reason, recommended } => {
-                self.stopped = Some((reason, self.mixture(&recommended)?));
+            Event::Stopped { reason, recommended, limit } => {
+                self.stopped = Some(Stopped { reason, mixture: self.mixture(&recommended)?, limit });
             }
-            Event::Resumed { .. } => {}
+            Event::Resumed { sizes, .. } => self.sizes = sizes.unwrap_or_else(|| std::mem::take(&mut self.sizes)),
             Event::Launched { trial, attempt } => {
                 let trial = self.unfinished(trial)?;
                 trial.attempts = attempt;
@@ -166,7 +253,10 @@ impl Study {
         let fidelity = self.config.fidelities.index(&suggested.fidelity);
         let fidelity = fidelity.ok_or_else(|| Misfit::Damage(format!("unknown fidelity `{}`", suggested.fidelity)))?;
         let mixture = self.mixture(&suggested.weights)?;
-        let Suggested { seed, purpose, expected, .. } = suggested;
+        let Suggested { seed, purpose, expected, incumbent, .. } = suggested;
+        if let Some(expected) = incumbent {
+            self.calm = self.calm.after(expected, self.counts().complete);
+        }
         let state = TrialState::Pending;
         self.trials.push(Trial {
             id,
@@ -185,6 +275,15 @@ impl Study {
             self.stopped = None;
         }
         Ok(())
+    }
+
+    /// For how many completed trials the recommendation's value has not changed by more than its own standard
+    /// deviation, with `latest` the present one where it is not journalled yet.
+    #[must_use]
+    pub fn calm(&self, latest: Option<Prediction>) -> usize {
+        let complete = self.counts().complete;
+        let calm = latest.map_or(self.calm, |expected| self.calm.after(expected, complete));
+        complete.saturating_sub(calm.since)
     }
 
     /// Weights exactly as journalled: normalizing again would change their last bits, and with them every suggestion.
@@ -237,16 +336,16 @@ impl Study {
         self.model.as_ref()
     }
 
-    /// Why the search ended, and the mixture it recommended then.
+    /// How the search ended, if it has.
     #[must_use]
-    pub fn stopped(&self) -> Option<(StopReason, &Mixture)> {
-        self.stopped.as_ref().map(|(reason, mixture)| (*reason, mixture))
+    pub fn stopped(&self) -> Option<&Stopped> {
+        self.stopped.as_ref()
     }
 
-    /// Whether the journal ended in a torn line, which was dropped.
+    /// What was odd about the journal when it was read, for people.
     #[must_use]
-    pub fn torn(&self) -> bool {
-        self.torn
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// Weights by name, as events and files carry them.
@@ -259,22 +358,18 @@ impl Study {
     ///
     /// # Errors
     /// Those of [`Self::record`].
-    pub fn suggest(
-        &mut self,
-        mixture: &Mixture,
-        fidelity: usize,
-        purpose: Purpose,
-        seed_index: u64,
-        expected: Option<Prediction>,
-    ) -> Result<TrialId, StudyError> {
+    pub fn suggest(&mut self, plan: &Plan<'_>) -> Result<TrialId, StudyError> {
         let trial = self.next_id();
+        let name = |fidelity: usize| self.config.fidelities.list()[fidelity].name.clone();
         self.record(Event::Suggested(Suggested {
             trial,
-            fidelity: self.config.fidelities.list()[fidelity].name.clone(),
-            weights: self.named(mixture),
-            seed: seed_of(self.config.seed, seed_index),
-            purpose,
-            expected,
+            fidelity: name(plan.fidelity),
+            weights: self.named(plan.mixture),
+            seed: seed_of(self.config.seed, plan.seed_index),
+            purpose: plan.purpose,
+            expected: plan.expected,
+            offered: plan.offered.iter().map(|i| name(*i)).collect(),
+            incumbent: plan.incumbent,
         }))?;
         Ok(trial)
     }
@@ -316,7 +411,9 @@ impl Study {
     pub fn spent(&self) -> Spent {
         let costs = self.costs();
         let search = || self.trials.iter().filter(|t| t.searching());
-        Spent { cost: search().map(|t| self.cost(t, &costs)).sum(), trials: search().filter(|t| t.finished()).count() }
+        // From +0: an empty sum of floats is −0, which would be shown.
+        let cost = search().map(|t| self.cost(t, &costs)).fold(0.0, |sum, cost| sum + cost);
+        Spent { cost, trials: search().filter(|t| t.finished()).count() }
     }
 
     /// How many trials of the search are in which state.

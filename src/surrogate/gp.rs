@@ -320,6 +320,27 @@ impl Gp {
             .collect()
     }
 
+    /// How far the posterior mean at fidelity `target` of each column of `t` (D × p) moves, in standard deviations of the
+    /// outcome, when each column of `z` (D × c) is observed at fidelity `m`: `cov(f(t), y(z)) / sd(y(z))`, p × c; with
+    /// the standard deviations of the outcomes (length c).
+    #[must_use]
+    pub fn influence(&self, z: &DMatrix<f64>, m: usize, t: &DMatrix<f64>, target: usize) -> (DMatrix<f64>, Vec<f64>) {
+        let prepared = self.hyper.kernel.prepare(t);
+        let mut covariance = self.hyper.kernel.cross(&prepared, z) * self.sizes[m][target];
+        let at_z = self.cholesky.whiten(self.cross(z, m));
+        let at_t = self.cholesky.whiten(self.cross(t, target));
+        covariance.gemm_tr(-1.0, &at_t, &at_z, 1.0);
+        let prior = self.prior_variance(m, m);
+        let sd: Vec<f64> = at_z
+            .column_iter()
+            .map(|o| ((prior - o.norm_squared()).max(VARIANCE_FLOOR * prior) + self.hyper.noise[m]).sqrt())
+            .collect();
+        for (mut column, sd) in covariance.column_iter_mut().zip(&sd) {
+            column /= *sd;
+        }
+        (covariance, sd)
+    }
+
     /// [`Self::joint`] at one point, with derivatives.
     #[must_use]
     pub fn joint_with_gradient(&self, z: &DMatrix<f64>, m: usize, target: usize) -> Joint {

@@ -373,6 +373,21 @@ impl Surrogate {
             .collect()
     }
 
+    /// For every metric how far the target objective at the columns of `t` (D × p) moves when a column of `z` (D × c) is
+    /// observed at fidelity `m`, in objective units per standard deviation of that metric's outcome (p × c each), and
+    /// the outcome's own standard deviation in objective units at the target (length c each).
+    #[must_use]
+    pub fn influence(&self, z: &DMatrix<f64>, m: usize, t: &DMatrix<f64>) -> Vec<(DMatrix<f64>, Vec<f64>)> {
+        self.metrics
+            .par_iter()
+            .map(|k| {
+                let (moves, sd) = k.gp.influence(z, m, t, self.target);
+                let unit = k.gain[self.target] * self.inflation.sqrt();
+                (moves * unit, sd.iter().map(|s| s * unit).collect())
+            })
+            .collect()
+    }
+
     /// [`Self::outlook`] at one warped mixture (D × 1), with derivatives.
     #[must_use]
     pub fn outlook_with_gradient(&self, x: &DMatrix<f64>, m: usize) -> Outlook {

@@ -1,10 +1,14 @@
 //! A study on disk with a scripted trainer.
 
+#![allow(dead_code, reason = "every test program uses some of it")]
+
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -31,6 +35,22 @@ impl Fixture {
         );
         fs::write(root.path().join("study.toml"), config).unwrap();
         Self { root }
+    }
+
+    /// Changes the config.
+    pub fn edit(&self, from: &str, to: &str) {
+        let text = fs::read_to_string(self.path("study.toml")).unwrap();
+        assert!(text.contains(from), "{from}");
+        fs::write(self.path("study.toml"), text.replace(from, to)).unwrap();
+    }
+
+    pub fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).unwrap();
+    }
+
+    /// The lines of a file that trainers write to.
+    pub fn lines(&self, name: &str) -> Vec<String> {
+        fs::read_to_string(self.path(name)).unwrap_or_default().lines().map(str::to_owned).collect()
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -67,6 +87,19 @@ impl Fixture {
     pub fn of(&self, kind: &str) -> Vec<Value> {
         self.events().into_iter().filter(|e| e["event"] == kind).collect()
     }
+}
+
+/// A trainer whose loss is the weight of `a`.
+pub const GOOD: &str = r#"printf '{"loss": %s}' "$2" > "$1.tmp" && mv "$1.tmp" "$1""#;
+
+pub fn signal(child: &Child, signal: Signal) {
+    // An error says that it has ended.
+    let _ = kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), signal);
+}
+
+/// Whether a process is alive (a zombie is not).
+pub fn alive(pid: &str) -> bool {
+    fs::read_to_string(format!("/proc/{}/stat", pid.trim())).is_ok_and(|stat| !stat.contains(") Z "))
 }
 
 /// Waits for a condition that something else brings about.

@@ -1,0 +1,130 @@
+//! What a suggestion costs, by the number of observations: 17 domains at three sizes, one metric and thirteen.
+//!
+//!     cargo bench --bench surrogate                     everything: some minutes
+//!     cargo bench --bench surrogate -- suggest/13       one metric's worth of it
+//!     cargo bench --bench surrogate -- --quick          in a hurry
+//!
+//! docs/performance.md has results.
+
+#[path = "../tests/common/problem.rs"]
+mod problem;
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use admire::optimizer::{Candidates, KernelKind, ModelSnapshot, OptimizerSettings};
+use admire::space::warp;
+use admire::study::Observation;
+use admire::surrogate::Surrogate;
+use admire::surrogate::fit::negative_log_posterior;
+use admire::surrogate::gp::Data;
+use admire::surrogate::hyper::Layout;
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, criterion_group, criterion_main};
+use nalgebra::{DMatrix, DVector};
+use problem::{Owned, Problem, rng};
+
+const DOMAINS: usize = 17;
+const METRICS: [usize; 2] = [1, 13];
+const SIZES: [usize; 5] = [50, 100, 200, 400, 800];
+const KERNEL: (KernelKind, usize) = (KernelKind::SpectralMixture, 1);
+/// Metrics times the square of observations beyond which ten fits from scratch take minutes.
+const MOST_FIT: usize = 13 * 200 * 200;
+
+/// `n` observations: six of ten at the cheapest size, one at the target.
+fn runs(problem: &Problem, n: usize) -> Vec<Observation> {
+    problem.runs(&[n * 6 / 10, n * 3 / 10, n - n * 6 / 10 - n * 3 / 10], 1)
+}
+
+/// Plausible hyperparameters without a fit to all `n` observations: those that fifty give.
+fn snapshot(problem: &Problem, n: usize) -> ModelSnapshot {
+    let (_, snapshot) = Surrogate::fit(&Owned::new(problem, KERNEL, runs(problem, 50)).task(), None).expect("a fit");
+    ModelSnapshot { observations: n, ..snapshot }
+}
+
+fn points(problem: &Problem, p: usize) -> DMatrix<f64> {
+    let points = problem.space().polytope().sample(p, &mut rng(2));
+    warp::warp_all(DOMAINS, points.iter().map(Vec::as_slice))
+}
+
+/// Every iteration is far slower than the clock is coarse: ten plain samples are enough.
+fn group<'a>(c: &'a mut Criterion, name: &str) -> BenchmarkGroup<'a, WallTime> {
+    let mut group = c.benchmark_group(name);
+    group.sample_size(10).sampling_mode(SamplingMode::Flat);
+    group.warm_up_time(Duration::from_millis(100)).measurement_time(Duration::from_millis(500));
+    group
+}
+
+fn likelihood(c: &mut Criterion) {
+    let problem = Problem::new(DOMAINS, 3, 1, 3);
+    let mut group = group(c, "likelihood-and-gradient");
+    for n in SIZES {
+        let runs = runs(&problem, n);
+        let y = DVector::from_iterator(n, runs.iter().map(|o| o.metrics[0]));
+        let (mean, sd) = (y.mean(), y.variance().sqrt());
+        let data = Data {
+            x: warp::warp_all(DOMAINS, runs.iter().map(|o| o.mixture.weights())),
+            fidelity: runs.iter().map(|o| o.fidelity).collect(),
+            y: y.map(|y| (y - mean) / sd),
+            known_noise: vec![0.0; n],
+            level_sd: vec![3.0; 3],
+        };
+        let steps = vec![std::f64::consts::LN_10; 2];
+        let layout =
+            Layout { kind: KERNEL.0, components: KERNEL.1, dim: DOMAINS, size_steps: steps, lengthscale_sd: 0.6 };
+        let z = DVector::from_vec(layout.start());
+        group.bench_function(BenchmarkId::new("1", n), |b| b.iter(|| negative_log_posterior(&data, &layout, &z)));
+    }
+}
+
+/// From scratch, all metrics.
+fn fit(c: &mut Criterion) {
+    let mut group = group(c, "fit");
+    for metrics in METRICS {
+        let problem = Problem::new(DOMAINS, 3, metrics, 3);
+        for n in SIZES.into_iter().filter(|n| metrics * n * n <= MOST_FIT) {
+            let owned = Owned::new(&problem, KERNEL, runs(&problem, n));
+            group.bench_function(BenchmarkId::new(metrics.to_string(), n), |b| {
+                b.iter(|| Surrogate::fit(&owned.task(), None));
+            });
+        }
+    }
+}
+
+/// Conditioning on the observations, then the joint posterior of the target objective at 128 mixtures.
+fn posterior(c: &mut Criterion) {
+    let mut group = group(c, "posterior");
+    for metrics in METRICS {
+        let problem = Problem::new(DOMAINS, 3, metrics, 3);
+        let x = points(&problem, 128);
+        for n in SIZES {
+            let owned = Owned::new(&problem, KERNEL, runs(&problem, n));
+            let snapshot = snapshot(&problem, n);
+            group.bench_function(BenchmarkId::new(metrics.to_string(), n), |b| {
+                b.iter(|| Surrogate::condition(&owned.task(), &snapshot).map(|s| s.posterior(black_box(&x))));
+            });
+        }
+    }
+}
+
+/// The next trial anywhere in the space at any size, when no refit is due.
+fn suggest(c: &mut Criterion) {
+    let mut group = group(c, "suggest");
+    for metrics in METRICS {
+        let problem = Problem::new(DOMAINS, 3, metrics, 3);
+        for n in SIZES {
+            let evidence = problem.evidence(runs(&problem, n));
+            let snapshot = snapshot(&problem, n);
+            group.bench_function(BenchmarkId::new(metrics.to_string(), n), |b| {
+                b.iter(|| {
+                    let mut optimizer = problem.optimizer(OptimizerSettings::default());
+                    optimizer.restore(snapshot.clone());
+                    optimizer.suggest(&evidence, Candidates::Space(&[0, 1, 2]), &mut rng(4))
+                });
+            });
+        }
+    }
+}
+
+criterion_group!(benches, likelihood, fit, posterior, suggest);
+criterion_main!(benches);

@@ -1,0 +1,149 @@
+//! The search: when it thinks, what it does with the answer, when it stops, and what it confirms.
+
+use std::collections::HashSet;
+
+use super::think::{Thought, think};
+use super::{Notice, RunError, Runner, View, recommend};
+use crate::optimizer::Recommendation;
+use crate::space::Mixture;
+use crate::study::{Event, Plan, Purpose, StopReason, Study, Trial, seed_of};
+
+/// Confirmation runs take their seeds from here on, far from any trial's number.
+const CONFIRM_SEEDS: u64 = 1 << 32;
+
+impl<F: FnMut(View<'_>, Notice)> Runner<'_, F> {
+    /// A search that ended by a rule which still holds; the other limits are looked at anew.
+    pub(super) fn settled(&self) -> Option<StopReason> {
+        let budget = &self.study.config().budget;
+        let stopped = self.study.stopped()?;
+        let holds = match stopped.reason {
+            StopReason::Patience => budget.patience.zip(stopped.limit).is_some_and(|(now, then)| now as f64 <= then),
+            StopReason::Converged => budget.regret.zip(stopped.limit).is_some_and(|(now, then)| now >= then),
+            StopReason::Budget | StopReason::Trials | StopReason::WallTime => false,
+        };
+        holds.then_some(stopped.reason)
+    }
+
+    /// Fidelities at which another trial fits into the budget, or why there is none.
+    fn affordable(&self) -> Result<Vec<usize>, StopReason> {
+        let budget = &self.study.config().budget;
+        let (counts, spent, costs) = (self.study.counts(), self.study.spent(), self.study.costs());
+        let open = self.study.open_fidelities();
+        let begun = spent.trials + counts.running + counts.pending;
+        if open.is_empty() || budget.trials.is_some_and(|limit| begun >= limit) {
+            return Err(StopReason::Trials);
+        }
+        let unfinished = self.study.trials().iter().filter(|t| t.searching() && !t.finished());
+        let committed: f64 = spent.cost + unfinished.map(|t| costs[t.fidelity]).sum::<f64>();
+        // Sums of decimal fractions: 0.1 + 0.2 must fit into 0.3.
+        let fits = |i: &usize| budget.cost.is_none_or(|limit| committed + costs[*i] <= limit * (1.0 + 1e-9));
+        let fitting: Vec<usize> = open.into_iter().filter(fits).collect();
+        if fitting.is_empty() { Err(StopReason::Budget) } else { Ok(fitting) }
+    }
+
+    pub(super) fn exhausted(&self) -> Option<StopReason> {
+        self.affordable().err()
+    }
+
+    pub(super) fn start_thinking(&mut self) {
+        if self.thinking.is_empty()
+            && let Ok(fidelities) = self.affordable()
+            && let Some(optimizer) = self.optimizer.take()
+        {
+            let (evidence, seed, next) = (self.study.evidence(), self.study.config().seed, self.study.next_id());
+            self.thinking.spawn_blocking(move || think(optimizer, &evidence, fidelities, seed, next));
+        }
+    }
+
+    /// Takes the optimizer's answer: journals the trial, or says why the search is over. Once the search has to `stop`
+    /// or drains, the answer is dropped.
+    pub(super) fn thought(
+        &mut self,
+        thought: Thought,
+        stop: Option<StopReason>,
+    ) -> Result<Option<StopReason>, RunError> {
+        let snapshot = thought.optimizer.snapshot().filter(|s| self.study.model() != Some(s)).cloned();
+        self.optimizer = Some(thought.optimizer);
+        if stop.is_some() || self.draining.is_some() {
+            return Ok(stop);
+        }
+        if let Some(snapshot) = snapshot {
+            self.study.record(Event::Model(snapshot))?;
+        }
+        let stop = self.satisfied(&thought.recommendation);
+        let incumbent = thought.recommendation.expected;
+        self.recommendation = Some(thought.recommendation);
+        if stop.is_some() {
+            return Ok(stop);
+        }
+        let Some(suggestion) = thought.suggestion else { return Ok(Some(StopReason::Trials)) };
+        if let Some(warning) = suggestion.warning {
+            self.tell(Notice::Warning(warning));
+        }
+        let id = self.study.suggest(&Plan {
+            mixture: &suggestion.mixture,
+            fidelity: suggestion.fidelity,
+            purpose: Purpose::Search,
+            seed_index: self.study.next_id(),
+            expected: suggestion.expected,
+            offered: &thought.offered,
+            incumbent,
+        })?;
+        self.tell(Notice::Suggested(id));
+        Ok(None)
+    }
+
+    /// The patience and regret rules.
+    fn satisfied(&self, recommendation: &Recommendation) -> Option<StopReason> {
+        let budget = &self.study.config().budget;
+        let converged =
+            budget.regret.zip(recommendation.expected_regret).is_some_and(|(limit, regret)| regret <= limit);
+        let calm = self.study.calm(recommendation.expected);
+        let patient = recommendation.expected.is_none() || budget.patience.is_none_or(|limit| calm < limit);
+        match (converged, patient) {
+            (true, _) => Some(StopReason::Converged),
+            (false, false) => Some(StopReason::Patience),
+            (false, true) => None,
+        }
+    }
+
+    /// Records the end of the search and what is still to be confirmed.
+    pub(super) fn conclude(&mut self, reason: StopReason) -> Result<(), RunError> {
+        let known = self.study.stopped().filter(|stopped| stopped.reason == reason);
+        let recommended = match known {
+            Some(stopped) => stopped.mixture.clone(),
+            None => {
+                let budget = &self.study.config().budget;
+                let limit = match reason {
+                    StopReason::Patience => budget.patience.map(|limit| limit as f64),
+                    StopReason::Converged => budget.regret,
+                    StopReason::Budget | StopReason::Trials | StopReason::WallTime => None,
+                };
+                let mixture = recommend(self.study).mixture;
+                let recommended = self.study.named(&mixture);
+                self.study.record(Event::Stopped { reason, recommended, limit })?;
+                mixture
+            }
+        };
+        let Some(confirm) = self.study.config().confirm.clone() else { return Ok(()) };
+        let (target, uniform) = (self.study.config().fidelities.target(), self.study.config().space.uniform());
+        for (purpose, mixture) in [(Purpose::ConfirmRecommended, recommended), (Purpose::ConfirmUniform, uniform)] {
+            let have: HashSet<u32> = confirmations(self.study, purpose, &mixture).map(|t| t.seed).collect();
+            for index in (0..confirm.seeds as u64).map(|i| CONFIRM_SEEDS + i) {
+                if !have.contains(&seed_of(self.study.config().seed, index)) {
+                    let (mixture, fidelity) = (&mixture, target);
+                    let (expected, incumbent) = (None, None);
+                    let plan =
+                        Plan { mixture, fidelity, purpose, seed_index: index, expected, offered: &[], incumbent };
+                    self.study.suggest(&plan)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The confirmation runs of a mixture.
+pub fn confirmations<'a>(study: &'a Study, purpose: Purpose, mixture: &'a Mixture) -> impl Iterator<Item = &'a Trial> {
+    study.trials().iter().filter(move |t| t.purpose == purpose && t.mixture == *mixture)
+}

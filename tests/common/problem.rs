@@ -1,0 +1,135 @@
+//! A synthetic study whose truth is known: a mixing law at several sizes.
+
+#![expect(dead_code, reason = "each test binary uses its part")]
+
+use admire::optimizer::{Evidence, KernelKind, Optimizer, OptimizerSettings};
+use admire::space::{Domain, Fidelities, Fidelity, Mixture, SearchSpace};
+use admire::study::{Direction, Metric, Objective, Observation};
+use admire::surrogate::Task;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
+
+pub fn rng(seed: u64) -> ChaCha8Rng {
+    ChaCha8Rng::seed_from_u64(seed)
+}
+
+/// `metrics` exponential mixing laws over `domains` domains at `sizes` sizes, each ten times the one before in
+/// parameters and cost: metric `j` at size `m` is `c_j(m) + k(m) exp(−Σ_i t_ji w_i)`.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    pub domains: usize,
+    pub sizes: usize,
+    /// One row a metric.
+    rates: Vec<Vec<f64>>,
+    noise: f64,
+}
+
+impl Problem {
+    pub fn new(domains: usize, sizes: usize, metrics: usize, seed: u64) -> Self {
+        let mut rng = rng(seed);
+        // A few domains matter much to a metric, the others little.
+        let rate = |rng: &mut ChaCha8Rng| 8.0 * rng.random::<f64>().powi(3);
+        let rates = (0..metrics).map(|_| (0..domains).map(|_| rate(&mut rng)).collect()).collect();
+        Self { domains, sizes, rates, noise: 0.002 }
+    }
+
+    pub fn space(&self) -> SearchSpace {
+        let domains = (0..self.domains).map(|i| Domain::new(format!("d{i:02}"))).collect();
+        SearchSpace::new(domains, vec![], None).unwrap()
+    }
+
+    pub fn fidelities(&self) -> Fidelities {
+        let fidelity = |m: usize| {
+            let scale = 10f64.powi(m as i32);
+            Fidelity {
+                name: format!("s{m}"),
+                params: Some(1e6 * scale),
+                tokens: None,
+                cost: Some(0.01 * scale),
+                max_trials: None,
+                initial: None,
+            }
+        };
+        Fidelities::new((0..self.sizes).map(fidelity).collect(), None)
+    }
+
+    /// The mean of the metrics, minimized.
+    pub fn objective(&self) -> Objective {
+        let n = self.rates.len();
+        let metrics = (0..n).map(|j| Metric { name: format!("m{j:02}"), weight: 1.0 / n as f64 }).collect();
+        Objective { metrics, direction: Direction::Minimize }
+    }
+
+    /// Noise-free metrics.
+    pub fn truth(&self, w: &[f64], m: usize) -> Vec<f64> {
+        let size = m as f64;
+        self.rates
+            .iter()
+            .enumerate()
+            .map(|(j, rates)| {
+                let exponent: f64 = rates.iter().zip(w).map(|(t, x)| t * x).sum();
+                2.5 - 0.4 * size + 0.1 * j as f64 + (1.5 - 0.2 * size) * (-exponent).exp()
+            })
+            .collect()
+    }
+
+    /// The noise-free objective.
+    pub fn loss(&self, w: &[f64], m: usize) -> f64 {
+        self.objective().value(&self.truth(w, m))
+    }
+
+    /// A training run.
+    pub fn observe(&self, mixture: &Mixture, fidelity: usize, rng: &mut impl Rng) -> Observation {
+        let noisy = |y: f64, rng: &mut dyn rand::RngCore| {
+            let z: f64 = StandardNormal.sample(rng);
+            y + self.noise * z
+        };
+        let metrics: Vec<f64> = self.truth(mixture.weights(), fidelity).into_iter().map(|y| noisy(y, rng)).collect();
+        Observation { mixture: mixture.clone(), fidelity, se: vec![None; metrics.len()], metrics }
+    }
+
+    /// Runs of random mixtures, `counts[m]` at size `m`.
+    pub fn runs(&self, counts: &[usize], seed: u64) -> Vec<Observation> {
+        let (space, mut rng) = (self.space(), rng(seed));
+        let mut runs = Vec::new();
+        for (m, n) in counts.iter().enumerate() {
+            for w in space.polytope().sample(*n, &mut rng) {
+                runs.push(self.observe(&Mixture::new(w), m, &mut rng));
+            }
+        }
+        runs
+    }
+
+    pub fn evidence(&self, observations: Vec<Observation>) -> Evidence {
+        let costs = self.fidelities().list().iter().map(|f| f.cost.unwrap()).collect();
+        Evidence { observations, costs, ..Evidence::default() }
+    }
+
+    pub fn optimizer(&self, settings: OptimizerSettings) -> Optimizer {
+        Optimizer::new(self.space(), self.fidelities(), self.objective(), settings)
+    }
+}
+
+/// What a surrogate is fitted to, by value.
+pub struct Owned {
+    pub objective: Objective,
+    pub fidelities: Fidelities,
+    pub kernel: (KernelKind, usize),
+    pub observations: Vec<Observation>,
+}
+
+impl Owned {
+    pub fn new(problem: &Problem, kernel: (KernelKind, usize), observations: Vec<Observation>) -> Self {
+        Self { objective: problem.objective(), fidelities: problem.fidelities(), kernel, observations }
+    }
+
+    pub fn task(&self) -> Task<'_> {
+        Task {
+            objective: &self.objective,
+            fidelities: &self.fidelities,
+            kernel: self.kernel,
+            observations: &self.observations,
+        }
+    }
+}

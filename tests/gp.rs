@@ -1,0 +1,280 @@
+//! The Gaussian process: every derivative against finite differences, positive definiteness, and what must not depend on
+//! the order of domains.
+
+use admire::optimizer::KernelKind;
+use admire::space::warp;
+use admire::surrogate::fit::{fit, negative_log_posterior};
+use admire::surrogate::gp::{Data, Gp};
+use admire::surrogate::hyper::Layout;
+use admire::surrogate::linalg::Cholesky;
+use nalgebra::{DMatrix, DVector};
+use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
+use rand::{Rng, SeedableRng, seq::SliceRandom};
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, Exp1, StandardNormal};
+
+const KINDS: [KernelKind; 3] = [KernelKind::SpectralMixture, KernelKind::Matern52, KernelKind::Rbf];
+
+/// A kernel with its number of components: only spectral mixtures have more than one, but all must be able to.
+fn kernel() -> impl Strategy<Value = (KernelKind, usize)> {
+    (prop::sample::select(&KINDS[..]), 1..=3usize)
+}
+
+fn normal(rng: &mut impl Rng) -> f64 {
+    StandardNormal.sample(rng)
+}
+
+fn mixtures(dim: usize, n: usize, rng: &mut impl Rng) -> DMatrix<f64> {
+    let mixtures: Vec<Vec<f64>> = (0..n)
+        .map(|_| {
+            let shares: Vec<f64> = (0..dim).map(|_| Exp1.sample(rng)).collect();
+            let total: f64 = shares.iter().sum();
+            shares.iter().map(|s| s / total).collect()
+        })
+        .collect();
+    warp::warp_all(dim, mixtures.iter().map(Vec::as_slice))
+}
+
+fn layout((kind, components): (KernelKind, usize), dim: usize, sizes: usize) -> Layout {
+    Layout { kind, components, dim, size_steps: vec![2.3, 1.1, 4.0][..sizes - 1].to_vec(), lengthscale_sd: 0.6 }
+}
+
+/// Runs of random mixtures at every size in turn, some with a known noise.
+fn data(dim: usize, sizes: usize, n: usize, rng: &mut impl Rng) -> Data {
+    let fidelity: Vec<usize> = (0..n).map(|i| i % sizes).collect();
+    Data {
+        x: mixtures(dim, n, rng),
+        y: DVector::from_fn(n, |_, _| normal(rng)),
+        known_noise: (0..n).map(|i| if i % 3 == 0 { 0.01 * rng.random::<f64>() } else { 0.0 }).collect(),
+        level_sd: (0..sizes).map(|m| if m == 0 { 3.0 } else { 1.0 }).collect(),
+        fidelity,
+    }
+}
+
+fn parameters(layout: &Layout, rng: &mut impl Rng) -> Vec<f64> {
+    (0..layout.len()).map(|_| 0.7 * normal(rng)).collect()
+}
+
+/// The derivative by central differences, with one Richardson step: error O(h⁴).
+fn slope(h: f64, f: impl Fn(f64) -> f64) -> f64 {
+    let central = |h: f64| (f(h) - f(-h)) / (2.0 * h);
+    (4.0 * central(h) - central(2.0 * h)) / 3.0
+}
+
+fn moved(x: &DMatrix<f64>, d: usize, by: f64) -> DMatrix<f64> {
+    let mut x = x.clone();
+    x[(d, 0)] += by;
+    x
+}
+
+#[track_caller]
+fn close(what: &str, a: f64, b: f64, tolerance: f64) {
+    assert!((a - b).abs() <= tolerance * a.abs().max(b.abs()).max(1.0), "{what}: {a} against {b}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 200,
+        failure_persistence: None,
+        rng_seed: RngSeed::Fixed(1),
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn the_log_posterior_has_the_gradient_it_claims(
+        kernel in kernel(), three in any::<bool>(), dim in 1..5usize, n in 1..12usize, seed in any::<u64>(),
+    ) {
+        let rng = &mut ChaCha8Rng::seed_from_u64(seed);
+        let sizes = if three { 3 } else { 1 };
+        let (layout, data) = (layout(kernel, dim, sizes), data(dim, sizes, n, rng));
+        let z = DVector::from_vec(parameters(&layout, rng));
+        let (_, gradient) = negative_log_posterior(&data, &layout, &z).unwrap();
+        prop_assert_eq!(gradient.len(), layout.len());
+        for i in 0..z.len() {
+            let along = slope(1e-3, |h| {
+                let mut z = z.clone();
+                z[i] += h;
+                negative_log_posterior(&data, &layout, &z).unwrap().0
+            });
+            close(&format!("derivative {i} of {}", z.len()), gradient[i], along, 1e-6);
+        }
+    }
+
+    #[test]
+    fn covariance_matrices_are_symmetric_and_positive_definite(
+        kernel in kernel(), dim in 1..6usize, n in 1..16usize, seed in any::<u64>(),
+    ) {
+        let rng = &mut ChaCha8Rng::seed_from_u64(seed);
+        let layout = layout(kernel, dim, 4);
+        let hyper = layout.natural(&parameters(&layout, rng));
+        let (x, sizes) = (mixtures(dim, n, rng), hyper.sizes.matrix());
+        let k = hyper.kernel.matrix(&x);
+        prop_assert_eq!(&k, &k.transpose());
+        close("variance", k[(0, 0)], hyper.kernel.variance(), 1e-14);
+        let cross = hyper.kernel.cross(&hyper.kernel.prepare(&x), &x);
+        prop_assert!((&cross - &k).amax() < 1e-12 * hyper.kernel.variance());
+        let smallest = |k: &DMatrix<f64>| k.symmetric_eigenvalues().min();
+        prop_assert!(smallest(&k) > -1e-12 * n as f64 * hyper.kernel.variance());
+        let b = DMatrix::from_fn(4, 4, |i, j| sizes[i][j]);
+        prop_assert!(smallest(&b) > 0.0);
+        // With the least noise the whole matrix can be factored.
+        let noisy = DMatrix::from_fn(n, n, |i, j| k[(i, j)] * sizes[i % 4][j % 4] + if i == j { 1e-8 } else { 0.0 });
+        prop_assert!(Cholesky::new(noisy).is_some());
+    }
+
+    #[test]
+    fn posteriors_have_the_gradients_they_claim(
+        kernel in kernel(), dim in 2..5usize, n in 1..12usize, m in 0..3usize, target in 0..3usize, seed in any::<u64>(),
+    ) {
+        let rng = &mut ChaCha8Rng::seed_from_u64(seed);
+        let (layout, data) = (layout(kernel, dim, 3), data(dim, 3, n, rng));
+        let gp = Gp::condition(&data, layout.natural(&parameters(&layout, rng))).unwrap();
+        let z = mixtures(dim, 1, rng);
+
+        let (mean, by_mean) = gp.mean_with_gradient(&z, target);
+        close("mean", mean, gp.mean(&z, target)[0], 1e-10);
+        let (value, plain) = (gp.joint_with_gradient(&z, m, target), &gp.joint(&z, m, target)[0]);
+        let numbers = |j: &admire::surrogate::gp::Joint| [j.mean, j.variance, j.variance_observed, j.covariance];
+        for (a, b) in numbers(&value).into_iter().zip(numbers(plain)) {
+            close("joint() and joint_with_gradient()", a, b, 1e-8);
+        }
+        for d in 0..dim {
+            let along = |f: &dyn Fn(&DMatrix<f64>) -> f64| slope(1e-3, |h| f(&moved(&z, d, h)));
+            close("mean", by_mean[d], along(&|z| gp.mean(z, target)[0]), 1e-5);
+            for (k, gradient) in value.gradient.iter().enumerate() {
+                let numeric = along(&|z| numbers(&gp.joint(z, m, target)[0])[k]);
+                close(&format!("joint number {k}"), gradient[d], numeric, 1e-5);
+            }
+        }
+    }
+
+    #[test]
+    fn sums_of_covariances_have_the_gradient_they_claim(
+        kernel in kernel(), dim in 1..5usize, n in 1..8usize, seed in any::<u64>(),
+    ) {
+        let rng = &mut ChaCha8Rng::seed_from_u64(seed);
+        let layout = layout(kernel, dim, 1);
+        let kernel = layout.natural(&parameters(&layout, rng)).kernel;
+        let (x, z) = (mixtures(dim, n, rng), mixtures(dim, 1, rng));
+        let prepared = kernel.prepare(&x);
+        let coefficients: [Vec<f64>; 2] = std::array::from_fn(|_| (0..n).map(|_| normal(rng)).collect());
+        let gradients = kernel.point_gradient(&prepared, &z, [&coefficients[0], &coefficients[1]]);
+        for (c, gradient) in coefficients.iter().zip(gradients) {
+            for d in 0..dim {
+                let numeric = slope(1e-3, |h| {
+                    kernel.cross(&prepared, &moved(&z, d, h)).column(0).dot(&DVector::from_column_slice(c))
+                });
+                close("point gradient", gradient[d], numeric, 1e-6);
+            }
+        }
+    }
+
+    #[test]
+    fn posteriors_agree_with_one_another(kernel in kernel(), n in 1..12usize, m in 0..3usize, seed in any::<u64>()) {
+        let rng = &mut ChaCha8Rng::seed_from_u64(seed);
+        let (dim, p) = (4, 5);
+        let (layout, data) = (layout(kernel, dim, 3), data(dim, 3, n, rng));
+        let gp = Gp::condition(&data, layout.natural(&parameters(&layout, rng))).unwrap();
+        let z = mixtures(dim, p, rng);
+        let (mean, covariance) = gp.posterior(&z, m);
+        let (predicted, joint) = (gp.predict(&z, m), gp.joint(&z, (m + 1) % 3, m));
+        for i in 0..p {
+            close("mean", mean[i], predicted[i].mean, 1e-10);
+            close("mean", mean[i], joint[i].mean, 1e-10);
+            close("variance", covariance[(i, i)], predicted[i].variance, 1e-10);
+            close("variance", covariance[(i, i)], joint[i].variance, 1e-10);
+            prop_assert!(predicted[i].level_variance >= 0.0);
+            prop_assert!(joint[i].covariance.powi(2) <= joint[i].variance * joint[i].variance_observed * (1.0 + 1e-9));
+        }
+    }
+
+    #[test]
+    fn leave_one_out_is_what_leaving_one_out_gives(kernel in kernel(), n in 2..10usize, seed in any::<u64>()) {
+        let rng = &mut ChaCha8Rng::seed_from_u64(seed);
+        let layout = layout(kernel, 3, 1);
+        // Levels are taken as known in the closed form: pin them.
+        let all = Data { level_sd: vec![1e-7], ..data(3, 1, n, rng) };
+        let hyper = layout.natural(&parameters(&layout, rng));
+        let gp = Gp::condition(&all, hyper.clone()).unwrap();
+        let (i, kept) = (rng.random_range(0..n), |i: usize| (0..n).filter(move |j| *j != i));
+        let rest = Data {
+            x: all.x.clone().remove_column(i),
+            fidelity: vec![0; n - 1],
+            y: all.y.clone().remove_row(i),
+            known_noise: kept(i).map(|j| all.known_noise[j]).collect(),
+            level_sd: all.level_sd.clone(),
+        };
+        let noise = hyper.noise[0] + all.known_noise[i];
+        let without = Gp::condition(&rest, hyper).unwrap().predict(&all.x.columns(i, 1).into_owned(), 0)[0];
+        let (mean, variance) = gp.leave_one_out()[i];
+        close("mean", mean, without.mean, 1e-7);
+        close("variance", variance, without.variance + noise, 1e-7);
+    }
+
+    #[test]
+    fn domains_are_interchangeable(kernel in kernel(), seed in any::<u64>()) {
+        let rng = &mut ChaCha8Rng::seed_from_u64(seed);
+        let (dim, sizes, n) = (5, 2, 10);
+        let (layout, data) = (layout(kernel, dim, sizes), data(dim, sizes, n, rng));
+        let mut order: Vec<usize> = (0..dim).collect();
+        order.shuffle(rng);
+        let permuted = Data { x: data.x.select_rows(&order), ..data.clone() };
+        let z = mixtures(dim, 4, rng);
+
+        let mut hyper = layout.natural(&parameters(&layout, rng));
+        let one = Gp::condition(&data, hyper.clone()).unwrap();
+        for component in &mut hyper.kernel.components {
+            let pick = |v: &Vec<f64>| order.iter().filter_map(|i| v.get(*i).copied()).collect();
+            component.lengthscales = pick(&component.lengthscales);
+            component.frequencies = pick(&component.frequencies);
+        }
+        let other = Gp::condition(&permuted, hyper).unwrap();
+        close("likelihood", one.log_likelihood(), other.log_likelihood(), 1e-9);
+        let difference = one.mean(&z, 1) - other.mean(&z.select_rows(&order), 1);
+        prop_assert!(difference.amax() < 1e-9);
+    }
+}
+
+#[test]
+fn fits_do_not_depend_on_the_order_of_domains() {
+    let rng = &mut ChaCha8Rng::seed_from_u64(3);
+    let (dim, n) = (5, 24);
+    let order = [3, 0, 4, 1, 2];
+    let mut data = data(dim, 2, n, rng);
+    // One domain matters, so that the length-scales differ.
+    data.y = DVector::from_fn(n, |i, _| 6.0 * (data.x[(1, i)] - 0.4) + 0.1 * normal(rng));
+    let permuted = Data { x: data.x.select_rows(&order), ..data.clone() };
+    let z = mixtures(dim, 6, rng);
+    for kind in KINDS {
+        let layout = layout((kind, 1), dim, 2);
+        let (one, value) = fit(&data, &layout, &[layout.start()], 40).unwrap();
+        let (other, other_value) = fit(&permuted, &layout, &[layout.start()], 40).unwrap();
+        close("log posterior", value, other_value, 1e-6);
+        let (one, other) = (layout.natural(&one), layout.natural(&other));
+        let lengthscales = |h: &admire::surrogate::hyper::Hyperparameters| h.kernel.components[0].lengthscales.clone();
+        for (a, b) in order.iter().map(|i| lengthscales(&one)[*i]).zip(lengthscales(&other)) {
+            close("length-scale", a, b, 1e-6);
+        }
+        let (one, other) = (Gp::condition(&data, one).unwrap(), Gp::condition(&permuted, other).unwrap());
+        assert!((one.mean(&z, 1) - other.mean(&z.select_rows(&order), 1)).amax() < 1e-6, "{kind:?}");
+    }
+}
+
+#[test]
+fn a_fit_improves_on_every_start_and_finds_a_stationary_point() {
+    let rng = &mut ChaCha8Rng::seed_from_u64(5);
+    let data = data(3, 2, 20, rng);
+    for kind in KINDS {
+        let layout = layout((kind, 1), 3, 2);
+        let starts = [layout.start(), parameters(&layout, rng)];
+        let (z, value) = fit(&data, &layout, &starts, 200).unwrap();
+        for start in &starts {
+            let (from, _) = negative_log_posterior(&data, &layout, &DVector::from_column_slice(start)).unwrap();
+            assert!(value <= from);
+        }
+        let (again, gradient) = negative_log_posterior(&data, &layout, &DVector::from_vec(z)).unwrap();
+        assert_eq!(value, again);
+        assert!(gradient.amax() < 0.02, "{kind:?}: {}", gradient.amax());
+    }
+}

@@ -1,0 +1,254 @@
+//! The optimizer: reproducible, feasible, never twice the same, and it finds the optimum of a known problem.
+
+#[path = "common/problem.rs"]
+mod problem;
+
+use admire::optimizer::{AcquisitionKind, Candidates, Evidence, KernelKind, Optimizer, OptimizerSettings, Suggestion};
+use admire::space::{Domain, GroupSpec, Limits, Mixture, SearchSpace};
+use problem::{Problem, rng};
+
+const KERNELS: [KernelKind; 3] = [KernelKind::SpectralMixture, KernelKind::Matern52, KernelKind::Rbf];
+const ACQUISITIONS: [AcquisitionKind; 3] =
+    [AcquisitionKind::Entropy, AcquisitionKind::ExpectedImprovement, AcquisitionKind::ConfidenceBound];
+
+const ANYWHERE: Candidates<'static> = Candidates::Space(&[0, 1, 2]);
+
+fn settings(kernel: KernelKind, acquisition: AcquisitionKind) -> OptimizerSettings {
+    OptimizerSettings { kernel, acquisition, ..OptimizerSettings::default() }
+}
+
+fn next(optimizer: &mut Optimizer, evidence: &Evidence, seed: u64) -> Suggestion {
+    let suggestion = optimizer.suggest(evidence, ANYWHERE, &mut rng(seed)).unwrap();
+    assert!(suggestion.warning.is_none(), "{suggestion:?}");
+    suggestion
+}
+
+fn place(suggestion: &Suggestion) -> (Vec<f64>, usize) {
+    (suggestion.mixture.weights().to_vec(), suggestion.fidelity)
+}
+
+#[test]
+fn every_kernel_with_every_acquisition_suggests_the_same_thing_twice() {
+    let problem = Problem::new(5, 3, 2, 1);
+    let evidence = problem.evidence(problem.runs(&[12, 4, 1], 2));
+    for kernel in KERNELS {
+        for acquisition in ACQUISITIONS {
+            let mut one = problem.optimizer(settings(kernel, acquisition));
+            let mut other = problem.optimizer(settings(kernel, acquisition));
+            let (a, b) = (next(&mut one, &evidence, 3), next(&mut other, &evidence, 3));
+            assert_eq!(place(&a), place(&b), "{kernel:?}, {acquisition:?}");
+            assert_eq!(a.expected, b.expected);
+            assert_eq!(one.snapshot(), other.snapshot());
+            assert!(problem.space().polytope().contains(a.mixture.weights(), 1e-9));
+            let expected = a.expected.unwrap();
+            assert!(expected.mean.is_finite() && expected.sd > 0.0 && expected.sd.is_finite());
+        }
+    }
+}
+
+#[test]
+fn suggestions_and_recommendations_respect_groups_and_caps() {
+    let problem = Problem::new(5, 2, 1, 4);
+    let mut domains: Vec<Domain> = (0..5).map(|i| Domain::new(format!("d{i:02}"))).collect();
+    domains[0].min = 0.1;
+    domains[1].max = 0.3;
+    domains[2].tokens = Some(1e9);
+    let group = GroupSpec { name: "code".into(), domains: vec!["d03".into(), "d04".into()], min: 0.2, max: 0.4 };
+    let limits = Limits { target_tokens: 8e9, max_epochs: Some(2.0) };
+    let space = SearchSpace::new(domains, vec![group], Some(limits)).unwrap();
+    let mut optimizer =
+        Optimizer::new(space.clone(), problem.fidelities(), problem.objective(), OptimizerSettings::default());
+    let (mut evidence, mut rng) = (problem.evidence(vec![]), rng(5));
+    for _ in 0..14 {
+        let suggestion = optimizer.suggest(&evidence, Candidates::Space(&[0, 1]), &mut rng).unwrap();
+        assert!(space.polytope().contains(suggestion.mixture.weights(), 1e-9), "{suggestion:?}");
+        evidence.observations.push(problem.observe(&suggestion.mixture, suggestion.fidelity, &mut rng));
+    }
+    let recommendation = optimizer.recommend(&evidence, None, &mut rng);
+    assert!(space.polytope().contains(recommendation.mixture.weights(), 1e-9));
+    assert!(recommendation.mixture.weights()[2] <= 0.25 + 1e-9, "two epochs of a billion tokens in eight");
+}
+
+#[test]
+fn several_slots_do_not_train_the_same_thing() {
+    let problem = Problem::new(5, 3, 2, 6);
+    for acquisition in ACQUISITIONS {
+        let settings = settings(KernelKind::SpectralMixture, acquisition);
+        let tolerance = settings.tolerance;
+        let mut optimizer = problem.optimizer(settings);
+        let mut evidence = problem.evidence(problem.runs(&[10, 3, 0], 7));
+        let mut rng = rng(8);
+        for _ in 0..6 {
+            let suggestion = optimizer.suggest(&evidence, ANYWHERE, &mut rng).unwrap();
+            let under_way = evidence.pending.iter().filter(|(_, m)| *m == suggestion.fidelity);
+            for (other, _) in under_way {
+                assert!(suggestion.mixture.distance(other) >= tolerance, "{acquisition:?}");
+            }
+            evidence.pending.push((suggestion.mixture, suggestion.fidelity));
+        }
+    }
+}
+
+#[test]
+fn what_failed_is_not_suggested_again() {
+    let problem = Problem::new(5, 3, 1, 9);
+    let mut evidence = problem.evidence(problem.runs(&[10, 3, 0], 10));
+    let mut optimizer = problem.optimizer(OptimizerSettings::default());
+    let first = next(&mut optimizer, &evidence, 11);
+    evidence.failed.push((first.mixture.clone(), first.fidelity));
+    let second = next(&mut optimizer, &evidence, 11);
+    assert!(second.fidelity != first.fidelity || second.mixture.distance(&first.mixture) >= 0.01);
+}
+
+#[test]
+fn asking_for_a_recommendation_changes_nothing() {
+    let problem = Problem::new(4, 3, 2, 12);
+    let (mut asked, mut silent) =
+        (problem.optimizer(OptimizerSettings::default()), problem.optimizer(OptimizerSettings::default()));
+    let mut evidence = problem.evidence(problem.runs(&[8, 2, 0], 13));
+    for seed in 0..4 {
+        let one = asked.recommend(&evidence, None, &mut rng(99));
+        let again = asked.recommend(&evidence, None, &mut rng(99));
+        assert_eq!(one.mixture, again.mixture);
+        assert_eq!(one.expected, again.expected);
+        assert!(one.expected_regret.unwrap() >= 0.0);
+        let suggestion = next(&mut asked, &evidence, seed);
+        assert_eq!(place(&suggestion), place(&next(&mut silent, &evidence, seed)));
+        let mut rng = rng(seed);
+        evidence.observations.push(problem.observe(&suggestion.mixture, suggestion.fidelity, &mut rng));
+    }
+}
+
+#[test]
+fn a_restored_optimizer_goes_on_as_if_never_interrupted() {
+    let problem = Problem::new(4, 3, 2, 14);
+    let mut optimizer = problem.optimizer(OptimizerSettings::default());
+    let mut evidence = problem.evidence(problem.runs(&[12, 3, 0], 15));
+    for seed in 0..5 {
+        let snapshot = optimizer.snapshot().cloned();
+        let mut resumed = problem.optimizer(OptimizerSettings::default());
+        if let Some(snapshot) = snapshot {
+            resumed.restore(snapshot);
+        }
+        let suggestion = next(&mut optimizer, &evidence, seed);
+        let same = next(&mut resumed, &evidence, seed);
+        assert_eq!(place(&suggestion), place(&same));
+        assert_eq!(suggestion.expected, same.expected);
+        assert_eq!(optimizer.snapshot(), resumed.snapshot());
+        evidence.observations.push(problem.observe(&suggestion.mixture, suggestion.fidelity, &mut rng(seed)));
+    }
+}
+
+#[test]
+fn the_names_of_domains_do_not_matter() {
+    let problem = Problem::new(4, 2, 2, 16);
+    let order = [2, 0, 3, 1];
+    let evidence = problem.evidence(problem.runs(&[14, 4], 17));
+    let permute = |w: &Mixture| Mixture::new(order.iter().map(|i| w.weights()[*i]).collect());
+    let mut renamed = evidence.clone();
+    renamed.observations.iter_mut().for_each(|o| o.mixture = permute(&o.mixture));
+    let optimizer = problem.optimizer(OptimizerSettings::default());
+    let one = optimizer.recommend(&evidence, None, &mut rng(18));
+    let other = optimizer.recommend(&renamed, None, &mut rng(18));
+    let distance = permute(&one.mixture).distance(&other.mixture);
+    assert!(distance < 0.02, "{:?} and {:?}", permute(&one.mixture), other.mixture);
+    let points = |mixtures: &[Mixture]| mixtures.iter().map(|w| (w.clone(), 1)).collect::<Vec<_>>();
+    let x: Vec<Mixture> = problem.space().polytope().sample(5, &mut rng(19)).into_iter().map(Mixture::new).collect();
+    let there = optimizer.predict(&renamed, &points(&x.iter().map(permute).collect::<Vec<_>>())).unwrap();
+    for (a, b) in optimizer.predict(&evidence, &points(&x)).unwrap().iter().zip(there) {
+        assert!((a.mean - b.mean).abs() < 1e-6 && (a.sd - b.sd).abs() < 1e-6, "{a:?} and {b:?}");
+    }
+}
+
+#[test]
+fn a_pool_is_searched_by_its_indices() {
+    let problem = Problem::new(4, 2, 2, 24);
+    let logged = problem.runs(&[20, 10], 25);
+    let runs: Vec<(Mixture, usize)> = logged.iter().map(|o| (o.mixture.clone(), o.fidelity)).collect();
+    let targets: Vec<Mixture> = runs.iter().filter(|(_, m)| *m == 1).map(|(w, _)| w.clone()).collect();
+    for realized in [false, true] {
+        let mut optimizer = problem.optimizer(OptimizerSettings { realized, ..OptimizerSettings::default() });
+        let (mut evidence, mut left, mut rng) = (problem.evidence(vec![]), runs.clone(), rng(26));
+        while !left.is_empty() {
+            let pool = Candidates::Pool { runs: &left, targets: &targets };
+            let Some(suggestion) = optimizer.suggest(&evidence, pool, &mut rng) else { break };
+            let (mixture, m) = left.remove(suggestion.pool_index.unwrap());
+            assert_eq!(place(&suggestion), (mixture.weights().to_vec(), m));
+            let run = logged.iter().find(|o| o.mixture == mixture && o.fidelity == m).unwrap();
+            evidence.observations.push(run.clone());
+            let best = optimizer.recommend(&evidence, Some(&targets), &mut rng);
+            assert_eq!(targets[best.pool_index.unwrap()], best.mixture);
+        }
+        // With every run known, the best of them is what a realized study recommends.
+        if realized {
+            let loss = |w: &Mixture| {
+                let run = logged.iter().find(|o| o.fidelity == 1 && o.mixture == *w).unwrap();
+                problem.objective().value(&run.metrics)
+            };
+            let smallest = targets.iter().map(loss).fold(f64::INFINITY, f64::min);
+            let best = optimizer.recommend(&evidence, Some(&targets), &mut rng);
+            assert_eq!(loss(&best.mixture), smallest);
+            assert_eq!(left.len(), 0, "there was something to learn from every run");
+        }
+    }
+}
+
+#[test]
+fn with_every_fidelity_at_its_limit_there_is_nothing_to_suggest() {
+    let problem = Problem::new(3, 2, 1, 27);
+    let mut list = problem.fidelities().list().to_vec();
+    list.iter_mut().for_each(|f| f.max_trials = Some(3));
+    let fidelities = admire::space::Fidelities::new(list, None);
+    let mut optimizer = Optimizer::new(problem.space(), fidelities, problem.objective(), OptimizerSettings::default());
+    let cheap_is_full = problem.evidence(problem.runs(&[3, 2], 28));
+    assert_eq!(next(&mut optimizer, &cheap_is_full, 0).fidelity, 1);
+    let full = problem.evidence(problem.runs(&[3, 3], 28));
+    assert!(optimizer.suggest(&full, ANYWHERE, &mut rng(0)).is_none());
+}
+
+/// Replays a whole study and returns the share of the gap between the uniform mixture and the optimum that its
+/// recommendation closes.
+fn gap_closed(problem: &Problem, settings: OptimizerSettings, budget: f64, seed: u64) -> f64 {
+    let (target, mut rng) = (problem.sizes - 1, rng(seed));
+    let mut optimizer = problem.optimizer(settings);
+    let mut evidence = problem.evidence(vec![]);
+    let mut spent = 0.0;
+    while spent < budget {
+        let suggestion = optimizer.suggest(&evidence, ANYWHERE, &mut rng).unwrap();
+        spent += evidence.costs[suggestion.fidelity];
+        evidence.observations.push(problem.observe(&suggestion.mixture, suggestion.fidelity, &mut rng));
+    }
+    let found = optimizer.recommend(&evidence, None, &mut rng).mixture;
+    let uniform = problem.loss(problem.space().uniform().weights(), target);
+    (uniform - problem.loss(found.weights(), target)) / (uniform - optimum(problem, target))
+}
+
+/// The smallest loss by dense search: a uniform sample, then ever smaller moves of weight between two domains.
+fn optimum(problem: &Problem, m: usize) -> f64 {
+    let loss = |w: &Vec<f64>| problem.loss(w, m);
+    let sample = problem.space().polytope().sample(5000, &mut rng(0));
+    let mut best = sample.into_iter().min_by(|a, b| loss(a).total_cmp(&loss(b))).unwrap();
+    let mut step: f64 = 0.1;
+    while step > 1e-5 {
+        let moves = (0..problem.domains).flat_map(|i| (0..problem.domains).map(move |j| (i, j)));
+        let moved = moves.map(|(i, j)| {
+            let mut w = best.clone();
+            let amount = step.min(w[i]);
+            w[i] -= amount;
+            w[j] += amount;
+            w
+        });
+        let next = moved.min_by(|a, b| loss(a).total_cmp(&loss(b))).unwrap();
+        if loss(&next) < loss(&best) { best = next } else { step *= 0.5 }
+    }
+    loss(&best)
+}
+
+#[test]
+fn the_search_closes_most_of_the_gap_for_two_target_runs() {
+    for seed in 0..3 {
+        let problem = Problem::new(5, 3, 3, 20 + seed);
+        let closed = gap_closed(&problem, OptimizerSettings::default(), 2.0, seed);
+        assert!((0.8..=1.0 + 1e-6).contains(&closed), "problem {seed}: closed {closed}");
+    }
+}

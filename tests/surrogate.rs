@@ -1,0 +1,265 @@
+//! The surrogate of the objective: units and directions, runs under way, sizes nobody has trained, and data that a model
+//! could choke on.
+
+#[path = "common/problem.rs"]
+mod problem;
+
+use admire::optimizer::KernelKind;
+use admire::space::{Mixture, warp};
+use admire::study::{Direction, Observation};
+use admire::surrogate::Surrogate;
+use nalgebra::DMatrix;
+use problem::{Owned, Problem, rng};
+
+const KERNELS: [(KernelKind, usize); 4] = [
+    (KernelKind::SpectralMixture, 1),
+    (KernelKind::SpectralMixture, 2),
+    (KernelKind::Matern52, 1),
+    (KernelKind::Rbf, 1),
+];
+
+fn fit(owned: &Owned) -> Surrogate {
+    Surrogate::fit(&owned.task(), None).unwrap().0
+}
+
+fn points(problem: &Problem, n: usize, seed: u64) -> DMatrix<f64> {
+    let points = problem.space().polytope().sample(n, &mut rng(seed));
+    warp::warp_all(problem.domains, points.iter().map(Vec::as_slice))
+}
+
+#[track_caller]
+fn close(what: &str, a: f64, b: f64, tolerance: f64) {
+    assert!((a - b).abs() <= tolerance * a.abs().max(b.abs()), "{what}: {a} against {b}");
+}
+
+#[test]
+fn a_change_of_unit_changes_nothing_but_the_unit() {
+    let problem = Problem::new(4, 2, 2, 1);
+    let owned = Owned::new(&problem, KERNELS[0], problem.runs(&[12, 5], 2));
+    let (scale, shift) = (1000.0, -700.0);
+    let mut other = Owned::new(&problem, KERNELS[0], owned.observations.clone());
+    for y in other.observations.iter_mut().flat_map(|o| &mut o.metrics) {
+        *y = scale * *y + shift;
+    }
+    let (one, other, x) = (fit(&owned), fit(&other), points(&problem, 8, 3));
+    for m in 0..2 {
+        for (a, b) in one.predict(&x, m).into_iter().zip(other.predict(&x, m)) {
+            close("mean", scale * a.0 + shift, b.0, 1e-6);
+            close("variance", scale * scale * a.1, b.1, 1e-5);
+        }
+        close("noise", scale * scale * one.noise(m), other.noise(m), 1e-5);
+        for (a, b) in one.outlook(&x, m).into_iter().zip(other.outlook(&x, m)) {
+            close("reduction", a.reduction / a.variance, b.reduction / b.variance, 1e-5);
+        }
+    }
+}
+
+#[test]
+fn maximizing_is_minimizing_the_negative() {
+    let problem = Problem::new(4, 2, 2, 4);
+    for flip_weight in [false, true] {
+        let owned = Owned::new(&problem, KERNELS[0], problem.runs(&[10, 4], 5));
+        let mut flipped = Owned::new(&problem, KERNELS[0], owned.observations.clone());
+        flipped.observations.iter_mut().flat_map(|o| &mut o.metrics).for_each(|y| *y = -*y);
+        if flip_weight {
+            flipped.objective.metrics.iter_mut().for_each(|m| m.weight = -m.weight);
+        } else {
+            flipped.objective.direction = Direction::Maximize;
+        }
+        let (one, other, x) = (fit(&owned), fit(&flipped), points(&problem, 8, 6));
+        for m in 0..2 {
+            assert_eq!(one.predict(&x, m), other.predict(&x, m));
+        }
+    }
+}
+
+#[test]
+fn runs_under_way_leave_means_and_shrink_variances() {
+    let problem = Problem::new(4, 3, 2, 7);
+    for kernel in KERNELS {
+        let surrogate = fit(&Owned::new(&problem, kernel, problem.runs(&[10, 4, 0], 8)));
+        let space = problem.space();
+        let pending: Vec<(Mixture, usize)> =
+            space.polytope().sample(3, &mut rng(9)).into_iter().map(Mixture::new).zip([0, 1, 2]).collect();
+        let believed = surrogate.with_pending(&pending).unwrap();
+        let x = points(&problem, 20, 10);
+        for (before, after) in surrogate.outlook(&x, 0).into_iter().zip(believed.outlook(&x, 0)) {
+            close("target mean", before.mean, after.mean, 1e-8);
+            assert!(after.variance < before.variance, "variances shrink: {} to {}", before.variance, after.variance);
+        }
+        for m in 0..3 {
+            for (before, after) in surrogate.predict(&x, m).into_iter().zip(believed.predict(&x, m)) {
+                close("mean", before.0, after.0, 1e-8);
+            }
+            let (mixture, _) = &pending[m];
+            let there = warp::warp_all(4, [mixture.weights()]);
+            let worth = |s: &Surrogate| s.outlook(&there, m)[0].reduction;
+            assert!(worth(&believed) < 0.9 * worth(&surrogate), "the run under way teaches less a second time");
+        }
+    }
+}
+
+#[test]
+fn an_untrained_size_is_less_certain_the_farther_it_is() {
+    let problem = Problem::new(4, 4, 2, 11);
+    for counts in [[12, 0, 0, 0], [12, 5, 0, 0], [1, 0, 0, 0]] {
+        for kernel in KERNELS {
+            let surrogate = fit(&Owned::new(&problem, kernel, problem.runs(&counts, 12)));
+            let x = points(&problem, 5, 13);
+            let trained = counts.iter().rposition(|n| *n > 0).unwrap();
+            let by_size: Vec<_> = (trained..4).map(|m| surrogate.predict(&x, m)).collect();
+            for sizes in by_size.windows(2) {
+                for (near, far) in sizes[0].iter().zip(&sizes[1]) {
+                    assert!(near.0.is_finite() && far.0.is_finite() && far.1.is_finite());
+                    assert!(far.1 > near.1, "{kernel:?}, {counts:?}: {} then {}", near.1, far.1);
+                }
+            }
+            // What the cheap size says about mixtures carries over.
+            if counts[0] > 1 {
+                let (here, there) = (surrogate.predict(&x, 0), surrogate.mean(&x));
+                let best = |values: Vec<f64>| (0..5).min_by(|a, b| values[*a].total_cmp(&values[*b]));
+                assert_eq!(best(here.iter().map(|p| p.0).collect()), best(there.iter().copied().collect()));
+            }
+        }
+    }
+}
+
+#[test]
+fn outlooks_and_means_have_the_gradients_they_claim() {
+    let problem = Problem::new(4, 3, 2, 14);
+    for kernel in KERNELS {
+        let surrogate = fit(&Owned::new(&problem, kernel, problem.runs(&[10, 5, 3], 15)));
+        let x = points(&problem, 1, 16);
+        let numbers = |x: &DMatrix<f64>, m: usize| {
+            let outlook = &surrogate.outlook(x, m)[0];
+            [outlook.mean, outlook.variance, outlook.reduction]
+        };
+        let slope = |d: usize, f: &dyn Fn(&DMatrix<f64>) -> f64| {
+            let at = |h: f64| {
+                let mut x = x.clone();
+                x[(d, 0)] += h;
+                f(&x)
+            };
+            let central = |h: f64| (at(h) - at(-h)) / (2.0 * h);
+            (4.0 * central(1e-3) - central(2e-3)) / 3.0
+        };
+        let (mean, by_mean) = surrogate.mean_with_gradient(&x);
+        close("mean", mean, surrogate.mean(&x)[0], 1e-12);
+        for m in 0..3 {
+            let outlook = surrogate.outlook_with_gradient(&x, m);
+            let values = numbers(&x, m);
+            for (a, b) in [outlook.mean, outlook.variance, outlook.reduction].into_iter().zip(values) {
+                close("outlook() and outlook_with_gradient()", a, b, 1e-8);
+            }
+            assert!(values[2] > 0.0 && values[2] <= values[1], "an observation removes some of the variance");
+            for d in 0..4 {
+                for k in 0..3 {
+                    let numeric = slope(d, &|x| numbers(x, m)[k]);
+                    let error = (outlook.gradient[k][d] - numeric).abs();
+                    assert!(error <= 1e-5 * (numeric.abs() + values[k].abs()), "{kernel:?}: number {k}, domain {d}");
+                }
+                let numeric = slope(d, &|x| surrogate.mean(x)[0]);
+                assert!((by_mean[d] - numeric).abs() <= 1e-6 * (1.0 + numeric.abs()));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_snapshot_restores_the_model_exactly() {
+    let problem = Problem::new(4, 2, 3, 17);
+    let owned = Owned::new(&problem, KERNELS[1], problem.runs(&[10, 4], 18));
+    let (fitted, snapshot) = Surrogate::fit(&owned.task(), None).unwrap();
+    let restored = Surrogate::condition(&owned.task(), &snapshot).unwrap();
+    let x = points(&problem, 6, 19);
+    assert_eq!(fitted.predict(&x, 1), restored.predict(&x, 1));
+    assert_eq!(fitted.outlook(&x, 0)[0].reduction, restored.outlook(&x, 0)[0].reduction);
+    // One of another model is refused.
+    let other = Owned::new(&problem, KERNELS[2], owned.observations.clone());
+    assert!(Surrogate::condition(&other.task(), &snapshot).is_none());
+}
+
+#[test]
+fn an_uncertain_measurement_counts_less() {
+    let problem = Problem::new(3, 1, 1, 20);
+    let honest = Owned::new(&problem, KERNELS[0], problem.runs(&[12], 21));
+    let x = warp::warp_all(3, [honest.observations[0].mixture.weights()]);
+    let truth = fit(&honest).predict(&x, 0)[0].0;
+    let pull = |se: Option<f64>| {
+        let mut outlier = Owned::new(&problem, KERNELS[0], honest.observations.clone());
+        outlier.observations[0].metrics[0] += 0.3;
+        outlier.observations[0].se[0] = se;
+        (fit(&outlier).predict(&x, 0)[0].0 - truth).abs()
+    };
+    assert!(pull(Some(0.5)) < 0.3 * pull(None), "{} and {}", pull(Some(0.5)), pull(None));
+}
+
+/// Runs at the cheapest size from mixtures and values.
+fn observations(values: &[([f64; 3], f64)]) -> Vec<Observation> {
+    values
+        .iter()
+        .map(|(w, y)| Observation {
+            mixture: Mixture::new(w.to_vec()),
+            fidelity: 0,
+            metrics: vec![*y, 2.0 * y],
+            se: vec![None; 2],
+        })
+        .collect()
+}
+
+#[test]
+fn awkward_data_still_gives_finite_predictions() {
+    let problem = Problem::new(3, 2, 2, 22);
+    let (a, b, c) = ([0.2, 0.3, 0.5], [1.0, 0.0, 0.0], [0.1, 0.8, 0.1]);
+    let random = problem.runs(&[12, 0], 23);
+    let mapped = |f: fn(f64) -> f64| {
+        let mut runs = random.clone();
+        runs.iter_mut().flat_map(|o| &mut o.metrics).for_each(|y| *y = f(*y));
+        runs
+    };
+    let with_se = |se: f64| {
+        let mut runs = random.clone();
+        runs[3].se = vec![Some(se), None];
+        runs
+    };
+    let twice: Vec<Observation> = random.iter().chain(&random).cloned().collect();
+    let cases = [
+        ("one run", observations(&[(a, 2.5)])),
+        ("one run, value 0", observations(&[(a, 0.0)])),
+        ("the same run twice", observations(&[(a, 2.5), (a, 2.5)])),
+        ("one mixture, two values", observations(&[(a, 2.5), (a, 2.7)])),
+        ("one mixture, other values", observations(&[(a, 2.5), (a, 2.7), (b, 2.6), (c, 2.4), (c, 2.0)])),
+        ("every run twice", twice),
+        ("a constant metric", mapped(|_| 3.25)),
+        ("all zero", mapped(|_| 0.0)),
+        ("large values", mapped(|y| 1e8 * y)),
+        ("large offset", mapped(|y| 1e8 + y)),
+        ("small values", mapped(|y| 1e-8 * y)),
+        ("negative values", mapped(|y| -y)),
+        ("an exact run", with_se(0.0)),
+        ("a vague run", with_se(1e6)),
+        ("only the target", random.iter().cloned().map(|o| Observation { fidelity: 1, ..o }).collect()),
+    ];
+    let x = warp::warp_all(3, [&a[..], &b, &c, &[1.0 / 3.0; 3]]);
+    for (name, runs) in cases {
+        for kernel in KERNELS {
+            let owned = Owned::new(&problem, kernel, runs.clone());
+            let (surrogate, snapshot) =
+                Surrogate::fit(&owned.task(), None).unwrap_or_else(|| panic!("{name}: no model with {kernel:?}"));
+            assert!(snapshot.hyperparameters.iter().flatten().all(|z| z.is_finite()), "{name}");
+            let values: Vec<f64> = runs.iter().map(|o| problem.objective().value(&o.metrics)).collect();
+            let (low, high) = values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |s, y| (s.0.min(*y), s.1.max(*y)));
+            let room = (high - low).max(1e-3 * high.abs()).max(1e-6);
+            for m in 0..2 {
+                for (mean, variance) in surrogate.predict(&x, m) {
+                    assert!(mean.is_finite() && variance.is_finite() && variance > 0.0, "{name}, {kernel:?}");
+                    assert!(low - room <= mean && mean <= high + room, "{name}, {kernel:?}: {mean}");
+                }
+                for outlook in surrogate.outlook(&x, m) {
+                    assert!(outlook.reduction >= 0.0 && outlook.reduction <= outlook.variance, "{name}");
+                }
+            }
+            assert!(surrogate.leave_one_out_log_density().is_finite(), "{name}");
+        }
+    }
+}
