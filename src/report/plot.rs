@@ -76,7 +76,7 @@ fn draw<'a>(
     root.draw(&Text::new(plot.title.as_str(), (28, 18), font(20.0, INK)))?;
     root.draw(&Text::new(plot.subtitle.as_str(), (28, 46), font(13.0, PALETTE[2])))?;
 
-    let (first, last) = (plot.costs[0], plot.costs[plot.costs.len() - 1]);
+    let (Some(&first), Some(&last)) = (plot.costs.first(), plot.costs.last()) else { return Ok(()) };
     let highest = plot.series.iter().flat_map(|s| &s.bands).map(|band| band.high).fold(4.0 * plot.tolerance, f64::max);
     let mut chart = ChartBuilder::on(root)
         .margin_top(72)
