@@ -8,8 +8,12 @@ use admire::space::{Domain, GroupSpec, Limits, Mixture, SearchSpace};
 use problem::{Problem, rng};
 
 const KERNELS: [KernelKind; 3] = [KernelKind::SpectralMixture, KernelKind::Matern52, KernelKind::Rbf];
-const ACQUISITIONS: [AcquisitionKind; 3] =
-    [AcquisitionKind::Entropy, AcquisitionKind::ExpectedImprovement, AcquisitionKind::ConfidenceBound];
+const ACQUISITIONS: [AcquisitionKind; 4] = [
+    AcquisitionKind::KnowledgeGradient,
+    AcquisitionKind::Entropy,
+    AcquisitionKind::ExpectedImprovement,
+    AcquisitionKind::ConfidenceBound,
+];
 
 const ANYWHERE: Candidates<'static> = Candidates::Space(&[0, 1, 2]);
 
@@ -251,4 +255,25 @@ fn the_search_closes_most_of_the_gap_for_two_target_runs() {
         let closed = gap_closed(&problem, OptimizerSettings::default(), 2.0, seed);
         assert!((0.8..=1.0 + 1e-6).contains(&closed), "problem {seed}: closed {closed}");
     }
+}
+
+#[test]
+fn small_sizes_may_not_outspend_the_target_by_more_than_one_run() {
+    let problem = Problem::new(4, 3, 1, 27);
+    let mut optimizer = problem.optimizer(OptimizerSettings::default());
+    let (mut evidence, mut rng) = (problem.evidence(vec![]), rng(28));
+    // Small runs that are not cheap: three of them cost as much as one at the target.
+    evidence.costs = vec![0.34, 0.5, 1.0];
+    let mut at_target = 0;
+    for _ in 0..16 {
+        let suggestion = optimizer.suggest(&evidence, ANYWHERE, &mut rng).unwrap();
+        evidence.observations.push(problem.observe(&suggestion.mixture, suggestion.fidelity, &mut rng));
+        let spent = |keep: fn(usize) -> bool| -> f64 {
+            evidence.observations.iter().filter(|o| keep(o.fidelity)).map(|o| evidence.costs[o.fidelity]).sum()
+        };
+        let (on_proxies, on_target) = (spent(|m| m < 2), spent(|m| m == 2));
+        assert!(on_proxies <= on_target + 1.0 + 1e-9, "{on_proxies} on proxies, {on_target} on the target");
+        at_target = on_target as usize;
+    }
+    assert!(at_target >= 4, "{at_target}");
 }

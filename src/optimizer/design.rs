@@ -41,37 +41,31 @@ impl Optimizer {
             .collect()
     }
 
-    /// The cheapest open fidelity whose initial design is not complete.
-    pub(super) fn design_fidelity(&self, evidence: &Evidence, open: &[usize]) -> Option<usize> {
-        open.iter().copied().find(|m| taken(evidence, *m).count() < self.design_size(*m, *m == open[0], evidence))
+    /// The cheapest fidelity whose initial design is not complete.
+    pub(super) fn design_fidelity(&self, evidence: &Evidence, candidates: Candidates<'_>) -> Option<usize> {
+        let possible = self.possible_fidelities(evidence, candidates);
+        possible.iter().copied().find(|m| taken(evidence, *m).count() < self.design_size(*m, &possible, evidence))
     }
 
-    /// Runs of the initial design at fidelity `m`.
+    /// Runs of the initial design at fidelity `m`, given the possible ones (cheapest first).
     ///
     /// Unless configured, it is at the cheapest fidelity: about as many runs as domains, for at most the cost of one run
     /// at the target. Where that buys fewer than one run for two domains, small runs are not cheap enough to explore
     /// with, and the design is a few runs at the target instead.
-    fn design_size(&self, m: usize, cheapest: bool, evidence: &Evidence) -> usize {
+    fn design_size(&self, m: usize, possible: &[usize], evidence: &Evidence) -> usize {
         if let Some(initial) = self.fidelities.list()[m].initial {
             return initial;
         }
         let target = self.fidelities.target();
-        let domains = self.space.dim().min(2 * MOST_DESIGN);
-        let affordable = (evidence.costs[target] / evidence.costs[m]) as usize;
+        let cheapest = possible.first().copied().unwrap_or(target);
+        let domains = self.space.dim().min(MOST_DESIGN);
+        let affordable = (evidence.costs[target] / evidence.costs[cheapest]) as usize;
+        let cheap = 2 * affordable >= domains || !possible.contains(&target);
+        let place = if cheap || self.settings.initial.is_some() { cheapest } else { target };
         match self.settings.initial {
-            Some(initial) => {
-                if cheapest {
-                    initial
-                } else {
-                    0
-                }
-            }
-            None if cheapest && 2 * affordable >= domains => affordable.min(domains).clamp(LEAST_DESIGN, MOST_DESIGN),
-            None if m == target => {
-                let cheap = evidence.costs[target] / evidence.costs.iter().copied().fold(f64::INFINITY, f64::min);
-                if 2 * (cheap as usize) >= domains && !cheapest { 0 } else { LEAST_DESIGN }
-            }
-            None => 0,
+            _ if m != place => 0,
+            Some(initial) => initial,
+            None => affordable.min(domains).max(LEAST_DESIGN),
         }
     }
 

@@ -204,7 +204,7 @@ impl Optimizer {
         if open.is_empty() {
             return None;
         }
-        if let Some(m) = self.design_fidelity(evidence, &open) {
+        if let Some(m) = self.design_fidelity(evidence, candidates) {
             return self.fill_space(evidence, candidates, m, rng).map(|s| self.with_expectation(s, evidence));
         }
         self.refit(evidence);

@@ -197,8 +197,10 @@ impl Gp {
                 let term = between[a][b] * self.sizes[a][b];
                 log_scale[a] += term;
                 log_scale[b] += term;
-                for l in 1..=a.min(b) {
-                    log_discrepancy[l] += between[a][b] * scale[a] * scale[b] * self.hyper.sizes.discrepancy[l];
+                let signal = between[a][b] * scale[a] * scale[b];
+                let shared = log_discrepancy[..=a.min(b)].iter_mut();
+                for (g, d) in shared.zip(&self.hyper.sizes.discrepancy) {
+                    *g += signal * d;
                 }
             }
         }
