@@ -65,7 +65,8 @@ impl Optimizer {
         match self.settings.initial {
             _ if m != place => 0,
             Some(initial) => initial,
-            None => affordable.min(domains).max(LEAST_DESIGN),
+            None if m == target => LEAST_DESIGN,
+            None => affordable.min(domains.max(LEAST_DESIGN)),
         }
     }
 

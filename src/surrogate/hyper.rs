@@ -3,7 +3,7 @@
 //!
 //! Every parameter is a standard normal a priori: the fitted vector z relates to the natural value by
 //! `mean + sd · z` (usually of a logarithm), so that the log prior is `−|z|²/2`, the start of a fit is `z = 0`, and the
-//! optimizer sees one scale. The values assume targets of about unit variance ([`super::model`] standardizes) and
+//! optimizer sees one scale. The values assume targets of about unit variance ([`super::Surrogate`] standardizes) and
 //! warped mixtures in the Hellinger geometry, where no two points are farther apart than √2 whatever the number of
 //! domains.
 

@@ -2,7 +2,7 @@
 //! functions.
 //!
 //! Right-looking updates are phrased as matrix products, which nalgebra hands to a cache-blocked, vectorized kernel; the
-//! unblocked remainder works on at most [`BLOCK`] columns that stay in the first-level cache.
+//! unblocked remainder works on at most 64 columns that stay in the first-level cache.
 
 use nalgebra::{DMatrix, DMatrixViewMut, DVector, DVectorView};
 
