@@ -246,3 +246,20 @@ fn the_published_logs_replay_as_published() {
         assert_eq!(json["target"]["candidates"], args[1].parse::<u64>().unwrap());
     }
 }
+
+#[test]
+fn the_shipped_sweep_of_tiny_models_replays() {
+    let bench = Bench::new();
+    let runs = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/tiny-lm-runs.csv"));
+    let strategies = ["--strategy", "admire", "--strategy", "random", "--seeds", "2", "--budget", "2"];
+    let output = bench.replay(runs, &[&strategies[..], &["--format", "json"]].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json["target"]["fidelity"], "600k");
+    assert_eq!(json["target"]["candidates"], 14);
+    let last_regret = |i: usize| {
+        let regret = json["strategies"][i]["regret"].as_array().unwrap();
+        regret.last().unwrap()["mean"].as_f64().unwrap()
+    };
+    assert!(last_regret(0) < last_regret(1), "two target runs' worth of small runs say more than two target runs");
+}
