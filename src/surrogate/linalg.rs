@@ -4,7 +4,7 @@
 //! Right-looking updates are phrased as matrix products, which nalgebra hands to a cache-blocked, vectorized kernel; the
 //! unblocked remainder works on at most 64 columns that stay in the first-level cache.
 
-use nalgebra::{DMatrix, DMatrixViewMut, DVector, DVectorView};
+use nalgebra::{DMatrix, DMatrixViewMut, DVector};
 
 /// Columns factored at once: 64 columns of 64 doubles fill a 32 KiB first-level cache.
 const BLOCK: usize = 64;
@@ -193,12 +193,6 @@ fn invert_lower(a: &mut DMatrixViewMut<'_, f64, nalgebra::U1, nalgebra::Dyn>) {
     let corner = a.view((half, half), (n - half, n - half)) * a.view((half, 0), (n - half, half));
     let corner = corner * a.view((0, 0), (half, half));
     a.view_mut((half, 0), (n - half, half)).copy_from(&(-corner));
-}
-
-/// `aᵀ b` of two columns.
-#[must_use]
-pub fn dot(a: DVectorView<'_, f64>, b: DVectorView<'_, f64>) -> f64 {
-    a.dot(&b)
 }
 
 #[cfg(test)]
