@@ -83,7 +83,7 @@ pub fn bar(fraction: f64, width: usize) -> String {
 /// use admire::report::number;
 ///
 /// assert_eq!(number(0.016_000_1, 3), "0.016");
-/// assert_eq!(number(1234.5, 3), "1235");
+/// assert_eq!(number(1234.6, 3), "1235");
 /// assert_eq!(number(2.5e-7, 3), "2.5e-7");
 /// ```
 #[must_use]
