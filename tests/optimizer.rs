@@ -3,8 +3,9 @@
 #[path = "common/problem.rs"]
 mod problem;
 
-use admire::optimizer::{AcquisitionKind, Candidates, Evidence, KernelKind, Optimizer, OptimizerSettings, Suggestion};
+use admire::optimizer::{AcquisitionKind, Candidates, Evidence, Optimizer, OptimizerSettings, Suggestion};
 use admire::space::{Domain, GroupSpec, Limits, Mixture, SearchSpace};
+use admire::surrogate::{KernelKind, ModelSpec};
 use problem::{Problem, rng};
 
 const KERNELS: [KernelKind; 3] = [KernelKind::SpectralMixture, KernelKind::Matern52, KernelKind::Rbf];
@@ -18,7 +19,8 @@ const ACQUISITIONS: [AcquisitionKind; 4] = [
 const ANYWHERE: Candidates<'static> = Candidates::Space(&[0, 1, 2]);
 
 fn settings(kernel: KernelKind, acquisition: AcquisitionKind) -> OptimizerSettings {
-    OptimizerSettings { kernel, acquisition, ..OptimizerSettings::default() }
+    let model = ModelSpec { kernel, ..ModelSpec::default() };
+    OptimizerSettings { model, acquisition, ..OptimizerSettings::default() }
 }
 
 fn next(optimizer: &mut Optimizer, evidence: &Evidence, seed: u64) -> Suggestion {

@@ -4,10 +4,9 @@
 #[path = "common/problem.rs"]
 mod problem;
 
-use admire::optimizer::KernelKind;
-use admire::space::{Mixture, warp};
+use admire::space::{Mixture, columns};
 use admire::study::{Direction, Observation};
-use admire::surrogate::Surrogate;
+use admire::surrogate::{KernelKind, Surrogate};
 use nalgebra::DMatrix;
 use problem::{Owned, Problem, rng};
 
@@ -24,7 +23,7 @@ fn fit(owned: &Owned) -> Surrogate {
 
 fn points(problem: &Problem, n: usize, seed: u64) -> DMatrix<f64> {
     let points = problem.space().polytope().sample(n, &mut rng(seed));
-    warp::warp_all(problem.domains, points.iter().map(Vec::as_slice))
+    columns(problem.domains, points.iter().map(Vec::as_slice))
 }
 
 #[track_caller]
@@ -48,7 +47,7 @@ fn a_change_of_unit_changes_nothing_but_the_unit() {
             close("variance", scale * scale * a.1, b.1, 1e-5);
         }
         close("noise", scale * scale * one.noise(m), other.noise(m), 1e-5);
-        for (a, b) in one.outlook(&x, m).into_iter().zip(other.outlook(&x, m)) {
+        for (a, b) in one.outlook(&x, &[m]).remove(0).into_iter().zip(other.outlook(&x, &[m]).remove(0)) {
             close("reduction", a.reduction / a.variance, b.reduction / b.variance, 1e-5);
         }
     }
@@ -83,7 +82,9 @@ fn runs_under_way_leave_means_and_shrink_variances() {
             space.polytope().sample(3, &mut rng(9)).into_iter().map(Mixture::new).zip([0, 1, 2]).collect();
         let believed = surrogate.with_pending(&pending).unwrap();
         let x = points(&problem, 20, 10);
-        for (before, after) in surrogate.outlook(&x, 0).into_iter().zip(believed.outlook(&x, 0)) {
+        for (before, after) in
+            surrogate.outlook(&x, &[0]).remove(0).into_iter().zip(believed.outlook(&x, &[0]).remove(0))
+        {
             close("target mean", before.mean, after.mean, 1e-8);
             assert!(after.variance < before.variance, "variances shrink: {} to {}", before.variance, after.variance);
         }
@@ -92,8 +93,8 @@ fn runs_under_way_leave_means_and_shrink_variances() {
                 close("mean", before.0, after.0, 1e-8);
             }
             let (mixture, _) = &pending[m];
-            let there = warp::warp_all(4, [mixture.weights()]);
-            let worth = |s: &Surrogate| s.outlook(&there, m)[0].reduction;
+            let there = columns(4, [mixture.weights()]);
+            let worth = |s: &Surrogate| s.outlook(&there, &[m])[0][0].reduction;
             assert!(worth(&believed) < 0.9 * worth(&surrogate), "the run under way teaches less a second time");
         }
     }
@@ -131,7 +132,7 @@ fn outlooks_and_means_have_the_gradients_they_claim() {
         let surrogate = fit(&Owned::new(&problem, kernel, problem.runs(&[10, 5, 3], 15)));
         let x = points(&problem, 1, 16);
         let numbers = |x: &DMatrix<f64>, m: usize| {
-            let outlook = &surrogate.outlook(x, m)[0];
+            let outlook = &surrogate.outlook(x, &[m])[0][0];
             [outlook.mean, outlook.variance, outlook.reduction]
         };
         let slope = |d: usize, f: &dyn Fn(&DMatrix<f64>) -> f64| {
@@ -173,7 +174,7 @@ fn a_snapshot_restores_the_model_exactly() {
     let restored = Surrogate::condition(&owned.task(), &snapshot).unwrap();
     let x = points(&problem, 6, 19);
     assert_eq!(fitted.predict(&x, 1), restored.predict(&x, 1));
-    assert_eq!(fitted.outlook(&x, 0)[0].reduction, restored.outlook(&x, 0)[0].reduction);
+    assert_eq!(fitted.outlook(&x, &[0])[0][0].reduction, restored.outlook(&x, &[0])[0][0].reduction);
     // One of another model is refused.
     let other = Owned::new(&problem, KERNELS[2], owned.observations.clone());
     assert!(Surrogate::condition(&other.task(), &snapshot).is_none());
@@ -183,7 +184,7 @@ fn a_snapshot_restores_the_model_exactly() {
 fn an_uncertain_measurement_counts_less() {
     let problem = Problem::new(3, 1, 1, 20);
     let honest = Owned::new(&problem, KERNELS[0], problem.runs(&[12], 21));
-    let x = warp::warp_all(3, [honest.observations[0].mixture.weights()]);
+    let x = columns(3, [honest.observations[0].mixture.weights()]);
     let truth = fit(&honest).predict(&x, 0)[0].0;
     let pull = |se: Option<f64>| {
         let mut outlier = Owned::new(&problem, KERNELS[0], honest.observations.clone());
@@ -240,7 +241,7 @@ fn awkward_data_still_gives_finite_predictions() {
         ("a vague run", with_se(1e6)),
         ("only the target", random.iter().cloned().map(|o| Observation { fidelity: 1, ..o }).collect()),
     ];
-    let x = warp::warp_all(3, [&a[..], &b, &c, &[1.0 / 3.0; 3]]);
+    let x = columns(3, [&a[..], &b, &c, &[1.0 / 3.0; 3]]);
     for (name, runs) in cases {
         for kernel in KERNELS {
             let owned = Owned::new(&problem, kernel, runs.clone());
@@ -255,11 +256,11 @@ fn awkward_data_still_gives_finite_predictions() {
                     assert!(mean.is_finite() && variance.is_finite() && variance > 0.0, "{name}, {kernel:?}");
                     assert!(low - room <= mean && mean <= high + room, "{name}, {kernel:?}: {mean}");
                 }
-                for outlook in surrogate.outlook(&x, m) {
+                for outlook in surrogate.outlook(&x, &[m]).remove(0) {
                     assert!(outlook.reduction >= 0.0 && outlook.reduction <= outlook.variance, "{name}");
                 }
             }
-            assert!(surrogate.leave_one_out_log_density().is_finite(), "{name}");
+            assert!(surrogate.log_score().is_finite(), "{name}");
         }
     }
 }

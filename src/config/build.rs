@@ -7,9 +7,10 @@ use std::time::Duration;
 use super::error::{ConfigError, Problem};
 use super::tree::{self, Node, Problems, Section, Value};
 use super::{Budget, Confirm, LauncherConfig, LauncherKind, ReplayConfig, StudyConfig, placeholders};
-use crate::optimizer::{AcquisitionKind, KernelKind, OptimizerSettings};
-use crate::space::{Domain, Fidelities, Fidelity, GroupSpec, Limits, SearchSpace};
+use crate::optimizer::{AcquisitionKind, OptimizerSettings};
+use crate::space::{Domain, Fidelities, Fidelity, GroupSpec, Limits, SearchSpace, Warp};
 use crate::study::{Direction, Metric, Objective};
+use crate::surrogate::{KernelKind, ModelSpec, Structure};
 
 /// The strategies that `replay` can compare.
 const STRATEGIES: [&str; 4] = ["admire", "single-fidelity", "random", "regression"];
@@ -227,13 +228,20 @@ fn optimizer(document: &Section<'_>) -> OptimizerSettings {
         ("expected-improvement", AcquisitionKind::ExpectedImprovement),
         ("confidence-bound", AcquisitionKind::ConfidenceBound),
     ];
-    let components = section.count("components", 1).unwrap_or(default.components);
+    let warps = [("sqrt", Warp::Sqrt), ("log", Warp::Log), ("none", Warp::None)];
+    let structures = [("per-metric", Structure::PerMetric), ("objective", Structure::Objective)];
+    let components = section.count("components", 1).unwrap_or(default.model.components);
     if components > 5 {
         section.report(Some("components"), format!("{components} is above 5; more components only fit noise"));
     }
     let settings = OptimizerSettings {
-        kernel: section.choice("kernel", &kernels).unwrap_or(default.kernel),
-        components,
+        model: ModelSpec {
+            kernel: section.choice("kernel", &kernels).unwrap_or(default.model.kernel),
+            components,
+            warp: section.choice("warp", &warps).unwrap_or(default.model.warp),
+            structure: section.choice("structure", &structures).unwrap_or(default.model.structure),
+            lengthscale_sd: section.positive("shrinkage").unwrap_or(default.model.lengthscale_sd),
+        },
         acquisition: section.choice("acquisition", &acquisitions).unwrap_or(default.acquisition),
         initial: section.count("initial", 1),
         tolerance: section.share("tolerance").unwrap_or(default.tolerance),

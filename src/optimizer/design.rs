@@ -3,7 +3,7 @@
 use rand::Rng;
 
 use super::{Candidates, Evidence, Optimizer, Recommendation, Suggestion};
-use crate::space::{Mixture, warp};
+use crate::space::{Mixture, Warp};
 
 /// Runs of an initial design: more teach less than what the acquisition function chooses next.
 const LEAST_DESIGN: usize = 5;
@@ -126,10 +126,11 @@ pub(super) fn taken(evidence: &Evidence, m: usize) -> impl Iterator<Item = &Mixt
     observed.chain(others)
 }
 
-/// The run, of those with indices `at`, whose nearest taken mixture is farthest (in the warped space).
+/// The run, of those with indices `at`, whose nearest taken mixture is farthest (in the Hellinger distance).
 fn farthest(runs: &[(Mixture, usize)], at: &[usize], taken: &[&[f64]]) -> Option<usize> {
-    let distance =
-        |a: &[f64], b: &[f64]| -> f64 { a.iter().zip(b).map(|(x, y)| (warp::warp(*x) - warp::warp(*y)).powi(2)).sum() };
+    let distance = |a: &[f64], b: &[f64]| -> f64 {
+        a.iter().zip(b).map(|(x, y)| (Warp::Sqrt.apply(*x) - Warp::Sqrt.apply(*y)).powi(2)).sum()
+    };
     let nearest = |i: usize| taken.iter().map(|t| distance(runs[i].0.weights(), t)).fold(f64::INFINITY, f64::min);
     at.iter().copied().map(|i| (nearest(i), i)).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, i)| i)
 }

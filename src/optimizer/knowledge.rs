@@ -4,13 +4,13 @@ use nalgebra::{DMatrix, DVector};
 
 use super::{Evidence, Optimizer};
 use crate::acquisition::normal::log_improvement;
-use crate::surrogate::Surrogate;
+use crate::surrogate::{Surrogate, View};
 
 /// Places where one could observe, at one fidelity.
 pub(super) struct Trials<'a> {
     /// Index of the fidelity.
     pub fidelity: usize,
-    /// Warped mixtures, D × c.
+    /// Weights of mixtures, D × c.
     pub x: &'a DMatrix<f64>,
     /// For each, the index of the target mixture whose value its run would reveal altogether, noise included, if any.
     pub reveals: &'a [Option<usize>],
@@ -18,8 +18,8 @@ pub(super) struct Trials<'a> {
 
 /// What is recommended from: mixtures at the target with their expected values.
 pub(super) struct Targets {
-    /// Warped mixtures, D × p.
-    pub x: DMatrix<f64>,
+    /// The mixtures, as the surrogate sees them.
+    pub view: Vec<View>,
     /// Expected objective of each (minimized).
     pub values: DVector<f64>,
     /// Which values are settled: no observation moves them.
@@ -41,7 +41,7 @@ impl Optimizer {
         trials: &Trials<'_>,
         targets: &Targets,
     ) -> Vec<f64> {
-        let influence = surrogate.influence(trials.x, trials.fidelity, &targets.x);
+        let influence = surrogate.influence(trials.x, trials.fidelity, &targets.view);
         let best = targets.values.imin();
         let log_cost = evidence.costs[trials.fidelity].ln();
         (0..trials.x.ncols())

@@ -8,7 +8,7 @@
 //! domains.
 
 use super::kernel::{Component, ComponentGradient, Kernel};
-use crate::optimizer::KernelKind;
+use super::spec::KernelKind;
 
 /// A prior's mean and standard deviation.
 #[derive(Clone, Copy, Debug)]

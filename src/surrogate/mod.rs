@@ -6,5 +6,10 @@ pub mod hyper;
 pub mod kernel;
 pub mod linalg;
 mod model;
+pub mod select;
+mod spec;
+mod standardize;
 
+pub use gp::View;
 pub use model::{Outlook, Surrogate, Task};
+pub use spec::{KernelKind, ModelSnapshot, ModelSpec, Structure};
