@@ -20,7 +20,7 @@ const ANYWHERE: Candidates<'static> = Candidates::Space(&[0, 1, 2]);
 
 fn settings(kernel: KernelKind, acquisition: AcquisitionKind) -> OptimizerSettings {
     let model = ModelSpec { kernel, ..ModelSpec::default() };
-    OptimizerSettings { model, acquisition, ..OptimizerSettings::default() }
+    OptimizerSettings { model: model.into(), acquisition, ..OptimizerSettings::default() }
 }
 
 fn next(optimizer: &mut Optimizer, evidence: &Evidence, seed: u64) -> Suggestion {

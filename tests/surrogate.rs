@@ -6,7 +6,7 @@ mod problem;
 
 use admire::space::{Mixture, columns};
 use admire::study::{Direction, Observation};
-use admire::surrogate::{KernelKind, Surrogate};
+use admire::surrogate::{KernelKind, ModelSnapshot, Surrogate, Task};
 use nalgebra::DMatrix;
 use problem::{Owned, Problem, rng};
 
@@ -163,6 +163,58 @@ fn outlooks_and_means_have_the_gradients_they_claim() {
                 assert!((by_mean[d] - numeric).abs() <= 1e-6 * (1.0 + numeric.abs()));
             }
         }
+    }
+}
+
+/// The knowledge gradient needs how far an outcome moves every posterior mean: here against really observing it.
+#[test]
+fn influence_is_what_an_observation_really_does() {
+    let problem = Problem::new(4, 3, 1, 40);
+    for kernel in KERNELS {
+        let owned = Owned::new(&problem, kernel, problem.runs(&[14, 8, 6], 41));
+        let surrogate = fit(&owned);
+        let (z, t) = (points(&problem, 1, 42), points(&problem, 6, 43));
+        let before = surrogate.mean(&t);
+        for m in 0..3 {
+            let (expected, _) = surrogate.influence(&z, m, &surrogate.view(&t)).remove(0);
+            let (mean, variance) = surrogate.predict(&z, m)[0];
+            let mixture = Mixture::new(z.column(0).iter().copied().collect());
+            let metrics = vec![mean + variance.sqrt()];
+            let outcome = [Observation { mixture, fidelity: m, metrics, se: vec![None] }];
+            let after = surrogate.extend(&Task { observations: &outcome, ..owned.task() }).unwrap().mean(&t);
+            // All move in proportion; the levels, which influence takes as known, move all of them alike.
+            let moved = |i: usize| (after[i] - before[i]) - (after[0] - before[0]);
+            let claimed = |i: usize| expected[(i, 0)] - expected[(0, 0)];
+            let scale = (1..6).map(moved).map(f64::abs).sum::<f64>() / (1..6).map(claimed).map(f64::abs).sum::<f64>();
+            assert!(scale > 0.0);
+            for i in 1..6 {
+                let error = (moved(i) - scale * claimed(i)).abs();
+                let size = (1..6).map(moved).map(f64::abs).fold(0.0, f64::max);
+                assert!(error < 0.1 * size, "{kernel:?}, size {m}: {} against {}", moved(i), scale * claimed(i));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_model_carried_along_and_one_made_anew_are_the_same() {
+    let problem = Problem::new(4, 2, 3, 44);
+    let owned = Owned::new(&problem, KERNELS[0], problem.runs(&[12, 6], 45));
+    let (first, later) = owned.observations.split_at(14);
+    let (mut carried, snapshot) = Surrogate::fit(&Task { observations: first, ..owned.task() }, None).unwrap();
+    for run in later {
+        carried = carried.extend(&Task { observations: std::slice::from_ref(run), ..owned.task() }).unwrap();
+    }
+    let anew = Surrogate::condition(&owned.task(), &snapshot).unwrap();
+    let x = points(&problem, 6, 46);
+    assert_eq!(carried.predict(&x, 1), anew.predict(&x, 1));
+    assert_eq!(carried.log_score(), anew.log_score());
+    // And both are what one factorization of everything gives.
+    let whole = ModelSnapshot { observations: owned.observations.len(), ..snapshot };
+    let whole = Surrogate::condition(&owned.task(), &whole).unwrap();
+    for (a, b) in carried.predict(&x, 1).into_iter().zip(whole.predict(&x, 1)) {
+        // But for the standardization, which stays that of the last fit.
+        close("mean", a.0, b.0, 0.02);
     }
 }
 

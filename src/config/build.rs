@@ -10,7 +10,7 @@ use super::{Budget, Confirm, LauncherConfig, LauncherKind, ReplayConfig, StudyCo
 use crate::optimizer::{AcquisitionKind, OptimizerSettings};
 use crate::space::{Domain, Fidelities, Fidelity, GroupSpec, Limits, SearchSpace, Warp};
 use crate::study::{Direction, Metric, Objective};
-use crate::surrogate::{KernelKind, ModelSpec, Structure};
+use crate::surrogate::{KernelKind, ModelChoice, Structure};
 
 /// The strategies that `replay` can compare.
 const STRATEGIES: [&str; 4] = ["admire", "single-fidelity", "random", "regression"];
@@ -230,17 +230,17 @@ fn optimizer(document: &Section<'_>) -> OptimizerSettings {
     ];
     let warps = [("sqrt", Warp::Sqrt), ("log", Warp::Log), ("none", Warp::None)];
     let structures = [("per-metric", Structure::PerMetric), ("objective", Structure::Objective)];
-    let components = section.count("components", 1).unwrap_or(default.model.components);
-    if components > 5 {
+    let components = section.count("components", 1);
+    if let Some(components) = components.filter(|c| *c > 5) {
         section.report(Some("components"), format!("{components} is above 5; more components only fit noise"));
     }
+    let kernel = section.choice("kernel", &kernels).or(components.map(|_| KernelKind::SpectralMixture));
     let settings = OptimizerSettings {
-        model: ModelSpec {
-            kernel: section.choice("kernel", &kernels).unwrap_or(default.model.kernel),
-            components,
-            warp: section.choice("warp", &warps).unwrap_or(default.model.warp),
-            structure: section.choice("structure", &structures).unwrap_or(default.model.structure),
-            lengthscale_sd: section.positive("shrinkage").unwrap_or(default.model.lengthscale_sd),
+        model: ModelChoice {
+            kernel: kernel.map(|kernel| (kernel, components.unwrap_or(1))),
+            warp: section.choice("warp", &warps),
+            structure: section.choice("structure", &structures),
+            lengthscale_sd: section.positive("lengthscale_sd"),
         },
         acquisition: section.choice("acquisition", &acquisitions).unwrap_or(default.acquisition),
         initial: section.count("initial", 1),

@@ -8,6 +8,8 @@ use crate::space::{Mixture, Warp};
 /// Runs of an initial design: more teach less than what the acquisition function chooses next.
 const LEAST_DESIGN: usize = 5;
 const MOST_DESIGN: usize = 20;
+/// The same where it is made of runs at the target, which are also what one looks for.
+const TARGET_DESIGN: usize = 3;
 
 impl Optimizer {
     /// Fidelities at which a trial can be suggested, cheapest first.
@@ -65,7 +67,7 @@ impl Optimizer {
         match self.settings.initial {
             _ if m != place => 0,
             Some(initial) => initial,
-            None if m == target => LEAST_DESIGN,
+            None if m == target => TARGET_DESIGN,
             None => affordable.min(domains.max(LEAST_DESIGN)),
         }
     }

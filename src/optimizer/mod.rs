@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::space::{Fidelities, Mixture, SearchSpace, columns};
 use crate::study::{Objective, Observation};
-use crate::surrogate::{ModelSnapshot, ModelSpec, Surrogate, Task};
+use crate::surrogate::{ModelChoice, ModelSnapshot, ModelSpec, Surrogate, Task};
 
 /// What decides the next trial.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,8 +32,8 @@ pub enum AcquisitionKind {
 /// `[optimizer]` of the config.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OptimizerSettings {
-    /// Kind of model.
-    pub model: ModelSpec,
+    /// Kind of model, as far as it is not to be chosen by evidence.
+    pub model: ModelChoice,
     /// Acquisition function.
     pub acquisition: AcquisitionKind,
     /// Runs of the initial design at the cheapest fidelity; `None` chooses by the number of domains.
@@ -50,7 +50,7 @@ pub struct OptimizerSettings {
 impl Default for OptimizerSettings {
     fn default() -> Self {
         Self {
-            model: ModelSpec::default(),
+            model: ModelChoice::default(),
             acquisition: AcquisitionKind::default(),
             initial: None,
             tolerance: 0.01,
@@ -128,6 +128,9 @@ pub struct Recommendation {
 /// Refit the hyperparameters when the observations at a size have grown by this share since the last fit (at least by
 /// one).
 const REFIT_GROWTH: f64 = 0.1;
+
+/// Observations from which kinds of models are compared; and again whenever their number has doubled.
+const COMPARED_FROM: usize = 16;
 
 /// Suggests trials and recommends mixtures.
 #[derive(Clone, Debug)]
@@ -218,8 +221,14 @@ impl Optimizer {
         self.condition(&evidence.observations).map(|s| s.noise(self.fidelities.target()).sqrt())
     }
 
+    /// The kind of model in use: what was chosen last, unless the settings have changed since.
+    fn spec(&self) -> ModelSpec {
+        let chosen = self.snapshot.as_ref().map(|s| s.spec).filter(|spec| self.settings.model.allows(spec));
+        chosen.unwrap_or_else(|| self.settings.model.start())
+    }
+
     fn task<'a>(&'a self, observations: &'a [Observation]) -> Task<'a> {
-        Task { objective: &self.objective, fidelities: &self.fidelities, spec: self.settings.model, observations }
+        Task { objective: &self.objective, fidelities: &self.fidelities, spec: self.spec(), observations }
     }
 
     /// Refits the hyperparameters if enough has been observed since the last fit: at any size.
@@ -235,8 +244,14 @@ impl Optimizer {
         if !due || observations.is_empty() {
             return;
         }
-        if let Some((surrogate, snapshot)) = Surrogate::fit(&self.task(&evidence.observations), self.snapshot.as_ref())
-        {
+        let mut task = self.task(observations);
+        let mut compared = self.snapshot.as_ref().map_or(0, |s| s.compared);
+        if observations.len() >= COMPARED_FROM.max(2 * compared) {
+            task.spec = self.settings.model.select(&task);
+            compared = observations.len();
+        }
+        if let Some((surrogate, snapshot)) = Surrogate::fit(&task, self.snapshot.as_ref()) {
+            let snapshot = ModelSnapshot { compared, ..snapshot };
             self.snapshot = Some(snapshot.clone());
             self.keep(Conditioned {
                 observations: evidence.observations.clone(),

@@ -25,25 +25,13 @@ pub struct Data {
 }
 
 impl Data {
-    /// At most `most` of the runs: of every fidelity as many as of any other while there are that many, evenly spaced in
-    /// time and with the latest.
+    /// At most `most` of the runs ([`thin`]).
     #[must_use]
     pub fn thinned(&self, most: usize) -> Cow<'_, Self> {
-        let n = self.y.len();
-        if n <= most {
+        if self.y.len() <= most {
             return Cow::Borrowed(self);
         }
-        let mut by_fidelity: Vec<Vec<usize>> = vec![Vec::new(); self.level_sd.len()];
-        for (i, m) in self.fidelity.iter().enumerate() {
-            by_fidelity[*m].push(i);
-        }
-        by_fidelity.sort_by_key(Vec::len);
-        let mut kept = Vec::with_capacity(most);
-        for (done, runs) in by_fidelity.iter().enumerate() {
-            let quota = runs.len().min((most - kept.len()) / (by_fidelity.len() - done));
-            kept.extend((1..=quota).map(|q| runs[q * runs.len() / quota - 1]));
-        }
-        kept.sort_unstable();
+        let kept = thin(&self.fidelity, most);
         Cow::Owned(Self {
             x: self.x.select_columns(&kept),
             fidelity: kept.iter().map(|i| self.fidelity[*i]).collect(),
@@ -52,6 +40,28 @@ impl Data {
             level_sd: self.level_sd.clone(),
         })
     }
+}
+
+/// Indices of at most `most` runs, given the fidelity of each: of every fidelity as many as of any other while there are
+/// that many, evenly spaced in time and with the latest; ascending.
+#[must_use]
+pub fn thin(fidelity: &[usize], most: usize) -> Vec<usize> {
+    if fidelity.len() <= most {
+        return (0..fidelity.len()).collect();
+    }
+    let sizes = fidelity.iter().max().map_or(0, |m| m + 1);
+    let mut by_fidelity: Vec<Vec<usize>> = vec![Vec::new(); sizes];
+    for (i, m) in fidelity.iter().enumerate() {
+        by_fidelity[*m].push(i);
+    }
+    by_fidelity.sort_by_key(Vec::len);
+    let mut kept = Vec::with_capacity(most);
+    for (done, runs) in by_fidelity.iter().enumerate() {
+        let quota = runs.len().min((most - kept.len()) / (sizes - done));
+        kept.extend((1..=quota).map(|q| runs[q * runs.len() / quota - 1]));
+    }
+    kept.sort_unstable();
+    kept
 }
 
 /// Relative jitter tried on the diagonal, one after another, until the factorization succeeds.

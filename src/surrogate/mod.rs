@@ -12,4 +12,5 @@ mod standardize;
 
 pub use gp::View;
 pub use model::{Outlook, Surrogate, Task};
+pub use select::ModelChoice;
 pub use spec::{KernelKind, ModelSnapshot, ModelSpec, Structure};

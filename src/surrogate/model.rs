@@ -110,6 +110,7 @@ impl Surrogate {
             observations: task.observations.len(),
             hyperparameters: surrogate.metrics.iter().map(|m| m.hyperparameters.clone()).collect(),
             spec: task.spec,
+            compared: 0,
         };
         Some((surrogate, snapshot))
     }

@@ -65,4 +65,7 @@ pub struct ModelSnapshot {
     /// Kind of model they belong to.
     #[serde(default)]
     pub spec: ModelSpec,
+    /// Number of observations when kinds of models were last compared; 0 before.
+    #[serde(default)]
+    pub compared: usize,
 }
