@@ -20,7 +20,10 @@ import tomllib
 import warnings
 from pathlib import Path
 
-import numpy as np
+# Small matrices: more threads only wait for one another. Read when numpy and torch are loaded.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -183,6 +186,9 @@ SEARCHES = {
     "ax": ax_search,
 }
 
+# Runs at the cheapest size, where thinking costs more time than the runs do.
+CHEAP_RUNS = {"random": 1000, "optuna-gp": 100, "optuna-tpe": 1000, "ax": 40}
+
 
 def admire(problem, budget, slots):
     """The search as a user runs it; the recommendation and its cost."""
@@ -200,8 +206,7 @@ def jobs(args):
         for budget in args.budgets:
             yield "admire", "all sizes", budget
     for name in (n for n in SEARCHES if n in args.optimizers):
-        # What thinks slowly gets fewer of the cheap runs, which are not what it runs out of.
-        yield name, "cheapest", args.cheap_runs if name in ("optuna-gp", "ax") else args.most_cheap_runs
+        yield name, "cheapest", args.cheap_runs.get(name, CHEAP_RUNS[name])
         yield name, "target", args.target_runs
 
 
@@ -231,6 +236,13 @@ def table(rows):
     return "\n".join("| " + " | ".join(cell.ljust(n) for cell, n in zip(line, widths)) + " |" for line in lines)
 
 
+def cheap_runs(text):
+    name, count = text.split("=")
+    if name not in CHEAP_RUNS:
+        raise ValueError(name)
+    return name, int(count)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
@@ -241,13 +253,14 @@ def main():
     add("--first-seed", type=int, default=0)
     add("--optimizers", nargs="+", choices=("admire", *SEARCHES), default=("admire", *SEARCHES))
     add("--budgets", type=float, nargs="+", default=(1.0, 10.0), help="cost that admire may spend")
-    add("--cheap-runs", type=int, default=100, help="at the cheapest size, of Optuna's GP sampler and Ax")
-    add("--most-cheap-runs", type=int, default=1000, help="at the cheapest size, of random search and TPE")
+    add("--cheap-runs", type=cheap_runs, nargs="+", default=(), metavar="NAME=N",
+        help=f"runs at the cheapest size [default: {' '.join(f'{k}={v}' for k, v in CHEAP_RUNS.items())}]")
     add("--target-runs", type=int, default=10)
     add("--slots", type=int, default=1, help="trials that admire runs at the same time")
     add("--out", type=Path, default=ROOT / "target" / "compare")
     add("--programs", type=Path, help="folder of admire and mixing-law [default: built now]")
     args = parser.parse_args()
+    args.cheap_runs = dict(args.cheap_runs)
     if args.programs is None:
         subprocess.run(["cargo", "build", "--release", "--package", "admire", "--package", "mixing-law"],
                        check=True, cwd=ROOT)
