@@ -78,6 +78,7 @@ impl Recipe {
         constrain(&mut problem, &families)?;
         let drift = Drift::draw(&problem, &mut rng);
         let sample = problem.space()?.polytope().sample(SAMPLE, &mut rng);
+        let (uniform, best) = problem.gap()?;
         // Positive where the sizes are still too close to one another.
         let excess = |amount: f64| -> Result<f64, SpaceError> {
             let drifted = drift.apply(&problem, amount);
@@ -87,7 +88,11 @@ impl Recipe {
                     let losses = |size: &Size| sample.iter().map(|w| problem.objective(size, w).0).collect::<Vec<_>>();
                     Ok(rank_correlation(&losses(cheapest), &losses(problem.target())) - AGREEMENT)
                 }
-                Regime::Disagree => Ok(problem.share_closed(&drifted.optimum(cheapest)?.weights)? - DISAGREEMENT),
+                Regime::Disagree => {
+                    let proxy = drifted.optimum(cheapest)?.weights;
+                    let loss = problem.objective(problem.target(), &proxy).0;
+                    Ok((uniform - loss) / (uniform - best) - DISAGREEMENT)
+                }
             }
         };
         let (mut low, mut high) = (0.0, 0.25);
