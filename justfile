@@ -26,8 +26,15 @@ deny:
 # The tests
 test:
     cargo test
+    cargo test --package mixing-law
     cargo test --release --package tiny-lm
 
 # The quickstart: trains real models, a few minutes
 quickstart:
     cargo run --release -- optimize --config configs/quickstart.toml
+
+# admire, random search, Optuna and Ax on the same problem of known optimum (their packages go to target/compare-venv)
+compare *options:
+    test -d target/compare-venv || python3 -m venv target/compare-venv
+    target/compare-venv/bin/pip install --quiet --requirement benches/compare/requirements.txt
+    target/compare-venv/bin/python benches/compare/compare.py {{options}}
