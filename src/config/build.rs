@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::error::{ConfigError, Problem};
 use super::tree::{self, Node, Problems, Section, Value};
-use super::{Budget, Confirm, LauncherConfig, LauncherKind, ReplayConfig, StudyConfig, placeholders};
+use super::{Budget, Confirm, LauncherConfig, ReplayConfig, StudyConfig, placeholders, slurm};
 use crate::optimizer::{AcquisitionKind, KernelKind, OptimizerSettings};
 use crate::space::{Domain, Fidelities, Fidelity, GroupSpec, Limits, SearchSpace};
 use crate::study::{Direction, Metric, Objective};
@@ -259,10 +259,7 @@ fn budget(document: &Section<'_>) -> Budget {
 
 fn launcher(document: &Section<'_>, domains: &[&str]) -> Option<LauncherConfig> {
     let section = document.section("launcher");
-    if let Some(kind) = section.text("kind").filter(|k| k != "local") {
-        section
-            .report(Some("kind"), format!("\"{kind}\" is not supported in this version; the only kind is \"local\""));
-    }
+    let is_slurm = section.choice("kind", &[("local", false), ("slurm", true)]).unwrap_or(false);
     let command = section.texts("command").unwrap_or_default();
     if section.present() && command.first().is_none_or(String::is_empty) {
         section.report(Some("command"), "needs the training command, an array: [\"python\", \"train.py\", …]");
@@ -282,16 +279,18 @@ fn launcher(document: &Section<'_>, domains: &[&str]) -> Option<LauncherConfig> 
     if let Some(name) = env.keys().find(|n| n.is_empty() || n.contains(['=', '\0'])) {
         section.report(Some("env"), format!("`{name}` cannot be the name of an environment variable"));
     }
+    let kind = slurm::kind(&section, is_slurm, &env);
     let config = LauncherConfig {
-        kind: LauncherKind::Local,
+        kind,
         command,
         setup,
-        slots: section.count("slots", 1).unwrap_or(1),
+        slots: section.count("slots", 1).unwrap_or(if is_slurm { 4 } else { 1 }),
         timeout: section.duration("timeout"),
         retries: section.integer("retries", 0).unwrap_or(1).try_into().unwrap_or(u32::MAX),
         retry_diverged: section.integer("retry_diverged", 0).unwrap_or(0).try_into().unwrap_or(u32::MAX),
         max_failure_rate: section.share("max_failure_rate").unwrap_or(0.5),
         grace: section.duration("grace").unwrap_or(Duration::from_secs(10)),
+        poll: section.duration("poll").unwrap_or(Duration::from_secs(30)),
         env,
     };
     if config.timeout.is_some_and(|t| t.is_zero()) {

@@ -1,0 +1,112 @@
+//! The commands of Slurm, each run once.
+
+use std::io;
+use std::path::Path;
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use tokio::process::Command;
+
+use super::states::{self, Row};
+
+/// They give up by themselves, well before this, when Slurm does not answer.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Variables by which the user's environment would override what the script says and `admire` relies on.
+const OVERRIDES: [&str; 7] = [
+    "SBATCH_ARRAY_INX",
+    "SBATCH_ERROR",
+    "SBATCH_JOB_NAME",
+    "SBATCH_OUTPUT",
+    "SBATCH_WAIT",
+    "SLURM_TIME_FORMAT",
+    "SQUEUE_FORMAT",
+];
+
+/// Runs a command to its end; its output where it succeeded, else what it said.
+async fn output(program: &str, arguments: &[&str], dir: Option<&Path>) -> Result<String, Refusal> {
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
+    // Ctrl-C is for `admire` alone to act on.
+    command.process_group(0);
+    for name in OVERRIDES {
+        command.env_remove(name);
+    }
+    if let Some(dir) = dir {
+        command.current_dir(dir).env("PWD", dir);
+    }
+    let Output { status, stdout, stderr } = match tokio::time::timeout(PATIENCE, command.output()).await {
+        Ok(output) => output.map_err(|e| Refusal::NotRun(format!("cannot run {program}: {e}")))?,
+        Err(_) => return Err(Refusal::Passing(format!("{program} does not answer"))),
+    };
+    if status.success() {
+        return Ok(String::from_utf8_lossy(&stdout).into_owned());
+    }
+    let said = String::from_utf8_lossy(&stderr).trim().replace('\n', "; ");
+    let text = if said.is_empty() { format!("{program} ended with {status}") } else { said };
+    Err(if states::passing(&text) { Refusal::Passing(text) } else { Refusal::Lasting(text) })
+}
+
+/// Why a command of Slurm did not do what it was asked to.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Refusal {
+    /// It could not be started.
+    #[error("{0}")]
+    NotRun(String),
+    /// Slurm is out of reach or full: it may work later, or even have worked.
+    #[error("{0}")]
+    Passing(String),
+    /// Slurm does not want to.
+    #[error("{0}")]
+    Lasting(String),
+}
+
+impl From<Refusal> for io::Error {
+    fn from(refusal: Refusal) -> Self {
+        Self::other(refusal)
+    }
+}
+
+/// Submits `job.sh` of a trial's directory.
+pub(super) async fn sbatch(dir: &Path) -> Result<u64, Refusal> {
+    let text = output("sbatch", &["--parsable", "job.sh"], Some(dir)).await?;
+    states::job_id(&text).ok_or_else(|| Refusal::Passing(format!("sbatch printed no job number: {}", text.trim())))
+}
+
+/// All jobs of these names that Slurm remembers, over or not.
+pub(super) async fn squeue(names: &[&str]) -> Result<Vec<Row>, Refusal> {
+    let names = format!("--name={}", names.join(","));
+    let format = "--format=%i|%T|%M|%j|%Z";
+    output("squeue", &["--noheader", "--states=all", &names, format], None).await.map(|text| states::rows(&text))
+}
+
+/// Which jobs to look up in the accounts.
+pub(super) enum Accounts<'a> {
+    Numbers(&'a [u64]),
+    /// By name, of those not older than this.
+    Names(&'a [&'a str], Duration),
+}
+
+/// What the accounts know; nothing where there are none.
+pub(super) async fn sacct(jobs: Accounts<'_>) -> Vec<Row> {
+    let which = match jobs {
+        Accounts::Numbers(ids) => {
+            vec![format!("--jobs={}", ids.iter().map(u64::to_string).collect::<Vec<_>>().join(","))]
+        }
+        Accounts::Names(names, age) => {
+            vec![format!("--name={}", names.join(",")), format!("--starttime=now-{}seconds", age.as_secs())]
+        }
+    };
+    let format = "--format=JobIDRaw,State,Elapsed,JobName,WorkDir";
+    let mut arguments = vec!["--noheader", "--parsable2", "--allocations", format];
+    arguments.extend(which.iter().map(String::as_str));
+    output("sacct", &arguments, None).await.map(|text| states::rows(&text)).unwrap_or_default()
+}
+
+/// Cancels a job; that it is over already is no error.
+pub(super) async fn scancel(id: u64) -> Result<(), Refusal> {
+    match output("scancel", &[&id.to_string()], None).await {
+        Err(Refusal::Lasting(text)) if text.contains("already") || text.contains("Invalid job id") => Ok(()),
+        other => other.map(drop),
+    }
+}
