@@ -265,6 +265,9 @@ fn launcher(document: &Section<'_>, domains: &[&str]) -> Option<LauncherConfig> 
         section.report(Some("command"), "needs the training command, an array: [\"python\", \"train.py\", …]");
     }
     for argument in &command {
+        if argument.contains('\0') {
+            section.report(Some("command"), "has a NUL character in it, which no argument can hold");
+        }
         if let Err(message) = placeholders::check(argument, domains) {
             section.report(Some("command"), message);
         }
@@ -278,6 +281,9 @@ fn launcher(document: &Section<'_>, domains: &[&str]) -> Option<LauncherConfig> 
         section.entries("env", "a table of strings", text).into_iter().flatten().collect();
     if let Some(name) = env.keys().find(|n| n.is_empty() || n.contains(['=', '\0'])) {
         section.report(Some("env"), format!("`{name}` cannot be the name of an environment variable"));
+    }
+    if let Some((name, _)) = env.iter().find(|(_, value)| value.contains('\0')) {
+        section.report(Some("env"), format!("the value of `{name}` has a NUL character in it"));
     }
     let kind = slurm::kind(&section, is_slurm, &env);
     let config = LauncherConfig {

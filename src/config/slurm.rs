@@ -9,15 +9,14 @@ use super::tree::Section;
 const OPTIONS: [&str; 4] = ["partition", "account", "gres", "time"];
 
 /// Options that `admire` sets itself, or that would keep it from recognizing its jobs: long and short.
-const RESERVED: [(&str, &str); 9] = [
+const RESERVED: [(&str, &str); 8] = [
     ("--job-name", "-J"),
     ("--output", "-o"),
     ("--error", "-e"),
     ("--array", "-a"),
     ("--chdir", "-D"),
     ("--wait", "-W"),
-    ("--wrap", "--wrap"),
-    ("--parsable", "--parsable"),
+    ("--clusters", "-M"),
     ("--test-only", "--test-only"),
 ];
 

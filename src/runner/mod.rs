@@ -15,6 +15,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 
+use crate::config::LauncherKind;
 use crate::launcher::{Ending, Launcher, Report};
 use crate::optimizer::{Optimizer, Recommendation};
 use crate::study::{Spent, StopReason, Study, StudyError, TrialId, TrialState};
@@ -210,7 +211,13 @@ impl<F: FnMut(View<'_>, Notice)> Runner<'_, F> {
             // entries before the answer. That costs nothing: a slot stays empty until then anyway.
             let listening = self.thinking.is_empty() || self.draining.is_some();
             tokio::select! {
-                Some(attempt) = self.jobs.join_next(), if listening => self.attempt_ended(attempt?)?,
+                Some(attempt) = self.jobs.join_next(), if listening => {
+                    self.attempt_ended(attempt?)?;
+                    // Jobs are seen to end in batches: the optimizer is to know all of one.
+                    while let Some(more) = self.jobs.try_join_next() {
+                        self.attempt_ended(more?)?;
+                    }
+                }
                 Some(report) = self.reports.recv() => self.reported(report)?,
                 Some(thought) = self.thinking.join_next() => stop = self.thought(thought?, stop)?,
                 () = signals.next() => self.interrupt(),
@@ -247,7 +254,11 @@ impl<F: FnMut(View<'_>, Notice)> Runner<'_, F> {
             self.kill.send_replace(true);
             self.tell(Notice::Note("killing the running trials; they start again on resume".into()));
         } else if n > 0 {
-            self.tell(Notice::Note(format!("waiting for {n} running trial(s) to end; interrupt again to kill them")));
+            let again = match self.launcher.config().kind {
+                LauncherKind::Local => "interrupt again to kill them",
+                LauncherKind::Slurm { .. } => "interrupt again to cancel them, Ctrl-\\ leaves them in the queue",
+            };
+            self.tell(Notice::Note(format!("waiting for {n} running trial(s) to end; {again}")));
         }
     }
 }

@@ -201,7 +201,8 @@ impl<F: FnMut(View<'_>, Notice)> Runner<'_, F> {
         self.study.record(Event::Failed { trial: id, attempt, reason: reason.clone(), last, duration })?;
         let (failed, finished) = self.failures();
         // Looked at whenever a trial fails: a study that is resumed after a repair gets the chance to go on.
-        if last && finished >= MIN_FINISHED && failed as f64 > self.launcher.config().max_failure_rate * finished as f64 {
+        if last && finished >= MIN_FINISHED && failed as f64 > self.launcher.config().max_failure_rate * finished as f64
+        {
             self.draining.get_or_insert(Draining::Failures(id, reason));
         }
         self.tell(Notice::Ended(id));

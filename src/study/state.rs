@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{
-    Completed, Entry, Event, Header, Mark, Observation, Purpose, Sizes, StopReason, StudyError, Suggested, Trial, TrialId,
-    TrialState, journal, seed_of,
+    Completed, Entry, Event, Header, Mark, Observation, Purpose, Sizes, StopReason, StudyError, Suggested, Trial,
+    TrialId, TrialState, journal, seed_of,
 };
 use crate::config::StudyConfig;
 use crate::optimizer::{Evidence, ModelSnapshot, Prediction};
@@ -231,7 +231,8 @@ impl Study {
                 }
             }
             Event::Submitted { trial, id: number, .. } => {
-                if let TrialState::Running { mark: Some(Mark::Job { id, .. }), .. } = &mut self.unfinished(trial)?.state {
+                if let TrialState::Running { mark: Some(Mark::Job { id, .. }), .. } = &mut self.unfinished(trial)?.state
+                {
                     *id = Some(number);
                 }
             }

@@ -7,7 +7,7 @@ if scontrol ping 2>/dev/null | grep -q 'is UP'; then
     echo 'Slurm runs already'
     exit
 fi
-if ! command -v sbatch slurmctld slurmd munged >/dev/null; then
+if ! dpkg --status slurm-wlm munge >/dev/null 2>&1; then
     apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends slurm-wlm munge >/dev/null
 fi

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 use std::io;
+use std::path::Path;
 
 use super::super::Facts;
 use crate::config::LauncherConfig;
@@ -32,9 +33,8 @@ pub fn script(
     facts: &Facts,
     attempt: u32,
 ) -> io::Result<String> {
-    let mut text = format!(
-        "#!/bin/sh\n#SBATCH --job-name={name}\n#SBATCH --output=stdout.log\n#SBATCH --error=stderr.log\n"
-    );
+    let mut text =
+        format!("#!/bin/sh\n#SBATCH --job-name={name}\n#SBATCH --output=stdout.log\n#SBATCH --error=stderr.log\n");
     for directive in directives {
         let _ = writeln!(text, "#SBATCH {directive}");
     }
@@ -44,7 +44,7 @@ pub fn script(
     for (name, value) in config.env.iter().map(|(name, value)| (name.as_str(), value)).chain(told) {
         let _ = writeln!(text, "export {name}={}", quote(value));
     }
-    let path = |path: &std::path::Path| quote(&path.display().to_string());
+    let path = |path: &Path| quote(&path.display().to_string());
     let exit = facts.exit_file();
     let (exit, temporary) = (path(&exit), path(&exit.with_extension("tmp")));
     let command: Vec<String> = config.command.iter().map(|argument| quote(&facts.render(argument))).collect();
@@ -56,4 +56,78 @@ pub fn script(
         command.join(" ")
     );
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::fs;
+    use std::process::Command;
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::config::LauncherKind;
+
+    /// What the script hands to its command, run by the shell of this machine: the value of `ODD` and the words after the
+    /// program; and the exit code that it notes.
+    fn handed(words: &[String], odd: &str, dir: &Path) -> (Vec<String>, String) {
+        let print = r#"printf '%s\0' "$ODD" "$@"; exit 7"#;
+        // Braces stand for themselves when doubled.
+        let words = words.iter().map(|word| word.replace('{', "{{").replace('}', "}}"));
+        let config = LauncherConfig {
+            kind: LauncherKind::Slurm { directives: vec![] },
+            command: ["sh", "-c", print, "name"].map(str::to_owned).into_iter().chain(words).collect(),
+            setup: None,
+            slots: 1,
+            timeout: None,
+            retries: 0,
+            retry_diverged: 0,
+            max_failure_rate: 1.0,
+            grace: Duration::ZERO,
+            poll: Duration::ZERO,
+            env: BTreeMap::from([("ODD".to_owned(), odd.to_owned())]),
+        };
+        let facts = Facts {
+            weights: BTreeMap::new(),
+            fidelity: "it's <b>\n$(false)".into(),
+            params: None,
+            tokens: None,
+            seed: 1,
+            trial: 1,
+            dir: dir.to_owned(),
+        };
+        let path = dir.join("job.sh");
+        fs::write(&path, script(&config, &[], "admire-t-1-1", &facts, 1).unwrap()).unwrap();
+        let output = Command::new("sh").arg(&path).output().unwrap();
+        assert_eq!(output.status.code(), Some(7), "{}", String::from_utf8_lossy(&output.stderr));
+        let printed = String::from_utf8(output.stdout).unwrap();
+        let exit = fs::read_to_string(facts.exit_file()).unwrap();
+        (printed.split_terminator('\0').map(str::to_owned).collect(), exit)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn every_word_reaches_the_command_as_it_is(
+            words in prop::collection::vec("[^\0]{0,12}|[ '\"$`\\\\!*?~#;&|<>(){}/.\n\r\t=-]{0,8}", 0..5),
+            odd in "[^\0]{0,12}|[ '\"$`\\\\!*\n]{0,8}",
+        ) {
+            let root = tempfile::tempdir().unwrap();
+            let dir = root.path().join("it's a $HOME `dir` \"<b>\" ;\n%j");
+            fs::create_dir(&dir).unwrap();
+            let (got, exit) = handed(&words, &odd, &dir);
+            prop_assert_eq!(&got[0], &odd);
+            prop_assert_eq!(&got[1..], &words);
+            prop_assert_eq!(exit, "7\n");
+        }
+    }
+
+    #[test]
+    fn names_of_jobs_are_one_plain_word() {
+        assert_eq!(job_name("pretrain", 7, 2), "admire-pretrain-7-2");
+        assert_eq!(job_name("a, b|c%j\nä'", 1, 1), "admire-a__b_c_j___-1-1");
+    }
 }

@@ -140,3 +140,90 @@ pub fn settle(state: Option<State>, traces: Traces) -> Option<End> {
         (_, None) => traces.result.then_some(End::Exited(None)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_are_read_by_their_first_word() {
+        for active in
+            ["PENDING", "RUNNING", "COMPLETING", "REQUEUED", "SUSPENDED", "REQUEUE_HOLD", "", "NEW_WORD", "C+"]
+        {
+            assert_eq!(State::parse(active), State::Active, "{active}");
+        }
+        assert_eq!(State::parse("COMPLETED"), State::Completed);
+        assert_eq!(State::parse("FAILED"), State::Failed);
+        for (text, word) in [
+            ("CANCELLED by 1000", "cancelled"),
+            ("CANCELLED+", "cancelled"),
+            ("TIMEOUT", "TIMEOUT"),
+            ("OUT_OF_MEMORY", "OUT_OF_MEMORY"),
+            ("OUT_OF_ME+", "OUT_OF_MEMORY"),
+            ("DEADLINE", "DEADLINE"),
+        ] {
+            assert!(matches!(State::parse(text), State::Ended(why) if why.contains(word)), "{text}");
+        }
+        for text in ["NODE_FAIL", "PREEMPTED", "BOOT_FAIL"] {
+            assert!(matches!(State::parse(text), State::Lost(why) if why.contains(text)), "{text}");
+        }
+    }
+
+    #[test]
+    fn rows_are_read_and_other_lines_skipped() {
+        let text = "CLUSTER: a\n7|COMPLETED|1-02:03:04|admire-a-1-1|/d/a|b c\n8.batch|FAILED|00:01|batch|\n\
+                    9_2|RUNNING|0:01|x|/d\n|||\n10|PENDING|INVALID|admire-a-2-1|/d\n11|RUNNING";
+        let row =
+            |id, state, elapsed, name: &str, dir: &str| Row { id, state, elapsed, name: name.into(), dir: dir.into() };
+        let elapsed = Some(Duration::from_secs(86400 + 2 * 3600 + 3 * 60 + 4));
+        assert_eq!(
+            rows(text),
+            [
+                row(7, State::Completed, elapsed, "admire-a-1-1", "/d/a|b c"),
+                row(10, State::Active, None, "admire-a-2-1", "/d"),
+            ]
+        );
+        assert_eq!(elapsed_time("2:05"), Some(Duration::from_secs(125)));
+        for wrong in ["", "5", "1:2:3:4", "-1:00", "a:b", "1:x", "99999999999999999999:00", "18446744073709551615-0:0"]
+        {
+            assert_eq!(elapsed_time(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn numbers_of_jobs_are_found() {
+        assert_eq!(job_id("123\n"), Some(123));
+        assert_eq!(job_id("123;cluster\n"), Some(123));
+        assert_eq!(job_id("Welcome to the cluster!\n123\n"), Some(123));
+        assert_eq!(job_id("Submitted batch job 123\n"), None);
+        assert_eq!(job_id(""), None);
+    }
+
+    #[test]
+    fn refusals_that_pass_are_told_from_those_that_last() {
+        assert!(passing("sbatch: error: Batch job submission failed: Socket timed out on send/recv operation"));
+        assert!(passing("sbatch: error: QOSMaxSubmitJobPerUserLimit"));
+        assert!(!passing("sbatch: error: invalid partition specified: nowhere"));
+        assert!(!passing(
+            "sbatch: error: Batch job submission failed: Invalid account or account/partition combination"
+        ));
+    }
+
+    #[test]
+    fn a_job_is_over_when_something_says_how() {
+        let traces = |exit, result| Traces { exit, result };
+        let success = Some(End::Exited(Some(ExitStatus::default())));
+        for state in [Some(State::Completed), None] {
+            assert_eq!(settle(state, traces(None, false)), None);
+            assert_eq!(settle(state, traces(None, true)), Some(End::Exited(None)));
+            assert_eq!(settle(state, traces(Some(0), false)), success);
+            assert!(matches!(settle(state, traces(Some(3), true)), Some(End::Failed(why)) if why.ends_with(": 3")));
+        }
+        assert_eq!(settle(Some(State::Active), traces(Some(0), true)), None);
+        for exit in [None, Some(0), Some(9)] {
+            assert!(matches!(settle(Some(State::Failed), traces(exit, true)), Some(End::Failed(_))));
+            assert!(matches!(settle(Some(State::Ended("x")), traces(exit, true)), Some(End::Failed(_))));
+            assert!(matches!(settle(Some(State::Lost("x")), traces(exit, true)), Some(End::Lost(_))));
+        }
+    }
+}
