@@ -1,5 +1,5 @@
 //! The loop through a real Slurm of one node, see `tests/slurm/start.sh`. Without a Slurm that answers, every test here
-//! says so and passes.
+//! says so and passes, unless `ADMIRE_TEST_SLURM` is set.
 
 #[path = "common/study.rs"]
 mod study;
@@ -35,6 +35,7 @@ impl Drop for Queued {
 
 fn fixture(script: &str, launcher: &str, extra: &str) -> Option<Queued> {
     if !slurm("scontrol", &["ping"]).contains("is UP") {
+        assert!(std::env::var_os("ADMIRE_TEST_SLURM").is_none(), "no Slurm answers");
         eprintln!("skipped: no Slurm answers here; tests/slurm/start.sh starts one");
         return None;
     }
@@ -80,9 +81,9 @@ impl Queued {
         stderr(&output)
     }
 
-    /// The number of the `n`th job.
-    fn job(&self, n: usize) -> String {
-        self.0.of("submitted")[n]["id"].to_string()
+    /// The number of a trial's first job.
+    fn job(&self, trial: u64) -> String {
+        self.0.of("submitted").into_iter().find(|e| e["trial"] == trial).unwrap()["id"].to_string()
     }
 
     fn count(&self, event: &str) -> usize {
@@ -106,7 +107,7 @@ fn state(id: &str) -> String {
 #[test]
 fn a_study_completes_through_the_queue() {
     let launcher = "slots = 3\npartition = \"main\"\ntime = \"10\"\ndirectives = [\"--mem=0\", \"--comment='a b'\"]\n\
-                    env = { ODD = '''it's \"$HOME\" `id` <b> \\''' }";
+                    fidelity = { large = [\"--time=20\"] }\nenv = { ODD = '''it's \"$HOME\" `id` <b> \\''' }";
     let script = format!("printf '%s\\n' \"$ODD\" >> ledger; pwd >> places; {GOOD}");
     let Some(q) = fixture(&script, launcher, "[budget]\ntrials = 6") else { return };
     q.finish();
@@ -115,8 +116,12 @@ fn a_study_completes_through_the_queue() {
     assert_eq!(q.0.lines("ledger"), [r#"it's "$HOME" `id` <b> \"#; 6]);
     assert!(q.0.lines("places").iter().all(|place| *place == q.0.root.path().display().to_string()));
     assert!(q.0.of("completed").iter().all(|e| e["duration"].is_number()));
-    let job = slurm("scontrol", &["show", "job", &q.job(0)]);
-    assert!(job.contains("TimeLimit=00:10:00") && job.contains("Comment=a b"), "{job}");
+    for event in q.0.of("suggested") {
+        let limit = if event["fidelity"] == "small" { "TimeLimit=00:10:00" } else { "TimeLimit=00:20:00" };
+        let launched = q.job(event["trial"].as_u64().unwrap());
+        let job = slurm("scontrol", &["show", "job", &launched]);
+        assert!(job.contains(limit) && job.contains("Comment=a b") && job.contains("Partition=main"), "{job}");
+    }
 }
 
 #[test]
@@ -138,7 +143,7 @@ fn a_job_beyond_its_time_limit_has_failed() {
     let Some(q) = fixture("exec sleep 1000", "retries = 0\ntime = \"1\"", "[budget]\ntrials = 1") else { return };
     q.finish();
     assert!(q.0.of("failed")[0]["reason"].as_str().unwrap().contains("TIMEOUT"));
-    assert_eq!(state(&q.job(0)), "TIMEOUT");
+    assert_eq!(state(&q.job(1)), "TIMEOUT");
     let log = fs::read_to_string(q.0.path("run/trials/0001/stderr.log")).unwrap();
     assert!(log.contains("DUE TO TIME LIMIT"), "{log}");
 }
@@ -148,7 +153,7 @@ fn a_trial_beyond_its_time_out_is_cancelled() {
     let Some(q) = fixture("exec sleep 1000", "retries = 0\ntimeout = 1", "[budget]\ntrials = 1") else { return };
     q.finish();
     assert_eq!(q.0.of("failed")[0]["reason"], "timed out after 1 s");
-    assert_eq!(state(&q.job(0)), "CANCELLED");
+    assert_eq!(state(&q.job(1)), "CANCELLED");
 }
 
 #[test]
@@ -156,7 +161,7 @@ fn a_job_that_somebody_cancels_has_failed() {
     let Some(q) = fixture(&format!("{WAITS}{GOOD}"), "retries = 1", "[budget]\ntrials = 1") else { return };
     let mut child = q.start();
     until("the trainer", || q.0.lines("ledger").len() == 1);
-    slurm("scancel", &[&q.job(0)]);
+    slurm("scancel", &[&q.job(1)]);
     until("the second attempt", || q.count("submitted") == 2);
     q.0.write("go", "");
     assert_eq!(child.wait().unwrap().code(), Some(0));
@@ -169,10 +174,10 @@ fn a_requeued_job_is_the_same_attempt() {
     let Some(q) = fixture(&format!("{WAITS}{GOOD}"), "retries = 0", "[budget]\ntrials = 1") else { return };
     let mut child = q.start();
     until("the trainer", || q.0.lines("ledger").len() == 1);
-    slurm("scontrol", &["requeue", &q.job(0)]);
-    until("the queue to have it back", || state(&q.job(0)) == "PENDING");
+    slurm("scontrol", &["requeue", &q.job(1)]);
+    until("the queue to have it back", || state(&q.job(1)) == "PENDING");
     // Slurm would hold it back for two minutes.
-    slurm("scontrol", &["update", &format!("JobId={}", q.job(0)), "StartTime=now"]);
+    slurm("scontrol", &["update", &format!("JobId={}", q.job(1)), "StartTime=now"]);
     until("the trainer again", || q.0.lines("ledger").len() == 2);
     q.0.write("go", "");
     assert_eq!(child.wait().unwrap().code(), Some(0));
@@ -227,7 +232,7 @@ fn jobs_that_ended_meanwhile_are_taken_as_they_are() {
         let Some(q) = fixture(&script, "slots = 2\nretries = 0", "[budget]\ntrials = 2") else { return };
         q.orphan(2);
         q.0.write("go", "");
-        until("their end", || state(&q.job(0)) == "COMPLETED" && state(&q.job(1)) == "FAILED");
+        until("their end", || state(&q.job(1)) == "COMPLETED" && state(&q.job(2)) == "FAILED");
         if forgotten {
             q.fake("squeue", FORGETFUL);
         }
@@ -258,7 +263,7 @@ fn a_crash_around_the_submission_neither_loses_nor_doubles_a_job() {
             q.fake("squeue", FORGETFUL);
         }
         let mut child = q.start();
-        until("the next run", || q.count("resumed") == 1);
+        until("the job to be found", || q.count("resumed") == 1 && (meanwhile != "runs" || q.count("submitted") == 1));
         q.0.write("go", "");
         assert_eq!(child.wait().unwrap().code(), Some(0), "{meanwhile}");
         // One that was never submitted is launched again; one that runs gets its number into the journal.
@@ -314,7 +319,7 @@ fn interrupting_drains_and_interrupting_twice_cancels() {
         child.try_wait().unwrap().is_some()
     });
     assert_eq!(child.wait().unwrap().code(), Some(130));
-    assert_eq!(state(&q.job(0)), "CANCELLED");
+    assert_eq!(state(&q.job(1)), "CANCELLED");
     assert_eq!((q.count("interrupted"), q.count("failed")), (1, 0));
 
     let mut child = q.start();

@@ -49,8 +49,8 @@ impl First {
         let facts = Facts::new(&study, study.trial(1)?, &std::path::absolute(&config.dir)?);
         let command = config.launcher.as_ref().map(|l| l.command.iter().map(|a| facts.render(a)).collect());
         let script = match &config.launcher {
-            Some(launcher @ LauncherConfig { kind: LauncherKind::Slurm { directives }, .. }) => {
-                Some(slurm::script(launcher, directives, &slurm::job_name(&config.name, 1, 1), &facts, 1)?)
+            Some(launcher @ LauncherConfig { kind: LauncherKind::Slurm { .. }, .. }) => {
+                Some(slurm::script(launcher, &slurm::job_name(&config.name, 1, 1), &facts, 1)?)
             }
             _ => None,
         };

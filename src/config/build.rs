@@ -36,7 +36,8 @@ pub(super) fn build(path: &Path, root: &Node) -> Result<StudyConfig, ConfigError
     let objective = objective(&document);
     let optimizer = optimizer(&document);
     let budget = budget(&document);
-    let launcher = launcher(&document, &names);
+    let sizes: Vec<&str> = fidelities.iter().flat_map(Fidelities::list).map(|f| f.name.as_str()).collect();
+    let launcher = launcher(&document, &names, &sizes);
     let section = document.section("confirm");
     let seeds = section.count("seeds", 1).unwrap_or(1);
     let confirm = section.present().then_some(Confirm { seeds });
@@ -257,7 +258,7 @@ fn budget(document: &Section<'_>) -> Budget {
     budget
 }
 
-fn launcher(document: &Section<'_>, domains: &[&str]) -> Option<LauncherConfig> {
+fn launcher(document: &Section<'_>, domains: &[&str], fidelities: &[&str]) -> Option<LauncherConfig> {
     let section = document.section("launcher");
     let is_slurm = section.choice("kind", &[("local", false), ("slurm", true)]).unwrap_or(false);
     let command = section.texts("command").unwrap_or_default();
@@ -285,7 +286,7 @@ fn launcher(document: &Section<'_>, domains: &[&str]) -> Option<LauncherConfig> 
     if let Some((name, _)) = env.iter().find(|(_, value)| value.contains('\0')) {
         section.report(Some("env"), format!("the value of `{name}` has a NUL character in it"));
     }
-    let kind = slurm::kind(&section, is_slurm, &env);
+    let kind = slurm::kind(&section, is_slurm, &env, fidelities);
     let config = LauncherConfig {
         kind,
         command,

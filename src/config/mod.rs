@@ -110,6 +110,8 @@ pub enum LauncherKind {
     Slurm {
         /// Options for `sbatch`, a line each: `--partition=gpu`.
         directives: Vec<String>,
+        /// Further ones for trials at one fidelity, which override the others.
+        fidelity: BTreeMap<String, Vec<String>>,
     },
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::LauncherKind;
-use super::tree::Section;
+use super::tree::{Section, Value};
 
 /// Keys for options of `sbatch`.
 const OPTIONS: [&str; 4] = ["partition", "account", "gres", "time"];
@@ -21,11 +21,21 @@ const RESERVED: [(&str, &str); 8] = [
 ];
 
 /// Reads the keys, and reports those that do not belong to the kind that was chosen.
-pub(super) fn kind(section: &Section<'_>, is_slurm: bool, env: &BTreeMap<String, String>) -> LauncherKind {
+pub(super) fn kind(
+    section: &Section<'_>,
+    is_slurm: bool,
+    env: &BTreeMap<String, String>,
+    fidelities: &[&str],
+) -> LauncherKind {
     let options = OPTIONS.map(|key| section.text(key));
     let lines = section.texts("directives").unwrap_or_default();
+    let expected = "a table of fidelities with arrays of strings";
+    let fidelity: BTreeMap<String, Vec<String>> =
+        section.entries("fidelity", expected, Value::texts).into_iter().flatten().collect();
     if !is_slurm {
-        for key in OPTIONS.into_iter().chain(["directives", "poll"]).filter(|key| section.node(key).is_some()) {
+        for key in
+            OPTIONS.into_iter().chain(["directives", "fidelity", "poll"]).filter(|key| section.node(key).is_some())
+        {
             section.report(Some(key), "is only for kind = \"slurm\"; remove it, or set that kind");
         }
         return LauncherKind::Local;
@@ -47,10 +57,15 @@ pub(super) fn kind(section: &Section<'_>, is_slurm: bool, env: &BTreeMap<String,
             _ => {}
         }
     }
-    for line in &lines {
+    let all = lines.iter().map(|line| ("directives", line));
+    for (key, line) in all.chain(fidelity.values().flatten().map(|line| ("fidelity", line))) {
         if let Err(reason) = check(line) {
-            section.report(Some("directives"), format!("\"{line}\" {reason}"));
+            section.report(Some(key), format!("\"{line}\" {reason}"));
         }
+    }
+    if let Some(name) = fidelity.keys().find(|name| !fidelities.contains(&name.as_str())) {
+        let known = fidelities.join(", ");
+        section.report(Some("fidelity"), format!("there is no fidelity `{name}`; there are {known}"));
     }
     let identifier = |name: &&String| {
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
@@ -60,7 +75,7 @@ pub(super) fn kind(section: &Section<'_>, is_slurm: bool, env: &BTreeMap<String,
         section.report(Some("env"), format!("`{name}` cannot be exported by the script of a job"));
     }
     let options = OPTIONS.iter().zip(options).filter_map(|(key, value)| Some(format!("--{key}={}", value?)));
-    LauncherKind::Slurm { directives: options.chain(lines).collect() }
+    LauncherKind::Slurm { directives: options.chain(lines).collect(), fidelity }
 }
 
 /// Whether `text` is a time limit as `sbatch` takes it.

@@ -134,8 +134,8 @@ impl Launcher {
         kill: watch::Receiver<bool>,
     ) -> io::Result<Ending> {
         let running = match (&self.config.kind, job) {
-            (LauncherKind::Slurm { directives }, Some(name)) => {
-                let script = slurm::script(&self.config, directives, name, facts, attempt)?;
+            (LauncherKind::Slurm { .. }, Some(name)) => {
+                let script = slurm::script(&self.config, name, facts, attempt)?;
                 self.queue.submit(name, &facts.dir, &script, kill.clone()).await.map(Running::Job)
             }
             _ => Process::spawn(&self.config, facts, attempt)

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use super::super::Facts;
-use crate::config::LauncherConfig;
+use crate::config::{LauncherConfig, LauncherKind};
 use crate::study::TrialId;
 
 /// `admire-<study>-<trial>-<attempt>`, with the characters that lists of names cannot hold replaced.
@@ -26,17 +26,14 @@ pub fn quote(text: &str) -> String {
 ///
 /// # Errors
 /// The working directory is not known.
-pub fn script(
-    config: &LauncherConfig,
-    directives: &[String],
-    name: &str,
-    facts: &Facts,
-    attempt: u32,
-) -> io::Result<String> {
+pub fn script(config: &LauncherConfig, name: &str, facts: &Facts, attempt: u32) -> io::Result<String> {
     let mut text =
         format!("#!/bin/sh\n#SBATCH --job-name={name}\n#SBATCH --output=stdout.log\n#SBATCH --error=stderr.log\n");
-    for directive in directives {
-        let _ = writeln!(text, "#SBATCH {directive}");
+    if let LauncherKind::Slurm { directives, fidelity } = &config.kind {
+        // Of two lines for one option the later one counts.
+        for directive in directives.iter().chain(fidelity.get(&facts.fidelity).into_iter().flatten()) {
+            let _ = writeln!(text, "#SBATCH {directive}");
+        }
     }
     text.push('\n');
     let told = facts.environment(attempt);
@@ -68,7 +65,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::config::LauncherKind;
 
     /// What the script hands to its command, run by the shell of this machine: the value of `ODD` and the words after the
     /// program; and the exit code that it notes.
@@ -77,7 +73,7 @@ mod tests {
         // Braces stand for themselves when doubled.
         let words = words.iter().map(|word| word.replace('{', "{{").replace('}', "}}"));
         let config = LauncherConfig {
-            kind: LauncherKind::Slurm { directives: vec![] },
+            kind: LauncherKind::Slurm { directives: vec![], fidelity: BTreeMap::new() },
             command: ["sh", "-c", print, "name"].map(str::to_owned).into_iter().chain(words).collect(),
             setup: None,
             slots: 1,
@@ -99,7 +95,7 @@ mod tests {
             dir: dir.to_owned(),
         };
         let path = dir.join("job.sh");
-        fs::write(&path, script(&config, &[], "admire-t-1-1", &facts, 1).unwrap()).unwrap();
+        fs::write(&path, script(&config, "admire-t-1-1", &facts, 1).unwrap()).unwrap();
         let output = Command::new("sh").arg(&path).output().unwrap();
         assert_eq!(output.status.code(), Some(7), "{}", String::from_utf8_lossy(&output.stderr));
         let printed = String::from_utf8(output.stdout).unwrap();
