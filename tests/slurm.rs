@@ -63,6 +63,8 @@ impl Queued {
         let mut command = self.0.command("optimize");
         let path = std::env::var("PATH").unwrap();
         command.args(arguments).env("PATH", format!("{}:{path}", self.0.path("bin").display()));
+        // What users have in their environment changes nothing.
+        command.env("SBATCH_JOB_NAME", "mine").env("SBATCH_OUTPUT", "mine.log").env("SQUEUE_PARTITION", "nowhere");
         command
     }
 
@@ -205,6 +207,8 @@ fn after_a_crash_jobs_are_taken_over() {
     let extra = "[budget]\ntrials = 3";
     let Some(q) = fixture(&format!("{WAITS}{GOOD}"), "slots = 3", extra) else { return };
     q.orphan(3);
+    let status = String::from_utf8(q.0.run("status", &[]).stdout).unwrap();
+    assert!(status.contains(&format!("running    job {}", q.job(3))), "{status}");
     // The names in the journal count, not those that new jobs would get.
     let mut child = q.command(&["--set", "study.name='renamed'"]).spawn().unwrap();
     until("the next run", || q.count("resumed") == 1);

@@ -12,16 +12,14 @@ use super::states::{self, Row};
 /// They give up by themselves, well before this, when Slurm does not answer.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Variables by which the user's environment would override what the script says and `admire` relies on.
-const OVERRIDES: [&str; 7] = [
-    "SBATCH_ARRAY_INX",
-    "SBATCH_ERROR",
-    "SBATCH_JOB_NAME",
-    "SBATCH_OUTPUT",
-    "SBATCH_WAIT",
-    "SLURM_TIME_FORMAT",
-    "SQUEUE_FORMAT",
-];
+/// Whether a variable of the user's environment would override what `admire` relies on: what the script says of these,
+/// and which jobs are shown.
+fn overrides(name: &str) -> bool {
+    const SCRIPT: [&str; 6] = ["ARRAY_INX", "CLUSTERS", "ERROR", "JOB_NAME", "OUTPUT", "WAIT"];
+    const QUERIES: [&str; 3] = ["SQUEUE_", "SACCT_", "SCANCEL_"];
+    name.strip_prefix("SBATCH_").is_some_and(|option| SCRIPT.contains(&option))
+        || QUERIES.iter().any(|prefix| name.starts_with(prefix))
+}
 
 /// Runs a command to its end; its output where it succeeded, else what it said.
 async fn output(program: &str, arguments: &[&str], dir: Option<&Path>) -> Result<String, Refusal> {
@@ -29,7 +27,7 @@ async fn output(program: &str, arguments: &[&str], dir: Option<&Path>) -> Result
     command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
     // Ctrl-C is for `admire` alone to act on.
     command.process_group(0);
-    for name in OVERRIDES {
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(overrides)) {
         command.env_remove(name);
     }
     if let Some(dir) = dir {

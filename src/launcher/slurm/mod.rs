@@ -275,23 +275,23 @@ impl Job {
     pub async fn wait(self, timeout: Option<Duration>, mut kill: watch::Receiver<bool>) -> Ending {
         let mut looks = self.shared.latest.subscribe();
         // Why we cancelled it, and since when it has been over without a trace.
-        let (mut cancelled, mut over): (Option<End>, Option<Instant>) = (None, None);
+        let (mut cancelled, mut silent): (Option<End>, Option<Instant>) = (None, None);
         loop {
             looks.mark_unchanged();
-            match (self.settled(), &cancelled, self.state()) {
+            let over = matches!(self.state(), Some(None | Some(State::Completed)));
+            match (self.settled(), &cancelled) {
                 // What it ended with is what was asked for.
-                (Some((End::Failed(_), duration)), Some(end), _) => return (end.clone(), duration),
-                (Some(ending), ..) => return ending,
-                (None, Some(end), Some(None)) => return (end.clone(), None),
-                (None, None, Some(None | Some(State::Completed)))
-                    if over.get_or_insert_with(Instant::now).elapsed() >= LAG =>
-                {
+                (Some((End::Failed(_), duration)), Some(end)) => return (end.clone(), duration),
+                (Some(ending), _) => return ending,
+                (None, Some(end)) if over => return (end.clone(), self.elapsed()),
+                (None, None) if over && silent.get_or_insert_with(Instant::now).elapsed() >= LAG => {
                     let why = "the job left the queue without a result, and nothing says how it ended";
                     return (End::Failed(why.into()), self.elapsed());
                 }
+                _ if !over => silent = None,
                 _ => {}
             }
-            let late = timeout.is_some_and(|limit| self.elapsed().is_some_and(|elapsed| elapsed >= limit));
+            let late = !over && timeout.is_some_and(|limit| self.elapsed().is_some_and(|elapsed| elapsed >= limit));
             let mut end = (late && cancelled.is_none()).then_some(End::TimedOut);
             if end.is_none() {
                 tokio::select! {
