@@ -9,6 +9,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Output, Stdio};
 
 use nix::sys::signal::Signal;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use study::{Fixture, GOOD, code, signal, stderr, until};
 
 /// Notes that it runs, waits for the file `go`, reports.
@@ -275,6 +277,39 @@ fn a_crash_around_the_submission_neither_loses_nor_doubles_a_job() {
         assert_eq!((q.count("launched"), q.count("submitted")), expected, "{meanwhile}");
         assert_eq!((q.0.lines("ledger").len(), q.count("completed")), (1, 1), "{meanwhile}");
     }
+}
+
+#[test]
+fn a_submission_that_outlives_a_crash_is_waited_for() {
+    let Some(q) = fixture(&format!("echo >> ledger; {GOOD}"), "", "[budget]\ntrials = 1") else { return };
+    let go = q.0.path("go");
+    q.fake("sbatch", &format!("kill -KILL $PPID; while [ ! -e {go:?} ]; do sleep 0.05; done; exec sbatch \"$@\""));
+    assert_eq!(code(&q.run()), None, "it should have been killed");
+    q.unfake("sbatch");
+    let mut child = q.start();
+    until("the next run", || q.count("resumed") == 1);
+    q.0.write("go", "");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!((q.0.lines("ledger").len(), q.count("launched"), q.count("completed")), (1, 1, 1));
+}
+
+#[test]
+fn killed_at_six_moments_nothing_is_lost_or_repeated() {
+    let script = format!("echo \"$3\" >> ledger; sleep 0.3; {GOOD}");
+    let Some(q) = fixture(&script, "slots = 3", "[budget]\ntrials = 12") else { return };
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    for _ in 0..6 {
+        let more = q.0.events().len() + rng.random_range(1..=9);
+        let mut child = q.start();
+        until("the journal to grow", || q.0.events().len() >= more || child.try_wait().unwrap().is_some());
+        let _ = child.kill();
+        child.wait().unwrap();
+    }
+    q.finish();
+    let mut ran: Vec<u64> = q.0.lines("ledger").iter().map(|line| line.parse().unwrap()).collect();
+    ran.sort_unstable();
+    assert_eq!(ran, (1..=12).collect::<Vec<u64>>());
+    assert_eq!((q.count("completed"), q.count("failed")), (12, 0));
 }
 
 #[test]

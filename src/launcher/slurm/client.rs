@@ -1,5 +1,6 @@
 //! The commands of Slurm, each run once.
 
+use std::fs::{OpenOptions, TryLockError};
 use std::io;
 use std::path::Path;
 use std::process::{Output, Stdio};
@@ -22,16 +23,16 @@ fn overrides(name: &str) -> bool {
 }
 
 /// Runs a command to its end; its output where it succeeded, else what it said.
-async fn output(program: &str, arguments: &[&str], dir: Option<&Path>) -> Result<String, Refusal> {
-    let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
+async fn output(program: &str, arguments: &[&str]) -> Result<String, Refusal> {
+    finish(Command::new(program).args(arguments).stdin(Stdio::null())).await
+}
+
+async fn finish(command: &mut Command) -> Result<String, Refusal> {
+    let program = command.as_std().get_program().display().to_string();
     // Ctrl-C is for `admire` alone to act on.
-    command.process_group(0);
+    command.process_group(0).kill_on_drop(true);
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(overrides)) {
         command.env_remove(name);
-    }
-    if let Some(dir) = dir {
-        command.current_dir(dir).env("PWD", dir);
     }
     let Output { status, stdout, stderr } = match tokio::time::timeout(PATIENCE, command.output()).await {
         Ok(output) => output.map_err(|e| Refusal::NotRun(format!("cannot run {program}: {e}")))?,
@@ -65,17 +66,30 @@ impl From<Refusal> for io::Error {
     }
 }
 
-/// Submits `job.sh` of a trial's directory.
+/// Submits `job.sh` of a trial's directory. Whether that is going on can be seen by [`is_submitting`], also after a crash.
 pub(super) async fn sbatch(dir: &Path) -> Result<u64, Refusal> {
-    let text = output("sbatch", &["--parsable", "job.sh"], Some(dir)).await?;
+    // `sbatch` does not read it, but keeps the lock for as long as it lives.
+    let held = OpenOptions::new().read(true).write(true).open(dir.join("job.sh"));
+    let held = held.map_err(|e| Refusal::NotRun(format!("cannot open job.sh: {e}")))?;
+    // Where there are no locks, only a crash at this very moment remains undetected.
+    let _ = held.lock();
+    let mut command = Command::new("sbatch");
+    command.args(["--parsable", "job.sh"]).stdin(Stdio::from(held)).current_dir(dir).env("PWD", dir);
+    let text = finish(&mut command).await?;
     states::job_id(&text).ok_or_else(|| Refusal::Passing(format!("sbatch printed no job number: {}", text.trim())))
+}
+
+/// Whether an `sbatch` of an earlier `admire` is still at work in a trial's directory.
+pub(super) fn is_submitting(dir: &Path) -> bool {
+    let file = OpenOptions::new().read(true).write(true).open(dir.join("job.sh"));
+    file.is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
 }
 
 /// All jobs of these names that Slurm remembers, over or not.
 pub(super) async fn squeue(names: &[&str]) -> Result<Vec<Row>, Refusal> {
     let names = format!("--name={}", names.join(","));
     let format = "--format=%i|%T|%M|%j|%Z";
-    output("squeue", &["--noheader", "--states=all", &names, format], None).await.map(|text| states::rows(&text))
+    output("squeue", &["--noheader", "--states=all", &names, format]).await.map(|text| states::rows(&text))
 }
 
 /// Which jobs to look up in the accounts.
@@ -98,12 +112,12 @@ pub(super) async fn sacct(jobs: Accounts<'_>) -> Vec<Row> {
     let format = "--format=JobIDRaw,State,Elapsed,JobName,WorkDir";
     let mut arguments = vec!["--noheader", "--parsable2", "--allocations", format];
     arguments.extend(which.iter().map(String::as_str));
-    output("sacct", &arguments, None).await.map(|text| states::rows(&text)).unwrap_or_default()
+    output("sacct", &arguments).await.map(|text| states::rows(&text)).unwrap_or_default()
 }
 
 /// Cancels a job; that it is over already is no error.
 pub(super) async fn scancel(id: u64) -> Result<(), Refusal> {
-    match output("scancel", &[&id.to_string()], None).await {
+    match output("scancel", &[&id.to_string()]).await {
         Err(Refusal::Lasting(text)) if text.contains("already") || text.contains("Invalid job id") => Ok(()),
         other => other.map(drop),
     }

@@ -220,6 +220,11 @@ impl Queue {
             .collect();
         let unnumbered: Vec<&str> = jobs.iter().filter(|(_, _, id)| id.is_none()).map(|(_, name, _)| *name).collect();
         let mut rows = Vec::new();
+        for (left, ..) in jobs.iter().filter(|(_, _, id)| id.is_none()) {
+            while client::is_submitting(&left.facts.dir) {
+                tokio::time::sleep(SHORTEST).await;
+            }
+        }
         if !unnumbered.is_empty() {
             // The accounts first: what both know, the queue knows better.
             let oldest = jobs.iter().map(|(left, ..)| left.age).max().unwrap_or_default();
