@@ -7,7 +7,8 @@ if scontrol ping 2>/dev/null | grep -q 'is UP'; then
     echo 'Slurm runs already'
     exit
 fi
-if ! dpkg --status slurm-wlm munge >/dev/null 2>&1; then
+missing=$(for program in sbatch slurmctld slurmd munged; do command -v "$program" >/dev/null || echo "$program"; done)
+if [ -n "$missing" ]; then
     apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends slurm-wlm munge >/dev/null
 fi
@@ -34,10 +35,10 @@ SlurmdPidFile=/run/slurmd.pid
 SlurmctldLogFile=/var/log/slurm/slurmctld.log
 SlurmdLogFile=/var/log/slurm/slurmd.log
 # For tests that wait: jobs start at once, end soon after they are told to, and are forgotten only when the tests are over.
-SchedulerParameters=batch_sched_delay=0,sched_interval=1,defer_batch=no
+SchedulerParameters=batch_sched_delay=0,sched_interval=1
 KillWait=2
 MinJobAge=600
-# The node has more processors than the machine, so that tests can run jobs side by side.
+# Jobs share processors, so that tests can run side by side.
 NodeName=$host NodeAddr=127.0.0.1 CPUs=2 State=UNKNOWN
 PartitionName=main Nodes=$host Default=YES MaxTime=INFINITE State=UP OverSubscribe=FORCE:8
 CONF
