@@ -1,7 +1,6 @@
 //! The commands of Slurm, each run once.
 
 use std::fs::{OpenOptions, TryLockError};
-use std::io;
 use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::Duration;
@@ -60,19 +59,13 @@ pub(super) enum Refusal {
     Lasting(String),
 }
 
-impl From<Refusal> for io::Error {
-    fn from(refusal: Refusal) -> Self {
-        Self::other(refusal)
-    }
-}
-
 /// Submits `job.sh` of a trial's directory. Whether that is going on can be seen by [`is_submitting`], also after a crash.
 pub(super) async fn sbatch(dir: &Path) -> Result<u64, Refusal> {
     // `sbatch` does not read it, but keeps the lock for as long as it lives.
     let held = OpenOptions::new().read(true).write(true).open(dir.join("job.sh"));
     let held = held.map_err(|e| Refusal::NotRun(format!("cannot open job.sh: {e}")))?;
     // Where there are no locks, only a crash at this very moment remains undetected.
-    let _ = held.lock();
+    let _ = held.try_lock();
     let mut command = Command::new("sbatch");
     command.args(["--parsable", "job.sh"]).stdin(Stdio::from(held)).current_dir(dir).env("PWD", dir);
     let text = finish(&mut command).await?;

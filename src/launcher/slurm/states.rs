@@ -33,8 +33,8 @@ const STATES: [(&str, State); 13] = [
     ("PREEMPTED", State::Lost("the job was preempted (PREEMPTED)")),
     ("NODE_FAIL", State::Lost("its node failed (NODE_FAIL)")),
     ("BOOT_FAIL", State::Lost("its node did not boot (BOOT_FAIL)")),
-    ("LAUNCH_FAILED", State::Lost("its node could not start it (LAUNCH_FAILED)")),
-    ("RECONFIG_FAIL", State::Lost("its node could not be configured (RECONFIG_FAIL)")),
+    ("LAUNCH_FAILED", State::Ended("its node could not start it (LAUNCH_FAILED)")),
+    ("RECONFIG_FAIL", State::Ended("its node could not be configured (RECONFIG_FAIL)")),
     ("REVOKED", State::Lost("another cluster took it over (REVOKED)")),
 ];
 
