@@ -23,6 +23,10 @@ doc:
 deny:
     cargo deny --workspace check bans licenses sources
 
+# A Slurm of one node to test against; root on Debian
+slurm:
+    tests/slurm/start.sh
+
 # The tests
 test:
     cargo test

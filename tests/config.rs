@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use admire::config::{ConfigError, StudyConfig, TEMPLATE, check_placeholders};
+use admire::config::{ConfigError, LauncherKind, StudyConfig, TEMPLATE, check_placeholders};
 
 const SMALL: &str = r#"
 [[domain]]
@@ -86,7 +86,9 @@ fn wrong_configs_are_refused() {
     assert!(with("[[fidelity]]\nname = \"x\"").contains("`x` has no cost but others do"));
     assert!(with("[[fidelity]]\nname = \"x\"\ncost = nan").contains("expected a number above 0"));
     assert!(with("[[domain]]\nname = \"a/b\"").contains("separate names"));
-    assert!(with("[launcher]\nkind = \"slurm\"\ncommand = [\"x\"]").contains("the only kind is \"local\""));
+    assert!(with("[launcher]\nkind = \"pbs\"\ncommand = [\"x\"]").contains("is not one of \"local\", \"slurm\""));
+    assert!(with("[launcher]\ncommand = ['x', \"a\\u0000\"]").contains("NUL"));
+    assert!(with("[launcher]\ncommand = ['x']\nenv = { A = \"\\u0000\" }").contains("NUL"));
     assert!(with("[launcher]").contains("needs the training command"));
     assert!(with("[launcher]\ncommand = [\"x\", \"{mixturefile}\"]").contains("did you mean `{mixture_file}`?"));
     assert!(with("[launcher]\ncommand = [\"x\", \"{w.cod}\"]").contains("did you mean `{w.code}`?"));
@@ -166,4 +168,70 @@ fn init_then_check() {
     let (code, _, stderr) =
         run(&["check", "--config", "study.toml", "--set", "domain.web.max=0.1", "--set", "domain.books.max=0.1"]);
     assert!(code == Some(3) && stderr.contains("sum to only 0.7"), "{stderr}");
+}
+
+#[test]
+fn keys_of_one_launcher_are_refused_for_the_other() {
+    let with = |kind: &str, more: &str| {
+        refusal(&format!("{SMALL}\n[launcher]\nkind = \"{kind}\"\ncommand = [\"x\"]\n{more}"), &[])
+    };
+    for key in [
+        "partition = 'gpu'",
+        "account = 'a'",
+        "gres = 'gpu:1'",
+        "time = '90'",
+        "directives = []",
+        "fidelity = {}",
+        "poll = 60",
+    ] {
+        assert!(with("local", key).contains("is only for kind = \"slurm\""), "{key}");
+    }
+    assert!(with("slurm", "grace = 5").contains("is only for kind = \"local\""));
+    assert!(with("slurm", "partition = 'a b'").contains("has spaces"));
+    assert!(with("slurm", "time = '6h'").contains("no length of time in Slurm's notation"));
+    assert!(with("slurm", "time = 90").contains("expected a string"));
+    assert!(with("slurm", "env = { 'a.b' = '1' }").contains("cannot be exported"));
+    assert!(with("slurm", "fidelity = { 2B = [] }").contains("there is no fidelity `2B`; there are 1M, 1B"));
+    assert!(with("slurm", "fidelity = { 1B = '--mem=1G' }").contains("expected a table of fidelities"));
+    for line in ["mem=1G", "--mem=1G\\n#SBATCH --wait"] {
+        assert!(with("slurm", &format!("directives = [\"{line}\"]")).contains("is no option of sbatch"), "{line}");
+    }
+    for line in ["--job-name=x", "--job=x", "-J x", "-Jx", "--array=1-3", "-o x", "--output x", "--wait", "-M other"] {
+        assert!(with("slurm", &format!("directives = ['{line}']")).contains("admire needs for itself"), "{line}");
+    }
+}
+
+#[test]
+fn check_shows_the_script_of_a_job() {
+    let dir = tempfile::tempdir().unwrap();
+    let launcher =
+        "[launcher]\nkind = 'slurm'\ntime = '90'\ncommand = ['./train', \"it's $HOME\", '{w.web}']\nenv = { A = '\"' }";
+    std::fs::write(dir.path().join("study.toml"), format!("{SMALL}\n{launcher}")).unwrap();
+    let (code, stdout, stderr) = admire(dir.path(), &["check", "--config", "study.toml"]);
+    assert!(code == Some(0) && stdout.contains("  #SBATCH --job-name=admire-study-1-1\n"), "{stdout}{stderr}");
+    let (_, stdout, _) = admire(dir.path(), &["check", "--config", "study.toml", "--format", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    let script = json["first_trial"]["script"].as_str().unwrap();
+    for line in ["#SBATCH --time=90", "export A='\"'", "export ADMIRE_ATTEMPT='1'"] {
+        assert!(script.lines().any(|l| l == line), "{script}");
+    }
+    assert!(script.contains(r#"'./train' 'it'\''s $HOME' '0."#), "{script}");
+}
+
+#[test]
+fn options_of_slurm_become_directives() {
+    let launcher = "[launcher]\nkind = 'slurm'\ncommand = ['x']\npartition = 'gpu,big'\ngres = 'gpu:h100:8'\ntime = '2-12:00:00'\n\
+                    directives = ['--wait-all-nodes=1', '--export=NONE', '-N 2']\nfidelity = { 1B = ['--nodes=8'] }";
+    let launcher = parse(&format!("{SMALL}\n{launcher}"), &[]).unwrap().launcher.unwrap();
+    let LauncherKind::Slurm { directives, fidelity } = launcher.kind else { panic!("not Slurm") };
+    let expected = [
+        "--partition=gpu,big",
+        "--gres=gpu:h100:8",
+        "--time=2-12:00:00",
+        "--wait-all-nodes=1",
+        "--export=NONE",
+        "-N 2",
+    ];
+    assert_eq!(directives, expected);
+    assert_eq!((launcher.slots, fidelity["1B"].as_slice()), (4, ["--nodes=8".to_owned()].as_slice()));
 }

@@ -133,6 +133,18 @@ fn torn_lines_are_dropped_and_damage_is_named() {
 }
 
 #[test]
+fn older_journals_are_read_and_newer_ones_refused() {
+    let f = Fixture::new(GOOD, "", "[budget]\ntrials = 2");
+    f.json("optimize", &["-q"]);
+    let text = fs::read_to_string(f.path("run/journal.jsonl")).unwrap();
+    assert!(text.contains("\"format\":2"));
+    f.write("run/journal.jsonl", &text.replace("\"format\":2", "\"format\":1"));
+    assert_eq!(f.json("optimize", &["-q", "--set", "budget.trials=3"])["spent"]["trials"], 3);
+    f.write("run/journal.jsonl", &text.replace("\"format\":2", "\"format\":99"));
+    assert!(stderr(&f.run("status", &[])).contains("use a newer one"));
+}
+
+#[test]
 fn a_changed_study_is_refused() {
     let f = Fixture::new(GOOD, "", "");
     f.json("suggest", &[]);

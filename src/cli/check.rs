@@ -4,8 +4,8 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use super::{ConfigArgs, Format, Output, suggest, text};
-use crate::config::StudyConfig;
-use crate::launcher::Facts;
+use crate::config::{LauncherConfig, LauncherKind, StudyConfig};
+use crate::launcher::{Facts, slurm};
 use crate::runner;
 use crate::space::Mixture;
 use crate::study::Study;
@@ -34,6 +34,8 @@ struct First {
     facts: Facts,
     /// The training command with everything filled in, where there is one.
     command: Option<Vec<String>>,
+    /// The script that `sbatch` gets, where it does.
+    script: Option<String>,
 }
 
 impl First {
@@ -46,7 +48,13 @@ impl First {
         }
         let facts = Facts::new(&study, study.trial(1)?, &std::path::absolute(&config.dir)?);
         let command = config.launcher.as_ref().map(|l| l.command.iter().map(|a| facts.render(a)).collect());
-        Ok(Self { facts, command })
+        let script = match &config.launcher {
+            Some(launcher @ LauncherConfig { kind: LauncherKind::Slurm { .. }, .. }) => {
+                Some(slurm::script(launcher, &slurm::job_name(&config.name, 1, 1), &facts, 1)?)
+            }
+            _ => None,
+        };
+        Ok(Self { facts, command, script })
     }
 
     fn json(&self) -> Value {
@@ -55,17 +63,21 @@ impl First {
             "weights": self.facts.weights,
             "seed": self.facts.seed,
             "command": self.command,
+            "script": self.script,
         })
     }
 }
 
 impl fmt::Display for First {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.command {
-            Some(command) => {
-                writeln!(f, "\nfirst trial, at {}:\n  {}", self.facts.fidelity, text::command_line(command))
+        let fidelity = &self.facts.fidelity;
+        match (&self.script, &self.command) {
+            (Some(script), _) => {
+                writeln!(f, "\nfirst trial, at {fidelity}; the script of its job:\n")?;
+                script.lines().try_for_each(|line| writeln!(f, "{}", format!("  {line}").trim_end()))
             }
-            None => writeln!(f, "\nno [launcher]: use `admire suggest` and `admire tell`"),
+            (None, Some(command)) => writeln!(f, "\nfirst trial, at {fidelity}:\n  {}", text::command_line(command)),
+            (None, None) => writeln!(f, "\nno [launcher]: use `admire suggest` and `admire tell`"),
         }
     }
 }

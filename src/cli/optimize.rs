@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::{ConfigArgs, Format, Output, best, text};
 use crate::launcher::Facts;
 use crate::runner::{self, Ended, Notice, RunError, View};
-use crate::study::{Spent, Study, TrialId, TrialState};
+use crate::study::{Mark, Spent, Study, TrialId, TrialState};
 
 /// Run the whole loop, launching training jobs; goes on where an earlier run stopped
 #[derive(Debug, Args)]
@@ -98,7 +98,11 @@ fn launched(study: &Study, id: TrialId, verbose: bool) -> Option<String> {
     let trial = study.trial(id).ok()?;
     let config = study.config();
     let fidelity = &config.fidelities.list()[trial.fidelity].name;
-    let line = format!("trial {id} started at {fidelity}, attempt {}", trial.attempts);
+    let how = match &trial.state {
+        TrialState::Running { mark: Some(Mark::Job { id: Some(job), .. }), .. } => format!("submitted as job {job}"),
+        _ => "started".into(),
+    };
+    let line = format!("trial {id} {how} at {fidelity}, attempt {}", trial.attempts);
     let Some(launcher) = config.launcher.as_ref().filter(|_| verbose) else { return Some(line) };
     let facts = Facts::new(study, trial, &config.dir.canonicalize().ok()?);
     let command: Vec<String> = launcher.command.iter().map(|a| facts.render(a)).collect();

@@ -2,7 +2,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::{ConfigArgs, Format, Output, text};
-use crate::study::{Study, TrialState};
+use crate::study::{Mark, Study, TrialState};
 
 /// Show the state of a study
 #[derive(Debug, Args)]
@@ -28,6 +28,7 @@ pub(super) fn run(args: &StatusArgs, output: Output) -> anyhow::Result<u8> {
     for trial in study.trials() {
         let (state, detail) = match &trial.state {
             TrialState::Pending => ("pending", String::new()),
+            TrialState::Running { mark: Some(Mark::Job { id: Some(id), .. }), .. } => ("running", format!("job {id}")),
             TrialState::Running { .. } => ("running", String::new()),
             TrialState::Complete(o) => ("complete", study.objective(o).map_or_else(String::new, text::short)),
             TrialState::Failed { reason } => ("failed", reason.clone()),

@@ -34,5 +34,5 @@ pub(super) fn command_line(argv: &[String]) -> String {
 /// `text` as one word of a shell.
 pub(super) fn quote(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-=:,@%+".contains(c);
-    if !text.is_empty() && text.chars().all(plain) { text.into() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+    if !text.is_empty() && text.chars().all(plain) { text.into() } else { crate::launcher::slurm::quote(text) }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::error::{ConfigError, Problem};
 use super::tree::{self, Node, Problems, Section, Value};
-use super::{Budget, Confirm, LauncherConfig, LauncherKind, ReplayConfig, StudyConfig, placeholders};
+use super::{Budget, Confirm, LauncherConfig, ReplayConfig, StudyConfig, placeholders, slurm};
 use crate::optimizer::{AcquisitionKind, OptimizerSettings};
 use crate::space::{Domain, Fidelities, Fidelity, GroupSpec, Limits, SearchSpace, Warp};
 use crate::study::{Direction, Metric, Objective};
@@ -37,7 +37,8 @@ pub(super) fn build(path: &Path, root: &Node) -> Result<StudyConfig, ConfigError
     let objective = objective(&document);
     let optimizer = optimizer(&document);
     let budget = budget(&document);
-    let launcher = launcher(&document, &names);
+    let sizes: Vec<&str> = fidelities.iter().flat_map(Fidelities::list).map(|f| f.name.as_str()).collect();
+    let launcher = launcher(&document, &names, &sizes);
     let section = document.section("confirm");
     let seeds = section.count("seeds", 1).unwrap_or(1);
     let confirm = section.present().then_some(Confirm { seeds });
@@ -265,17 +266,17 @@ fn budget(document: &Section<'_>) -> Budget {
     budget
 }
 
-fn launcher(document: &Section<'_>, domains: &[&str]) -> Option<LauncherConfig> {
+fn launcher(document: &Section<'_>, domains: &[&str], fidelities: &[&str]) -> Option<LauncherConfig> {
     let section = document.section("launcher");
-    if let Some(kind) = section.text("kind").filter(|k| k != "local") {
-        section
-            .report(Some("kind"), format!("\"{kind}\" is not supported in this version; the only kind is \"local\""));
-    }
+    let is_slurm = section.choice("kind", &[("local", false), ("slurm", true)]).unwrap_or(false);
     let command = section.texts("command").unwrap_or_default();
     if section.present() && command.first().is_none_or(String::is_empty) {
         section.report(Some("command"), "needs the training command, an array: [\"python\", \"train.py\", …]");
     }
     for argument in &command {
+        if argument.contains('\0') {
+            section.report(Some("command"), "has a NUL character in it, which no argument can hold");
+        }
         if let Err(message) = placeholders::check(argument, domains) {
             section.report(Some("command"), message);
         }
@@ -290,16 +291,21 @@ fn launcher(document: &Section<'_>, domains: &[&str]) -> Option<LauncherConfig> 
     if let Some(name) = env.keys().find(|n| n.is_empty() || n.contains(['=', '\0'])) {
         section.report(Some("env"), format!("`{name}` cannot be the name of an environment variable"));
     }
+    if let Some((name, _)) = env.iter().find(|(_, value)| value.contains('\0')) {
+        section.report(Some("env"), format!("the value of `{name}` has a NUL character in it"));
+    }
+    let kind = slurm::kind(&section, is_slurm, &env, fidelities);
     let config = LauncherConfig {
-        kind: LauncherKind::Local,
+        kind,
         command,
         setup,
-        slots: section.count("slots", 1).unwrap_or(1),
+        slots: section.count("slots", 1).unwrap_or(if is_slurm { 4 } else { 1 }),
         timeout: section.duration("timeout"),
         retries: section.integer("retries", 0).unwrap_or(1).try_into().unwrap_or(u32::MAX),
         retry_diverged: section.integer("retry_diverged", 0).unwrap_or(0).try_into().unwrap_or(u32::MAX),
         max_failure_rate: section.share("max_failure_rate").unwrap_or(0.5),
         grace: section.duration("grace").unwrap_or(Duration::from_secs(10)),
+        poll: section.duration("poll").unwrap_or(Duration::from_secs(30)),
         env,
     };
     if config.timeout.is_some_and(|t| t.is_zero()) {

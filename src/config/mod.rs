@@ -4,6 +4,7 @@ mod build;
 mod duration;
 mod error;
 mod placeholders;
+mod slurm;
 mod tree;
 
 use std::collections::BTreeMap;
@@ -101,10 +102,17 @@ pub struct Budget {
 }
 
 /// Which launcher starts trials.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LauncherKind {
     /// Subprocesses of this machine.
     Local,
+    /// Jobs of Slurm.
+    Slurm {
+        /// Options for `sbatch`, a line each: `--partition=gpu`.
+        directives: Vec<String>,
+        /// Further ones for trials at one fidelity, which override the others.
+        fidelity: BTreeMap<String, Vec<String>>,
+    },
 }
 
 /// `[launcher]`
@@ -116,7 +124,7 @@ pub struct LauncherConfig {
     pub command: Vec<String>,
     /// Run once before the first trial of every `optimize` (build, prepare data); argv without placeholders.
     pub setup: Option<Vec<String>>,
-    /// Trials that run at the same time.
+    /// Trials that run at the same time, or are in the queue.
     pub slots: usize,
     /// A trial that runs longer is killed and counts as failed.
     pub timeout: Option<Duration>,
@@ -128,6 +136,8 @@ pub struct LauncherConfig {
     pub max_failure_rate: f64,
     /// Between asking a process group to end (SIGTERM) and killing it.
     pub grace: Duration,
+    /// The longest time between two looks at the queue.
+    pub poll: Duration,
     /// Added to the environment of the command.
     pub env: BTreeMap<String, String>,
 }

@@ -28,6 +28,12 @@ pub(super) enum Value {
 }
 
 impl Value {
+    /// What an array of strings has in it; `None` for anything else.
+    pub fn texts(&self) -> Option<Vec<String>> {
+        let Self::Array(items) = self else { return None };
+        items.iter().map(|n| if let Self::Text(t) = &n.value { Some(t.clone()) } else { None }).collect()
+    }
+
     fn describe(&self) -> String {
         match self {
             Self::Text(text) => format!("the string \"{text}\""),
@@ -222,10 +228,7 @@ impl<'a> Section<'a> {
     }
 
     pub fn texts(&self, key: &'static str) -> Option<Vec<String>> {
-        self.read(key, "an array of strings", |v| {
-            let Value::Array(items) = v else { return None };
-            items.iter().map(|n| if let Value::Text(t) = &n.value { Some(t.clone()) } else { None }).collect()
-        })
+        self.read(key, "an array of strings", Value::texts)
     }
 
     /// One of some words, each standing for a value.

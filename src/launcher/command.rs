@@ -1,6 +1,8 @@
 //! What the training command is told: its arguments, its environment, its mixture file.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -53,6 +55,12 @@ impl Facts {
     #[must_use]
     pub fn result_file(&self) -> PathBuf {
         self.dir.join("result.json")
+    }
+
+    /// Where a job notes the exit code of the command.
+    #[must_use]
+    pub fn exit_file(&self) -> PathBuf {
+        self.dir.join("exit.txt")
     }
 
     /// The value of a placeholder; `None` for an unknown one. Facts that the config does not state are empty.
@@ -112,6 +120,26 @@ impl Facts {
             ("ADMIRE_TRIAL_DIR", self.dir.display().to_string()),
         ]
     }
+}
+
+/// Makes the trial's directory ready for another attempt: files of attempt `last` are kept under its number.
+///
+/// Must happen before the attempt is journalled, else a crash in between would take an old result for a new one.
+///
+/// # Errors
+/// Whatever the file system says.
+pub fn prepare(facts: &Facts, last: u32) -> io::Result<()> {
+    fs::create_dir_all(&facts.dir)?;
+    for (stem, extension) in [("stdout", "log"), ("stderr", "log"), ("result", "json"), ("exit", "txt")] {
+        let from = facts.dir.join(format!("{stem}.{extension}"));
+        match fs::rename(from, facts.dir.join(format!("{stem}.{last}.{extension}"))) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
+    }
+    let temporary = facts.dir.join("mixture.json.tmp");
+    fs::write(&temporary, serde_json::to_vec_pretty(facts)?)?;
+    fs::rename(temporary, facts.mixture_file())
 }
 
 /// Counts print without exponent or fraction, so that `int()` of any language reads them.

@@ -16,22 +16,11 @@ use nix::unistd::Pid;
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
-use super::Facts;
+use super::{End, Facts};
 use crate::config::LauncherConfig;
 
 /// How often a process that is not our child is looked at.
 const POLL: Duration = Duration::from_millis(100);
-
-/// How a process ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// By itself; the status is unknown for an adopted process.
-    Exited(Option<ExitStatus>),
-    /// It ran too long and was killed.
-    TimedOut,
-    /// We were asked to kill it.
-    Killed,
-}
 
 /// A running trial.
 #[derive(Debug)]
@@ -44,26 +33,6 @@ pub struct Process {
 enum Kind {
     Child { child: Child, pid: u32 },
     Adopted { stdout: File, process: Option<(u32, Option<u64>)> },
-}
-
-/// Makes the trial's directory ready for another attempt: files of attempt `last` are kept under its number.
-///
-/// Must happen before the attempt is journalled, else a crash in between would take an old result for a new one.
-///
-/// # Errors
-/// Whatever the file system says.
-pub fn prepare(facts: &Facts, last: u32) -> io::Result<()> {
-    fs::create_dir_all(&facts.dir)?;
-    for (stem, extension) in [("stdout", "log"), ("stderr", "log"), ("result", "json")] {
-        let from = facts.dir.join(format!("{stem}.{extension}"));
-        match fs::rename(from, facts.dir.join(format!("{stem}.{last}.{extension}"))) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-            _ => {}
-        }
-    }
-    let temporary = facts.dir.join("mixture.json.tmp");
-    fs::write(&temporary, serde_json::to_vec_pretty(facts)?)?;
-    fs::rename(temporary, facts.mixture_file())
 }
 
 impl Process {

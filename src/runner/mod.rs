@@ -12,11 +12,11 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 
-use crate::config::LauncherConfig;
-use crate::launcher::End;
+use crate::config::LauncherKind;
+use crate::launcher::{Ending, Launcher, Report};
 use crate::optimizer::{Optimizer, Recommendation};
 use crate::study::{Spent, StopReason, Study, StudyError, TrialId, TrialState};
 
@@ -80,7 +80,7 @@ pub enum Notice {
     Warning(String),
     /// A trial was decided on.
     Suggested(TrialId),
-    /// A process was started (or taken over).
+    /// A process was started, or a job submitted.
     Launched(TrialId),
     /// An attempt ended; the trial's state says how.
     Ended(TrialId),
@@ -101,12 +101,13 @@ pub struct View<'a> {
     pub spent: Spent,
 }
 
-type Attempt = (TrialId, u32, io::Result<(End, Duration)>);
+type Attempt = (TrialId, u32, io::Result<Ending>);
 
 struct Runner<'a, F> {
     study: &'a mut Study,
     show: F,
-    launcher: LauncherConfig,
+    launcher: Launcher,
+    reports: mpsc::UnboundedReceiver<Report>,
     root: PathBuf,
     began: Instant,
     spent: Spent,
@@ -152,7 +153,8 @@ impl Signals {
 /// [`RunError`]; the study is saved, and trials that were running have ended or are taken over by the next run.
 pub async fn run(study: &mut Study, show: impl FnMut(View<'_>, Notice)) -> Result<Ended, RunError> {
     let signals = Signals::listen().map_err(|e| RunError::Io("listen to signals".into(), e))?;
-    let launcher = study.config().launcher.clone().ok_or(RunError::NoLauncher)?;
+    let (report, reports) = mpsc::unbounded_channel();
+    let launcher = Launcher::new(study.config().launcher.clone().ok_or(RunError::NoLauncher)?, report);
     let dir = &study.config().dir;
     let root = dir.canonicalize().map_err(|e| RunError::Io(format!("find {}", dir.display()), e))?;
     let optimizer = Some(think::optimizer(study));
@@ -161,6 +163,7 @@ pub async fn run(study: &mut Study, show: impl FnMut(View<'_>, Notice)) -> Resul
         study,
         show,
         launcher,
+        reports,
         root,
         began: Instant::now(),
         spent,
@@ -176,7 +179,9 @@ pub async fn run(study: &mut Study, show: impl FnMut(View<'_>, Notice)) -> Resul
 
 impl<F: FnMut(View<'_>, Notice)> Runner<'_, F> {
     async fn run(&mut self, mut signals: Signals) -> Result<Ended, RunError> {
-        self.adopt()?;
+        if !self.adopt(&mut signals).await? {
+            return Ok(Ended::Interrupted);
+        }
         if self.unfinished_business() && !self.set_up(&mut signals).await? {
             self.interrupt();
         }
@@ -189,7 +194,7 @@ impl<F: FnMut(View<'_>, Notice)> Runner<'_, F> {
                     stop = self.exhausted();
                 }
                 match stop {
-                    None if self.jobs.len() < self.launcher.slots => self.start_thinking(),
+                    None if self.jobs.len() < self.launcher.config().slots => self.start_thinking(),
                     Some(reason) if self.jobs.is_empty() && self.thinking.is_empty() => {
                         self.conclude(reason)?;
                         if !self.launch_pending(stop)? {
@@ -206,7 +211,14 @@ impl<F: FnMut(View<'_>, Notice)> Runner<'_, F> {
             // entries before the answer. That costs nothing: a slot stays empty until then anyway.
             let listening = self.thinking.is_empty() || self.draining.is_some();
             tokio::select! {
-                Some(attempt) = self.jobs.join_next(), if listening => self.attempt_ended(attempt?)?,
+                Some(attempt) = self.jobs.join_next(), if listening => {
+                    self.attempt_ended(attempt?)?;
+                    // Jobs are seen to end in batches: the optimizer is to know all of one.
+                    while let Some(more) = self.jobs.try_join_next() {
+                        self.attempt_ended(more?)?;
+                    }
+                }
+                Some(report) = self.reports.recv() => self.reported(report)?,
                 Some(thought) = self.thinking.join_next() => stop = self.thought(thought?, stop)?,
                 () = signals.next() => self.interrupt(),
                 _ = tick.tick() => self.tell(Notice::Tick),
@@ -242,7 +254,11 @@ impl<F: FnMut(View<'_>, Notice)> Runner<'_, F> {
             self.kill.send_replace(true);
             self.tell(Notice::Note("killing the running trials; they start again on resume".into()));
         } else if n > 0 {
-            self.tell(Notice::Note(format!("waiting for {n} running trial(s) to end; interrupt again to kill them")));
+            let again = match self.launcher.config().kind {
+                LauncherKind::Local => "interrupt again to kill them",
+                LauncherKind::Slurm { .. } => "interrupt again to cancel them, Ctrl-\\ leaves them in the queue",
+            };
+            self.tell(Notice::Note(format!("waiting for {n} running trial(s) to end; {again}")));
         }
     }
 }

@@ -9,41 +9,75 @@ use tokio::process::Command;
 use tokio::sync::watch;
 
 use super::{Attempt, Draining, MIN_FINISHED, Notice, RunError, Runner, Signals, View};
-use crate::launcher::{End, Facts, Outcome, Process, local, protocol};
-use crate::study::{Event, StopReason, Trial, TrialId, TrialState};
+use crate::launcher::{End, Facts, Found, Left, Outcome, Process, Report, Running, prepare, protocol};
+use crate::study::{Event, Mark, StopReason, Trial, TrialId, TrialState};
 
 impl<F: FnMut(View<'_>, Notice)> Runner<'_, F> {
-    /// What a crashed run left behind: a process still at work is waited for, a result is taken, the rest starts again.
-    pub(super) fn adopt(&mut self) -> Result<(), RunError> {
+    /// What a crashed run left behind: what is still at work is waited for, a result is taken, the rest starts again.
+    /// False when that was interrupted.
+    pub(super) async fn adopt(&mut self, signals: &mut Signals) -> Result<bool, RunError> {
         if !self.study.trials().is_empty() {
             self.study.record(Event::Resumed { version: env!("CARGO_PKG_VERSION").into(), sizes: None })?;
         }
-        for trial in self.study.trials().to_vec() {
-            let TrialState::Running { process, since } = trial.state else { continue };
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        let left = self.study.trials().iter().filter_map(|trial| {
+            let TrialState::Running { mark, since } = &trial.state else { return None };
             let age = Duration::try_from_secs_f64(now - since).unwrap_or_default();
-            let facts = Facts::new(self.study, &trial, &self.root);
-            let adopted = Process::adopt(&facts.dir, trial.attempts, process, age);
-            let adopted = adopted.map_err(|e| RunError::Io(format!("look after trial {}", trial.id), e))?;
-            match adopted {
-                Some(adopted) => {
-                    // We died before its process could be journalled.
-                    if let (None, Some((pid, start_time))) = (process, adopted.identity()) {
-                        let attempt = trial.attempts;
-                        self.study.record(Event::Started { trial: trial.id, attempt, pid, start_time })?;
-                    }
-                    self.watch(trial.id, trial.attempts, adopted);
-                    self.tell(Notice::Note(format!("trial {} is still running; waiting for it", trial.id)));
-                }
-                None => self.judge(trial.id, trial.attempts, End::Exited(None), None)?,
+            let (facts, mark) = (Facts::new(self.study, trial, &self.root), mark.clone());
+            Some(Left { facts, attempt: trial.attempts, mark, age })
+        });
+        let left: Vec<Left> = left.collect();
+        let launcher = self.launcher.clone();
+        let mut adopting = pin!(launcher.adopt(&left));
+        let found = loop {
+            tokio::select! {
+                found = &mut adopting => break found.map_err(|e| RunError::Io("look after running trials".into(), e))?,
+                Some(report) = self.reports.recv() => self.reported(report)?,
+                () = signals.next() => return Ok(false),
             }
+        };
+        for (Left { facts, attempt, mark, .. }, found) in left.iter().zip(found) {
+            match found {
+                Found::Running(running) => {
+                    // We died before its process, or job, could be journalled.
+                    if let Some(found) = running.mark().filter(|found| mark.as_ref() != Some(found)) {
+                        self.started(facts.trial, *attempt, found)?;
+                    }
+                    self.watch(facts.trial, *attempt, running);
+                    self.tell(Notice::Note(format!("trial {} is still running; waiting for it", facts.trial)));
+                }
+                Found::Over((end, duration)) => self.judge(facts.trial, *attempt, end, duration)?,
+            }
+        }
+        Ok(true)
+    }
+
+    fn watch(&mut self, trial: TrialId, attempt: u32, running: Running) {
+        let (launcher, kill) = (self.launcher.clone(), self.kill.subscribe());
+        self.jobs.spawn(async move { (trial, attempt, launcher.wait(running, kill).await) });
+    }
+
+    pub(super) fn reported(&mut self, report: Report) -> Result<(), RunError> {
+        match report {
+            Report::Started(trial, attempt, mark) => {
+                self.started(trial, attempt, mark)?;
+                self.tell(Notice::Launched(trial));
+            }
+            Report::Warning(text) => self.tell(Notice::Warning(text)),
         }
         Ok(())
     }
 
-    fn watch(&mut self, trial: TrialId, attempt: u32, process: Process) {
-        let (timeout, grace, kill) = (self.launcher.timeout, self.launcher.grace, self.kill.subscribe());
-        self.jobs.spawn(async move { (trial, attempt, process.wait(timeout, grace, kill).await) });
+    /// Journals by what a running attempt is recognized.
+    fn started(&mut self, trial: TrialId, attempt: u32, mark: Mark) -> Result<(), RunError> {
+        match mark {
+            Mark::Process { pid, start_time } => {
+                self.study.record(Event::Started { trial, attempt, pid, start_time })?;
+            }
+            Mark::Job { id: Some(id), .. } => self.study.record(Event::Submitted { trial, attempt, id })?,
+            Mark::Job { id: None, .. } => {}
+        }
+        Ok(())
     }
 
     /// Whether anything will be launched, so that `setup` is worth running.
@@ -55,16 +89,16 @@ impl<F: FnMut(View<'_>, Notice)> Runner<'_, F> {
 
     /// Runs `launcher.setup`; false when it was interrupted (and killed).
     pub(super) async fn set_up(&mut self, signals: &mut Signals) -> Result<bool, RunError> {
-        let argv = self.launcher.setup.clone().unwrap_or_default();
+        let argv = self.launcher.config().setup.clone().unwrap_or_default();
         let Some((program, arguments)) = argv.split_first() else { return Ok(true) };
         self.tell(Notice::Note(format!("setting up: {}", argv.join(" "))));
         // Stdout is for results: what the set-up prints goes where progress goes.
         let mut command = Command::new(program);
-        command.args(arguments).envs(&self.launcher.env).stdin(Stdio::null()).stdout(io::stderr());
+        command.args(arguments).envs(&self.launcher.config().env).stdin(Stdio::null()).stdout(io::stderr());
         let process =
             Process::start(&mut command).map_err(|e| RunError::Setup(format!("cannot start `{program}`: {e}")))?;
         let (kill, killed) = watch::channel(false);
-        let mut end = pin!(process.wait(None, self.launcher.grace, killed));
+        let mut end = pin!(process.wait(None, self.launcher.config().grace, killed));
         loop {
             tokio::select! {
                 end = &mut end => return match end.map_err(|e| RunError::Io(format!("wait for `{program}`"), e))?.0 {
@@ -85,35 +119,35 @@ impl<F: FnMut(View<'_>, Notice)> Runner<'_, F> {
         let pending = self.study.trials().iter().filter(|t| matches!(t.state, TrialState::Pending)).filter(due);
         let pending: Vec<_> = pending.cloned().collect();
         for trial in pending {
-            if self.jobs.len() >= self.launcher.slots {
+            if self.jobs.len() >= self.launcher.config().slots {
                 break;
             }
             let facts = Facts::new(self.study, &trial, &self.root);
             let attempt = trial.attempts + 1;
-            local::prepare(&facts, trial.attempts)
-                .map_err(|e| RunError::Io(format!("prepare {}", facts.dir.display()), e))?;
-            self.study.record(Event::Launched { trial: trial.id, attempt })?;
-            match Process::spawn(&self.launcher, &facts, attempt) {
-                Ok(process) => {
-                    if let Some((pid, start_time)) = process.identity() {
-                        self.study.record(Event::Started { trial: trial.id, attempt, pid, start_time })?;
-                    }
-                    self.watch(trial.id, attempt, process);
-                    self.tell(Notice::Launched(trial.id));
-                }
-                Err(e) => self.fail(trial.id, attempt, e.to_string(), None)?,
-            }
+            prepare(&facts, trial.attempts).map_err(|e| RunError::Io(format!("prepare {}", facts.dir.display()), e))?;
+            let job = self.launcher.job_name(&self.study.config().name, trial.id, attempt);
+            self.study.record(Event::Launched { trial: trial.id, attempt, job: job.clone() })?;
+            let (launcher, kill) = (self.launcher.clone(), self.kill.subscribe());
+            self.jobs.spawn(async move {
+                let ending = launcher.run(&facts, attempt, job.as_deref(), kill).await;
+                (facts.trial, attempt, ending)
+            });
         }
         Ok(!self.jobs.is_empty())
     }
 
-    pub(super) fn attempt_ended(&mut self, (trial, attempt, end): Attempt) -> Result<(), RunError> {
-        let (end, duration) = end.map_err(|e| RunError::Io(format!("wait for trial {trial}"), e))?;
-        self.judge(trial, attempt, end, Some(duration.as_secs_f64()))
+    pub(super) fn attempt_ended(&mut self, (trial, attempt, ending): Attempt) -> Result<(), RunError> {
+        let (end, duration) = ending.map_err(|e| RunError::Io(format!("wait for trial {trial}"), e))?;
+        // That it had started comes before that it has ended.
+        while let Ok(report) = self.reports.try_recv() {
+            self.reported(report)?;
+        }
+        self.judge(trial, attempt, end, duration)
     }
 
     /// Records how an attempt ended.
-    fn judge(&mut self, id: TrialId, attempt: u32, end: End, duration: Option<f64>) -> Result<(), RunError> {
+    fn judge(&mut self, id: TrialId, attempt: u32, end: End, duration: Option<Duration>) -> Result<(), RunError> {
+        let duration = duration.map(|d| d.as_secs_f64());
         let trial = self.study.trial(id)?;
         let facts = Facts::new(self.study, trial, &self.root);
         let read = || {
@@ -121,9 +155,15 @@ impl<F: FnMut(View<'_>, Notice)> Runner<'_, F> {
             protocol::read(&facts.result_file(), &stdout, &self.study.config().objective)
         };
         match end {
+            End::Unknown => return Ok(()),
             End::Killed => return self.lost(id, attempt),
+            End::Lost(why) => {
+                self.tell(Notice::Warning(format!("trial {id}: {why}; it starts again")));
+                return self.lost(id, attempt);
+            }
+            End::Failed(why) => return self.fail(id, attempt, why, duration),
             End::TimedOut => {
-                let limit = self.launcher.timeout.unwrap_or_default().as_secs_f64();
+                let limit = self.launcher.config().timeout.unwrap_or_default().as_secs_f64();
                 return self.fail(id, attempt, format!("timed out after {limit} s"), duration);
             }
             End::Exited(Some(status)) if !status.success() => {
@@ -140,7 +180,7 @@ impl<F: FnMut(View<'_>, Notice)> Runner<'_, F> {
                 }
             }
             Ok(Outcome::Diverged) => {
-                let last = trial.divergences >= self.launcher.retry_diverged;
+                let last = trial.divergences >= self.launcher.config().retry_diverged;
                 self.study.record(Event::Diverged { trial: id, attempt, last, duration })?;
             }
             // Nobody saw how it ended, and it left nothing: it died with the machine or with us.
@@ -157,11 +197,12 @@ impl<F: FnMut(View<'_>, Notice)> Runner<'_, F> {
     }
 
     fn fail(&mut self, id: TrialId, attempt: u32, reason: String, duration: Option<f64>) -> Result<(), RunError> {
-        let last = self.study.trial(id)?.failures >= self.launcher.retries;
+        let last = self.study.trial(id)?.failures >= self.launcher.config().retries;
         self.study.record(Event::Failed { trial: id, attempt, reason: reason.clone(), last, duration })?;
         let (failed, finished) = self.failures();
         // Looked at whenever a trial fails: a study that is resumed after a repair gets the chance to go on.
-        if last && finished >= MIN_FINISHED && failed as f64 > self.launcher.max_failure_rate * finished as f64 {
+        if last && finished >= MIN_FINISHED && failed as f64 > self.launcher.config().max_failure_rate * finished as f64
+        {
             self.draining.get_or_insert(Draining::Failures(id, reason));
         }
         self.tell(Notice::Ended(id));

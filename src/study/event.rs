@@ -14,8 +14,8 @@ use crate::surrogate::ModelSnapshot;
 /// The journal format that this version writes, and the newest one it reads.
 ///
 /// Readers ignore fields they do not know, so adding one keeps the number; a new kind of event, or a field that must
-/// not be ignored, raises it.
-pub const FORMAT: u32 = 1;
+/// not be ignored, raises it. 2 added [`Event::Submitted`].
+pub const FORMAT: u32 = 2;
 
 /// One line of the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,12 +44,15 @@ pub enum Event {
     Study(Header),
     /// A trial was decided on (and, by `admire suggest`, handed out).
     Suggested(Suggested),
-    /// A process is about to be started for the trial. Written before it exists.
+    /// A process is about to be started for the trial, or a job to be submitted. Written before it exists.
     Launched {
         /// Which trial.
         trial: TrialId,
         /// 1 for the first attempt.
         attempt: u32,
+        /// Name of the job; `None` for a process of this machine.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        job: Option<String>,
     },
     /// The process runs.
     Started {
@@ -62,6 +65,15 @@ pub enum Event {
         /// Start time from `/proc/<pid>/stat`, which tells a reused pid from this one.
         #[serde(default)]
         start_time: Option<u64>,
+    },
+    /// The job is in the queue.
+    Submitted {
+        /// Which trial.
+        trial: TrialId,
+        /// Which attempt.
+        attempt: u32,
+        /// Its number there.
+        id: u64,
     },
     /// The trial reported finite metrics.
     Completed {

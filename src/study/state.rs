@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{
-    Completed, Entry, Event, Header, Observation, Purpose, Sizes, StopReason, StudyError, Suggested, Trial, TrialId,
-    TrialState, journal, seed_of,
+    Completed, Entry, Event, Header, Mark, Observation, Purpose, Sizes, StopReason, StudyError, Suggested, Trial,
+    TrialId, TrialState, journal, seed_of,
 };
 use crate::config::StudyConfig;
 use crate::optimizer::{Evidence, Prediction};
@@ -220,14 +220,21 @@ impl Study {
                 self.stopped = Some(Stopped { reason, mixture: self.mixture(&recommended)?, limit });
             }
             Event::Resumed { sizes, .. } => self.sizes = sizes.unwrap_or_else(|| std::mem::take(&mut self.sizes)),
-            Event::Launched { trial, attempt } => {
+            Event::Launched { trial, attempt, job } => {
                 let trial = self.unfinished(trial)?;
                 trial.attempts = attempt;
-                trial.state = TrialState::Running { process: None, since: entry.time };
+                let mark = job.map(|name| Mark::Job { name, id: None });
+                trial.state = TrialState::Running { mark, since: entry.time };
             }
             Event::Started { trial, pid, start_time, .. } => {
-                if let TrialState::Running { process, .. } = &mut self.unfinished(trial)?.state {
-                    *process = Some((pid, start_time));
+                if let TrialState::Running { mark, .. } = &mut self.unfinished(trial)?.state {
+                    *mark = Some(Mark::Process { pid, start_time });
+                }
+            }
+            Event::Submitted { trial, id: number, .. } => {
+                if let TrialState::Running { mark: Some(Mark::Job { id, .. }), .. } = &mut self.unfinished(trial)?.state
+                {
+                    *id = Some(number);
                 }
             }
             Event::Completed { trial, outcome } => self.unfinished(trial)?.state = TrialState::Complete(outcome),

@@ -40,8 +40,8 @@ pub enum TrialState {
     Pending,
     /// An attempt was launched and has not been seen to end.
     Running {
-        /// Its process and the process's start time, once journalled.
-        process: Option<(u32, Option<u64>)>,
+        /// How it is recognized; `None` for a process whose start was not journalled.
+        mark: Option<Mark>,
         /// Seconds since 1970 when it was launched.
         since: f64,
     },
@@ -54,6 +54,25 @@ pub enum TrialState {
     },
     /// Reported a NaN or infinite metric.
     Diverged,
+}
+
+/// By what a running attempt is recognized, also by a later `admire`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// A process of this machine.
+    Process {
+        /// Its id.
+        pid: u32,
+        /// Its start time from `/proc/<pid>/stat`.
+        start_time: Option<u64>,
+    },
+    /// A job in Slurm's queue.
+    Job {
+        /// Its name, decided on before it was submitted.
+        name: String,
+        /// Its number, once journalled.
+        id: Option<u64>,
+    },
 }
 
 impl Trial {

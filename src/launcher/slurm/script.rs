@@ -1,0 +1,129 @@
+//! The batch script of a job.
+
+use std::fmt::Write;
+use std::io;
+use std::path::Path;
+
+use super::super::Facts;
+use crate::config::{LauncherConfig, LauncherKind};
+use crate::study::TrialId;
+
+/// `admire-<study>-<trial>-<attempt>`, with the characters that lists of names cannot hold replaced.
+#[must_use]
+pub fn job_name(study: &str, trial: TrialId, attempt: u32) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
+    format!("admire-{}-{trial}-{attempt}", study.chars().map(plain).collect::<String>())
+}
+
+/// `text` as one word of a POSIX shell, whatever is in it (but NUL, which no word can hold).
+#[must_use]
+pub fn quote(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// The script of an attempt, to be submitted in the trial's directory: there its output goes, as paths in `#SBATCH`
+/// lines would be up to Slurm's own rules of quoting and patterns.
+///
+/// # Errors
+/// The working directory is not known.
+pub fn script(config: &LauncherConfig, name: &str, facts: &Facts, attempt: u32) -> io::Result<String> {
+    let mut text =
+        format!("#!/bin/sh\n#SBATCH --job-name={name}\n#SBATCH --output=stdout.log\n#SBATCH --error=stderr.log\n");
+    if let LauncherKind::Slurm { directives, fidelity } = &config.kind {
+        // Of two lines for one option the later one counts.
+        for directive in directives.iter().chain(fidelity.get(&facts.fidelity).into_iter().flatten()) {
+            let _ = writeln!(text, "#SBATCH {directive}");
+        }
+    }
+    text.push('\n');
+    let told = facts.environment(attempt);
+    let told = told.iter().map(|(name, value)| (*name, value));
+    for (name, value) in config.env.iter().map(|(name, value)| (name.as_str(), value)).chain(told) {
+        let _ = writeln!(text, "export {name}={}", quote(value));
+    }
+    let path = |path: &Path| quote(&path.display().to_string());
+    let exit = facts.exit_file();
+    let (exit, temporary) = (path(&exit), path(&exit.with_extension("tmp")));
+    let command: Vec<String> = config.command.iter().map(|argument| quote(&facts.render(argument))).collect();
+    let _ = write!(
+        text,
+        "rm -f {exit}\ncd {} || exit\n\n{}\n\nstatus=$?\necho \"$status\" >{temporary} && mv {temporary} {exit}\n\
+         exit \"$status\"\n",
+        path(&std::env::current_dir()?),
+        command.join(" ")
+    );
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::fs;
+    use std::process::Command;
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What the script hands to its command, run by the shell of this machine: the value of `ODD` and the words after the
+    /// program; and the exit code that it notes.
+    fn handed(words: &[String], odd: &str, dir: &Path) -> (Vec<String>, String) {
+        let print = r#"printf '%s\0' "$ODD" "$@"; exit 7"#;
+        // Braces stand for themselves when doubled.
+        let words = words.iter().map(|word| word.replace('{', "{{").replace('}', "}}"));
+        let config = LauncherConfig {
+            kind: LauncherKind::Slurm { directives: vec![], fidelity: BTreeMap::new() },
+            command: ["sh", "-c", print, "name"].map(str::to_owned).into_iter().chain(words).collect(),
+            setup: None,
+            slots: 1,
+            timeout: None,
+            retries: 0,
+            retry_diverged: 0,
+            max_failure_rate: 1.0,
+            grace: Duration::ZERO,
+            poll: Duration::ZERO,
+            env: BTreeMap::from([("ODD".to_owned(), odd.to_owned())]),
+        };
+        let facts = Facts {
+            weights: BTreeMap::new(),
+            fidelity: "it's <b>\n$(false)".into(),
+            params: None,
+            tokens: None,
+            seed: 1,
+            trial: 1,
+            dir: dir.to_owned(),
+        };
+        let path = dir.join("job.sh");
+        fs::write(&path, script(&config, "admire-t-1-1", &facts, 1).unwrap()).unwrap();
+        let output = Command::new("sh").arg(&path).output().unwrap();
+        assert_eq!(output.status.code(), Some(7), "{}", String::from_utf8_lossy(&output.stderr));
+        let printed = String::from_utf8(output.stdout).unwrap();
+        let exit = fs::read_to_string(facts.exit_file()).unwrap();
+        (printed.split_terminator('\0').map(str::to_owned).collect(), exit)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn every_word_reaches_the_command_as_it_is(
+            words in prop::collection::vec("[^\0]{0,12}|[ '\"$`\\\\!*?~#;&|<>(){}/.\n\r\t=-]{0,8}", 0..5),
+            odd in "[^\0]{0,12}|[ '\"$`\\\\!*\n]{0,8}",
+        ) {
+            let root = tempfile::tempdir().unwrap();
+            let dir = root.path().join("it's a $HOME `dir` \"<b>\" ;\n%j");
+            fs::create_dir(&dir).unwrap();
+            let (got, exit) = handed(&words, &odd, &dir);
+            prop_assert_eq!(&got[0], &odd);
+            prop_assert_eq!(&got[1..], &words);
+            prop_assert_eq!(exit, "7\n");
+        }
+    }
+
+    #[test]
+    fn names_of_jobs_are_one_plain_word() {
+        assert_eq!(job_name("pretrain", 7, 2), "admire-pretrain-7-2");
+        assert_eq!(job_name("a, b|c%j\nä'", 1, 1), "admire-a__b_c_j___-1-1");
+    }
+}
