@@ -8,7 +8,9 @@ use crate::space::{Mixture, Warp};
 /// Runs of an initial design: more teach less than what the acquisition function chooses next.
 const LEAST_DESIGN: usize = 5;
 const MOST_DESIGN: usize = 20;
-/// The same where it is made of runs at the target, which are also what one looks for.
+/// What it may cost, in runs at the target.
+const DESIGN_COST: f64 = 2.0;
+/// Runs of a design where it is made of runs at the target, which are also what one looks for.
 const TARGET_DESIGN: usize = 3;
 
 impl Optimizer {
@@ -51,7 +53,7 @@ impl Optimizer {
 
     /// Runs of the initial design at fidelity `m`, given the possible ones (cheapest first).
     ///
-    /// Unless configured, it is at the cheapest fidelity: about as many runs as domains, for at most the cost of one run
+    /// Unless configured, it is at the cheapest fidelity: about as many runs as domains, for at most the cost of two runs
     /// at the target. Where that buys fewer than one run for two domains, small runs are not cheap enough to explore
     /// with, and the design is a few runs at the target instead.
     fn design_size(&self, m: usize, possible: &[usize], evidence: &Evidence) -> usize {
@@ -61,7 +63,7 @@ impl Optimizer {
         let target = self.fidelities.target();
         let cheapest = possible.first().copied().unwrap_or(target);
         let domains = self.space.dim().min(MOST_DESIGN);
-        let affordable = (evidence.costs[target] / evidence.costs[cheapest]) as usize;
+        let affordable = (DESIGN_COST * evidence.costs[target] / evidence.costs[cheapest]) as usize;
         let cheap = 2 * affordable >= domains || !possible.contains(&target);
         let place = if cheap || self.settings.initial.is_some() { cheapest } else { target };
         match self.settings.initial {

@@ -130,7 +130,7 @@ pub struct Recommendation {
 const REFIT_GROWTH: f64 = 0.1;
 
 /// Observations from which kinds of models are compared; and again whenever their number has doubled.
-const COMPARED_FROM: usize = 16;
+const COMPARED_FROM: usize = 32;
 
 /// Suggests trials and recommends mixtures.
 #[derive(Clone, Debug)]

@@ -115,7 +115,7 @@ fn wins(scores: &[f64], others: &[f64]) -> bool {
     let differences = || scores.iter().zip(others).map(|(a, b)| a - b);
     let mean = differences().sum::<f64>() / n;
     let variance = differences().map(|d| (d - mean).powi(2)).sum::<f64>() / (n - 1.0);
-    mean > 2.0 * (variance / n).sqrt()
+    mean > 3.0 * (variance / n).sqrt()
 }
 
 /// At most [`MOST_COMPARED`] observations: all at sizes with few, evenly spaced in time at sizes with many.
