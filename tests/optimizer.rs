@@ -274,7 +274,9 @@ fn small_sizes_may_not_outspend_the_target_by_more_than_one_run() {
             evidence.observations.iter().filter(|o| keep(o.fidelity)).map(|o| evidence.costs[o.fidelity]).sum()
         };
         let (on_proxies, on_target) = (spent(|m| m < 2), spent(|m| m == 2));
-        assert!(on_proxies <= on_target + 1.0 + 1e-9, "{on_proxies} on proxies, {on_target} on the target");
+        // But for the design, which may cost as much as two target runs.
+        let allowed = (on_target + 1.0).max(2.0) + 1e-9;
+        assert!(on_proxies <= allowed, "{on_proxies} on proxies, {on_target} on the target");
         at_target = on_target as usize;
     }
     assert!(at_target >= 4, "{at_target}");
