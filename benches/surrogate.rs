@@ -13,13 +13,13 @@ mod problem;
 use std::hint::black_box;
 use std::time::Duration;
 
-use admire::optimizer::{Candidates, KernelKind, ModelSnapshot, OptimizerSettings};
-use admire::space::warp;
+use admire::optimizer::{Candidates, OptimizerSettings};
+use admire::space::{Warp, columns};
 use admire::study::Observation;
-use admire::surrogate::Surrogate;
 use admire::surrogate::fit::negative_log_posterior;
 use admire::surrogate::gp::Data;
 use admire::surrogate::hyper::Layout;
+use admire::surrogate::{KernelKind, ModelSnapshot, Surrogate};
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, criterion_group, criterion_main};
 use nalgebra::{DMatrix, DVector};
@@ -45,7 +45,7 @@ fn snapshot(problem: &Problem, n: usize) -> ModelSnapshot {
 
 fn points(problem: &Problem, p: usize) -> DMatrix<f64> {
     let points = problem.space().polytope().sample(p, &mut rng(2));
-    warp::warp_all(DOMAINS, points.iter().map(Vec::as_slice))
+    columns(DOMAINS, points.iter().map(Vec::as_slice))
 }
 
 /// Every iteration is far slower than the clock is coarse: ten plain samples are enough.
@@ -64,7 +64,7 @@ fn likelihood(c: &mut Criterion) {
         let y = DVector::from_iterator(n, runs.iter().map(|o| o.metrics[0]));
         let (mean, sd) = (y.mean(), y.variance().sqrt());
         let data = Data {
-            x: warp::warp_all(DOMAINS, runs.iter().map(|o| o.mixture.weights())),
+            x: Warp::Sqrt.matrix(&columns(DOMAINS, runs.iter().map(|o| o.mixture.weights()))),
             fidelity: runs.iter().map(|o| o.fidelity).collect(),
             y: y.map(|y| (y - mean) / sd),
             known_noise: vec![0.0; n],

@@ -1,12 +1,15 @@
 //! The acquisition functions' derivatives and order, and the solver that maximizes them.
 
-use admire::acquisition::{Criterion, ProjectedGradient, Worth};
+use admire::acquisition::{Criterion, ProjectedGradient, Worth, log_knowledge_gradient};
 use admire::space::{Group, Polytope};
 use admire::surrogate::Outlook;
 use argmin::core::{CostFunction, Error, Executor, Gradient, State, TerminationReason, TerminationStatus};
 use nalgebra::{DMatrix, DVector};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
 
 fn outlook(mean: f64, variance: f64, reduction: f64) -> Outlook {
     Outlook { mean, variance, reduction, ..Outlook::default() }
@@ -154,5 +157,35 @@ proptest! {
         let lowest = polytope.maximize((-&gradient).as_slice());
         let gain = gradient.dot(&(&w - DVector::from_vec(lowest)));
         prop_assert!(gain < 1e-6, "a step would gain {gain}");
+    }
+}
+
+#[test]
+fn the_knowledge_gradient_is_what_brute_force_finds() {
+    let mut rng = ChaCha8Rng::seed_from_u64(21);
+    for points in [2, 5] {
+        for _ in 0..10 {
+            let normal = |rng: &mut ChaCha8Rng| -> f64 { StandardNormal.sample(rng) };
+            let values = DVector::from_fn(points, |_, _| normal(&mut rng));
+            let moves = DMatrix::from_fn(points, 3, |_, _| normal(&mut rng));
+            let formula = log_knowledge_gradient(&values, &moves).exp();
+            // By how much the best mean is expected to fall below what today's best would then be.
+            let best = values.imin();
+            let gains: Vec<f64> = (0..200_000)
+                .map(|_| {
+                    let z = DVector::from_fn(3, |_, _| normal(&mut rng));
+                    let then = &values + &moves * z;
+                    then[best] - then.min()
+                })
+                .collect();
+            let mean = gains.iter().sum::<f64>() / gains.len() as f64;
+            let variance = gains.iter().map(|g| (g - mean).powi(2)).sum::<f64>() / gains.len() as f64;
+            let error = 4.0 * (variance / gains.len() as f64).sqrt();
+            if points == 2 {
+                assert!((formula - mean).abs() < error, "{formula} against {mean}");
+            } else {
+                assert!(formula < mean + error && formula > 0.4 * mean, "{formula} against {mean}");
+            }
+        }
     }
 }

@@ -2,7 +2,7 @@
 //! (goldens/make_gp_goldens.py wrote the numbers and says what model they belong to).
 
 use admire::acquisition::{Criterion, gibbon};
-use admire::optimizer::KernelKind;
+use admire::surrogate::KernelKind;
 use admire::surrogate::Outlook;
 use admire::surrogate::gp::{Data, Gp};
 use admire::surrogate::hyper::{Hyperparameters, SizeCovariance};
@@ -233,7 +233,7 @@ fn posterior_means_and_covariances() {
                     agree(&name, means[1] + case.level(m), test.mean[j], TOLERANCE);
                     agree(&name, covariance[(0, 1)], golden, TOLERANCE);
                 } else if point == other {
-                    let joint = &gp.joint(&z, l, m)[0];
+                    let joint = &gp.joint(&z, &[l], m)[0][0];
                     agree(&name, joint.mean + case.level(m), mean, TOLERANCE);
                     agree(&name, joint.variance, variance, TOLERANCE);
                     agree(&name, joint.variance_observed, test.covariance[j][j], TOLERANCE);

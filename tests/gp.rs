@@ -1,8 +1,8 @@
 //! The Gaussian process: every derivative against finite differences, positive definiteness, and what must not depend on
 //! the order of domains.
 
-use admire::optimizer::KernelKind;
-use admire::space::warp;
+use admire::space::{Warp, columns};
+use admire::surrogate::KernelKind;
 use admire::surrogate::fit::{fit, negative_log_posterior};
 use admire::surrogate::gp::{Data, Gp};
 use admire::surrogate::hyper::Layout;
@@ -33,7 +33,7 @@ fn mixtures(dim: usize, n: usize, rng: &mut impl Rng) -> DMatrix<f64> {
             shares.iter().map(|s| s / total).collect()
         })
         .collect();
-    warp::warp_all(dim, mixtures.iter().map(Vec::as_slice))
+    Warp::Sqrt.matrix(&columns(dim, mixtures.iter().map(Vec::as_slice)))
 }
 
 fn layout((kind, components): (KernelKind, usize), dim: usize, sizes: usize) -> Layout {
@@ -134,7 +134,7 @@ proptest! {
 
         let (mean, by_mean) = gp.mean_with_gradient(&z, target);
         close("mean", mean, gp.mean(&z, target)[0], 1e-10);
-        let (value, plain) = (gp.joint_with_gradient(&z, m, target), &gp.joint(&z, m, target)[0]);
+        let (value, plain) = (gp.joint_with_gradient(&z, m, target), &gp.joint(&z, &[m], target)[0][0]);
         let numbers = |j: &admire::surrogate::gp::Joint| [j.mean, j.variance, j.variance_observed, j.covariance];
         for (a, b) in numbers(&value).into_iter().zip(numbers(plain)) {
             close("joint() and joint_with_gradient()", a, b, 1e-8);
@@ -143,7 +143,7 @@ proptest! {
             let along = |f: &dyn Fn(&DMatrix<f64>) -> f64| slope(1e-3, |h| f(&moved(&z, d, h)));
             close("mean", by_mean[d], along(&|z| gp.mean(z, target)[0]), 1e-5);
             for (k, gradient) in value.gradient.iter().enumerate() {
-                let numeric = along(&|z| numbers(&gp.joint(z, m, target)[0])[k]);
+                let numeric = along(&|z| numbers(&gp.joint(z, &[m], target)[0][0])[k]);
                 close(&format!("joint number {k}"), gradient[d], numeric, 1e-5);
             }
         }
@@ -178,7 +178,7 @@ proptest! {
         let gp = Gp::condition(&data, layout.natural(&parameters(&layout, rng))).unwrap();
         let z = mixtures(dim, p, rng);
         let (mean, covariance) = gp.posterior(&z, m);
-        let (predicted, joint) = (gp.predict(&z, m), gp.joint(&z, (m + 1) % 3, m));
+        let (predicted, joint) = (gp.predict(&z, m), gp.joint(&z, &[(m + 1) % 3], m).remove(0));
         for i in 0..p {
             close("mean", mean[i], predicted[i].mean, 1e-10);
             close("mean", mean[i], joint[i].mean, 1e-10);

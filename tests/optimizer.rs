@@ -3,8 +3,9 @@
 #[path = "common/problem.rs"]
 mod problem;
 
-use admire::optimizer::{AcquisitionKind, Candidates, Evidence, KernelKind, Optimizer, OptimizerSettings, Suggestion};
+use admire::optimizer::{AcquisitionKind, Candidates, Evidence, Optimizer, OptimizerSettings, Suggestion};
 use admire::space::{Domain, GroupSpec, Limits, Mixture, SearchSpace};
+use admire::surrogate::{KernelKind, ModelSpec};
 use problem::{Problem, rng};
 
 const KERNELS: [KernelKind; 3] = [KernelKind::SpectralMixture, KernelKind::Matern52, KernelKind::Rbf];
@@ -18,7 +19,8 @@ const ACQUISITIONS: [AcquisitionKind; 4] = [
 const ANYWHERE: Candidates<'static> = Candidates::Space(&[0, 1, 2]);
 
 fn settings(kernel: KernelKind, acquisition: AcquisitionKind) -> OptimizerSettings {
-    OptimizerSettings { kernel, acquisition, ..OptimizerSettings::default() }
+    let model = ModelSpec { kernel, ..ModelSpec::default() };
+    OptimizerSettings { model: model.into(), acquisition, ..OptimizerSettings::default() }
 }
 
 fn next(optimizer: &mut Optimizer, evidence: &Evidence, seed: u64) -> Suggestion {
@@ -272,7 +274,9 @@ fn small_sizes_may_not_outspend_the_target_by_more_than_one_run() {
             evidence.observations.iter().filter(|o| keep(o.fidelity)).map(|o| evidence.costs[o.fidelity]).sum()
         };
         let (on_proxies, on_target) = (spent(|m| m < 2), spent(|m| m == 2));
-        assert!(on_proxies <= on_target + 1.0 + 1e-9, "{on_proxies} on proxies, {on_target} on the target");
+        // But for the design, which may cost as much as two target runs.
+        let allowed = (on_target + 1.0).max(2.0) + 1e-9;
+        assert!(on_proxies <= allowed, "{on_proxies} on proxies, {on_target} on the target");
         at_target = on_target as usize;
     }
     assert!(at_target >= 4, "{at_target}");

@@ -7,7 +7,7 @@ use nalgebra::{DMatrix, DVector};
 
 use super::criterion::Criterion;
 use super::spg::ProjectedGradient;
-use crate::space::{Polytope, warp};
+use crate::space::{Polytope, columns};
 use crate::surrogate::Surrogate;
 
 /// Steps smaller than a hundredth of a percent of the mixture do not matter.
@@ -34,9 +34,8 @@ impl<F: Fn(&DMatrix<f64>) -> (f64, Vec<f64>)> Smooth<F> {
         {
             return (*value, gradient.clone());
         }
-        let x = warp::warp_all(w.len(), [w.as_slice()]);
-        let (value, by_x) = (self.function)(&x);
-        let gradient = DVector::from_iterator(w.len(), by_x.iter().zip(x.iter()).map(|(g, x)| g * warp::slope(*x)));
+        let (value, gradient) = (self.function)(&columns(w.len(), [w.as_slice()]));
+        let gradient = DVector::from_vec(gradient);
         if value < seen.best.as_ref().map_or(f64::INFINITY, |(best, _)| *best) {
             seen.best = Some((value, w.clone()));
         }
@@ -64,7 +63,7 @@ impl<F: Fn(&DMatrix<f64>) -> (f64, Vec<f64>)> Gradient for &Smooth<F> {
 }
 
 /// Improves `start` (length D, feasible) by at most `iterations` projected-gradient steps on `function`, which takes a
-/// warped mixture (D × 1) and returns value and derivative with respect to it. Returns the best point with its value.
+/// mixture (weights, D × 1) and returns value and derivative with respect to it. Returns the best point with its value.
 fn descend<F: Fn(&DMatrix<f64>) -> (f64, Vec<f64>)>(
     polytope: &Polytope,
     function: F,

@@ -12,7 +12,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::{Format, Output};
 use crate::config::StudyConfig;
 use crate::replay::{
-    Plan, Playback, Pool, Question, ReplayError, RunLog, Strategy, Summary, cost_grid, infer_config, play, quantile,
+    Ablation, AblationRow, Factor, Plan, Playback, Pool, Question, ReplayError, RunLog, Strategy, StrategySummary,
+    Summary, Target, cost_grid, grid, infer_config, play, quantile,
 };
 use crate::report::{Align, Band, RegretPlot, Series, Table, number, regret_svg};
 use crate::study;
@@ -50,6 +51,11 @@ pub struct ReplayArgs {
     /// Without a config: whether smaller or larger metrics are better
     #[arg(long, conflicts_with = "config")]
     direction: Option<Direction>,
+    /// Instead of comparing strategies, play `admire` with every combination of these choices of its optimizer; what is
+    /// not named stays as configured [default: all but shrinkage]
+    #[arg(long, value_name = "FACTOR", num_args = 0.., value_delimiter = ',', conflicts_with_all = ["strategy", "out"],
+          default_missing_values = ["kernel", "warp", "structure", "acquisition"])]
+    ablate: Option<Vec<Factor>>,
     /// How the result is printed
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -94,6 +100,9 @@ pub(super) fn run(args: &ReplayArgs, output: Output) -> anyhow::Result<u8> {
     let at = if args.at.is_empty() { cost_grid(cheapest, plan.budget) } else { args.at.clone() };
     let question = Question { at, tolerance: args.tolerance };
 
+    if let Some(factors) = &args.ablate {
+        return ablate(&pool, &plan, &question, factors, args.format, output);
+    }
     let bar = progress_bar(output, &plan);
     let playbacks = play(&pool, &plan, &|share| bar.inc((share * BAR as f64) as u64));
     bar.finish_and_clear();
@@ -113,6 +122,60 @@ pub(super) fn run(args: &ReplayArgs, output: Output) -> anyhow::Result<u8> {
         Format::Table => print!("{}", table(&summary)),
     }
     Ok(0)
+}
+
+fn ablate(
+    pool: &Pool,
+    plan: &Plan,
+    question: &Question,
+    factors: &[Factor],
+    format: Format,
+    output: Output,
+) -> anyhow::Result<u8> {
+    let variants = grid(&plan.settings, factors);
+    let plan = Plan { strategies: vec![Strategy::Admire], ..plan.clone() };
+    let bar = progress_bar(output, &plan);
+    let share = BAR as f64 / variants.len() as f64;
+    let rows = variants.into_iter().map(|variant| {
+        let playbacks = play(pool, &Plan { settings: variant.settings, ..plan.clone() }, &|part| {
+            bar.inc((part * share) as u64);
+        });
+        AblationRow { levels: variant.levels, result: StrategySummary::new(pool, &playbacks, question) }
+    });
+    let ablation = Ablation { target: Target::new(pool), factors: factors.to_vec(), rows: rows.collect() };
+    bar.finish_and_clear();
+    match format {
+        Format::Json => println!("{}", serde_json::to_string(&ablation)?),
+        Format::Table => print!("{}", ablation_table(&ablation)),
+    }
+    Ok(0)
+}
+
+fn ablation_table(ablation: &Ablation) -> String {
+    let mut columns: Vec<_> = ablation.factors.iter().map(|factor| (factor.to_string(), Align::Left)).collect();
+    let at = ablation.rows.first().map_or(&[][..], |row| row.result.regret.as_slice());
+    let numeric = ["stay".to_owned()].into_iter().chain(at.iter().map(|r| format!("@{}", number(r.cost, 3))));
+    columns.extend(
+        numeric.chain(["rank", "50 %", "90 %", "score", "suggest"].map(String::from)).map(|t| (t, Align::Right)),
+    );
+    let mut table = Table::new(columns);
+    for AblationRow { levels, result } in &ablation.rows {
+        let mut row = levels.clone();
+        row.push(result.median_stay().map_or_else(|| "never".into(), |cost| number(cost, 3)));
+        row.extend(result.regret.iter().map(|r| format!("{:.2}", r.mean)));
+        let calibration = result.calibration.as_ref();
+        let cell = |value: Option<f64>| value.map_or_else(|| "–".into(), |x| format!("{x:.2}"));
+        row.push(cell(calibration.and_then(|c| c.rank_correlation)));
+        row.extend([calibration.map(|c| c.coverage50), calibration.map(|c| c.coverage90)].map(cell));
+        row.push(cell(calibration.and_then(|c| c.log_score)));
+        row.push(result.suggest_ms.median.map_or_else(String::new, |ms| format!("{ms:.0} ms")));
+        table.row(row);
+    }
+    format!(
+        "{table}\nstay: median cost from which the recommendation stays near the best; @cost: mean regret in sd\n\
+         rank, 50 %, 90 %, score: rank correlation, coverage of central intervals and mean log score (nats, in sd) of \
+         predictions of held-out target runs\n"
+    )
 }
 
 /// The study and its logs, and what deserves a warning.

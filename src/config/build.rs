@@ -7,9 +7,10 @@ use std::time::Duration;
 use super::error::{ConfigError, Problem};
 use super::tree::{self, Node, Problems, Section, Value};
 use super::{Budget, Confirm, LauncherConfig, ReplayConfig, StudyConfig, placeholders, slurm};
-use crate::optimizer::{AcquisitionKind, KernelKind, OptimizerSettings};
-use crate::space::{Domain, Fidelities, Fidelity, GroupSpec, Limits, SearchSpace};
+use crate::optimizer::{AcquisitionKind, OptimizerSettings};
+use crate::space::{Domain, Fidelities, Fidelity, GroupSpec, Limits, SearchSpace, Warp};
 use crate::study::{Direction, Metric, Objective};
+use crate::surrogate::{KernelKind, ModelChoice, Structure};
 
 /// The strategies that `replay` can compare.
 const STRATEGIES: [&str; 4] = ["admire", "single-fidelity", "random", "regression"];
@@ -228,13 +229,20 @@ fn optimizer(document: &Section<'_>) -> OptimizerSettings {
         ("expected-improvement", AcquisitionKind::ExpectedImprovement),
         ("confidence-bound", AcquisitionKind::ConfidenceBound),
     ];
-    let components = section.count("components", 1).unwrap_or(default.components);
-    if components > 5 {
+    let warps = [("sqrt", Warp::Sqrt), ("log", Warp::Log), ("none", Warp::None)];
+    let structures = [("per-metric", Structure::PerMetric), ("objective", Structure::Objective)];
+    let components = section.count("components", 1);
+    if let Some(components) = components.filter(|c| *c > 5) {
         section.report(Some("components"), format!("{components} is above 5; more components only fit noise"));
     }
+    let kernel = section.choice("kernel", &kernels).or(components.map(|_| KernelKind::SpectralMixture));
     let settings = OptimizerSettings {
-        kernel: section.choice("kernel", &kernels).unwrap_or(default.kernel),
-        components,
+        model: ModelChoice {
+            kernel: kernel.map(|kernel| (kernel, components.unwrap_or(1))),
+            warp: section.choice("warp", &warps),
+            structure: section.choice("structure", &structures),
+            lengthscale_sd: section.positive("lengthscale_sd"),
+        },
         acquisition: section.choice("acquisition", &acquisitions).unwrap_or(default.acquisition),
         initial: section.count("initial", 1),
         tolerance: section.share("tolerance").unwrap_or(default.tolerance),

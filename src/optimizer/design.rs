@@ -3,17 +3,21 @@
 use rand::Rng;
 
 use super::{Candidates, Evidence, Optimizer, Recommendation, Suggestion};
-use crate::space::{Mixture, warp};
+use crate::space::{Mixture, Warp};
 
 /// Runs of an initial design: more teach less than what the acquisition function chooses next.
 const LEAST_DESIGN: usize = 5;
 const MOST_DESIGN: usize = 20;
+/// What it may cost, in runs at the target.
+const DESIGN_COST: f64 = 2.0;
+/// Runs of a design where it is made of runs at the target, which are also what one looks for.
+const TARGET_DESIGN: usize = 3;
 
 impl Optimizer {
     /// Fidelities at which a trial can be suggested, cheapest first.
     ///
     /// Proxies must prove themselves: smaller sizes may spend one target run's cost more than has been spent at the
-    /// target. However badly they mislead, at least half of the cost goes where the truth is (but for one run), and
+    /// target (the design may cost two). However badly they mislead, at least half of the cost goes where the truth is (but for one run), and
     /// where the target is never trained, or all of its runs together cost less than one, nothing is restricted.
     pub(super) fn open_fidelities(&self, evidence: &Evidence, candidates: Candidates<'_>) -> Vec<usize> {
         let possible = self.possible_fidelities(evidence, candidates);
@@ -49,7 +53,7 @@ impl Optimizer {
 
     /// Runs of the initial design at fidelity `m`, given the possible ones (cheapest first).
     ///
-    /// Unless configured, it is at the cheapest fidelity: about as many runs as domains, for at most the cost of one run
+    /// Unless configured, it is at the cheapest fidelity: about as many runs as domains, for at most the cost of two runs
     /// at the target. Where that buys fewer than one run for two domains, small runs are not cheap enough to explore
     /// with, and the design is a few runs at the target instead.
     fn design_size(&self, m: usize, possible: &[usize], evidence: &Evidence) -> usize {
@@ -59,13 +63,13 @@ impl Optimizer {
         let target = self.fidelities.target();
         let cheapest = possible.first().copied().unwrap_or(target);
         let domains = self.space.dim().min(MOST_DESIGN);
-        let affordable = (evidence.costs[target] / evidence.costs[cheapest]) as usize;
+        let affordable = (DESIGN_COST * evidence.costs[target] / evidence.costs[cheapest]) as usize;
         let cheap = 2 * affordable >= domains || !possible.contains(&target);
         let place = if cheap || self.settings.initial.is_some() { cheapest } else { target };
         match self.settings.initial {
             _ if m != place => 0,
             Some(initial) => initial,
-            None if m == target => LEAST_DESIGN,
+            None if m == target => TARGET_DESIGN,
             None => affordable.min(domains.max(LEAST_DESIGN)),
         }
     }
@@ -126,10 +130,11 @@ pub(super) fn taken(evidence: &Evidence, m: usize) -> impl Iterator<Item = &Mixt
     observed.chain(others)
 }
 
-/// The run, of those with indices `at`, whose nearest taken mixture is farthest (in the warped space).
+/// The run, of those with indices `at`, whose nearest taken mixture is farthest (in the Hellinger distance).
 fn farthest(runs: &[(Mixture, usize)], at: &[usize], taken: &[&[f64]]) -> Option<usize> {
-    let distance =
-        |a: &[f64], b: &[f64]| -> f64 { a.iter().zip(b).map(|(x, y)| (warp::warp(*x) - warp::warp(*y)).powi(2)).sum() };
+    let distance = |a: &[f64], b: &[f64]| -> f64 {
+        a.iter().zip(b).map(|(x, y)| (Warp::Sqrt.apply(*x) - Warp::Sqrt.apply(*y)).powi(2)).sum()
+    };
     let nearest = |i: usize| taken.iter().map(|t| distance(runs[i].0.weights(), t)).fold(f64::INFINITY, f64::min);
     at.iter().copied().map(|i| (nearest(i), i)).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, i)| i)
 }

@@ -10,22 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::space::{Fidelities, Mixture, SearchSpace};
+use crate::space::{Fidelities, Mixture, SearchSpace, columns};
 use crate::study::{Objective, Observation};
-use crate::surrogate::{Surrogate, Task};
-
-/// Covariance function over warped mixtures.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum KernelKind {
-    /// Spectral mixture (Wilson & Adams 2013).
-    #[default]
-    SpectralMixture,
-    /// Matérn with smoothness 5/2.
-    Matern52,
-    /// Squared exponential.
-    Rbf,
-}
+use crate::surrogate::{ModelChoice, ModelSnapshot, ModelSpec, Surrogate, Task};
 
 /// What decides the next trial.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,10 +32,8 @@ pub enum AcquisitionKind {
 /// `[optimizer]` of the config.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OptimizerSettings {
-    /// Covariance function.
-    pub kernel: KernelKind,
-    /// Components of the spectral mixture, 1–5.
-    pub components: usize,
+    /// Kind of model, as far as it is not to be chosen by evidence.
+    pub model: ModelChoice,
     /// Acquisition function.
     pub acquisition: AcquisitionKind,
     /// Runs of the initial design at the cheapest fidelity; `None` chooses by the number of domains.
@@ -65,8 +50,7 @@ pub struct OptimizerSettings {
 impl Default for OptimizerSettings {
     fn default() -> Self {
         Self {
-            kernel: KernelKind::default(),
-            components: 1,
+            model: ModelChoice::default(),
             acquisition: AcquisitionKind::default(),
             initial: None,
             tolerance: 0.01,
@@ -141,17 +125,12 @@ pub struct Recommendation {
     pub expected_regret: Option<f64>,
 }
 
-/// Fitted hyperparameters, as kept in the journal so that a resumed study continues exactly as an undisturbed one.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ModelSnapshot {
-    /// Number of observations at the last fit.
-    pub observations: usize,
-    /// Hyperparameters on their unconstrained scale, one vector a metric.
-    pub hyperparameters: Vec<Vec<f64>>,
-}
-
-/// Refit the hyperparameters when the observations have grown by this share since the last fit (at least by one).
+/// Refit the hyperparameters when the observations at a size have grown by this share since the last fit (at least by
+/// one).
 const REFIT_GROWTH: f64 = 0.1;
+
+/// Observations from which kinds of models are compared; and again whenever their number has doubled.
+const COMPARED_FROM: usize = 32;
 
 /// Suggests trials and recommends mixtures.
 #[derive(Clone, Debug)]
@@ -242,27 +221,37 @@ impl Optimizer {
         self.condition(&evidence.observations).map(|s| s.noise(self.fidelities.target()).sqrt())
     }
 
-    fn task<'a>(&'a self, observations: &'a [Observation]) -> Task<'a> {
-        Task {
-            objective: &self.objective,
-            fidelities: &self.fidelities,
-            kernel: (self.settings.kernel, self.settings.components),
-            observations,
-        }
+    /// The kind of model in use: what was chosen last, unless the settings have changed since.
+    fn spec(&self) -> ModelSpec {
+        let chosen = self.snapshot.as_ref().map(|s| s.spec).filter(|spec| self.settings.model.allows(spec));
+        chosen.unwrap_or_else(|| self.settings.model.start())
     }
 
-    /// Refits the hyperparameters if enough has been observed since the last fit.
+    fn task<'a>(&'a self, observations: &'a [Observation]) -> Task<'a> {
+        Task { objective: &self.objective, fidelities: &self.fidelities, spec: self.spec(), observations }
+    }
+
+    /// Refits the hyperparameters if enough has been observed since the last fit: at any size.
     fn refit(&mut self, evidence: &Evidence) {
-        let n = evidence.observations.len();
-        let due = self
-            .snapshot
-            .as_ref()
-            .is_none_or(|s| n as f64 >= s.observations as f64 + (REFIT_GROWTH * s.observations as f64).max(1.0));
-        if !due || n == 0 {
+        let observations = &evidence.observations;
+        let due = self.snapshot.as_ref().is_none_or(|last| {
+            let (fitted, later) = observations.split_at(last.observations.min(observations.len()));
+            (0..self.fidelities.len()).any(|m| {
+                let at = |runs: &[Observation]| runs.iter().filter(|o| o.fidelity == m).count() as f64;
+                at(later) >= (REFIT_GROWTH * at(fitted)).max(1.0)
+            })
+        });
+        if !due || observations.is_empty() {
             return;
         }
-        if let Some((surrogate, snapshot)) = Surrogate::fit(&self.task(&evidence.observations), self.snapshot.as_ref())
-        {
+        let mut task = self.task(observations);
+        let mut compared = self.snapshot.as_ref().map_or(0, |s| s.compared);
+        if observations.len() >= COMPARED_FROM.max(2 * compared) {
+            task.spec = self.settings.model.select(&task);
+            compared = observations.len();
+        }
+        if let Some((surrogate, snapshot)) = Surrogate::fit(&task, self.snapshot.as_ref()) {
+            let snapshot = ModelSnapshot { compared, ..snapshot };
             self.snapshot = Some(snapshot.clone());
             self.keep(Conditioned {
                 observations: evidence.observations.clone(),
@@ -284,15 +273,15 @@ impl Optimizer {
         let Some(snapshot) = self.snapshot.as_ref() else {
             return Surrogate::fit(&self.task(observations), None).map(|(surrogate, _)| Arc::new(surrogate));
         };
-        if let Some(kept) = self.cache.lock().unwrap_or_else(PoisonError::into_inner).as_ref()
-            && kept.observations == observations
-            && kept.snapshot == *snapshot
-        {
-            return Some(Arc::clone(&kept.surrogate));
-        }
         let task = self.task(observations);
-        let surrogate = Surrogate::condition(&task, snapshot)
-            .or_else(|| Surrogate::fit(&task, None).map(|(surrogate, _)| surrogate))?;
+        let kept = self.cache.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let kept = kept.filter(|k| k.snapshot == *snapshot && observations.starts_with(&k.observations));
+        let surrogate = match kept {
+            Some(kept) if kept.observations.len() == observations.len() => return Some(kept.surrogate),
+            Some(kept) => kept.surrogate.extend(&self.task(&observations[kept.observations.len()..])),
+            None => Surrogate::condition(&task, snapshot),
+        };
+        let surrogate = surrogate.or_else(|| Surrogate::fit(&task, None).map(|(surrogate, _)| surrogate))?;
         let surrogate = Arc::new(surrogate);
         self.keep(Conditioned {
             observations: observations.to_vec(),
@@ -304,7 +293,7 @@ impl Optimizer {
 
     /// The posterior at one point, in the user's orientation.
     fn prediction(&self, surrogate: &Surrogate, mixture: &Mixture, m: usize) -> Prediction {
-        let x = crate::space::warp::warp_all(self.space.dim(), [mixture.weights()]);
+        let x = columns(self.space.dim(), [mixture.weights()]);
         let (mean, variance) = surrogate.predict(&x, m)[0];
         Prediction { mean: self.objective.sign() * mean, sd: variance.sqrt() }
     }

@@ -8,9 +8,9 @@ use super::design::taken;
 use super::knowledge::{Targets, Trials};
 use super::{AcquisitionKind, Candidates, Evidence, Optimizer, Recommendation, Suggestion};
 use crate::acquisition::{Criterion, best_mean, climb};
-use crate::space::{Mixture, warp};
-use crate::surrogate::Surrogate;
+use crate::space::{Mixture, columns};
 use crate::surrogate::linalg::Cholesky;
+use crate::surrogate::{Outlook, Surrogate};
 
 /// Random mixtures among the starting points of a search for the next trial, and for the recommendation.
 const SAMPLED: usize = 64;
@@ -42,8 +42,8 @@ struct Place {
 }
 
 impl Optimizer {
-    pub(super) fn warped<'a>(&self, mixtures: impl IntoIterator<Item = &'a [f64]>) -> DMatrix<f64> {
-        warp::warp_all(self.space.dim(), mixtures)
+    pub(super) fn columns<'a>(&self, mixtures: impl IntoIterator<Item = &'a [f64]>) -> DMatrix<f64> {
+        columns(self.space.dim(), mixtures)
     }
 
     /// The next trial according to the acquisition function. `surrogate` knows what was observed, `pending` also counts
@@ -100,7 +100,7 @@ impl Optimizer {
         values
     }
 
-    /// The acquisition function in the study's present state, given warped mixtures (D × p) among which the optimum is
+    /// The acquisition function in the study's present state, given mixtures (weights, D × p) among which the optimum is
     /// looked for, with the values that are known; and the expected regret of the best of them.
     fn criterion(
         &self,
@@ -111,7 +111,7 @@ impl Optimizer {
         rng: &mut impl Rng,
     ) -> (Criterion, f64) {
         let minima = self.sample_minima(surrogate, x, known, rng);
-        let observed = self.warped(evidence.observations.iter().map(|o| o.mixture.weights()));
+        let observed = self.columns(evidence.observations.iter().map(|o| o.mixture.weights()));
         let best = self.known_values(evidence, evidence.observations.iter().map(|o| &o.mixture));
         let best = self.expected_values(surrogate, &observed, &best).min();
         let criterion = match self.settings.acquisition {
@@ -135,16 +135,17 @@ impl Optimizer {
         open: &[usize],
         rng: &mut impl Rng,
     ) -> Option<(f64, usize)> {
-        let x = self.warped(targets.iter().map(Mixture::weights));
+        let x = self.columns(targets.iter().map(Mixture::weights));
         let known = self.known_values(evidence, targets);
         let (criterion, _) = self.criterion(surrogate, evidence, &x, &known, rng);
         let values = self.expected_values(surrogate, &x, &known);
-        let recommended = Targets { x, values, settled: known.iter().map(Option::is_some).collect() };
+        let recommended =
+            Targets { view: surrogate.view(&x), values, settled: known.iter().map(Option::is_some).collect() };
         let target = self.fidelities.target();
         let mut scored = Vec::with_capacity(runs.len());
         for &m in open {
             let indices: Vec<usize> = (0..runs.len()).filter(|i| runs[*i].1 == m).collect();
-            let z = self.warped(indices.iter().map(|i| runs[*i].0.weights()));
+            let z = self.columns(indices.iter().map(|i| runs[*i].0.weights()));
             let scores = if self.settings.acquisition == AcquisitionKind::KnowledgeGradient {
                 let reveals: Vec<Option<usize>> = indices
                     .iter()
@@ -157,35 +158,37 @@ impl Optimizer {
                     &recommended,
                 )
             } else {
-                self.scores(surrogate, &criterion, evidence, &z, m)
+                self.scores(surrogate, &criterion, evidence, &z, &[m]).remove(0)
             };
             scored.extend(scores.into_iter().zip(indices));
         }
         scored.into_iter().filter(|(score, _)| *score > f64::NEG_INFINITY).max_by(|a, b| a.0.total_cmp(&b.0))
     }
 
-    /// Log acquisition per unit cost of observing at the columns of `x` (warped, D × p), fidelity `m`.
+    /// Log acquisition per unit cost of observing at the columns of `x` (weights, D × p) at each of the fidelities `at`:
+    /// one vector of length p for each of `at`.
     fn scores(
         &self,
         surrogate: &Surrogate,
         criterion: &Criterion,
         evidence: &Evidence,
         x: &DMatrix<f64>,
-        m: usize,
-    ) -> Vec<f64> {
+        at: &[usize],
+    ) -> Vec<Vec<f64>> {
         let noise = if self.settings.realized { surrogate.noise(self.fidelities.target()) } else { 0.0 };
-        let log_cost = evidence.costs[m].ln();
-        let mut outlooks = surrogate.outlook(x, m);
-        if self.settings.realized {
-            // What counts is the run's value: its noise is part of what one does not know, and of what the run reveals.
-            for outlook in &mut outlooks {
+        let target = self.fidelities.target();
+        let score = |mut outlook: Outlook, m: usize| {
+            if self.settings.realized {
+                // What counts is the run's value: its noise is part of what one does not know, and of what it reveals.
                 outlook.variance += noise;
-                if m == self.fidelities.target() {
+                if m == target {
                     outlook.reduction = outlook.variance;
                 }
             }
-        }
-        outlooks.iter().map(|outlook| criterion.worth(outlook).log - log_cost).collect()
+            criterion.worth(&outlook).log - evidence.costs[m].ln()
+        };
+        let outlooks = surrogate.outlook(x, at).into_iter().zip(at);
+        outlooks.map(|(outlooks, m)| outlooks.into_iter().map(|outlook| score(outlook, *m)).collect()).collect()
     }
 
     /// The best place anywhere in the space, at any open fidelity.
@@ -208,12 +211,11 @@ impl Optimizer {
             starts.extend(around.iter().map(|w| incumbent.iter().zip(w).map(|(a, b)| 0.9 * a + 0.1 * b).collect()));
         }
         starts.extend(incumbents);
-        let x = self.warped(starts.iter().map(Vec::as_slice));
+        let x = self.columns(starts.iter().map(Vec::as_slice));
         let (criterion, expected_regret) = self.criterion(pending, evidence, &x, &[], rng);
 
         let mut places: Vec<Place> = Vec::with_capacity(starts.len() * open.len());
-        for &m in open {
-            let scores = self.scores(pending, &criterion, evidence, &x, m);
+        for (scores, &m) in self.scores(pending, &criterion, evidence, &x, open).into_iter().zip(open) {
             places.extend(scores.into_iter().zip(&starts).map(|(score, w)| Place {
                 weights: w.clone(),
                 fidelity: m,
@@ -250,13 +252,14 @@ impl Optimizer {
         order.sort_by(|a, b| means[*a].total_cmp(&means[*b]));
         order.truncate(SUPPORT / 2);
         let values = DVector::from_iterator(order.len(), order.iter().map(|i| means[*i]));
-        let targets = Targets { x: x.select_columns(&order), values, settled: vec![false; order.len()] };
+        let targets =
+            Targets { view: surrogate.view(&x.select_columns(&order)), values, settled: vec![false; order.len()] };
         for m in 0..self.fidelities.len() {
             let indices: Vec<usize> = (0..places.len()).filter(|i| places[*i].fidelity == m).collect();
             if indices.is_empty() {
                 continue;
             }
-            let z = self.warped(indices.iter().map(|i| places[*i].weights.as_slice()));
+            let z = self.columns(indices.iter().map(|i| places[*i].weights.as_slice()));
             let trials = Trials { fidelity: m, x: &z, reveals: &vec![None; indices.len()] };
             let scores = self.knowledge_gradient(surrogate, evidence, &trials, &targets);
             for (i, score) in indices.into_iter().zip(scores) {
@@ -294,7 +297,7 @@ impl Optimizer {
 
     /// The `count` mixtures of smallest posterior mean at the target, best first.
     fn lowest_means(&self, surrogate: &Surrogate, mixtures: &[Vec<f64>], count: usize) -> Vec<Vec<f64>> {
-        let means = surrogate.mean(&self.warped(mixtures.iter().map(Vec::as_slice)));
+        let means = surrogate.mean(&self.columns(mixtures.iter().map(Vec::as_slice)));
         let mut order: Vec<usize> = (0..mixtures.len()).collect();
         order.sort_by(|a, b| means[*a].total_cmp(&means[*b]));
         order.into_iter().take(count).map(|i| mixtures[i].clone()).collect()
@@ -310,7 +313,7 @@ impl Optimizer {
     ) -> Recommendation {
         let target = self.fidelities.target();
         if let Some(candidates) = candidates {
-            let x = self.warped(candidates.iter().map(Mixture::weights));
+            let x = self.columns(candidates.iter().map(Mixture::weights));
             let known = self.known_values(evidence, candidates);
             let index = self.expected_values(surrogate, &x, &known).imin();
             let mixture = candidates[index].clone();
@@ -324,14 +327,14 @@ impl Optimizer {
         let best = self.lowest_means(surrogate, &starts, DESCENTS);
         let weights = best_mean(surrogate, polytope, &best, DESCENT_STEPS).unwrap_or_else(|| best[0].clone());
         starts.push(weights.clone());
-        let x = self.warped(starts.iter().map(Vec::as_slice));
+        let x = self.columns(starts.iter().map(Vec::as_slice));
         let regret = self.sample_minima(surrogate, &x, &[], rng).expected_regret;
         let mixture = Mixture::new(weights);
         let expected = Some(self.prediction(surrogate, &mixture, target));
         Recommendation { mixture, pool_index: None, expected, expected_regret: Some(regret) }
     }
 
-    /// Samples the minimum of the target objective over the columns of `x` (warped, D × p), some of whose values may be
+    /// Samples the minimum of the target objective over the columns of `x` (weights, D × p), some of whose values may be
     /// known: exact joint draws at those with the smallest means.
     fn sample_minima(
         &self,

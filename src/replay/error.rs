@@ -52,6 +52,14 @@ pub enum ReplayError {
         /// The nearest one, or all.
         hint: String,
     },
+    /// Nothing with this name can be varied.
+    #[error("unknown factor \"{name}\"; {hint}")]
+    UnknownFactor {
+        /// What was asked for.
+        name: String,
+        /// The nearest one, or all.
+        hint: String,
+    },
 }
 
 /// `did you mean "x"?` where a known name is near `name`, else a list of the known ones.

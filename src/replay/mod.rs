@@ -5,6 +5,7 @@
 //! recommends one of the target candidates, and its regret is what that candidate's logged objective lacks to the best
 //! of them, in standard deviations of all logged target runs.
 
+mod ablation;
 mod curve;
 mod error;
 mod infer;
@@ -15,6 +16,7 @@ mod run;
 mod strategy;
 mod summary;
 
+pub use ablation::{Ablation, AblationRow, Factor, grid};
 pub use curve::{Curve, Step, cost_grid, median_cost, quantile};
 pub use error::ReplayError;
 pub use infer::infer_config;

@@ -179,7 +179,10 @@ impl Player for Searching<'_> {
 
     fn predict(&self, runs: &[Run]) -> Option<Vec<Prediction>> {
         let points: Vec<_> = runs.iter().map(|run| (run.mixture.clone(), run.fidelity)).collect();
-        self.optimizer.predict(&self.evidence, &points)
+        // A logged value has its noise.
+        let noise = self.optimizer.noise_sd(&self.evidence)?;
+        let predictions = self.optimizer.predict(&self.evidence, &points)?;
+        Some(predictions.into_iter().map(|p| Prediction { sd: p.sd.hypot(noise), ..p }).collect())
     }
 }
 

@@ -87,8 +87,7 @@ pub struct SuggestMs {
     pub max: Option<f64>,
 }
 
-/// Predictions of held-out target runs against what was logged, mean over seeds. Predictions are of the noise-free
-/// objective and logged values carry noise, so a perfect model covers slightly less than the nominal shares.
+/// Predictions of held-out target runs, noise included, against what was logged, mean over seeds.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Calibration {
     /// Number of held-out runs.
@@ -120,20 +119,12 @@ impl Summary {
     /// Summarizes playbacks (grouped by strategy, as [`play`](super::play) returns them).
     #[must_use]
     pub fn new(pool: &Pool, playbacks: &[Playback], budget: f64, question: &Question) -> Self {
-        let best = pool.candidates.iter().map(|i| &pool.runs[*i]).find(|run| run.loss == pool.best);
         let strategies: Vec<StrategySummary> = playbacks
             .chunk_by(|a, b| a.strategy == b.strategy)
             .map(|group| StrategySummary::new(pool, group, question))
             .collect();
         Self {
-            target: Target {
-                fidelity: pool.target().name.clone(),
-                candidates: pool.candidates.len(),
-                best: pool.objective.sign() * pool.best,
-                sd: pool.sd,
-                best_run: best.map(|run| run.id.clone()).unwrap_or_default(),
-                cost: pool.costs()[pool.fidelities.target()],
-            },
+            target: Target::new(pool),
             tolerance: question.tolerance,
             budget,
             saving_vs_single_fidelity: Saving::new(&strategies),
@@ -142,8 +133,26 @@ impl Summary {
     }
 }
 
+impl Target {
+    /// What is to be found in `pool`.
+    #[must_use]
+    pub fn new(pool: &Pool) -> Self {
+        let best = pool.candidates.iter().map(|i| &pool.runs[*i]).find(|run| run.loss == pool.best);
+        Self {
+            fidelity: pool.target().name.clone(),
+            candidates: pool.candidates.len(),
+            best: pool.objective.sign() * pool.best,
+            sd: pool.sd,
+            best_run: best.map(|run| run.id.clone()).unwrap_or_default(),
+            cost: pool.costs()[pool.fidelities.target()],
+        }
+    }
+}
+
 impl StrategySummary {
-    fn new(pool: &Pool, group: &[Playback], question: &Question) -> Self {
+    /// Summarizes one strategy's playbacks, not empty.
+    #[must_use]
+    pub fn new(pool: &Pool, group: &[Playback], question: &Question) -> Self {
         let curves = || group.iter().map(|playback| &playback.curve);
         let mean_at = |cost: f64| curves().map(|curve| curve.regret(cost)).sum::<f64>() / group.len() as f64;
         let ms: Vec<f64> =

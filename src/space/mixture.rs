@@ -1,5 +1,6 @@
 //! A mixture of domains.
 
+use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
 
 /// The weights of a training mixture: non-negative, summing to one, in the domain order of the
@@ -31,4 +32,15 @@ impl Mixture {
     pub fn distance(&self, other: &Self) -> f64 {
         0.5 * self.0.iter().zip(&other.0).map(|(a, b)| (a - b).abs()).sum::<f64>()
     }
+}
+
+/// Mixtures (length D each) as the columns of a D × n matrix.
+#[must_use]
+pub fn columns<'a>(dim: usize, mixtures: impl IntoIterator<Item = &'a [f64]>) -> DMatrix<f64> {
+    let mut values = Vec::new();
+    for w in mixtures {
+        values.extend_from_slice(w);
+    }
+    let n = values.len().checked_div(dim).unwrap_or(0);
+    DMatrix::from_vec(dim, n, values)
 }

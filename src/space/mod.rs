@@ -7,10 +7,11 @@ mod polytope;
 mod projection;
 mod sampling;
 mod search_space;
-pub mod warp;
+mod warp;
 
 pub use error::{SpaceError, TightBound};
 pub use fidelity::{Fidelities, Fidelity};
-pub use mixture::Mixture;
+pub use mixture::{Mixture, columns};
 pub use polytope::{Bound, Group, Polytope};
 pub use search_space::{Domain, GroupSpec, Limits, SearchSpace};
+pub use warp::Warp;

@@ -1,31 +1,55 @@
 //! The geometry in which mixtures are compared.
 
 use nalgebra::DMatrix;
+use serde::{Deserialize, Serialize};
 
 /// Added to every weight before the square root, which bounds the slope at zero (to 50): weights below a hundredth of a
 /// percent are as good as none.
-const OFFSET: f64 = 1e-4;
+const ROOT_OFFSET: f64 = 1e-4;
+/// The same before the logarithm: one percent.
+const LOG_OFFSET: f64 = 1e-2;
 
-/// The warped mixture `x = √(w + ε)`: up to the offset, the Euclidean distance of two warped mixtures is √2 times their
-/// Hellinger distance, so that going from 0 to 1 % counts as much as from 16 % to 25 %.
-#[must_use]
-pub fn warp(w: f64) -> f64 {
-    (w.max(0.0) + OFFSET).sqrt()
+/// A coordinate-wise map from weights to the space in which distances are taken. Each maps weights from 0 to 1 onto
+/// about the interval from 0 to 1, so that no two mixtures are farther apart than about √2.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Warp {
+    /// `x = √(w + ε)`: up to the offset, the Euclidean distance of two warped mixtures is √2 times their Hellinger
+    /// distance, so that going from 0 to 1 % counts as much as from 16 % to 25 %.
+    #[default]
+    Sqrt,
+    /// `x = log(1 + w/δ) / log(1 + 1/δ)`: ratios count.
+    Log,
+    /// `x = w`.
+    None,
 }
 
-/// `dx/dw`, given the warped coordinate.
-#[must_use]
-pub fn slope(x: f64) -> f64 {
-    0.5 / x
-}
-
-/// Warps mixtures (length D each) into the columns of a D × n matrix.
-#[must_use]
-pub fn warp_all<'a>(dim: usize, mixtures: impl IntoIterator<Item = &'a [f64]>) -> DMatrix<f64> {
-    let mut values = Vec::new();
-    for w in mixtures {
-        values.extend(w.iter().map(|x| warp(*x)));
+impl Warp {
+    /// The warped coordinate of a weight.
+    #[must_use]
+    pub fn apply(self, w: f64) -> f64 {
+        let w = w.max(0.0);
+        match self {
+            Self::Sqrt => (w + ROOT_OFFSET).sqrt(),
+            Self::Log => (w / LOG_OFFSET).ln_1p() / (1.0 / LOG_OFFSET).ln_1p(),
+            Self::None => w,
+        }
     }
-    let n = values.len().checked_div(dim).unwrap_or(0);
-    DMatrix::from_vec(dim, n, values)
+
+    /// `dx/dw` at the weight `w`.
+    #[must_use]
+    pub fn slope(self, w: f64) -> f64 {
+        let w = w.max(0.0);
+        match self {
+            Self::Sqrt => 0.5 / (w + ROOT_OFFSET).sqrt(),
+            Self::Log => 1.0 / ((w + LOG_OFFSET) * (1.0 / LOG_OFFSET).ln_1p()),
+            Self::None => 1.0,
+        }
+    }
+
+    /// Warps every entry.
+    #[must_use]
+    pub fn matrix(self, weights: &DMatrix<f64>) -> DMatrix<f64> {
+        weights.map(|w| self.apply(w))
+    }
 }

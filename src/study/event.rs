@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{StopReason, TrialId};
 use crate::config::StudyConfig;
-use crate::optimizer::{ModelSnapshot, Prediction};
+use crate::optimizer::Prediction;
 use crate::study::Direction;
+use crate::surrogate::ModelSnapshot;
 
 /// The journal format that this version writes, and the newest one it reads.
 ///

@@ -9,8 +9,9 @@ use super::{
     TrialId, TrialState, journal, seed_of,
 };
 use crate::config::StudyConfig;
-use crate::optimizer::{Evidence, ModelSnapshot, Prediction};
+use crate::optimizer::{Evidence, Prediction};
 use crate::space::{Fidelity, Mixture};
+use crate::surrogate::ModelSnapshot;
 
 /// A study, in memory and (when opened for writing) on disk.
 #[derive(Debug)]

@@ -1,10 +1,12 @@
 //! One exact Gaussian process over (warped mixture, fidelity).
 
+use std::borrow::Cow;
+
 use nalgebra::{DMatrix, DVector};
 
 use super::hyper::{Hyperparameters, NaturalGradient};
 use super::kernel::Prepared;
-use super::linalg::Cholesky;
+use super::linalg::{Cholesky, Factored};
 
 /// Training data of one Gaussian process.
 #[derive(Clone, Debug)]
@@ -22,6 +24,46 @@ pub struct Data {
     pub level_sd: Vec<f64>,
 }
 
+impl Data {
+    /// At most `most` of the runs ([`thin`]).
+    #[must_use]
+    pub fn thinned(&self, most: usize) -> Cow<'_, Self> {
+        if self.y.len() <= most {
+            return Cow::Borrowed(self);
+        }
+        let kept = thin(&self.fidelity, most);
+        Cow::Owned(Self {
+            x: self.x.select_columns(&kept),
+            fidelity: kept.iter().map(|i| self.fidelity[*i]).collect(),
+            y: DVector::from_iterator(kept.len(), kept.iter().map(|i| self.y[*i])),
+            known_noise: kept.iter().map(|i| self.known_noise[*i]).collect(),
+            level_sd: self.level_sd.clone(),
+        })
+    }
+}
+
+/// Indices of at most `most` runs, given the fidelity of each: of every fidelity as many as of any other while there are
+/// that many, evenly spaced in time and with the latest; ascending.
+#[must_use]
+pub fn thin(fidelity: &[usize], most: usize) -> Vec<usize> {
+    if fidelity.len() <= most {
+        return (0..fidelity.len()).collect();
+    }
+    let sizes = fidelity.iter().max().map_or(0, |m| m + 1);
+    let mut by_fidelity: Vec<Vec<usize>> = vec![Vec::new(); sizes];
+    for (i, m) in fidelity.iter().enumerate() {
+        by_fidelity[*m].push(i);
+    }
+    by_fidelity.sort_by_key(Vec::len);
+    let mut kept = Vec::with_capacity(most);
+    for (done, runs) in by_fidelity.iter().enumerate() {
+        let quota = runs.len().min((most - kept.len()) / (sizes - done));
+        kept.extend((1..=quota).map(|q| runs[q * runs.len() / quota - 1]));
+    }
+    kept.sort_unstable();
+    kept
+}
+
 /// Relative jitter tried on the diagonal, one after another, until the factorization succeeds.
 const JITTER: [f64; 5] = [0.0, 1e-10, 1e-8, 1e-6, 1e-4];
 
@@ -36,8 +78,7 @@ pub struct Gp {
     sizes: Vec<Vec<f64>>,
     fidelity: Vec<usize>,
     prepared: Vec<Prepared>,
-    cholesky: Cholesky,
-    inverse: DMatrix<f64>,
+    covariance: Factored,
     levels: DVector<f64>,
     level_covariance: DMatrix<f64>,
     /// `K⁻¹ H` (n × F).
@@ -61,6 +102,15 @@ pub struct Joint {
     pub covariance: f64,
     /// Derivatives (length D each) of the four, in this order; empty where not asked for.
     pub gradient: [Vec<f64>; 4],
+}
+
+/// Points at one fidelity as seen through a [`Gp`]'s data.
+#[derive(Clone, Debug)]
+pub struct View {
+    prepared: Vec<Prepared>,
+    /// `L⁻¹ K(data, points)`, n × p.
+    whitened: DMatrix<f64>,
+    fidelity: usize,
 }
 
 /// Prediction of one noise-free value.
@@ -94,20 +144,38 @@ impl Gp {
         for i in 0..n {
             k[(i, i)] += hyper.noise[data.fidelity[i]] + data.known_noise[i];
         }
-        let cholesky = JITTER.iter().find_map(|jitter| {
+        let covariance = JITTER.iter().find_map(|jitter| {
             let mut a = k.clone();
             for i in 0..n {
                 a[(i, i)] += jitter * scale;
             }
-            Cholesky::new(a)
+            Factored::new(a)
         })?;
-        let inverse = cholesky.inverse();
+        Self::with_levels(data, hyper, sizes, covariance)
+    }
 
+    /// Conditions on one run more than before, the last of `data`, without factoring anew: O(n²). Where rounding forbids
+    /// that, it factors anew.
+    #[must_use]
+    pub fn extend(&self, data: &Data) -> Option<Self> {
+        let n = data.y.len() - 1;
+        let m = data.fidelity[n];
+        let k = self.cross(&data.x.columns(n, 1).clone_owned(), m).column(0).clone_owned();
+        let diagonal = self.prior_variance(m, m) + self.hyper.noise[m] + data.known_noise[n];
+        match self.covariance.append(&k, diagonal) {
+            Some(covariance) => Self::with_levels(data, self.hyper.clone(), self.sizes.clone(), covariance),
+            None => Self::condition(data, self.hyper.clone()),
+        }
+    }
+
+    /// Everything that follows from the factored covariance matrix: O(n²).
+    fn with_levels(data: &Data, hyper: Hyperparameters, sizes: Vec<Vec<f64>>, covariance: Factored) -> Option<Self> {
+        let n = data.y.len();
         let f = sizes.len();
         let mut solved_indicators = DMatrix::zeros(n, f);
         for (i, m) in data.fidelity.iter().enumerate() {
             let mut column = solved_indicators.column_mut(*m);
-            column += inverse.column(i);
+            column += covariance.inverse.column(i);
         }
         let mut precision = DMatrix::zeros(f, f);
         for (i, m) in data.fidelity.iter().enumerate() {
@@ -121,7 +189,7 @@ impl Gp {
         let level_cholesky = Cholesky::new(precision)?;
         let levels = level_cholesky.solve(&solved_indicators.tr_mul(&data.y));
         let residual = DVector::from_fn(n, |i, _| data.y[i] - levels[data.fidelity[i]]);
-        let alpha = cholesky.solve(&residual);
+        let alpha = covariance.cholesky.solve(&residual);
         if !alpha.iter().all(|a| a.is_finite()) {
             return None;
         }
@@ -133,8 +201,7 @@ impl Gp {
             sizes,
             fidelity: data.fidelity.clone(),
             prepared,
-            cholesky,
-            inverse,
+            covariance,
             levels,
             solved_indicators,
             alpha,
@@ -160,7 +227,7 @@ impl Gp {
     pub fn log_likelihood(&self) -> f64 {
         let n = self.residual.len() as f64;
         -0.5 * (self.residual.dot(&self.alpha)
-            + self.cholesky.log_determinant()
+            + self.covariance.cholesky.log_determinant()
             + n * std::f64::consts::TAU.ln()
             + self.level_penalty)
     }
@@ -173,7 +240,7 @@ impl Gp {
         let f = self.sizes.len();
         // w = ½ (α αᵀ − K⁻¹), then, element by element, times B.
         let mut w = &self.alpha * self.alpha.transpose();
-        w -= &self.inverse;
+        w -= &self.covariance.inverse;
         w *= 0.5;
         let mut log_noise = vec![0.0; f];
         for i in 0..n {
@@ -213,7 +280,7 @@ impl Gp {
     pub fn leave_one_out(&self) -> Vec<(f64, f64)> {
         (0..self.residual.len())
             .map(|i| {
-                let variance = 1.0 / self.inverse[(i, i)];
+                let variance = 1.0 / self.covariance.inverse[(i, i)];
                 (self.levels[self.fidelity[i]] + self.residual[i] - self.alpha[i] * variance, variance)
             })
             .collect()
@@ -262,7 +329,7 @@ impl Gp {
         let cross = self.cross(z, m);
         let mean = cross.tr_mul(&self.alpha).add_scalar(self.levels[m]);
         let mut covariance = self.hyper.kernel.matrix(z) * self.sizes[m][m];
-        let whitened = self.cholesky.whiten(cross);
+        let whitened = self.covariance.cholesky.whiten(cross);
         covariance.gemm_tr(-1.0, &whitened, &whitened, 1.0);
         (mean, covariance)
     }
@@ -274,7 +341,7 @@ impl Gp {
         let cross = self.cross(z, m);
         let mean = cross.tr_mul(&self.alpha);
         let level_weight = cross.tr_mul(&self.solved_indicators);
-        let whitened = self.cholesky.whiten(cross);
+        let whitened = self.covariance.cholesky.whiten(cross);
         let prior = self.prior_variance(m, m);
         (0..z.ncols())
             .map(|j| {
@@ -287,51 +354,64 @@ impl Gp {
             .collect()
     }
 
-    /// Joint posteriors at the columns of `z` (D × p) for observing at fidelity `m` and caring about fidelity `target`.
+    /// Joint posteriors at the columns of `z` (D × p) for observing at each of the fidelities `at` and caring about
+    /// fidelity `target`: one vector of length p for each of `at`.
     #[must_use]
-    pub fn joint(&self, z: &DMatrix<f64>, m: usize, target: usize) -> Vec<Joint> {
+    pub fn joint(&self, z: &DMatrix<f64>, at: &[usize], target: usize) -> Vec<Vec<Joint>> {
         let k = self.hyper.kernel.cross(&self.prepared, z);
+        let whitened = |m: usize| {
+            let mut k = k.clone();
+            self.scale_rows(&mut k, m);
+            self.covariance.cholesky.whiten(k)
+        };
+        let floor = |x: f64, prior: f64| x.max(VARIANCE_FLOOR * prior);
         let mut at_target = k.clone();
         self.scale_rows(&mut at_target, target);
         let mean = at_target.tr_mul(&self.alpha);
-        let at_target = self.cholesky.whiten(at_target);
-        let observed = (m != target).then(|| {
-            let mut at_m = k;
-            self.scale_rows(&mut at_m, m);
-            self.cholesky.whiten(at_m)
-        });
-        let floor = |x: f64, prior: f64| x.max(VARIANCE_FLOOR * prior);
+        let at_target = self.covariance.cholesky.whiten(at_target);
         let prior = self.prior_variance(target, target);
-        (0..z.ncols())
-            .map(|j| {
-                let t = at_target.column(j);
-                let variance = floor(prior - t.norm_squared(), prior);
-                let (variance_observed, covariance) = observed.as_ref().map_or((variance, variance), |o| {
-                    let prior = self.prior_variance(m, m);
-                    let o = o.column(j);
-                    (floor(prior - o.norm_squared(), prior), self.prior_variance(m, target) - o.dot(&t))
-                });
-                Joint {
-                    mean: mean[j] + self.levels[target],
-                    variance,
-                    variance_observed,
-                    covariance,
-                    gradient: Default::default(),
-                }
+        at.iter()
+            .map(|&m| {
+                let observed = (m != target).then(|| whitened(m));
+                (0..z.ncols())
+                    .map(|j| {
+                        let t = at_target.column(j);
+                        let variance = floor(prior - t.norm_squared(), prior);
+                        let (variance_observed, covariance) = observed.as_ref().map_or((variance, variance), |o| {
+                            let (prior, o) = (self.prior_variance(m, m), o.column(j));
+                            (floor(prior - o.norm_squared(), prior), self.prior_variance(m, target) - o.dot(&t))
+                        });
+                        Joint {
+                            mean: mean[j] + self.levels[target],
+                            variance,
+                            variance_observed,
+                            covariance,
+                            gradient: Default::default(),
+                        }
+                    })
+                    .collect()
             })
             .collect()
     }
 
-    /// How far the posterior mean at fidelity `target` of each column of `t` (D × p) moves, in standard deviations of the
-    /// outcome, when each column of `z` (D × c) is observed at fidelity `m`: `cov(f(t), y(z)) / sd(y(z))`, p × c; with
-    /// the standard deviations of the outcomes (length c).
+    /// What [`Self::influence`] needs of the columns of `t` (D × p) at fidelity `target`.
     #[must_use]
-    pub fn influence(&self, z: &DMatrix<f64>, m: usize, t: &DMatrix<f64>, target: usize) -> (DMatrix<f64>, Vec<f64>) {
-        let prepared = self.hyper.kernel.prepare(t);
-        let mut covariance = self.hyper.kernel.cross(&prepared, z) * self.sizes[m][target];
-        let at_z = self.cholesky.whiten(self.cross(z, m));
-        let at_t = self.cholesky.whiten(self.cross(t, target));
-        covariance.gemm_tr(-1.0, &at_t, &at_z, 1.0);
+    pub fn view(&self, t: &DMatrix<f64>, target: usize) -> View {
+        View {
+            prepared: self.hyper.kernel.prepare(t),
+            whitened: self.covariance.cholesky.whiten(self.cross(t, target)),
+            fidelity: target,
+        }
+    }
+
+    /// How far the posterior mean of each of the points in `view` moves, in standard deviations of the outcome, when
+    /// each column of `z` (D × c) is observed at fidelity `m`: `cov(f(t), y(z)) / sd(y(z))`, p × c; with the standard
+    /// deviations of the outcomes (length c).
+    #[must_use]
+    pub fn influence(&self, z: &DMatrix<f64>, m: usize, view: &View) -> (DMatrix<f64>, Vec<f64>) {
+        let mut covariance = self.hyper.kernel.cross(&view.prepared, z) * self.sizes[m][view.fidelity];
+        let at_z = self.covariance.cholesky.whiten(self.cross(z, m));
+        covariance.gemm_tr(-1.0, &view.whitened, &at_z, 1.0);
         let prior = self.prior_variance(m, m);
         let sd: Vec<f64> = at_z
             .column_iter()
@@ -351,12 +431,12 @@ impl Gp {
         let n = self.fidelity.len();
         let scaled = |row: &[f64]| DVector::from_fn(n, |i, _| k[(i, 0)] * row[self.fidelity[i]]);
         let k_t = scaled(row_t);
-        let v_t = &self.inverse * &k_t;
+        let v_t = &self.covariance.inverse * &k_t;
         let (k_m, v_m) = if m == target {
             (k_t.clone(), v_t.clone())
         } else {
             let k_m = scaled(row_m);
-            let v_m = &self.inverse * &k_m;
+            let v_m = &self.covariance.inverse * &k_m;
             (k_m, v_m)
         };
         let posterior = |a: usize, b: usize, k: &DVector<f64>, v: &DVector<f64>| {

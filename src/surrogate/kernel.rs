@@ -6,7 +6,7 @@ use std::f64::consts::TAU;
 
 use nalgebra::DMatrix;
 
-use crate::optimizer::KernelKind;
+use super::spec::KernelKind;
 
 /// One component of a kernel.
 #[derive(Clone, Debug)]

@@ -6,5 +6,11 @@ pub mod hyper;
 pub mod kernel;
 pub mod linalg;
 mod model;
+pub mod select;
+mod spec;
+mod standardize;
 
+pub use gp::View;
 pub use model::{Outlook, Surrogate, Task};
+pub use select::ModelChoice;
+pub use spec::{KernelKind, ModelSnapshot, ModelSpec, Structure};

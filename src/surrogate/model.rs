@@ -1,36 +1,23 @@
 //! The surrogate of the objective: one multi-fidelity Gaussian process a metric, summed.
 
-use nalgebra::{DMatrix, DVector};
+use nalgebra::{DMatrix, DVector, DVectorView};
 use rayon::prelude::*;
 
 use super::fit::fit;
-use super::gp::{Data, Gp, Joint};
+use super::gp::{Data, Gp, Joint, View};
 use super::hyper::Layout;
-use crate::optimizer::{KernelKind, ModelSnapshot};
-use crate::space::{Fidelities, Mixture, warp};
+use super::spec::{ModelSnapshot, ModelSpec};
+use super::standardize::{Series, Standardization};
+use crate::space::{Fidelities, Mixture, Warp, columns};
 use crate::study::{Objective, Observation};
 
-/// Standard deviation of the logarithms of length-scales around their common mean, within one metric.
-const LENGTHSCALE_SD: f64 = 0.6;
 /// L-BFGS iterations from a fresh start, and from the last fit.
 const FRESH_ITERATIONS: u64 = 40;
 const WARM_ITERATIONS: u64 = 12;
+/// Runs that hyperparameters are fitted to, at most: they hardly change with more, and a fit costs the cube.
+const MOST_FITTED: usize = 256;
 /// Runs' worth of belief that the errors of metrics are independent.
 const INDEPENDENCE_WEIGHT: f64 = 8.0;
-/// Prior standard deviation of the level of a fidelity that has observations, in standardized units: vague.
-const OBSERVED_LEVEL_SD: f64 = 3.0;
-
-/// How one metric's values are standardized: `y = (sign · value − level[m]) / scale[m]`, so that smaller is better.
-#[derive(Clone, Debug)]
-struct Standardization {
-    sign: f64,
-    /// One a fidelity.
-    level: Vec<f64>,
-    /// One a fidelity.
-    scale: Vec<f64>,
-    /// Prior standard deviation of each fidelity's level, in standardized units.
-    level_sd: Vec<f64>,
-}
 
 /// One metric: its data in standardized units, its fitted process, its share of the objective.
 #[derive(Clone, Debug)]
@@ -49,6 +36,7 @@ pub struct Surrogate {
     metrics: Vec<MetricModel>,
     target: usize,
     dim: usize,
+    warp: Warp,
     /// Objective units: Σ gain · level at each fidelity.
     offset: Vec<f64>,
     /// Factor on the objective's variances that makes leave-one-out errors as large as predicted: metrics are modelled
@@ -65,7 +53,7 @@ pub struct Outlook {
     pub variance: f64,
     /// How much of that variance the observation would remove.
     pub reduction: f64,
-    /// Derivatives with respect to the warped mixture (length D each), where asked for.
+    /// Derivatives with respect to the weights (length D each), where asked for.
     pub gradient: [Vec<f64>; 3],
 }
 
@@ -76,96 +64,10 @@ pub struct Task<'a> {
     pub objective: &'a Objective,
     /// The fidelities.
     pub fidelities: &'a Fidelities,
-    /// Covariance function and number of components.
-    pub kernel: (KernelKind, usize),
+    /// Kind of model.
+    pub spec: ModelSpec,
     /// Finished trials; not empty.
     pub observations: &'a [Observation],
-}
-
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
-}
-
-/// Sample standard deviation; 5 % of the level stands in for it where the values do not vary (one run, say).
-fn spread(values: &[f64]) -> f64 {
-    let center = mean(values);
-    let squares: f64 = values.iter().map(|y| (y - center).powi(2)).sum();
-    let spread = (squares / (values.len().max(2) - 1) as f64).sqrt();
-    if spread > 1e-9 * center.abs() { spread } else { (0.05 * center.abs()).max(1e-6) }
-}
-
-impl Standardization {
-    /// Standardizes every metric: each size by its own mean, and by a scale that follows the size with the most runs but
-    /// for a ratio common to all metrics. Few runs say little about one metric's spread at a size, but all metrics
-    /// together say how much smaller spreads are there; the rest is left to the fitted scales.
-    fn all(task: &Task<'_>, log_sizes: &[f64]) -> Vec<Self> {
-        let f = log_sizes.len();
-        let metrics = &task.objective.metrics;
-        let mut values = vec![vec![Vec::new(); f]; metrics.len()];
-        let signs: Vec<f64> = metrics.iter().map(|m| task.objective.sign() * m.weight.signum()).collect();
-        for o in task.observations {
-            for (j, v) in values.iter_mut().enumerate() {
-                v[o.fidelity].push(signs[j] * o.metrics[j]);
-            }
-        }
-        let counts: Vec<usize> = values.first().map_or_else(|| vec![0; f], |v| v.iter().map(Vec::len).collect());
-        // Of sizes with equally many runs the cheapest.
-        let anchor = (0..f).rev().max_by_key(|m| counts[*m]).unwrap_or(0);
-        let log_ratio: Vec<f64> = (0..f)
-            .map(|m| {
-                if m == anchor || counts[m] < 3 || counts[anchor] < 3 {
-                    return 0.0;
-                }
-                let ratios: Vec<f64> = values.iter().map(|v| (spread(&v[m]) / spread(&v[anchor])).ln()).collect();
-                let n = counts[m] as f64;
-                mean(&ratios) * n / (n + 2.0)
-            })
-            .collect();
-        // A size without runs is scaled like the nearest that has some.
-        let nearest = |m: usize| {
-            (0..f)
-                .filter(|l| counts[*l] >= 3)
-                .min_by(|a, b| (log_sizes[*a] - log_sizes[m]).abs().total_cmp(&(log_sizes[*b] - log_sizes[m]).abs()))
-                .unwrap_or(anchor)
-        };
-        values
-            .iter()
-            .zip(signs)
-            .map(|(values, sign)| {
-                let unit = spread(&values[anchor]);
-                let scale: Vec<f64> =
-                    (0..f).map(|m| unit * log_ratio[if counts[m] >= 3 { m } else { nearest(m) }].exp()).collect();
-                let seen: Vec<(f64, f64)> =
-                    (0..f).filter(|m| counts[*m] > 0).map(|m| (log_sizes[m], mean(&values[m]))).collect();
-                let (level, level_sd) = (0..f)
-                    .map(|m| {
-                        if counts[m] > 0 {
-                            (mean(&values[m]), OBSERVED_LEVEL_SD)
-                        } else {
-                            let (guess, sd) = extrapolate(&seen, log_sizes[m]);
-                            (guess, (sd / scale[m]).max(1.0))
-                        }
-                    })
-                    .unzip();
-                Self { sign, level, scale, level_sd }
-            })
-            .collect()
-    }
-}
-
-/// Level at an untrained size: linear in log size through the two nearest trained ones (a power law's tangent), as
-/// uncertain as the change it assumes; with one trained size, its level.
-fn extrapolate(seen: &[(f64, f64)], at: f64) -> (f64, f64) {
-    let mut nearest: Vec<_> = seen.to_vec();
-    nearest.sort_by(|a, b| (a.0 - at).abs().total_cmp(&(b.0 - at).abs()));
-    match nearest[..] {
-        [] => (0.0, 1.0),
-        [(_, y)] => (y, 0.3 * y.abs()),
-        [(x0, y0), (x1, y1), ..] => {
-            let change = (y0 - y1) / (x0 - x1) * (at - x0);
-            (y0 + change, change.abs())
-        }
-    }
 }
 
 impl Task<'_> {
@@ -173,30 +75,9 @@ impl Task<'_> {
         let sizes = self.fidelities.log_sizes();
         // Fidelities of equal size (say, other token counts unstated) still differ a little.
         let size_steps = sizes.windows(2).map(|s| (s[1] - s[0]).abs().max(0.1)).collect();
-        let (kind, components) = self.kernel;
+        let ModelSpec { kernel: kind, components, lengthscale_sd, .. } = self.spec;
         let dim = self.observations.first().map_or(0, |o| o.mixture.weights().len());
-        Layout { kind, components, dim, size_steps, lengthscale_sd: LENGTHSCALE_SD }
-    }
-
-    fn data(&self, metric: usize, standardization: &Standardization) -> Data {
-        let dim = self.observations.first().map_or(0, |o| o.mixture.weights().len());
-        Data {
-            x: warp::warp_all(dim, self.observations.iter().map(|o| o.mixture.weights())),
-            fidelity: self.observations.iter().map(|o| o.fidelity).collect(),
-            y: DVector::from_iterator(
-                self.observations.len(),
-                self.observations.iter().map(|o| {
-                    (standardization.sign * o.metrics[metric] - standardization.level[o.fidelity])
-                        / standardization.scale[o.fidelity]
-                }),
-            ),
-            known_noise: self
-                .observations
-                .iter()
-                .map(|o| o.se[metric].map_or(0.0, |se| (se / standardization.scale[o.fidelity]).powi(2)))
-                .collect(),
-            level_sd: standardization.level_sd.clone(),
-        }
+        Layout { kind, components, dim, size_steps, lengthscale_sd }
     }
 }
 
@@ -206,46 +87,80 @@ impl Surrogate {
     #[must_use]
     pub fn fit(task: &Task<'_>, warm: Option<&ModelSnapshot>) -> Option<(Self, ModelSnapshot)> {
         let layout = task.layout();
-        let fitted = Standardization::all(task, &task.fidelities.log_sizes())
+        let series = task.series();
+        let warm = warm.filter(|s| s.spec == task.spec);
+        let fitted = Standardization::all(task, &series)
             .into_par_iter()
+            .zip(&series)
             .enumerate()
-            .map(|(j, standardization)| {
-                let data = task.data(j, &standardization);
+            .map(|(j, (standardization, series))| {
+                let all = task.data(series, &standardization);
+                let data = all.thinned(MOST_FITTED);
                 let warm = warm.and_then(|s| s.hyperparameters.get(j)).filter(|z| z.len() == layout.len());
                 let (z, _) = match warm {
                     Some(z) => fit(&data, &layout, std::slice::from_ref(z), WARM_ITERATIONS),
                     None => None,
                 }
                 .or_else(|| fit(&data, &layout, &[layout.start()], FRESH_ITERATIONS))?;
-                MetricModel::new(task, j, &layout, standardization, data, z)
+                MetricModel::new(series, &layout, standardization, all, z)
             })
             .collect::<Option<Vec<_>>>()?;
         let surrogate = Self::assemble(task, fitted)?;
         let snapshot = ModelSnapshot {
             observations: task.observations.len(),
             hyperparameters: surrogate.metrics.iter().map(|m| m.hyperparameters.clone()).collect(),
+            spec: task.spec,
+            compared: 0,
         };
         Some((surrogate, snapshot))
     }
 
-    /// Conditions on the observations at the snapshot's hyperparameters.
+    /// Conditions on the observations at the snapshot's hyperparameters: on those it was fitted to at once, on later ones
+    /// one after another, so that a model that was carried along and one that is made anew agree bit for bit.
     #[must_use]
     pub fn condition(task: &Task<'_>, snapshot: &ModelSnapshot) -> Option<Self> {
-        let layout = task.layout();
-        if snapshot.hyperparameters.len() != task.objective.metrics.len()
+        let fitted = snapshot.observations.clamp(1, task.observations.len().max(1));
+        let (first, later) = task.observations.split_at_checked(fitted)?;
+        let first = Task { observations: first, ..*task };
+        let layout = first.layout();
+        let series = first.series();
+        if snapshot.spec != task.spec
+            || snapshot.hyperparameters.len() != series.len()
             || snapshot.hyperparameters.iter().any(|z| z.len() != layout.len())
         {
             return None;
         }
-        let metrics = Standardization::all(task, &task.fidelities.log_sizes())
+        let metrics = Standardization::all(&first, &series)
             .into_par_iter()
-            .enumerate()
-            .map(|(j, standardization)| {
-                let data = task.data(j, &standardization);
-                MetricModel::new(task, j, &layout, standardization, data, snapshot.hyperparameters[j].clone())
+            .zip(&series)
+            .zip(&snapshot.hyperparameters)
+            .map(|((standardization, series), z)| {
+                let data = first.data(series, &standardization);
+                MetricModel::new(series, &layout, standardization, data, z.clone())
             })
             .collect::<Option<Vec<_>>>()?;
-        Self::assemble(task, metrics)
+        Self::assemble(&first, metrics)?.extend(&Task { observations: later, ..*task })
+    }
+
+    /// The model with the task's observations added, one after another: O(n²) each. Hyperparameters and standardization
+    /// stay.
+    #[must_use]
+    pub fn extend(&self, task: &Task<'_>) -> Option<Self> {
+        if task.observations.is_empty() {
+            return Some(self.clone());
+        }
+        let series = task.series();
+        let metrics = self
+            .metrics
+            .par_iter()
+            .zip(&series)
+            .map(|(metric, series)| {
+                let Data { x, fidelity, y, known_noise, .. } = task.data(series, &metric.standardization);
+                (0..y.len())
+                    .try_fold(metric.clone(), |model, i| model.append(&x.column(i), fidelity[i], y[i], known_noise[i]))
+            })
+            .collect::<Option<Vec<_>>>()?;
+        Some(Self { inflation: inflation(&metrics), metrics, ..self.clone() })
     }
 
     fn assemble(task: &Task<'_>, metrics: Vec<MetricModel>) -> Option<Self> {
@@ -257,7 +172,7 @@ impl Surrogate {
             .collect();
         let dim = task.observations[0].mixture.weights().len();
         let inflation = inflation(&metrics);
-        Some(Self { metrics, target: task.fidelities.target(), dim, offset, inflation })
+        Some(Self { metrics, target: task.fidelities.target(), dim, warp: task.spec.warp, offset, inflation })
     }
 
     /// The same model with runs under way added at their expected outcome: means stay, variances shrink (the "kriging
@@ -271,27 +186,20 @@ impl Surrogate {
             .metrics
             .par_iter()
             .map(|metric| {
-                let mut data = metric.data.clone();
-                for (mixture, m) in pending {
-                    let z = warp::warp_all(self.dim, [mixture.weights()]);
+                pending.iter().try_fold(metric.clone(), |model, (mixture, m)| {
+                    let z = self.warp.matrix(&columns(self.dim, [mixture.weights()]));
                     let mean = metric.gp.mean(&z, *m)[0];
-                    let n = data.y.len();
-                    data.x = data.x.insert_column(n, 0.0);
-                    data.x.set_column(n, &z.column(0));
-                    data.fidelity.push(*m);
-                    data.y = data.y.push(mean);
-                    data.known_noise.push(0.0);
-                }
-                let gp = Gp::condition(&data, metric.gp.hyperparameters().clone())?;
-                Some(MetricModel { data, gp, ..metric.clone() })
+                    model.append(&z.column(0), *m, mean, 0.0)
+                })
             })
             .collect::<Option<Vec<_>>>()?;
         Some(Self { metrics, ..self.clone() })
     }
 
-    /// Posterior means of the target objective (minimized) at the columns of `x` (warped, D × p).
+    /// Posterior means of the target objective (minimized) at the columns of `x` (weights, D × p).
     #[must_use]
     pub fn mean(&self, x: &DMatrix<f64>) -> DVector<f64> {
+        let x = &self.warp.matrix(x);
         let mut total = DVector::from_element(x.ncols(), self.offset[self.target]);
         for metric in &self.metrics {
             total.axpy(metric.gain[self.target], &metric.gp.mean(x, self.target), 1.0);
@@ -299,9 +207,10 @@ impl Surrogate {
         total
     }
 
-    /// Posterior mean of the target objective at one warped mixture (D × 1), with its derivative (length D).
+    /// Posterior mean of the target objective at one mixture (weights, D × 1), with its derivative (length D).
     #[must_use]
-    pub fn mean_with_gradient(&self, x: &DMatrix<f64>) -> (f64, Vec<f64>) {
+    pub fn mean_with_gradient(&self, w: &DMatrix<f64>) -> (f64, Vec<f64>) {
+        let x = &self.warp.matrix(w);
         let mut total = (self.offset[self.target], vec![0.0; self.dim]);
         for metric in &self.metrics {
             let (mean, gradient) = metric.gp.mean_with_gradient(x, self.target);
@@ -310,12 +219,21 @@ impl Surrogate {
                 *t += metric.gain[self.target] * g;
             }
         }
+        self.unwarp(w, &mut total.1);
         total
     }
 
-    /// Joint posterior of the target objective (minimized) at the columns of `x` (warped, D × p).
+    /// The chain rule: turns a derivative with respect to the warped mixture into one with respect to its weights.
+    fn unwarp(&self, w: &DMatrix<f64>, gradient: &mut [f64]) {
+        for (g, w) in gradient.iter_mut().zip(w.iter()) {
+            *g *= self.warp.slope(*w);
+        }
+    }
+
+    /// Joint posterior of the target objective (minimized) at the columns of `x` (weights, D × p).
     #[must_use]
     pub fn posterior(&self, x: &DMatrix<f64>) -> (DVector<f64>, DMatrix<f64>) {
+        let x = &self.warp.matrix(x);
         let p = x.ncols();
         let mut total = (DVector::from_element(p, self.offset[self.target]), DMatrix::zeros(p, p));
         let parts: Vec<_> =
@@ -327,10 +245,11 @@ impl Surrogate {
         total
     }
 
-    /// Mean and variance of the objective (minimized) at fidelity `m` for the columns of `x` (warped, D × p), including
+    /// Mean and variance of the objective (minimized) at fidelity `m` for the columns of `x` (weights, D × p), including
     /// the uncertainty of its level: for reports.
     #[must_use]
     pub fn predict(&self, x: &DMatrix<f64>, m: usize) -> Vec<(f64, f64)> {
+        let x = &self.warp.matrix(x);
         let mut total = vec![(self.offset[m], 0.0); x.ncols()];
         let mut level_sd = vec![0.0; x.ncols()];
         for metric in &self.metrics {
@@ -355,42 +274,59 @@ impl Surrogate {
         self.inflation * self.metrics.iter().map(|k| k.gain[m].powi(2) * k.gp.hyperparameters().noise[m]).sum::<f64>()
     }
 
-    /// [`Outlook`]s of observing at the columns of `x` (warped, D × p), fidelity `m`.
+    /// [`Outlook`]s of observing at the columns of `x` (weights, D × p) at each of the fidelities `at`: one vector of
+    /// length p for each of `at`.
     ///
     /// With independent metrics the observation of all of them reduces the objective's variance by
     /// `Σ_j a_j² cov_j² / (var_j + noise_j)`.
     #[must_use]
-    pub fn outlook(&self, x: &DMatrix<f64>, m: usize) -> Vec<Outlook> {
-        let parts: Vec<Vec<Joint>> = self.metrics.par_iter().map(|k| k.gp.joint(x, m, self.target)).collect();
-        (0..x.ncols())
-            .map(|i| {
-                let mut outlook = Outlook { mean: self.offset[self.target], ..Outlook::default() };
-                for (metric, joints) in self.metrics.iter().zip(&parts) {
-                    self.add(metric, &joints[i], m, &mut outlook);
-                }
-                outlook
+    pub fn outlook(&self, x: &DMatrix<f64>, at: &[usize]) -> Vec<Vec<Outlook>> {
+        let x = &self.warp.matrix(x);
+        let parts: Vec<Vec<Vec<Joint>>> = self.metrics.par_iter().map(|k| k.gp.joint(x, at, self.target)).collect();
+        at.iter()
+            .enumerate()
+            .map(|(f, &m)| {
+                (0..x.ncols())
+                    .map(|i| {
+                        let mut outlook = Outlook { mean: self.offset[self.target], ..Outlook::default() };
+                        for (metric, joints) in self.metrics.iter().zip(&parts) {
+                            self.add(metric, &joints[f][i], m, &mut outlook);
+                        }
+                        outlook
+                    })
+                    .collect()
             })
             .collect()
     }
 
-    /// For every metric how far the target objective at the columns of `t` (D × p) moves when a column of `z` (D × c) is
-    /// observed at fidelity `m`, in objective units per standard deviation of that metric's outcome (p × c each), and
-    /// the outcome's own standard deviation in objective units at the target (length c each).
+    /// What [`Self::influence`] needs of the columns of `t` (weights, D × p) at the target, one entry a process.
     #[must_use]
-    pub fn influence(&self, z: &DMatrix<f64>, m: usize, t: &DMatrix<f64>) -> Vec<(DMatrix<f64>, Vec<f64>)> {
+    pub fn view(&self, t: &DMatrix<f64>) -> Vec<View> {
+        let t = &self.warp.matrix(t);
+        self.metrics.par_iter().map(|k| k.gp.view(t, self.target)).collect()
+    }
+
+    /// For every process how far the target objective at each of the points in `view` moves when a column of `z`
+    /// (weights, D × c) is observed at fidelity `m`, in objective units per standard deviation of that process's outcome
+    /// (p × c each), and the outcome's own standard deviation in objective units at the target (length c each).
+    #[must_use]
+    pub fn influence(&self, z: &DMatrix<f64>, m: usize, view: &[View]) -> Vec<(DMatrix<f64>, Vec<f64>)> {
+        let z = &self.warp.matrix(z);
         self.metrics
             .par_iter()
-            .map(|k| {
-                let (moves, sd) = k.gp.influence(z, m, t, self.target);
+            .zip(view)
+            .map(|(k, view)| {
+                let (moves, sd) = k.gp.influence(z, m, view);
                 let unit = k.gain[self.target] * self.inflation.sqrt();
                 (moves * unit, sd.iter().map(|s| s * unit).collect())
             })
             .collect()
     }
 
-    /// [`Self::outlook`] at one warped mixture (D × 1), with derivatives.
+    /// [`Self::outlook`] at one mixture (weights, D × 1), with derivatives.
     #[must_use]
-    pub fn outlook_with_gradient(&self, x: &DMatrix<f64>, m: usize) -> Outlook {
+    pub fn outlook_with_gradient(&self, w: &DMatrix<f64>, m: usize) -> Outlook {
+        let x = &self.warp.matrix(w);
         let parts: Vec<Joint> = self.metrics.par_iter().map(|k| k.gp.joint_with_gradient(x, m, self.target)).collect();
         let mut outlook = Outlook {
             mean: self.offset[self.target],
@@ -399,6 +335,9 @@ impl Surrogate {
         };
         for (metric, joint) in self.metrics.iter().zip(&parts) {
             self.add(metric, joint, m, &mut outlook);
+        }
+        for gradient in &mut outlook.gradient {
+            self.unwarp(w, gradient);
         }
         outlook
     }
@@ -421,55 +360,69 @@ impl Surrogate {
         }
     }
 
-    /// Leave-one-out log predictive density of the observed metrics, summed (in standardized units): how well a model
-    /// of this kind predicts, without an intercept for the number of its parameters.
+    /// Leave-one-out predictions of the runs' objectives, in closed form: for each observation the error (observed minus
+    /// predicted, in the objective's unit at that size, minimized) and the variance it should have.
     #[must_use]
-    pub fn leave_one_out_log_density(&self) -> f64 {
-        self.metrics
-            .iter()
-            .map(|metric| {
-                metric
-                    .gp
-                    .leave_one_out()
-                    .iter()
-                    .zip(metric.data.y.iter())
-                    .map(|((mean, variance), y)| {
-                        -0.5 * ((std::f64::consts::TAU * variance).ln() + (y - mean).powi(2) / variance)
-                    })
-                    .sum::<f64>()
-            })
-            .sum()
+    pub fn leave_one_out(&self) -> Vec<(f64, f64)> {
+        let mut errors = leave_one_out(&self.metrics);
+        for (_, variance) in &mut errors {
+            *variance *= self.inflation;
+        }
+        errors
     }
+
+    /// Mean leave-one-out log predictive density of a run's objective: how well a model of this kind predicts, whatever
+    /// the number of its processes and parameters (Rasmussen & Williams 2006, eq. 5.10).
+    #[must_use]
+    pub fn log_score(&self) -> f64 {
+        let errors = self.leave_one_out();
+        let density = |(e, v): &(f64, f64)| -0.5 * ((std::f64::consts::TAU * v).ln() + e * e / v);
+        errors.iter().map(density).sum::<f64>() / errors.len() as f64
+    }
+}
+
+fn leave_one_out(metrics: &[MetricModel]) -> Vec<(f64, f64)> {
+    let mut total = vec![(0.0, 0.0); metrics.first().map_or(0, |first| first.data.y.len())];
+    for metric in metrics {
+        for (i, (mean, variance)) in metric.gp.leave_one_out().into_iter().enumerate() {
+            let gain = metric.gain[metric.data.fidelity[i]];
+            total[i].0 += gain * (metric.data.y[i] - mean);
+            total[i].1 += gain * gain * variance;
+        }
+    }
+    total
 }
 
 /// Mean squared leave-one-out error of the objective relative to its predicted variance, shrunk towards 1.
 fn inflation(metrics: &[MetricModel]) -> f64 {
-    let Some(first) = metrics.first() else { return 1.0 };
-    let n = first.data.y.len();
-    let (mut error, mut variance) = (vec![0.0; n], vec![0.0; n]);
-    for metric in metrics {
-        for (i, (mean, v)) in metric.gp.leave_one_out().into_iter().enumerate() {
-            let gain = metric.gain[metric.data.fidelity[i]];
-            error[i] += gain * (metric.data.y[i] - mean);
-            variance[i] += gain * gain * v;
-        }
-    }
-    let total: f64 = error.iter().zip(&variance).map(|(e, v)| e * e / v).sum();
-    (total + INDEPENDENCE_WEIGHT) / (n as f64 + INDEPENDENCE_WEIGHT)
+    let errors = leave_one_out(metrics);
+    let total: f64 = errors.iter().map(|(e, v)| e * e / v).sum();
+    (total + INDEPENDENCE_WEIGHT) / (errors.len() as f64 + INDEPENDENCE_WEIGHT)
 }
 
 impl MetricModel {
     fn new(
-        task: &Task<'_>,
-        j: usize,
+        series: &Series,
         layout: &Layout,
         standardization: Standardization,
         data: Data,
         z: Vec<f64>,
     ) -> Option<Self> {
         let gp = Gp::condition(&data, layout.natural(&z))?;
-        let weight = task.objective.metrics[j].weight.abs();
-        let gain = standardization.scale.iter().map(|s| weight * s).collect();
+        let gain = standardization.scale.iter().map(|s| series.weight * s).collect();
         Some(Self { standardization, data, gp, gain, hyperparameters: z })
+    }
+
+    /// The model with one run more: warped mixture, fidelity, standardized value and known noise variance.
+    fn append(self, x: &DVectorView<'_, f64>, fidelity: usize, y: f64, known_noise: f64) -> Option<Self> {
+        let mut data = self.data;
+        let n = data.y.len();
+        data.x = data.x.insert_column(n, 0.0);
+        data.x.set_column(n, x);
+        data.fidelity.push(fidelity);
+        data.y = data.y.push(y);
+        data.known_noise.push(known_noise);
+        let gp = self.gp.extend(&data)?;
+        Some(Self { data, gp, ..self })
     }
 }

@@ -2,10 +2,10 @@
 
 #![expect(dead_code, reason = "each test binary uses its part")]
 
-use admire::optimizer::{Evidence, KernelKind, Optimizer, OptimizerSettings};
+use admire::optimizer::{Evidence, Optimizer, OptimizerSettings};
 use admire::space::{Domain, Fidelities, Fidelity, Mixture, SearchSpace};
 use admire::study::{Direction, Metric, Objective, Observation};
-use admire::surrogate::Task;
+use admire::surrogate::{KernelKind, ModelSpec, Task};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
@@ -115,20 +115,21 @@ impl Problem {
 pub struct Owned {
     pub objective: Objective,
     pub fidelities: Fidelities,
-    pub kernel: (KernelKind, usize),
+    pub spec: ModelSpec,
     pub observations: Vec<Observation>,
 }
 
 impl Owned {
     pub fn new(problem: &Problem, kernel: (KernelKind, usize), observations: Vec<Observation>) -> Self {
-        Self { objective: problem.objective(), fidelities: problem.fidelities(), kernel, observations }
+        let spec = ModelSpec { kernel: kernel.0, components: kernel.1, ..ModelSpec::default() };
+        Self { objective: problem.objective(), fidelities: problem.fidelities(), spec, observations }
     }
 
     pub fn task(&self) -> Task<'_> {
         Task {
             objective: &self.objective,
             fidelities: &self.fidelities,
-            kernel: self.kernel,
+            spec: self.spec,
             observations: &self.observations,
         }
     }

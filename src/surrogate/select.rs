@@ -1,0 +1,149 @@
+//! Which kind of model predicts the data of a study best.
+
+use super::model::{Surrogate, Task};
+use super::spec::{KernelKind, ModelSpec, Structure};
+use crate::space::Warp;
+use crate::study::Observation;
+
+/// Runs that kinds of models are compared on, at most: the comparison fits each of them twice.
+const MOST_COMPARED: usize = 96;
+
+/// What is fixed about the kind of model; what is not is chosen by evidence.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ModelChoice {
+    /// Covariance function and its number of components.
+    pub kernel: Option<(KernelKind, usize)>,
+    /// Geometry of the mixtures.
+    pub warp: Option<Warp>,
+    /// One process a metric, or one in all.
+    pub structure: Option<Structure>,
+    /// Prior standard deviation of the log length-scales.
+    pub lengthscale_sd: Option<f64>,
+}
+
+impl From<ModelSpec> for ModelChoice {
+    /// Nothing is left to choose.
+    fn from(spec: ModelSpec) -> Self {
+        Self {
+            kernel: Some((spec.kernel, spec.components)),
+            warp: Some(spec.warp),
+            structure: Some(spec.structure),
+            lengthscale_sd: Some(spec.lengthscale_sd),
+        }
+    }
+}
+
+impl ModelChoice {
+    /// The kind to begin with: defaults where nothing is fixed.
+    #[must_use]
+    pub fn start(&self) -> ModelSpec {
+        let default = ModelSpec::default();
+        let (kernel, components) = self.kernel.unwrap_or((default.kernel, default.components));
+        ModelSpec {
+            kernel,
+            components,
+            warp: self.warp.unwrap_or(default.warp),
+            structure: self.structure.unwrap_or(default.structure),
+            lengthscale_sd: self.lengthscale_sd.unwrap_or(default.lengthscale_sd),
+        }
+    }
+
+    /// Whether `spec` agrees with everything that is fixed.
+    #[must_use]
+    pub fn allows(&self, spec: &ModelSpec) -> bool {
+        self.kernel.is_none_or(|kernel| kernel == (spec.kernel, spec.components))
+            && self.warp.is_none_or(|warp| warp == spec.warp)
+            && self.structure.is_none_or(|structure| structure == spec.structure)
+            && self.lengthscale_sd.is_none_or(|sd| sd == spec.lengthscale_sd)
+    }
+
+    /// The kinds to compare with `spec`: each differs from it in one respect that is not fixed. Grouped by that respect.
+    fn rivals(&self, spec: ModelSpec, metrics: usize) -> [Vec<ModelSpec>; 4] {
+        let structures = [Structure::PerMetric, Structure::Objective];
+        let warps = [Warp::Sqrt, Warp::Log, Warp::None];
+        let strengths = [0.3, 0.6, 1.2];
+        let kernels = [
+            (KernelKind::SpectralMixture, 1),
+            (KernelKind::SpectralMixture, 2),
+            (KernelKind::Matern52, 1),
+            (KernelKind::Rbf, 1),
+        ];
+        let but = |kinds: Vec<ModelSpec>| kinds.into_iter().filter(|kind| *kind != spec).collect::<Vec<_>>();
+        let free = |fixed: bool, kinds: Vec<ModelSpec>| if fixed { Vec::new() } else { but(kinds) };
+        [
+            // With one metric the two structures are the same.
+            free(
+                self.structure.is_some() || metrics < 2,
+                structures.map(|structure| ModelSpec { structure, ..spec }).into(),
+            ),
+            free(self.warp.is_some(), warps.map(|warp| ModelSpec { warp, ..spec }).into()),
+            free(self.lengthscale_sd.is_some(), strengths.map(|sd| ModelSpec { lengthscale_sd: sd, ..spec }).into()),
+            free(
+                self.kernel.is_some(),
+                kernels.map(|(kernel, components)| ModelSpec { kernel, components, ..spec }).into(),
+            ),
+        ]
+    }
+
+    /// The kind of model that predicts the task's observations best, starting from the task's own kind and changing one
+    /// respect at a time. A rival must win by more than one standard error of the difference (the one-standard-error
+    /// rule of Breiman et al. 1984): what differs by chance stays as it is.
+    #[must_use]
+    pub fn select(&self, task: &Task<'_>) -> ModelSpec {
+        let thinned = thin(task.observations);
+        let score = |spec: ModelSpec| left_out_scores(&Task { spec, observations: &thinned, ..*task });
+        let mut best = task.spec;
+        let Some(mut best_scores) = score(best) else { return best };
+        for respect in 0..4 {
+            let rivals = self.rivals(best, task.objective.metrics.len());
+            let winner = rivals[respect]
+                .iter()
+                .filter_map(|rival| Some((*rival, score(*rival)?)))
+                .filter(|(_, scores)| wins(scores, &best_scores))
+                .max_by(|a, b| a.1.iter().sum::<f64>().total_cmp(&b.1.iter().sum()));
+            if let Some(winner) = winner {
+                (best, best_scores) = winner;
+            }
+        }
+        best
+    }
+}
+
+/// Whether `scores` are higher than `others`, run by run, by more than one standard error of the mean difference.
+fn wins(scores: &[f64], others: &[f64]) -> bool {
+    let n = scores.len() as f64;
+    let differences = || scores.iter().zip(others).map(|(a, b)| a - b);
+    let mean = differences().sum::<f64>() / n;
+    let variance = differences().map(|d| (d - mean).powi(2)).sum::<f64>() / (n - 1.0);
+    mean > 3.0 * (variance / n).sqrt()
+}
+
+/// At most [`MOST_COMPARED`] observations: all at sizes with few, evenly spaced in time at sizes with many.
+fn thin(observations: &[Observation]) -> Vec<Observation> {
+    let fidelities: Vec<usize> = observations.iter().map(|o| o.fidelity).collect();
+    super::gp::thin(&fidelities, MOST_COMPARED).into_iter().map(|i| observations[i].clone()).collect()
+}
+
+/// Log predictive density of each run's objective, left out, by a model of the task's kind (length n, in the unit of the
+/// objective). `None` if no model can be fitted.
+///
+/// Each half of the runs (every other one) is scored with hyperparameters fitted to the other half and conditioned on
+/// all runs but the one scored: closed-form leave-one-out (Rasmussen & Williams 2006, §5.4.2) with hyperparameters that
+/// have not seen the run. With hyperparameters fitted to the same runs, leave-one-out prefers whatever over-fits
+/// (docs/math.md has figures).
+#[must_use]
+pub fn left_out_scores(task: &Task<'_>) -> Option<Vec<f64>> {
+    let n = task.observations.len();
+    let mut scores = vec![0.0; n];
+    for half in 0..2 {
+        let others: Vec<Observation> = task.observations.iter().skip(1 - half).step_by(2).cloned().collect();
+        let (_, mut snapshot) = Surrogate::fit(&Task { observations: &others, ..*task }, None)?;
+        snapshot.observations = n;
+        let errors = Surrogate::condition(task, &snapshot)?.leave_one_out();
+        for i in (half..n).step_by(2) {
+            let (error, variance) = errors[i];
+            scores[i] = -0.5 * ((std::f64::consts::TAU * variance).ln() + error * error / variance);
+        }
+    }
+    Some(scores)
+}

@@ -1,0 +1,161 @@
+//! What each Gaussian process is about, in units in which its priors make sense.
+
+use nalgebra::DVector;
+
+use super::gp::Data;
+use super::model::Task;
+use super::spec::Structure;
+use crate::space::columns;
+
+/// Prior standard deviation of the level of a fidelity that has observations, in standardized units: vague.
+const OBSERVED_LEVEL_SD: f64 = 3.0;
+/// Runs at a size from which its spread is believed.
+const ENOUGH: usize = 3;
+
+/// The values that one process models, oriented so that smaller is better: a metric's, or the objective's.
+pub(super) struct Series {
+    /// One a run.
+    values: Vec<f64>,
+    /// Variance of each value's reported standard error; 0 where none was reported.
+    known_variance: Vec<f64>,
+    /// Share in the objective: `objective = Σ weight · value`, positive.
+    pub weight: f64,
+}
+
+impl Task<'_> {
+    /// What is modelled, in the order of the processes.
+    pub(super) fn series(&self) -> Vec<Series> {
+        let sign = self.objective.sign();
+        let metrics = &self.objective.metrics;
+        let square = |se: Option<f64>| se.map_or(0.0, |se| se * se);
+        match self.spec.structure {
+            Structure::PerMetric => metrics
+                .iter()
+                .enumerate()
+                .map(|(j, metric)| Series {
+                    values: self.observations.iter().map(|o| sign * metric.weight.signum() * o.metrics[j]).collect(),
+                    known_variance: self.observations.iter().map(|o| square(o.se[j])).collect(),
+                    weight: metric.weight.abs(),
+                })
+                .collect(),
+            Structure::Objective => vec![Series {
+                values: self.observations.iter().map(|o| sign * self.objective.value(&o.metrics)).collect(),
+                known_variance: self
+                    .observations
+                    .iter()
+                    .map(|o| metrics.iter().zip(&o.se).map(|(m, se)| m.weight * m.weight * square(*se)).sum())
+                    .collect(),
+                weight: 1.0,
+            }],
+        }
+    }
+
+    pub(super) fn data(&self, series: &Series, standardization: &Standardization) -> Data {
+        let dim = self.observations.first().map_or(0, |o| o.mixture.weights().len());
+        let fidelity: Vec<usize> = self.observations.iter().map(|o| o.fidelity).collect();
+        let Standardization { level, scale, level_sd } = standardization;
+        let y = series.values.iter().zip(&fidelity).map(|(y, m)| (y - level[*m]) / scale[*m]);
+        Data {
+            x: self.spec.warp.matrix(&columns(dim, self.observations.iter().map(|o| o.mixture.weights()))),
+            y: DVector::from_iterator(series.values.len(), y),
+            known_noise: series.known_variance.iter().zip(&fidelity).map(|(v, m)| v / scale[*m].powi(2)).collect(),
+            level_sd: level_sd.clone(),
+            fidelity,
+        }
+    }
+}
+
+/// How one series is standardized: `y = (value − level[m]) / scale[m]`.
+#[derive(Clone, Debug)]
+pub(super) struct Standardization {
+    /// One a fidelity.
+    pub level: Vec<f64>,
+    /// One a fidelity.
+    pub scale: Vec<f64>,
+    /// Prior standard deviation of each fidelity's level, in standardized units.
+    pub level_sd: Vec<f64>,
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+/// Sample standard deviation; 5 % of the level stands in for it where the values do not vary (one run, say).
+fn spread(values: &[f64]) -> f64 {
+    let center = mean(values);
+    let squares: f64 = values.iter().map(|y| (y - center).powi(2)).sum();
+    let spread = (squares / (values.len().max(2) - 1) as f64).sqrt();
+    if spread > 1e-9 * center.abs() { spread } else { (0.05 * center.abs()).max(1e-6) }
+}
+
+impl Standardization {
+    /// Standardizes every series: each size by its own mean, and by a scale that follows the size with the most runs but
+    /// for a ratio common to all series. Few runs say little about one metric's spread at a size, but all metrics
+    /// together say how much smaller spreads are there; the rest is left to the fitted scales.
+    pub fn all(task: &Task<'_>, series: &[Series]) -> Vec<Self> {
+        let log_sizes = task.fidelities.log_sizes();
+        let f = log_sizes.len();
+        let mut values = vec![vec![Vec::new(); f]; series.len()];
+        for (of_size, one) in values.iter_mut().zip(series) {
+            for (o, y) in task.observations.iter().zip(&one.values) {
+                of_size[o.fidelity].push(*y);
+            }
+        }
+        let counts: Vec<usize> = values.first().map_or_else(|| vec![0; f], |v| v.iter().map(Vec::len).collect());
+        // Of sizes with equally many runs the cheapest.
+        let anchor = (0..f).rev().max_by_key(|m| counts[*m]).unwrap_or(0);
+        let log_ratio: Vec<f64> = (0..f)
+            .map(|m| {
+                if m == anchor || counts[m] < ENOUGH || counts[anchor] < ENOUGH {
+                    return 0.0;
+                }
+                let ratios: Vec<f64> = values.iter().map(|v| (spread(&v[m]) / spread(&v[anchor])).ln()).collect();
+                let n = counts[m] as f64;
+                mean(&ratios) * n / (n + 2.0)
+            })
+            .collect();
+        // A size without runs is scaled like the nearest that has some.
+        let nearest = |m: usize| {
+            (0..f)
+                .filter(|l| counts[*l] >= ENOUGH)
+                .min_by(|a, b| (log_sizes[*a] - log_sizes[m]).abs().total_cmp(&(log_sizes[*b] - log_sizes[m]).abs()))
+                .unwrap_or(anchor)
+        };
+        values
+            .iter()
+            .map(|values| {
+                let unit = spread(&values[anchor]);
+                let scale: Vec<f64> =
+                    (0..f).map(|m| unit * log_ratio[if counts[m] >= ENOUGH { m } else { nearest(m) }].exp()).collect();
+                let seen: Vec<(f64, f64)> =
+                    (0..f).filter(|m| counts[*m] > 0).map(|m| (log_sizes[m], mean(&values[m]))).collect();
+                let (level, level_sd) = (0..f)
+                    .map(|m| {
+                        if counts[m] > 0 {
+                            (mean(&values[m]), OBSERVED_LEVEL_SD)
+                        } else {
+                            let (guess, sd) = extrapolate(&seen, log_sizes[m]);
+                            (guess, (sd / scale[m]).max(1.0))
+                        }
+                    })
+                    .unzip();
+                Self { level, scale, level_sd }
+            })
+            .collect()
+    }
+}
+
+/// Level at an untrained size: linear in log size through the two nearest trained ones (a power law's tangent), as
+/// uncertain as the change it assumes; with one trained size, its level.
+fn extrapolate(seen: &[(f64, f64)], at: f64) -> (f64, f64) {
+    let mut nearest: Vec<_> = seen.to_vec();
+    nearest.sort_by(|a, b| (a.0 - at).abs().total_cmp(&(b.0 - at).abs()));
+    match nearest[..] {
+        [] => (0.0, 1.0),
+        [(_, y)] => (y, 0.3 * y.abs()),
+        [(x0, y0), (x1, y1), ..] => {
+            let change = (y0 - y1) / (x0 - x1) * (at - x0);
+            (y0 + change, change.abs())
+        }
+    }
+}
