@@ -263,3 +263,27 @@ fn the_shipped_sweep_of_tiny_models_replays() {
     };
     assert!(last_regret(0) < last_regret(1), "two target runs' worth of small runs say more than two target runs");
 }
+
+#[test]
+fn an_ablation_plays_every_combination_of_what_it_varies() {
+    let bench = Bench::new();
+    let runs = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/tiny-lm-runs.csv"));
+    let common = ["--candidates", "10", "--seeds", "1", "--budget", "0.3", "--at", "0.3"];
+    let ablate =
+        |factors: &[&str]| bench.replay(runs, &[&common[..], &["--format", "json", "--ablate"], factors].concat());
+    let output = ablate(&["warp", "structure"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json["factors"], serde_json::json!(["warp", "structure"]));
+    let rows = json["rows"].as_array().unwrap();
+    let levels: std::collections::BTreeSet<String> = rows.iter().map(|row| row["levels"].to_string()).collect();
+    assert_eq!((rows.len(), levels.len()), (6, 6));
+    for row in rows {
+        assert!(row["result"]["regret"][0]["mean"].as_f64().unwrap() >= 0.0);
+        let coverage = |share: &str| row["result"]["calibration"][share].as_f64().unwrap();
+        assert!(coverage("coverage50") <= coverage("coverage90"));
+    }
+    let output = ablate(&["wrap"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("warp"));
+}
