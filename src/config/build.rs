@@ -218,32 +218,19 @@ fn objective(document: &Section<'_>) -> Objective {
 fn optimizer(document: &Section<'_>) -> OptimizerSettings {
     let section = document.section("optimizer");
     let default = OptimizerSettings::default();
-    let kernels = [
-        ("spectral-mixture", KernelKind::SpectralMixture),
-        ("matern52", KernelKind::Matern52),
-        ("rbf", KernelKind::Rbf),
-    ];
-    let acquisitions = [
-        ("entropy", AcquisitionKind::Entropy),
-        ("knowledge-gradient", AcquisitionKind::KnowledgeGradient),
-        ("expected-improvement", AcquisitionKind::ExpectedImprovement),
-        ("confidence-bound", AcquisitionKind::ConfidenceBound),
-    ];
-    let warps = [("sqrt", Warp::Sqrt), ("log", Warp::Log), ("none", Warp::None)];
-    let structures = [("per-metric", Structure::PerMetric), ("objective", Structure::Objective)];
     let components = section.count("components", 1);
     if let Some(components) = components.filter(|c| *c > 5) {
         section.report(Some("components"), format!("{components} is above 5; more components only fit noise"));
     }
-    let kernel = section.choice("kernel", &kernels).or(components.map(|_| KernelKind::SpectralMixture));
+    let kernel = section.choice("kernel", &KernelKind::NAMED).or(components.map(|_| KernelKind::SpectralMixture));
     let settings = OptimizerSettings {
         model: ModelChoice {
             kernel: kernel.map(|kernel| (kernel, components.unwrap_or(1))),
-            warp: section.choice("warp", &warps),
-            structure: section.choice("structure", &structures),
+            warp: section.choice("warp", &Warp::NAMED),
+            structure: section.choice("structure", &Structure::NAMED),
             lengthscale_sd: section.positive("lengthscale_sd"),
         },
-        acquisition: section.choice("acquisition", &acquisitions).unwrap_or(default.acquisition),
+        acquisition: section.choice("acquisition", &AcquisitionKind::NAMED).unwrap_or(default.acquisition),
         initial: section.count("initial", 1),
         tolerance: section.share("tolerance").unwrap_or(default.tolerance),
         target_only: section.bool("target_only").unwrap_or(default.target_only),

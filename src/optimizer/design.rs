@@ -17,8 +17,9 @@ impl Optimizer {
     /// Fidelities at which a trial can be suggested, cheapest first.
     ///
     /// Proxies must prove themselves: smaller sizes may spend one target run's cost more than has been spent at the
-    /// target (the design may cost two). However badly they mislead, at least half of the cost goes where the truth is (but for one run), and
-    /// where the target is never trained, or all of its runs together cost less than one, nothing is restricted.
+    /// target (the design may cost two). However badly they mislead, at least half of the cost goes where the truth is,
+    /// but for that head start; where the target is never trained, or all of its runs together cost less than one,
+    /// nothing is restricted.
     pub(super) fn open_fidelities(&self, evidence: &Evidence, candidates: Candidates<'_>) -> Vec<usize> {
         let possible = self.possible_fidelities(evidence, candidates);
         let target = self.fidelities.target();

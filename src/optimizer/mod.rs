@@ -29,6 +29,16 @@ pub enum AcquisitionKind {
     ConfidenceBound,
 }
 
+impl AcquisitionKind {
+    /// Every acquisition function with its name.
+    pub const NAMED: [(&str, Self); 4] = [
+        ("knowledge-gradient", Self::KnowledgeGradient),
+        ("entropy", Self::Entropy),
+        ("expected-improvement", Self::ExpectedImprovement),
+        ("confidence-bound", Self::ConfidenceBound),
+    ];
+}
+
 /// `[optimizer]` of the config.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OptimizerSettings {
@@ -231,15 +241,17 @@ impl Optimizer {
         Task { objective: &self.objective, fidelities: &self.fidelities, spec: self.spec(), observations }
     }
 
-    /// Refits the hyperparameters if enough has been observed since the last fit: at any size.
+    /// Refits the hyperparameters if enough has been observed since the last fit, at any size, or if the settings do not
+    /// allow the kind of model that was fitted.
     fn refit(&mut self, evidence: &Evidence) {
         let observations = &evidence.observations;
         let due = self.snapshot.as_ref().is_none_or(|last| {
             let (fitted, later) = observations.split_at(last.observations.min(observations.len()));
-            (0..self.fidelities.len()).any(|m| {
+            let grown = |m: usize| {
                 let at = |runs: &[Observation]| runs.iter().filter(|o| o.fidelity == m).count() as f64;
                 at(later) >= (REFIT_GROWTH * at(fitted)).max(1.0)
-            })
+            };
+            !self.settings.model.allows(&last.spec) || (0..self.fidelities.len()).any(grown)
         });
         if !due || observations.is_empty() {
             return;

@@ -58,23 +58,16 @@ impl Factor {
             ]
             .map(|(name, kernel, components)| level(name, move |s| s.model.kernel = Some((kernel, components))))
             .into(),
-            Self::Warp => [("sqrt", Warp::Sqrt), ("log", Warp::Log), ("none", Warp::None)]
-                .map(|(name, warp)| level(name, move |s| s.model.warp = Some(warp)))
-                .into(),
-            Self::Structure => [("per-metric", Structure::PerMetric), ("objective", Structure::Objective)]
+            Self::Warp => Warp::NAMED.map(|(name, warp)| level(name, move |s| s.model.warp = Some(warp))).into(),
+            Self::Structure => Structure::NAMED
                 .map(|(name, structure)| level(name, move |s| s.model.structure = Some(structure)))
                 .into(),
             Self::Shrinkage => {
                 [0.3, 0.6, 1.2].map(|sd| level(sd.to_string(), move |s| s.model.lengthscale_sd = Some(sd))).into()
             }
-            Self::Acquisition => [
-                ("knowledge-gradient", AcquisitionKind::KnowledgeGradient),
-                ("entropy", AcquisitionKind::Entropy),
-                ("expected-improvement", AcquisitionKind::ExpectedImprovement),
-                ("confidence-bound", AcquisitionKind::ConfidenceBound),
-            ]
-            .map(|(name, acquisition)| level(name, move |s| s.acquisition = acquisition))
-            .into(),
+            Self::Acquisition => AcquisitionKind::NAMED
+                .map(|(name, acquisition)| level(name, move |s| s.acquisition = acquisition))
+                .into(),
         }
     }
 }

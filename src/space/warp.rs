@@ -25,6 +25,9 @@ pub enum Warp {
 }
 
 impl Warp {
+    /// Every warp with its name.
+    pub const NAMED: [(&str, Self); 3] = [("sqrt", Self::Sqrt), ("log", Self::Log), ("none", Self::None)];
+
     /// The warped coordinate of a weight.
     #[must_use]
     pub fn apply(self, w: f64) -> f64 {

@@ -370,15 +370,6 @@ impl Surrogate {
         }
         errors
     }
-
-    /// Mean leave-one-out log predictive density of a run's objective: how well a model of this kind predicts, whatever
-    /// the number of its processes and parameters (Rasmussen & Williams 2006, eq. 5.10).
-    #[must_use]
-    pub fn log_score(&self) -> f64 {
-        let errors = self.leave_one_out();
-        let density = |(e, v): &(f64, f64)| -0.5 * ((std::f64::consts::TAU * v).ln() + e * e / v);
-        errors.iter().map(density).sum::<f64>() / errors.len() as f64
-    }
 }
 
 fn leave_one_out(metrics: &[MetricModel]) -> Vec<(f64, f64)> {

@@ -17,6 +17,12 @@ pub enum KernelKind {
     Rbf,
 }
 
+impl KernelKind {
+    /// Every kind with its name.
+    pub const NAMED: [(&str, Self); 3] =
+        [("spectral-mixture", Self::SpectralMixture), ("matern52", Self::Matern52), ("rbf", Self::Rbf)];
+}
+
 /// What has a Gaussian process of its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -26,6 +32,11 @@ pub enum Structure {
     PerMetric,
     /// The objective alone.
     Objective,
+}
+
+impl Structure {
+    /// Every structure with its name.
+    pub const NAMED: [(&str, Self); 2] = [("per-metric", Self::PerMetric), ("objective", Self::Objective)];
 }
 
 /// A kind of model.
