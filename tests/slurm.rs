@@ -254,7 +254,10 @@ fn a_crash_around_the_submission_neither_loses_nor_doubles_a_job() {
     let kill = "kill -KILL $PPID; while kill -0 $PPID; do sleep 0.05; done 2>/dev/null";
     for (before, meanwhile) in [(true, ""), (false, "runs"), (false, "ends"), (false, "is forgotten")] {
         let Some(q) = fixture(&format!("{WAITS}{GOOD}"), "", "[budget]\ntrials = 1") else { return };
-        q.fake("sbatch", &if before { kill.to_owned() } else { format!("id=$(sbatch \"$@\"); {kill}; echo $id") });
+        q.fake(
+            "sbatch",
+            &if before { kill.to_owned() } else { format!("sbatch \"$@\" >{:?}; {kill}", q.0.path("job")) },
+        );
         assert_eq!(code(&q.run()), None, "it should have been killed");
         q.unfake("sbatch");
         assert_eq!((q.count("launched"), q.count("submitted")), (1, 0));
@@ -263,7 +266,8 @@ fn a_crash_around_the_submission_neither_loses_nor_doubles_a_job() {
         }
         if ["ends", "is forgotten"].contains(&meanwhile) {
             q.0.write("go", "");
-            until("its end", || q.0.path("run/trials/0001/exit.txt").exists());
+            // The exit code is there a moment before Slurm takes the job for over.
+            until("its end", || state(fs::read_to_string(q.0.path("job")).unwrap().trim()) == "COMPLETED");
         }
         if meanwhile == "is forgotten" {
             q.fake("squeue", FORGETFUL);
