@@ -24,6 +24,10 @@ fn every_way_to_end_is_an_outcome() {
     for (script, expected) in [
         (GOOD, "completed"),
         ("exit 3", "exit status: 3"),
+        ("kill -SEGV $$", "SIGSEGV"),
+        ("kill -KILL $$", "SIGKILL); out of memory?"),
+        (r#"rm -r "$ADMIRE_TRIAL_DIR""#, "cannot read"),
+        ("rm -r \"$ADMIRE_TRIAL_DIR\"; exit 4", "exit status: 4"),
         ("echo garbage", "no result"),
         (r#"printf '{"loss": 1' > "$1""#, "unreadable result"),
         (r#"echo '{"metrics": {"other": 1}}' > "$1""#, "the result lacks loss; it reports other"),

@@ -4,11 +4,13 @@
 mod study;
 
 use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Stdio};
 
 use admire::config::StudyConfig;
 use admire::runner;
 use admire::study::{Event, Purpose, Study, journal, seed_of};
-use nix::sys::signal::{Signal, killpg};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -113,6 +115,8 @@ fn a_trial_that_ended_meanwhile_is_taken_as_it_is() {
     until("the trainer's end", || !alive(&pid));
     assert_eq!(code(&f.run("optimize", &["-q"])), Some(0));
     assert_eq!((f.lines("ledger").len(), f.of("launched").len(), f.of("completed").len()), (1, 1, 1));
+    // Its files say how long it took.
+    assert!(f.of("completed")[0]["duration"].as_f64().unwrap() > 0.0);
 }
 
 #[test]
@@ -144,6 +148,99 @@ fn a_process_that_was_never_journalled_is_found_and_can_be_killed() {
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert!(!alive(&pid));
     assert_eq!((f.of("interrupted").len(), f.of("launched").len()), (1, 1));
+}
+
+/// `admire optimize`, once it says that it waits for a trial that still runs; and the rest of what it says.
+fn waiting(f: &Fixture, arguments: &[&str]) -> (Child, impl Iterator<Item = String> + use<>) {
+    let mut command = f.command("optimize");
+    let mut child = command.args(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert!(said.any(|line| line.contains("still running")));
+    (child, said)
+}
+
+#[test]
+fn a_clock_that_jumps_makes_no_trial_late() {
+    for jump in [-86400.0, 86400.0] {
+        let (f, _) = orphaned("");
+        let shifted = f.lines("run/journal.jsonl").into_iter().map(|line| {
+            let mut event: serde_json::Value = serde_json::from_str(&line).unwrap();
+            event["time"] = (event["time"].as_f64().unwrap() + jump).into();
+            format!("{event}\n")
+        });
+        f.write("run/journal.jsonl", &shifted.collect::<String>());
+        let (mut child, _said) = waiting(&f, &["--set", "launcher.timeout='1h'"]);
+        f.write("go", "");
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+        assert_eq!((f.lines("ledger").len(), f.of("completed").len()), (1, 1));
+        let duration = f.of("completed")[0]["duration"].as_f64().unwrap();
+        assert!(duration > 0.0 && duration < 3600.0, "{duration}");
+        f.json("status", &[]);
+    }
+}
+
+#[test]
+fn the_time_out_of_a_trial_taken_over_counts_from_its_start() {
+    let (f, pid) = orphaned("");
+    let output = f.run("optimize", &["-q", "--set", "launcher.timeout='10ms'", "--set", "launcher.retries=0"]);
+    assert_eq!(code(&output), Some(0), "{}", stderr(&output));
+    assert!(!alive(&pid));
+    assert!(f.of("failed")[0]["reason"].as_str().unwrap().contains("timed out"));
+}
+
+#[test]
+fn a_trial_without_stdout_or_directory_is_known_by_its_process() {
+    for gone in ["exec > elsewhere", "rm -r \"$ADMIRE_TRIAL_DIR\""] {
+        let f = Fixture::new(&format!("[ $ADMIRE_ATTEMPT = 1 ] && {gone}; {WAITS}{GOOD}"), "", "[budget]\ntrials = 1");
+        let mut child = f.start("optimize");
+        until("a trial", || !f.of("started").is_empty() && f.lines("ledger").len() == 1);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let (mut child, said) = waiting(&f, &[]);
+        assert_eq!(f.lines("ledger").len(), 1);
+        f.write("go", "");
+        said.for_each(drop);
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+        assert_eq!(f.of("completed").len(), 1);
+    }
+}
+
+#[test]
+fn what_a_dead_trial_left_running_is_killed_before_it_starts_again() {
+    let script = format!("[ $ADMIRE_ATTEMPT = 1 ] && {{ sleep 1000 & echo $! > worker; }}; {WAITS}{GOOD}");
+    let f = Fixture::new(&script, "", "[budget]\ntrials = 1");
+    let mut child = f.start("optimize");
+    until("a trial", || !f.of("started").is_empty() && f.lines("ledger").len() == 1);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let leader = f.of("started")[0]["pid"].to_string();
+    kill(Pid::from_raw(leader.parse().unwrap()), Signal::SIGKILL).unwrap();
+    until("the leader's death", || !alive(&leader));
+    let worker = f.lines("worker")[0].clone();
+    assert!(alive(&worker));
+    f.write("go", "");
+    assert_eq!(code(&f.run("optimize", &["-q"])), Some(0));
+    until("the worker's death", || !alive(&worker));
+    assert_eq!((f.of("interrupted").len(), f.of("completed").len()), (1, 1));
+}
+
+#[test]
+fn a_trial_of_another_machine_is_waited_for_but_not_killed() {
+    let (f, pid) = orphaned("");
+    let journal = fs::read_to_string(f.path("run/journal.jsonl")).unwrap();
+    let place = f.of("started")[0]["place"].as_str().unwrap().to_owned();
+    f.write("run/journal.jsonl", &journal.replace(&place, "elsewhere").replace(&format!("\"pid\":{pid}"), "\"pid\":1"));
+    let (mut child, _said) = waiting(&f, &["--set", "launcher.timeout='10ms'"]);
+    until("the end", || {
+        signal(&child, Signal::SIGINT);
+        child.try_wait().unwrap().is_some()
+    });
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(alive(&pid));
+    let (mut child, _said) = waiting(&f, &[]);
+    f.write("go", "");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!((f.lines("ledger").len(), f.of("launched").len(), f.of("completed").len()), (1, 1, 1));
 }
 
 #[test]

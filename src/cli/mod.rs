@@ -11,11 +11,14 @@ mod suggest;
 mod tell;
 mod text;
 
+use std::fmt;
+use std::io::{self, Write};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::config::{ConfigError, StudyConfig};
+use crate::config::{ConfigError, StudyConfig, duration};
 use crate::replay::ReplayError;
 use crate::runner::RunError;
 use crate::space::SpaceError;
@@ -89,6 +92,15 @@ impl ConfigArgs {
     }
 }
 
+/// What every command takes that writes to a study.
+#[derive(Clone, Debug, Args)]
+struct WriterArgs {
+    /// Wait for another process that writes to the study, at most so long (1m where no time is given)
+    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_value = "0s",
+          default_missing_value = "1m", hide_default_value = true, value_parser = duration::parse)]
+    wait: Duration,
+}
+
 /// How results are printed on stdout.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
@@ -135,8 +147,13 @@ struct UsageError(String);
 /// Says what is odd but no error.
 fn warn(output: Output, warnings: &[String]) {
     if !output.quiet {
-        warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+        warnings.iter().for_each(|warning| say(format_args!("warning: {warning}")));
     }
+}
+
+/// Writes a line to stderr. That nobody can read it any more (a closed terminal, a broken pipe) is no reason to stop.
+pub fn say(line: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// The documented exit code (docs/cli.md) of an error.

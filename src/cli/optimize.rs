@@ -3,7 +3,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{ConfigArgs, Format, Output, best, text};
+use super::{ConfigArgs, Format, Output, WriterArgs, best, text};
 use crate::launcher::Facts;
 use crate::runner::{self, Ended, Notice, RunError, View};
 use crate::study::{Mark, Spent, Study, TrialId, TrialState};
@@ -13,6 +13,8 @@ use crate::study::{Mark, Spent, Study, TrialId, TrialState};
 pub struct OptimizeArgs {
     #[command(flatten)]
     config: ConfigArgs,
+    #[command(flatten)]
+    writer: WriterArgs,
     /// How to print the result
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -23,7 +25,7 @@ pub(super) fn run(args: &OptimizeArgs, output: Output) -> anyhow::Result<u8> {
     if config.launcher.is_none() {
         return Err(RunError::NoLauncher.into());
     }
-    let mut study = Study::open(config)?;
+    let mut study = Study::open(config, args.writer.wait)?;
     super::warn(output, study.warnings());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let mut progress = Progress::new(output);
@@ -37,7 +39,8 @@ pub(super) fn run(args: &OptimizeArgs, output: Output) -> anyhow::Result<u8> {
             Ok(0)
         }
         Ended::Interrupted => {
-            eprintln!("interrupted; everything is saved. Resume with: admire optimize {}", args.config.command_line());
+            let command = args.config.command_line();
+            super::say(format_args!("interrupted; everything is saved. Resume with: admire optimize {command}"));
             Ok(130)
         }
     }
@@ -75,7 +78,7 @@ impl Progress {
         // Not before the first tick: what the set-up prints would run into the bar.
         self.live |= matches!(notice, Notice::Tick) && !self.bar.is_hidden();
         if let Some(line) = line.filter(|_| !self.output.quiet) {
-            if self.live { self.bar.println(line) } else { eprintln!("{line}") }
+            if self.live { self.bar.println(line) } else { super::say(format_args!("{line}")) }
         }
         if self.live {
             self.bar.set_message(summary(view));

@@ -2,7 +2,7 @@ use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use super::{ConfigArgs, Output, best, text};
+use super::{ConfigArgs, Output, WriterArgs, best, text};
 use crate::optimizer::Optimizer;
 use crate::runner;
 use crate::study::{Event, Plan, Purpose, Study, Trial, TrialId};
@@ -12,6 +12,8 @@ use crate::study::{Event, Plan, Purpose, Study, Trial, TrialId};
 pub struct SuggestArgs {
     #[command(flatten)]
     config: ConfigArgs,
+    #[command(flatten)]
+    writer: WriterArgs,
     /// How many trials to suggest
     #[arg(short, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     n: u32,
@@ -46,7 +48,7 @@ pub(super) fn run(args: &SuggestArgs, output: Output) -> anyhow::Result<u8> {
             super::UsageError(format!("--fidelity {name}: no such fidelity; there are {}", known.join(", ")))
         })?),
     };
-    let mut study = if args.dry_run { Study::peek(config)? } else { Study::open(config)? };
+    let mut study = if args.dry_run { Study::peek(config)? } else { Study::open(config, args.writer.wait)? };
     super::warn(output, study.warnings());
     let mut optimizer = runner::optimizer(&study);
     let mut ids = Vec::new();

@@ -4,7 +4,7 @@ use anyhow::Context;
 use clap::Args;
 use serde_json::json;
 
-use super::{ConfigArgs, Output};
+use super::{ConfigArgs, Output, WriterArgs};
 use crate::launcher::{Outcome, protocol};
 use crate::study::{Event, Study, StudyError, TrialId, TrialState};
 
@@ -13,6 +13,8 @@ use crate::study::{Event, Study, StudyError, TrialId, TrialState};
 pub struct TellArgs {
     #[command(flatten)]
     config: ConfigArgs,
+    #[command(flatten)]
+    writer: WriterArgs,
     /// Number of the trial, as suggested
     #[arg(long)]
     trial: TrialId,
@@ -38,7 +40,7 @@ struct How {
 }
 
 pub(super) fn run(args: &TellArgs, output: Output) -> anyhow::Result<u8> {
-    let mut study = Study::open(args.config.load()?)?;
+    let mut study = Study::open(args.config.load()?, args.writer.wait)?;
     super::warn(output, study.warnings());
     let objective = study.config().objective.clone();
     let report = |text: &str| protocol::parse(text, &objective).map_err(anyhow::Error::msg);

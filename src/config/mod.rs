@@ -1,7 +1,7 @@
 //! The config file: TOML, parsed into types that cannot be wrong.
 
 mod build;
-mod duration;
+pub(crate) mod duration;
 mod error;
 mod placeholders;
 mod slurm;

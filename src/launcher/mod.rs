@@ -62,7 +62,7 @@ impl Running {
     #[must_use]
     pub fn mark(&self) -> Option<Mark> {
         match self {
-            Self::Process(process) => process.identity().map(|(pid, start_time)| Mark::Process { pid, start_time }),
+            Self::Process(process) => process.mark().map(Mark::Process),
             Self::Job(job) => Some(job.mark()),
         }
     }
@@ -175,13 +175,15 @@ impl Launcher {
     pub async fn adopt(&self, left: &[Left]) -> io::Result<Vec<Found>> {
         let mut jobs = self.queue.adopt(left).await.into_iter();
         let adopt = |left: &Left| {
-            let process = match left.mark {
+            let process = match &left.mark {
                 Some(Mark::Job { .. }) => return Ok(jobs.next().unwrap_or(Found::Over((End::Unknown, None)))),
-                Some(Mark::Process { pid, start_time }) => Some((pid, start_time)),
+                Some(Mark::Process(process)) => Some(process.clone()),
                 None => None,
             };
-            let process = Process::adopt(&left.facts.dir, left.attempt, process, left.age)?;
-            Ok(process.map_or(Found::Over((End::Exited(None), None)), |p| Found::Running(Running::Process(p))))
+            Ok(match Process::adopt(&left.facts.dir, left.attempt, process, left.age)? {
+                Some(process) => Found::Running(Running::Process(process)),
+                None => Found::Over((End::Exited(None), local::duration_on_disk(&left.facts))),
+            })
         };
         left.iter().map(adopt).collect()
     }

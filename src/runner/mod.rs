@@ -4,6 +4,7 @@
 //! optimizer (on a blocking thread) and signals report to it, and nothing is acted on before it is on disk.
 
 mod search;
+mod signals;
 mod think;
 mod trials;
 
@@ -11,7 +12,6 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 
@@ -21,6 +21,7 @@ use crate::optimizer::{Optimizer, Recommendation};
 use crate::study::{Spent, StopReason, Study, StudyError, TrialId, TrialState};
 
 pub use search::confirmations;
+use signals::Signals;
 use think::Thought;
 pub use think::{optimizer, recommend, suggest};
 
@@ -126,25 +127,6 @@ enum Draining {
     Interrupted,
     /// The last trial that failed, and why.
     Failures(TrialId, String),
-}
-
-/// SIGINT and SIGTERM.
-struct Signals {
-    int: Signal,
-    term: Signal,
-}
-
-impl Signals {
-    fn listen() -> io::Result<Self> {
-        Ok(Self { int: signal(SignalKind::interrupt())?, term: signal(SignalKind::terminate())? })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.int.recv() => {}
-            _ = self.term.recv() => {}
-        }
-    }
 }
 
 /// Runs the study to its end, launching trials, and keeps `show` informed.

@@ -1,14 +1,17 @@
 //! One trial: how it is launched, watched, and judged when it ends.
 
 use std::io;
+use std::os::unix::process::ExitStatusExt;
 use std::pin::pin;
 use std::process::Stdio;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use nix::sys::signal::Signal;
 use tokio::process::Command;
 use tokio::sync::watch;
 
-use super::{Attempt, Draining, MIN_FINISHED, Notice, RunError, Runner, Signals, View};
+use super::signals::Signals;
+use super::{Attempt, Draining, MIN_FINISHED, Notice, RunError, Runner, View};
 use crate::launcher::{End, Facts, Found, Left, Outcome, Process, Report, Running, prepare, protocol};
 use crate::study::{Event, Mark, StopReason, Trial, TrialId, TrialState};
 
@@ -71,9 +74,7 @@ impl<F: FnMut(View<'_>, Notice)> Runner<'_, F> {
     /// Journals by what a running attempt is recognized.
     fn started(&mut self, trial: TrialId, attempt: u32, mark: Mark) -> Result<(), RunError> {
         match mark {
-            Mark::Process { pid, start_time } => {
-                self.study.record(Event::Started { trial, attempt, pid, start_time })?;
-            }
+            Mark::Process(process) => self.study.record(Event::Started { trial, attempt, process })?,
             Mark::Job { id: Some(id), .. } => self.study.record(Event::Submitted { trial, attempt, id })?,
             Mark::Job { id: None, .. } => {}
         }
@@ -167,7 +168,10 @@ impl<F: FnMut(View<'_>, Notice)> Runner<'_, F> {
                 return self.fail(id, attempt, format!("timed out after {limit} s"), duration);
             }
             End::Exited(Some(status)) if !status.success() => {
-                return self.fail(id, attempt, format!("the command ended with {status}"), duration);
+                // Not by us: then it mostly was the kernel.
+                let memory = status.signal() == Some(Signal::SIGKILL as i32);
+                let hint = if memory { "; out of memory?" } else { "" };
+                return self.fail(id, attempt, format!("the command ended with {status}{hint}"), duration);
             }
             End::Exited(_) => {}
         }

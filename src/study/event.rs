@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use super::{StopReason, TrialId};
+use super::{ProcessMark, StopReason, TrialId};
 use crate::config::StudyConfig;
 use crate::optimizer::Prediction;
 use crate::study::Direction;
@@ -60,11 +60,9 @@ pub enum Event {
         trial: TrialId,
         /// Which attempt.
         attempt: u32,
-        /// Process id, which is also its process group's.
-        pid: u32,
-        /// Start time from `/proc/<pid>/stat`, which tells a reused pid from this one.
-        #[serde(default)]
-        start_time: Option<u64>,
+        /// By what it is recognized.
+        #[serde(flatten)]
+        process: ProcessMark,
     },
     /// The job is in the queue.
     Submitted {

@@ -3,8 +3,12 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::{Entry, Event, FORMAT, StudyError};
+
+/// Between two attempts at a lock that somebody else has.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// The entries of a journal, read without a lock.
 #[derive(Debug)]
@@ -66,16 +70,23 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Creates `dir` where needed and takes its lock.
+    /// Creates `dir` where needed and takes its lock, waiting at most so long for whoever has it.
     ///
     /// # Errors
     /// [`StudyError::Locked`] when another process has it, with what that process wrote about itself.
-    pub fn take(dir: &Path) -> Result<Self, StudyError> {
+    pub fn take(dir: &Path, wait: Duration) -> Result<Self, StudyError> {
         std::fs::create_dir_all(dir).map_err(|e| StudyError::io("create", dir, e))?;
         let path = dir.join("lock");
         let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let mut file = open.map_err(|e| StudyError::io("open", &path, e))?;
-        match file.try_lock() {
+        let start = Instant::now();
+        let locked = loop {
+            match file.try_lock() {
+                Err(TryLockError::WouldBlock) if start.elapsed() < wait => std::thread::sleep(PAUSE),
+                locked => break locked,
+            }
+        };
+        match locked {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();

@@ -17,7 +17,7 @@ pub use event::{Completed, Entry, Event, FORMAT, Header, Purpose, Size, Sizes, S
 pub use objective::{Direction, Metric, Objective};
 pub use observation::Observation;
 pub use state::{Counts, Plan, Spent, Stopped, Study};
-pub use trial::{Mark, Trial, TrialId, TrialState, seed_of};
+pub use trial::{Mark, ProcessMark, Trial, TrialId, TrialState, seed_of};
 
 /// Why a search ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,6 +1,7 @@
 //! The state of a study: what its journal adds up to.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -98,6 +99,7 @@ impl Study {
     /// # Errors
     /// [`StudyError::Missing`], a journal that cannot be read, or a config that contradicts it.
     pub fn read(config: StudyConfig) -> Result<Self, StudyError> {
+        // A torn last line is a writer at work as likely as a crash; the next writer knows, and says it.
         let contents = journal::read(&config.dir)?.ok_or_else(|| StudyError::Missing { dir: config.dir.clone() })?;
         let mut study = Self::empty(config);
         study.replay(&contents)?;
@@ -105,16 +107,20 @@ impl Study {
         Ok(study)
     }
 
-    /// Opens the study for writing, beginning it where there is none.
+    /// Opens the study for writing, beginning it where there is none. Waits at most so long for another writer.
     ///
     /// # Errors
     /// [`StudyError::Locked`], a journal that cannot be read or written, or a config that contradicts it.
-    pub fn open(config: StudyConfig) -> Result<Self, StudyError> {
-        let lock = journal::Lock::take(&config.dir)?;
+    pub fn open(config: StudyConfig, wait: Duration) -> Result<Self, StudyError> {
+        let lock = journal::Lock::take(&config.dir, wait)?;
         let contents = journal::read(&config.dir)?;
         let mut study = Self::empty(config);
         if let Some(contents) = &contents {
             study.replay(contents)?;
+            if contents.torn {
+                let text = "the last line of the journal was torn (a crash while writing) and is dropped";
+                study.warnings.push(text.into());
+            }
         }
         study.writer = Some(journal::Writer::open(&study.config.dir, lock, contents.as_ref())?);
         if contents.is_none() {
@@ -171,10 +177,6 @@ impl Study {
     }
 
     fn replay(&mut self, contents: &journal::Contents) -> Result<(), StudyError> {
-        if contents.torn {
-            let text = "the last line of the journal was torn (a crash while writing) and is dropped";
-            self.warnings.push(text.into());
-        }
         for (i, entry) in contents.entries.iter().enumerate() {
             self.apply(entry).map_err(|e| match e {
                 Misfit::Changed(differences) => StudyError::Changed { dir: self.config.dir.clone(), differences },
@@ -226,9 +228,9 @@ impl Study {
                 let mark = job.map(|name| Mark::Job { name, id: None });
                 trial.state = TrialState::Running { mark, since: entry.time };
             }
-            Event::Started { trial, pid, start_time, .. } => {
+            Event::Started { trial, process, .. } => {
                 if let TrialState::Running { mark, .. } = &mut self.unfinished(trial)?.state {
-                    *mark = Some(Mark::Process { pid, start_time });
+                    *mark = Some(Mark::Process(process));
                 }
             }
             Event::Submitted { trial, id: number, .. } => {

@@ -1,5 +1,7 @@
 //! One training run.
 
+use serde::{Deserialize, Serialize};
+
 use crate::optimizer::Prediction;
 use crate::space::Mixture;
 
@@ -59,13 +61,8 @@ pub enum TrialState {
 /// By what a running attempt is recognized, also by a later `admire`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mark {
-    /// A process of this machine.
-    Process {
-        /// Its id.
-        pid: u32,
-        /// Its start time from `/proc/<pid>/stat`.
-        start_time: Option<u64>,
-    },
+    /// A process of a machine.
+    Process(ProcessMark),
     /// A job in Slurm's queue.
     Job {
         /// Its name, decided on before it was submitted.
@@ -73,6 +70,19 @@ pub enum Mark {
         /// Its number, once journalled.
         id: Option<u64>,
     },
+}
+
+/// What tells a process from all others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessMark {
+    /// Its id, which is also its process group's.
+    pub pid: u32,
+    /// Its start time from `/proc/<pid>/stat`, in clock ticks since boot, which tells a reused id from this one.
+    #[serde(default)]
+    pub start_time: Option<u64>,
+    /// The boot of a machine, and the namespace there, that these two are about. Older journals do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
 }
 
 impl Trial {

@@ -1,0 +1,107 @@
+//! Several people and programs at one study.
+
+#[path = "common/study.rs"]
+mod study;
+
+use std::collections::BTreeMap;
+use std::process::Stdio;
+use std::thread;
+
+use study::{Fixture, GOOD, code, stderr, until};
+
+#[test]
+fn readers_see_whole_events_and_never_wait() {
+    let f =
+        Fixture::new(GOOD, "slots = 2", "[budget]\ntrials = 30\n[optimizer]\nacquisition = \"expected-improvement\"");
+    f.json("suggest", &["-q"]);
+    let mut child = f.start("optimize");
+    let looks: Vec<usize> = thread::scope(|scope| {
+        let readers: Vec<_> = [["status"].as_slice(), &["best"], &["suggest", "--dry-run"], &["export"]]
+            .into_iter()
+            .map(|reader| {
+                let f = &f;
+                scope.spawn(move || {
+                    let (mut looks, mut known) = (0, 0);
+                    loop {
+                        let last = f.of("stopped").len() == 1;
+                        let output = f.run(reader[0], &reader[1..]);
+                        assert!(
+                            code(&output) == Some(0) && output.stderr.is_empty(),
+                            "{reader:?}: {}",
+                            stderr(&output)
+                        );
+                        // The lines of `status` and `export` only become more.
+                        let lines = output.stdout.iter().filter(|b| **b == b'\n').count();
+                        assert!(lines >= known || !matches!(reader[0], "status" | "export"));
+                        (looks, known) = (looks + 1, lines);
+                        if last {
+                            return looks;
+                        }
+                    }
+                })
+            })
+            .collect();
+        readers.into_iter().map(|r| r.join().unwrap()).collect()
+    });
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(looks.iter().all(|n| *n > 3), "{looks:?}");
+    assert_eq!(f.of("completed").len(), 30);
+}
+
+#[test]
+fn two_hundred_tells_from_twenty_processes_lose_nothing() {
+    for wait in [true, false] {
+        let f = Fixture::new(GOOD, "", "[optimizer]\ninitial = 200");
+        f.json("suggest", &["-n", "200"]);
+        thread::scope(|scope| {
+            for person in 0..20 {
+                let f = &f;
+                scope.spawn(move || {
+                    for trial in (1..=200).filter(|trial| trial % 20 == person) {
+                        let (trial, loss) = (trial.to_string(), format!("{trial}.5"));
+                        let mut arguments = vec!["--trial", &trial, "--loss", &loss];
+                        arguments.extend(wait.then_some("--wait"));
+                        // Without waiting, some are turned away and come again.
+                        until("its turn", || {
+                            let output = f.run("tell", &arguments);
+                            let turned_away = code(&output) == Some(5) && !wait;
+                            assert!(code(&output) == Some(0) || turned_away, "{}", stderr(&output));
+                            !turned_away
+                        });
+                    }
+                });
+            }
+        });
+        let told = f.of("completed").into_iter().map(|e| (e["trial"].as_u64().unwrap(), e["metrics"]["loss"].clone()));
+        let told: BTreeMap<_, _> = told.collect();
+        assert_eq!(f.of("completed").len(), 200);
+        assert_eq!(told, (1..=200).map(|trial| (trial, (trial as f64 + 0.5).into())).collect());
+        assert_eq!(f.json("status", &[])["trials"]["complete"], 200);
+    }
+}
+
+#[test]
+fn a_second_writer_is_turned_away_or_waits() {
+    let f = Fixture::new(&format!("while [ ! -e go ]; do sleep 0.02; done; {GOOD}"), "", "[budget]\ntrials = 2");
+    f.json("suggest", &["-n", "2"]);
+    let mut child = f.start("optimize");
+    until("a trial", || !f.of("started").is_empty());
+    let holder = format!("pid {} on ", child.id());
+    for arguments in [
+        ["optimize", "-q"].as_slice(),
+        &["suggest", "--wait=50ms"],
+        &["tell", "--trial", "2", "--loss", "1", "--wait=50ms"],
+    ] {
+        let output = f.run(arguments[0], &arguments[1..]);
+        let said = stderr(&output);
+        assert!(code(&output) == Some(5) && said.contains(&holder) && said.contains("optimize"), "{said}");
+    }
+    assert_eq!(code(&f.run("tell", &["--trial", "2", "--loss", "1", "--wait=soon"])), Some(2));
+    let waiting = f.command("suggest").args(["--format", "json", "--wait=10m"]).stdout(Stdio::piped()).spawn().unwrap();
+    f.write("go", "");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let output = waiting.wait_with_output().unwrap();
+    assert_eq!(code(&output), Some(0));
+    let suggested: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(suggested["trials"][0]["trial"], 3);
+}
