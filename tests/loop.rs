@@ -201,3 +201,15 @@ fn resuming_changes_no_suggestion() {
     assert_eq!(weights(&whole).len(), 16);
     assert_eq!(weights(&whole), weights(&parts));
 }
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let f = Fixture::new(GOOD, "", "[budget]\ntrials = 3");
+    f.json("optimize", &["-q"]);
+    for command in ["status", "best", "check"] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = f.command(command).stdout(writer).output().unwrap();
+        assert_eq!((output.status.code(), stderr(&output)), (Some(0), String::new()), "{command}");
+    }
+}

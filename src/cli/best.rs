@@ -47,23 +47,23 @@ pub(super) fn print(study: &Study, format: Format, stopped: Option<StopReason>) 
             object["stopped"] = json!(reason);
             object["confirm"] = comparison.map_or(Value::Null, |c| c.json());
         }
-        println!("{object}");
+        outln!("{object}");
         return Ok(());
     }
-    println!("Recommended mixture for {fidelity}");
+    outln!("Recommended mixture for {fidelity}");
     print_weights(study, mixture);
     if let Some(e) = expected {
-        println!("expected objective  {} ± {}", text::short(e.mean), text::short(e.sd));
+        outln!("expected objective  {} ± {}", text::short(e.mean), text::short(e.sd));
     }
     if let Some((trial, loss)) = measured {
-        println!("best measured       {} (trial {})", text::short(loss), trial.id);
+        outln!("best measured       {} (trial {})", text::short(loss), trial.id);
     }
-    println!("spent               cost {} in {} trials", text::short(spent.cost), spent.trials);
+    outln!("spent               cost {} in {} trials", text::short(spent.cost), spent.trials);
     if let Some(reason) = stopped {
-        println!("stopped             {reason}");
+        outln!("stopped             {reason}");
     }
     if let Some(c) = comparison {
-        println!("confirmed           {}", c.words());
+        outln!("confirmed           {}", c.words());
     }
     Ok(())
 }
@@ -74,7 +74,7 @@ pub(super) fn print_weights(study: &Study, mixture: &Mixture) {
     let width = weights.keys().map(|n| n.chars().count()).max().unwrap_or(0);
     for name in &study.config().domain_order {
         let weight = weights.get(name).copied().unwrap_or(0.0);
-        println!("  {name:width$}  {weight:6.4}  {}", text::bar(weight));
+        outln!("  {name:width$}  {weight:6.4}  {}", text::bar(weight));
     }
 }
 

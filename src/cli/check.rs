@@ -23,8 +23,8 @@ pub struct CheckArgs {
 pub(super) fn run(args: &CheckArgs, output: Output) -> anyhow::Result<u8> {
     let config = args.config.load()?;
     match args.format {
-        Format::Table => print!("{}{}", table(&config), First::of(&config, output)?),
-        Format::Json => println!("{}", json(&config, &First::of(&config, output)?)),
+        Format::Table => out!("{}{}", table(&config), First::of(&config, output)?),
+        Format::Json => outln!("{}", json(&config, &First::of(&config, output)?)),
     }
     Ok(0)
 }

@@ -1,5 +1,15 @@
 //! The command line: one file a subcommand. Only this module prints, and only here errors become `anyhow`.
 
+/// Prints results on stdout, as `print!` does; a reader that has seen enough is no error.
+macro_rules! out {
+    ($($text:tt)*) => { crate::cli::write_out(format_args!($($text)*)) };
+}
+
+/// The same with an end of line.
+macro_rules! outln {
+    ($($text:tt)*) => { crate::cli::write_out(format_args!("{}\n", format_args!($($text)*))) };
+}
+
 mod best;
 mod check;
 mod export;
@@ -154,6 +164,18 @@ fn warn(output: Output, warnings: &[String]) {
 /// Writes a line to stderr. That nobody can read it any more (a closed terminal, a broken pipe) is no reason to stop.
 pub fn say(line: fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// Writes results to stdout. Where its reader has seen enough (`| head`), the rest is dropped; where they cannot be written
+/// for another reason (a full disk), the program ends: everything else is saved before anything is printed.
+fn write_out(text: fmt::Arguments<'_>) {
+    match io::stdout().write_fmt(text) {
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
+            say(format_args!("error: cannot write to stdout: {e}"));
+            std::process::exit(1);
+        }
+        _ => {}
+    }
 }
 
 /// The documented exit code (docs/cli.md) of an error.

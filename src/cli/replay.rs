@@ -118,8 +118,8 @@ pub(super) fn run(args: &ReplayArgs, output: Output) -> anyhow::Result<u8> {
         write(&dir.join("regret.svg"), svg.as_bytes())?;
     }
     match args.format {
-        Format::Json => println!("{json}"),
-        Format::Table => print!("{}", table(&summary)),
+        Format::Json => outln!("{json}"),
+        Format::Table => out!("{}", table(&summary)),
     }
     Ok(0)
 }
@@ -145,8 +145,8 @@ fn ablate(
     let ablation = Ablation { target: Target::new(pool), factors: factors.to_vec(), rows: rows.collect() };
     bar.finish_and_clear();
     match format {
-        Format::Json => println!("{}", serde_json::to_string(&ablation)?),
-        Format::Table => print!("{}", ablation_table(&ablation)),
+        Format::Json => outln!("{}", serde_json::to_string(&ablation)?),
+        Format::Table => out!("{}", ablation_table(&ablation)),
     }
     Ok(0)
 }

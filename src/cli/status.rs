@@ -20,11 +20,11 @@ pub(super) fn run(args: &StatusArgs, output: Output) -> anyhow::Result<u8> {
     let (counts, spent, name) = (study.counts(), study.spent(), &study.config().name);
     if args.format == Format::Json {
         let stopped = study.stopped().map(|s| s.reason);
-        println!("{}", json!({"study": name, "trials": counts, "spent": spent, "stopped": stopped}));
+        outln!("{}", json!({"study": name, "trials": counts, "spent": spent, "stopped": stopped}));
         return Ok(0);
     }
-    println!("study {name}: cost {} in {} finished trials", text::short(spent.cost), spent.trials);
-    println!("{:>5}  {:10}  {:9}  objective", "trial", "fidelity", "state");
+    outln!("study {name}: cost {} in {} finished trials", text::short(spent.cost), spent.trials);
+    outln!("{:>5}  {:10}  {:9}  objective", "trial", "fidelity", "state");
     for trial in study.trials() {
         let (state, detail) = match &trial.state {
             TrialState::Pending => ("pending", String::new()),
@@ -36,7 +36,7 @@ pub(super) fn run(args: &StatusArgs, output: Output) -> anyhow::Result<u8> {
         };
         let fidelity = &study.config().fidelities.list()[trial.fidelity].name;
         let confirm = if trial.searching() { "" } else { " (confirmation)" };
-        println!("{:>5}  {fidelity:10}  {state:9}  {detail}{confirm}", trial.id);
+        outln!("{:>5}  {fidelity:10}  {state:9}  {detail}{confirm}", trial.id);
     }
     Ok(0)
 }

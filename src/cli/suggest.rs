@@ -59,15 +59,15 @@ pub(super) fn run(args: &SuggestArgs, output: Output) -> anyhow::Result<u8> {
     let trials = ids.iter().map(|id| study.trial(*id)).collect::<Result<Vec<&Trial>, _>>()?;
     let objects = || trials.iter().map(|t| object(&study, t, costs[t.fidelity]));
     match args.format {
-        SuggestFormat::Json => println!("{}", json!({"trials": objects().collect::<Vec<_>>()})),
-        SuggestFormat::Jsonl => objects().for_each(|o| println!("{o}")),
+        SuggestFormat::Json => outln!("{}", json!({"trials": objects().collect::<Vec<_>>()})),
+        SuggestFormat::Jsonl => objects().for_each(|o| outln!("{o}")),
         SuggestFormat::Table => {
             for trial in &trials {
                 let fidelity = &study.config().fidelities.list()[trial.fidelity].name;
-                println!("trial {} at {fidelity}, seed {}", trial.id, trial.seed);
+                outln!("trial {} at {fidelity}, seed {}", trial.id, trial.seed);
                 best::print_weights(&study, &trial.mixture);
                 if let Some(e) = trial.expected {
-                    println!("  expected {} ± {}", text::short(e.mean), text::short(e.sd));
+                    outln!("  expected {} ± {}", text::short(e.mean), text::short(e.sd));
                 }
             }
         }
