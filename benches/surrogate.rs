@@ -111,12 +111,21 @@ fn posterior(c: &mut Criterion) {
 
 /// The next trial anywhere in the space at any size, when no refit is due.
 fn suggest(c: &mut Criterion) {
-    let mut group = group(c, "suggest");
+    suggestions(&mut group(c, "suggest"), |n| n);
+}
+
+/// The same, with a fit from the last hyperparameters: the observations have grown by a tenth since.
+fn refit_and_suggest(c: &mut Criterion) {
+    suggestions(&mut group(c, "refit-and-suggest"), |n| n * 10 / 11);
+}
+
+/// Suggestions from `n` observations, `fitted(n)` of which the hyperparameters were fitted to.
+fn suggestions(group: &mut BenchmarkGroup<'_, WallTime>, fitted: impl Fn(usize) -> usize) {
     for metrics in METRICS {
         let problem = Problem::new(DOMAINS, 3, metrics, 3);
         for n in SIZES {
             let evidence = problem.evidence(runs(&problem, n));
-            let snapshot = snapshot(&problem, n);
+            let snapshot = ModelSnapshot { observations: fitted(n), compared: n, ..snapshot(&problem, n) };
             group.bench_function(BenchmarkId::new(metrics.to_string(), n), |b| {
                 b.iter(|| {
                     let mut optimizer = problem.optimizer(OptimizerSettings::default());
@@ -128,5 +137,5 @@ fn suggest(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, likelihood, fit, posterior, suggest);
+criterion_group!(benches, likelihood, fit, posterior, suggest, refit_and_suggest);
 criterion_main!(benches);

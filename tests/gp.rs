@@ -109,7 +109,7 @@ proptest! {
         let layout = layout(kernel, dim, 4);
         let hyper = layout.natural(&parameters(&layout, rng));
         let (x, sizes) = (mixtures(dim, n, rng), hyper.sizes.matrix());
-        let k = hyper.kernel.matrix(&x);
+        let k = hyper.kernel.matrix(&hyper.kernel.prepare(&x));
         prop_assert_eq!(&k, &k.transpose());
         close("variance", k[(0, 0)], hyper.kernel.variance(), 1e-14);
         let cross = hyper.kernel.cross(&hyper.kernel.prepare(&x), &x);

@@ -16,9 +16,20 @@ use super::normal::log_improvement;
 #[must_use]
 pub fn log_knowledge_gradient(values: &DVector<f64>, moves: &DMatrix<f64>) -> f64 {
     let best = values.imin();
-    let gain = |t: usize| {
+    let mut largest = f64::NEG_INFINITY;
+    // The gap to today's best and the standard deviation of the alternative with the largest worth so far.
+    let mut leader = (f64::INFINITY, 0.0);
+    for t in (0..values.len()).filter(|t| *t != best) {
+        let gap = values[t] - values[best];
         let sd = (moves.row(t) - moves.row(best)).norm();
-        if sd > 0.0 { sd.ln() + log_improvement((values[best] - values[t]) / sd).0 } else { f64::NEG_INFINITY }
-    };
-    (0..values.len()).filter(|t| *t != best).map(gain).fold(f64::NEG_INFINITY, f64::max)
+        // The worth grows with the deviation and falls with the gap: most alternatives need not be looked at.
+        if sd == 0.0 || (gap >= leader.0 && sd <= leader.1) {
+            continue;
+        }
+        let worth = sd.ln() + log_improvement(-gap / sd).0;
+        if worth > largest {
+            (largest, leader) = (worth, (gap, sd));
+        }
+    }
+    largest
 }

@@ -34,9 +34,9 @@ struct Seen {
 /// Negative log posterior (likelihood times prior, up to constants) of `z`, and its gradient.
 #[must_use]
 pub fn negative_log_posterior(data: &Data, layout: &Layout, z: &DVector<f64>) -> Option<(f64, DVector<f64>)> {
-    let gp = Gp::condition(data, layout.natural(z.as_slice()))?;
+    let (gp, gradient) = Gp::condition_with_gradient(data, layout.natural(z.as_slice()))?;
     let value = 0.5 * z.norm_squared() - gp.log_likelihood();
-    let gradient = z - DVector::from_vec(layout.pull_back(&gp.log_likelihood_gradient(data)));
+    let gradient = z - DVector::from_vec(layout.pull_back(&gradient));
     (value.is_finite() && gradient.iter().all(|g| g.is_finite())).then_some((value, gradient))
 }
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use nalgebra::{DMatrix, DVector};
 
 use super::hyper::{Hyperparameters, NaturalGradient};
-use super::kernel::Prepared;
+use super::lanes::Prepared;
 use super::linalg::{Cholesky, Factored};
 
 /// Training data of one Gaussian process.
@@ -108,7 +108,7 @@ pub struct Joint {
 #[derive(Clone, Debug)]
 pub struct View {
     prepared: Vec<Prepared>,
-    /// `L⁻¹ K(data, points)`, n × p.
+    /// `(L⁻¹ K(data, points))ᵀ`, p × n.
     whitened: DMatrix<f64>,
     fidelity: usize,
 }
@@ -131,9 +131,15 @@ impl Gp {
     /// Conditions on `data`. `None` if the covariance matrix cannot be factored even with jitter.
     #[must_use]
     pub fn condition(data: &Data, hyper: Hyperparameters) -> Option<Self> {
+        let prepared = hyper.kernel.prepare(&data.x);
+        let k = hyper.kernel.matrix(&prepared);
+        Self::with_kernel(data, hyper, prepared, k)
+    }
+
+    /// Conditions on `data`, given the kernel's covariances of the mixtures alone (n × n).
+    fn with_kernel(data: &Data, hyper: Hyperparameters, prepared: Vec<Prepared>, mut k: DMatrix<f64>) -> Option<Self> {
         let sizes = hyper.sizes.matrix();
         let n = data.y.len();
-        let mut k = hyper.kernel.matrix(&data.x);
         for j in 0..n {
             let row = &sizes[data.fidelity[j]];
             for i in 0..n {
@@ -151,7 +157,7 @@ impl Gp {
             }
             Factored::new(a)
         })?;
-        Self::with_levels(data, hyper, sizes, covariance)
+        Self::with_levels(data, hyper, sizes, prepared, covariance)
     }
 
     /// Conditions on one run more than before, the last of `data`, without factoring anew: O(n²). Where rounding forbids
@@ -163,13 +169,22 @@ impl Gp {
         let k = self.cross(&data.x.columns(n, 1).clone_owned(), m).column(0).clone_owned();
         let diagonal = self.prior_variance(m, m) + self.hyper.noise[m] + data.known_noise[n];
         match self.covariance.append(&k, diagonal) {
-            Some(covariance) => Self::with_levels(data, self.hyper.clone(), self.sizes.clone(), covariance),
+            Some(covariance) => {
+                let prepared = self.hyper.kernel.prepare(&data.x);
+                Self::with_levels(data, self.hyper.clone(), self.sizes.clone(), prepared, covariance)
+            }
             None => Self::condition(data, self.hyper.clone()),
         }
     }
 
     /// Everything that follows from the factored covariance matrix: O(n²).
-    fn with_levels(data: &Data, hyper: Hyperparameters, sizes: Vec<Vec<f64>>, covariance: Factored) -> Option<Self> {
+    fn with_levels(
+        data: &Data,
+        hyper: Hyperparameters,
+        sizes: Vec<Vec<f64>>,
+        prepared: Vec<Prepared>,
+        covariance: Factored,
+    ) -> Option<Self> {
         let n = data.y.len();
         let f = sizes.len();
         let mut solved_indicators = DMatrix::zeros(n, f);
@@ -194,7 +209,6 @@ impl Gp {
             return None;
         }
         let level_penalty = levels.iter().zip(&data.level_sd).map(|(b, sd)| (b / sd).powi(2)).sum();
-        let prepared = hyper.kernel.prepare(&data.x);
         Some(Self {
             level_covariance: level_cholesky.inverse(),
             hyper,
@@ -232,10 +246,19 @@ impl Gp {
             + self.level_penalty)
     }
 
-    /// Derivatives of [`Self::log_likelihood`] (Rasmussen & Williams 2006, eq. 5.9): `½ tr((α αᵀ − K⁻¹) ∂K)`. The levels
-    /// are at their optimum, so they contribute nothing.
+    /// [`Self::condition`], with the derivatives of [`Self::log_likelihood`].
     #[must_use]
-    pub fn log_likelihood_gradient(&self, data: &Data) -> NaturalGradient {
+    pub fn condition_with_gradient(data: &Data, hyper: Hyperparameters) -> Option<(Self, NaturalGradient)> {
+        let prepared = hyper.kernel.prepare(&data.x);
+        let k = hyper.kernel.matrix(&prepared);
+        let gp = Self::with_kernel(data, hyper, prepared, k.clone())?;
+        let gradient = gp.log_likelihood_gradient(data, &k);
+        Some((gp, gradient))
+    }
+
+    /// Derivatives of [`Self::log_likelihood`] (Rasmussen & Williams 2006, eq. 5.9): `½ tr((α αᵀ − K⁻¹) ∂K)`, given the
+    /// kernel's covariances of the mixtures alone, `k`. The levels are at their optimum, so they contribute nothing.
+    fn log_likelihood_gradient(&self, data: &Data, k: &DMatrix<f64>) -> NaturalGradient {
         let n = data.y.len();
         let f = self.sizes.len();
         // w = ½ (α αᵀ − K⁻¹), then, element by element, times B.
@@ -247,15 +270,15 @@ impl Gp {
             log_noise[data.fidelity[i]] += w[(i, i)] * self.hyper.noise[data.fidelity[i]];
         }
         // Σ over the pairs of each two sizes of w·k.
-        let k = self.hyper.kernel.matrix(&data.x);
         let mut between = vec![vec![0.0; f]; f];
-        for j in 0..n {
-            for i in 0..n {
-                between[data.fidelity[i]][data.fidelity[j]] += w[(i, j)] * k[(i, j)];
-                w[(i, j)] *= self.sizes[data.fidelity[i]][data.fidelity[j]];
+        for (j, m) in data.fidelity.iter().enumerate() {
+            let (sums, row) = (&mut between[*m], &self.sizes[*m]);
+            for ((w, k), l) in w.column_mut(j).iter_mut().zip(&k.column(j)).zip(&data.fidelity) {
+                sums[*l] += *w * k;
+                *w *= row[*l];
             }
         }
-        let kernel = self.hyper.kernel.parameter_gradient(&data.x, &w);
+        let kernel = self.hyper.kernel.parameter_gradient(&self.prepared, &w);
         let mut log_scale = vec![0.0; f];
         let mut log_discrepancy = vec![0.0; f];
         let scale = &self.hyper.sizes.scale;
@@ -328,9 +351,9 @@ impl Gp {
     pub fn posterior(&self, z: &DMatrix<f64>, m: usize) -> (DVector<f64>, DMatrix<f64>) {
         let cross = self.cross(z, m);
         let mean = cross.tr_mul(&self.alpha).add_scalar(self.levels[m]);
-        let mut covariance = self.hyper.kernel.matrix(z) * self.sizes[m][m];
+        let mut covariance = self.hyper.kernel.matrix(&self.hyper.kernel.prepare(z)) * self.sizes[m][m];
         let whitened = self.covariance.cholesky.whiten(cross);
-        covariance.gemm_tr(-1.0, &whitened, &whitened, 1.0);
+        covariance.gemm(-1.0, &whitened.transpose(), &whitened, 1.0);
         (mean, covariance)
     }
 
@@ -399,7 +422,7 @@ impl Gp {
     pub fn view(&self, t: &DMatrix<f64>, target: usize) -> View {
         View {
             prepared: self.hyper.kernel.prepare(t),
-            whitened: self.covariance.cholesky.whiten(self.cross(t, target)),
+            whitened: self.covariance.cholesky.whiten(self.cross(t, target)).transpose(),
             fidelity: target,
         }
     }
@@ -411,7 +434,7 @@ impl Gp {
     pub fn influence(&self, z: &DMatrix<f64>, m: usize, view: &View) -> (DMatrix<f64>, Vec<f64>) {
         let mut covariance = self.hyper.kernel.cross(&view.prepared, z) * self.sizes[m][view.fidelity];
         let at_z = self.covariance.cholesky.whiten(self.cross(z, m));
-        covariance.gemm_tr(-1.0, &view.whitened, &at_z, 1.0);
+        covariance.gemm(-1.0, &view.whitened, &at_z, 1.0);
         let prior = self.prior_variance(m, m);
         let sd: Vec<f64> = at_z
             .column_iter()

@@ -6,6 +6,7 @@ use std::f64::consts::TAU;
 
 use nalgebra::DMatrix;
 
+use super::lanes::{LANES, Lanes, Prepared, each, load};
 use super::spec::KernelKind;
 
 /// One component of a kernel.
@@ -45,70 +46,6 @@ pub struct ComponentGradient {
     pub frequencies: Vec<f64>,
 }
 
-/// A component with what every pair of points shares computed once: coordinates in length-scales, and the cosine and
-/// sine of each coordinate's phase, so that no pair needs a trigonometric function (addition formulas).
-#[derive(Clone, Debug)]
-pub struct Prepared {
-    scaled: DMatrix<f64>,
-    cos: DMatrix<f64>,
-    sin: DMatrix<f64>,
-}
-
-impl Prepared {
-    fn new(component: &Component, x: &DMatrix<f64>) -> Self {
-        let mut scaled = x.clone();
-        for mut column in scaled.column_iter_mut() {
-            for (value, lengthscale) in column.iter_mut().zip(&component.lengthscales) {
-                *value /= lengthscale;
-            }
-        }
-        if component.frequencies.is_empty() {
-            return Self { scaled, cos: DMatrix::zeros(0, 0), sin: DMatrix::zeros(0, 0) };
-        }
-        let phase = |i: usize, j: usize| TAU * component.frequencies[i] * x[(i, j)];
-        let (rows, columns) = x.shape();
-        Self {
-            scaled,
-            cos: DMatrix::from_fn(rows, columns, |i, j| phase(i, j).cos()),
-            sin: DMatrix::from_fn(rows, columns, |i, j| phase(i, j).sin()),
-        }
-    }
-
-    fn point(matrix: &DMatrix<f64>, i: usize) -> &[f64] {
-        let d = matrix.nrows();
-        &matrix.as_slice()[i * d..(i + 1) * d]
-    }
-}
-
-fn squared_distance(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(x, y)| (x - y) * (x - y)).sum()
-}
-
-/// `Π_d cos(φ_d(a) − φ_d(b))` from the cosines and sines of the phases.
-fn cosine_product(cos_a: &[f64], sin_a: &[f64], cos_b: &[f64], sin_b: &[f64]) -> f64 {
-    let mut product = 1.0;
-    for d in 0..cos_a.len() {
-        product *= cos_a[d] * cos_b[d] + sin_a[d] * sin_b[d];
-    }
-    product
-}
-
-/// Writes, for every d, `sin(φ_d(a) − φ_d(b)) Π_{e≠d} cos(φ_e(a) − φ_e(b))` to `out` using prefix and suffix products
-/// (a division by the cosine would fail where it is zero).
-fn sine_products(cos_a: &[f64], sin_a: &[f64], cos_b: &[f64], sin_b: &[f64], out: &mut [f64]) {
-    let mut prefix = 1.0;
-    for d in 0..out.len() {
-        let (c, s) = (cos_a[d] * cos_b[d] + sin_a[d] * sin_b[d], sin_a[d] * cos_b[d] - cos_a[d] * sin_b[d]);
-        out[d] = prefix * s;
-        prefix *= c;
-    }
-    let mut suffix = 1.0;
-    for d in (0..out.len()).rev() {
-        out[d] *= suffix;
-        suffix *= cos_a[d] * cos_b[d] + sin_a[d] * sin_b[d];
-    }
-}
-
 impl Kernel {
     /// `k(x, x)`: the same everywhere.
     #[must_use]
@@ -125,106 +62,109 @@ impl Kernel {
     /// The n × p matrix of covariances between the prepared points and the columns of `z` (D × p).
     #[must_use]
     pub fn cross(&self, prepared: &[Prepared], z: &DMatrix<f64>) -> DMatrix<f64> {
-        let n = prepared.first().map_or(0, |p| p.scaled.ncols());
+        let n = prepared.first().map_or(0, Prepared::len);
         let mut k = DMatrix::zeros(n, z.ncols());
         for (component, px) in self.components.iter().zip(prepared) {
             let pz = Prepared::new(component, z);
-            for j in 0..z.ncols() {
-                for i in 0..n {
-                    k[(i, j)] += self.pair(component, px, i, &pz, j).0;
-                }
+            for (j, column) in k.as_mut_slice().chunks_exact_mut(n.max(1)).enumerate() {
+                self.add_column(component, px, 0, &pz, j, column);
             }
         }
         k
     }
 
-    /// The n × n covariance matrix of the columns of `x`, both triangles filled.
+    /// The n × n covariance matrix of the prepared points, both triangles filled.
     #[must_use]
-    pub fn matrix(&self, x: &DMatrix<f64>) -> DMatrix<f64> {
-        let n = x.ncols();
+    pub fn matrix(&self, prepared: &[Prepared]) -> DMatrix<f64> {
+        let n = prepared.first().map_or(0, Prepared::len);
         let mut k = DMatrix::zeros(n, n);
-        for component in &self.components {
-            let p = Prepared::new(component, x);
-            for j in 0..n {
-                k[(j, j)] += component.variance;
-                for i in j + 1..n {
-                    k[(i, j)] += self.pair(component, &p, i, &p, j).0;
-                }
+        for (component, p) in self.components.iter().zip(prepared) {
+            for (j, column) in k.as_mut_slice().chunks_exact_mut(n.max(1)).enumerate() {
+                self.add_column(component, p, j, p, j, column);
             }
         }
         k.fill_upper_triangle_with_lower_triangle();
         k
     }
 
-    /// The component's covariance of a pair, and the radial factor `c` with `∂k/∂(log ℓ_d) = c (τ_d/ℓ_d)²`.
-    fn pair(&self, component: &Component, a: &Prepared, i: usize, b: &Prepared, j: usize) -> (f64, f64) {
-        let r2 = squared_distance(Prepared::point(&a.scaled, i), Prepared::point(&b.scaled, j));
+    /// Adds a component's covariances of the points of `a`, from `first` on, with point `j` of `b` to `column`.
+    fn add_column(
+        &self,
+        component: &Component,
+        a: &Prepared,
+        first: usize,
+        b: &Prepared,
+        j: usize,
+        column: &mut [f64],
+    ) {
+        for block in a.blocks(first) {
+            let (k, _) = self.radial(component, &a.squared_distances(block, b, j));
+            let cosines = a.cosine_products(block, b, j);
+            for (l, value) in column[block * LANES..].iter_mut().take(LANES).enumerate() {
+                *value += k[l] * cosines[l];
+            }
+        }
+    }
+
+    /// What a component's covariance is at squared distances `r2`, but for the cosines of a spectral mixture, and the
+    /// factor `c` with `∂k/∂(log ℓ_d) = c (τ_d/ℓ_d)²`.
+    fn radial(&self, component: &Component, r2: &Lanes) -> (Lanes, Lanes) {
         match self.kind {
             KernelKind::Matern52 => {
-                let r = (5.0 * r2).sqrt();
-                let e = component.variance * (-r).exp();
-                (e * (1.0 + r + r * r / 3.0), e * (1.0 + r) * (5.0 / 3.0))
+                let r = each(|l| (5.0 * r2[l]).sqrt());
+                let e = each(|l| component.variance * (-r[l]).exp());
+                (each(|l| e[l] * (1.0 + r[l] + r[l] * r[l] / 3.0)), each(|l| e[l] * (1.0 + r[l]) * (5.0 / 3.0)))
             }
-            KernelKind::Rbf => {
-                let k = component.variance * (-0.5 * r2).exp();
-                (k, k)
-            }
-            KernelKind::SpectralMixture => {
-                let k = component.variance
-                    * (-0.5 * r2).exp()
-                    * cosine_product(
-                        Prepared::point(&a.cos, i),
-                        Prepared::point(&a.sin, i),
-                        Prepared::point(&b.cos, j),
-                        Prepared::point(&b.sin, j),
-                    );
+            KernelKind::Rbf | KernelKind::SpectralMixture => {
+                let k = each(|l| component.variance * (-0.5 * r2[l]).exp());
                 (k, k)
             }
         }
     }
 
-    /// Derivatives of `Σ_ij W_ij k(x_i, x_j)` with respect to the parameters, one entry a component, for a symmetric
-    /// n × n matrix `w`.
+    /// Derivatives of `Σ_ij W_ij k(x_i, x_j)` over the prepared points with respect to the parameters, one entry a
+    /// component, for a symmetric n × n matrix `w`.
     #[must_use]
-    pub fn parameter_gradient(&self, x: &DMatrix<f64>, w: &DMatrix<f64>) -> Vec<ComponentGradient> {
-        let (dim, n) = x.shape();
-        let mut products = vec![0.0; dim];
-        self.components
-            .iter()
-            .map(|component| {
-                let p = Prepared::new(component, x);
-                let spectral = !component.frequencies.is_empty();
-                let mut g = ComponentGradient {
-                    log_variance: component.variance * w.diagonal().sum(),
-                    log_lengthscales: vec![0.0; dim],
-                    frequencies: vec![0.0; component.frequencies.len()],
-                };
-                for j in 0..n {
-                    let scaled_j = Prepared::point(&p.scaled, j);
-                    for i in j + 1..n {
-                        let weight = 2.0 * w[(i, j)];
-                        let (k, radial) = self.pair(component, &p, i, &p, j);
-                        g.log_variance += weight * k;
-                        let factor = weight * radial;
-                        let scaled_i = Prepared::point(&p.scaled, i);
-                        for d in 0..dim {
-                            let t = scaled_i[d] - scaled_j[d];
-                            g.log_lengthscales[d] += factor * t * t;
-                        }
-                        if spectral {
-                            let r2 = squared_distance(scaled_i, scaled_j);
-                            let envelope = weight * component.variance * (-0.5 * r2).exp();
-                            p.sine_products(i, &p, j, &mut products);
-                            let (xi, xj) = (Prepared::point(x, i), Prepared::point(x, j));
-                            for d in 0..dim {
-                                g.frequencies[d] -= envelope * TAU * (xi[d] - xj[d]) * products[d];
-                            }
-                        }
-                    }
+    pub fn parameter_gradient(&self, prepared: &[Prepared], w: &DMatrix<f64>) -> Vec<ComponentGradient> {
+        self.components.iter().zip(prepared).map(|(component, p)| self.component_gradient(component, p, w)).collect()
+    }
+
+    fn component_gradient(&self, component: &Component, p: &Prepared, w: &DMatrix<f64>) -> ComponentGradient {
+        let (dim, n) = (component.lengthscales.len(), p.len());
+        let mut log_variance = [0.0; LANES];
+        let mut log_lengthscales = vec![[0.0; LANES]; dim];
+        let mut frequencies = vec![[0.0; LANES]; component.frequencies.len()];
+        let mut products = vec![[0.0; LANES]; component.frequencies.len()];
+        for (j, column) in w.as_slice().chunks_exact(n.max(1)).enumerate() {
+            for block in p.blocks(j + 1) {
+                // Each pair once: the points after j.
+                let start = block * LANES;
+                let weights = load(column, start);
+                let weights = each(|l| if start + l > j { weights[l] } else { 0.0 });
+                let (k, factor) = self.radial(component, &p.squared_distances(block, p, j));
+                let k = each(|l| weights[l] * k[l]);
+                let cosines = p.sine_products(block, p, j, &mut products);
+                log_variance = each(|l| log_variance[l] + k[l] * cosines[l]);
+                let factor = each(|l| weights[l] * factor[l] * cosines[l]);
+                for (sum, t) in log_lengthscales.iter_mut().zip(p.differences(block, p, j)) {
+                    *sum = each(|l| sum[l] + factor[l] * t[l] * t[l]);
                 }
-                g
-            })
-            .collect()
+                for ((sum, t), product) in frequencies.iter_mut().zip(p.differences(block, p, j)).zip(&products) {
+                    *sum = each(|l| sum[l] + k[l] * t[l] * product[l]);
+                }
+            }
+        }
+        // The sums are over half of the pairs, and the differences in length-scales.
+        let total = |lanes: &Lanes| 2.0 * lanes.iter().sum::<f64>();
+        ComponentGradient {
+            log_variance: component.variance * w.diagonal().sum() + total(&log_variance),
+            log_lengthscales: log_lengthscales.iter().map(total).collect(),
+            frequencies: frequencies
+                .iter()
+                .zip(&component.lengthscales)
+                .map(|(sum, l)| -TAU * l * total(sum))
+                .collect(),
+        }
     }
 
     /// Derivatives with respect to the single column of `z` (D × 1) of `Σ_i c_i k(x_i, z)`, one for each of the N
@@ -237,45 +177,34 @@ impl Kernel {
         coefficients: [&[f64]; N],
     ) -> [Vec<f64>; N] {
         let dim = z.nrows();
-        let n = prepared.first().map_or(0, |p| p.scaled.ncols());
         let mut gradient: [Vec<f64>; N] = std::array::from_fn(|_| vec![0.0; dim]);
-        let mut products = vec![0.0; dim];
-        let mut derivative = vec![0.0; dim];
         for (component, px) in self.components.iter().zip(prepared) {
             let pz = Prepared::new(component, z);
-            let scaled_z = Prepared::point(&pz.scaled, 0);
-            for i in 0..n {
-                let (_, radial) = self.pair(component, px, i, &pz, 0);
-                let scaled_x = Prepared::point(&px.scaled, i);
-                for d in 0..dim {
-                    derivative[d] = radial * (scaled_x[d] - scaled_z[d]) / component.lengthscales[d];
-                }
-                if !component.frequencies.is_empty() {
-                    let envelope = component.variance * (-0.5 * squared_distance(scaled_x, scaled_z)).exp();
-                    px.sine_products(i, &pz, 0, &mut products);
-                    for d in 0..dim {
-                        derivative[d] += envelope * TAU * component.frequencies[d] * products[d];
+            let mut sums = vec![[[0.0; LANES]; N]; dim];
+            let mut products = vec![[0.0; LANES]; component.frequencies.len()];
+            for block in px.blocks(0) {
+                let (k, factor) = self.radial(component, &px.squared_distances(block, &pz, 0));
+                let cosines = px.sine_products(block, &pz, 0, &mut products);
+                let factor = each(|l| factor[l] * cosines[l]);
+                let coefficients = coefficients.map(|c| load(c, block * LANES));
+                for (d, t) in px.differences(block, &pz, 0).enumerate() {
+                    let inverse = 1.0 / component.lengthscales[d];
+                    let mut derivative = each(|l| factor[l] * t[l] * inverse);
+                    if let Some(product) = products.get(d) {
+                        let turn = TAU * component.frequencies[d];
+                        derivative = each(|l| derivative[l] + k[l] * turn * product[l]);
+                    }
+                    for (sum, c) in sums[d].iter_mut().zip(&coefficients) {
+                        *sum = each(|l| sum[l] + c[l] * derivative[l]);
                     }
                 }
-                for (g, c) in gradient.iter_mut().zip(coefficients) {
-                    for d in 0..dim {
-                        g[d] += c[i] * derivative[d];
-                    }
+            }
+            for (d, sums) in sums.iter().enumerate() {
+                for (gradient, sum) in gradient.iter_mut().zip(sums) {
+                    gradient[d] += sum.iter().sum::<f64>();
                 }
             }
         }
         gradient
-    }
-}
-
-impl Prepared {
-    fn sine_products(&self, i: usize, other: &Self, j: usize, out: &mut [f64]) {
-        sine_products(
-            Self::point(&self.cos, i),
-            Self::point(&self.sin, i),
-            Self::point(&other.cos, j),
-            Self::point(&other.sin, j),
-            out,
-        );
     }
 }

@@ -123,7 +123,8 @@ impl Cholesky {
             let width = BLOCK.min(n - start);
             let below = inverse.view((start, start), (n - start, width));
             let left = inverse.view((start, 0), (n - start, start + width));
-            product.view_mut((0, start), (start + width, width)).gemm_tr(1.0, &left, &below, 0.0);
+            // Transposed beforehand: only plain products go to the blocked kernel.
+            product.view_mut((0, start), (start + width, width)).gemm(1.0, &left.transpose(), &below, 0.0);
             start += width;
         }
         product.fill_lower_triangle_with_upper_triangle();

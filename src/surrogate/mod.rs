@@ -4,6 +4,7 @@ pub mod fit;
 pub mod gp;
 pub mod hyper;
 pub mod kernel;
+mod lanes;
 pub mod linalg;
 mod model;
 pub mod select;
@@ -11,6 +12,7 @@ mod spec;
 mod standardize;
 
 pub use gp::View;
+pub use lanes::Prepared;
 pub use model::{Outlook, Surrogate, Task};
 pub use select::ModelChoice;
 pub use spec::{KernelKind, ModelSnapshot, ModelSpec, Structure};

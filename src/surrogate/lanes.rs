@@ -1,0 +1,165 @@
+//! Points laid out for covariances: eight at a time, coordinate by coordinate, so that the compiler can work on several
+//! points with one instruction where a loop over one point's coordinates would wait for each sum.
+
+use std::f64::consts::TAU;
+
+use nalgebra::DMatrix;
+
+use super::kernel::Component;
+
+/// Points treated together.
+pub(super) const LANES: usize = 8;
+
+/// One number for each of the points treated together.
+pub(super) type Lanes = [f64; LANES];
+
+/// `f` of every lane.
+#[inline(always)]
+pub(super) fn each(f: impl Fn(usize) -> f64) -> Lanes {
+    std::array::from_fn(f)
+}
+
+/// `values[start..]`, as many as there are, and zeros.
+#[inline]
+pub(super) fn load(values: &[f64], start: usize) -> Lanes {
+    let mut lanes = [0.0; LANES];
+    let rest = &values[start..values.len().min(start + LANES)];
+    lanes[..rest.len()].copy_from_slice(rest);
+    lanes
+}
+
+/// One number a point and dimension, both ways round.
+#[derive(Clone, Debug)]
+struct Coordinates {
+    /// D × n.
+    points: DMatrix<f64>,
+    /// Block by block of [`LANES`] points, in each the D dimensions; zeros where there is no point.
+    blocks: Vec<Lanes>,
+}
+
+impl Coordinates {
+    fn new(points: DMatrix<f64>) -> Self {
+        let (dim, n) = points.shape();
+        let mut blocks = vec![[0.0; LANES]; n.div_ceil(LANES) * dim];
+        for (i, point) in points.column_iter().enumerate() {
+            let block = &mut blocks[i / LANES * dim..][..dim];
+            for (lanes, value) in block.iter_mut().zip(point.iter()) {
+                lanes[i % LANES] = *value;
+            }
+        }
+        Self { points, blocks }
+    }
+
+    /// The coordinates of one point.
+    #[inline]
+    fn point(&self, j: usize) -> &[f64] {
+        let dim = self.points.nrows();
+        &self.points.as_slice()[j * dim..(j + 1) * dim]
+    }
+
+    /// The coordinates of the points of one block.
+    #[inline]
+    fn block(&self, block: usize) -> &[Lanes] {
+        let dim = self.points.nrows();
+        &self.blocks[block * dim..(block + 1) * dim]
+    }
+}
+
+/// Points with what every pair of them shares computed once for a component: coordinates in length-scales, and the cosine
+/// and sine of each coordinate's phase, so that no pair needs a trigonometric function (addition formulas).
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    scaled: Coordinates,
+    /// `None` without frequencies.
+    phases: Option<Phases>,
+}
+
+/// Cosine and sine of each coordinate's phase.
+#[derive(Clone, Debug)]
+struct Phases {
+    cos: Coordinates,
+    sin: Coordinates,
+}
+
+impl Prepared {
+    /// Prepares the columns of `x` (D × n).
+    pub(super) fn new(component: &Component, x: &DMatrix<f64>) -> Self {
+        let mut scaled = x.clone();
+        for mut column in scaled.column_iter_mut() {
+            for (value, lengthscale) in column.iter_mut().zip(&component.lengthscales) {
+                *value /= lengthscale;
+            }
+        }
+        let phases = (!component.frequencies.is_empty()).then(|| {
+            let (rows, columns) = x.shape();
+            let phase = |i: usize, j: usize| TAU * component.frequencies[i] * x[(i, j)];
+            let cos = DMatrix::from_fn(rows, columns, |i, j| phase(i, j).cos());
+            let sin = DMatrix::from_fn(rows, columns, |i, j| phase(i, j).sin());
+            Phases { cos: Coordinates::new(cos), sin: Coordinates::new(sin) }
+        });
+        Self { scaled: Coordinates::new(scaled), phases }
+    }
+
+    /// Number of points.
+    pub(super) fn len(&self) -> usize {
+        self.scaled.points.ncols()
+    }
+
+    /// Blocks of points, from the one that holds point `first`.
+    pub(super) fn blocks(&self, first: usize) -> std::ops::Range<usize> {
+        first / LANES..self.len().div_ceil(LANES)
+    }
+
+    /// Differences of the block's points from point `j` of `other`, in length-scales: dimension by dimension.
+    #[inline]
+    pub(super) fn differences(&self, block: usize, other: &Self, j: usize) -> impl Iterator<Item = Lanes> {
+        let pairs = self.scaled.block(block).iter().zip(other.scaled.point(j));
+        pairs.map(|(x, z)| each(|l| x[l] - z))
+    }
+
+    /// Squared distances of the block's points from point `j` of `other`, in length-scales.
+    #[inline]
+    pub(super) fn squared_distances(&self, block: usize, other: &Self, j: usize) -> Lanes {
+        self.differences(block, other, j).fold([0.0; LANES], |sum, t| each(|l| sum[l] + t[l] * t[l]))
+    }
+
+    /// Cosine and sine of the differences of phases, dimension by dimension; nothing without frequencies.
+    #[inline]
+    fn turns(
+        &self,
+        block: usize,
+        other: &Self,
+        j: usize,
+    ) -> impl DoubleEndedIterator<Item = (Lanes, Lanes)> + ExactSizeIterator {
+        let (cos, sin) = self.phases.as_ref().map(|p| (p.cos.block(block), p.sin.block(block))).unwrap_or_default();
+        let other = other.phases.as_ref().map(|p| (p.cos.point(j), p.sin.point(j)));
+        let (other_cos, other_sin) = other.unwrap_or_default();
+        cos.iter()
+            .zip(sin)
+            .zip(other_cos.iter().zip(other_sin))
+            .map(|((ca, sa), (cb, sb))| (each(|l| ca[l] * cb + sa[l] * sb), each(|l| sa[l] * cb - ca[l] * sb)))
+    }
+
+    /// `Π_d cos(φ_d − φ'_d)`; 1 without frequencies.
+    #[inline]
+    pub(super) fn cosine_products(&self, block: usize, other: &Self, j: usize) -> Lanes {
+        self.turns(block, other, j).fold([1.0; LANES], |product, (cos, _)| each(|l| product[l] * cos[l]))
+    }
+
+    /// Writes, for every d, `sin(φ_d − φ'_d) Π_{e≠d} cos(φ_e − φ'_e)` to `out` (length D) using prefix and suffix products
+    /// (a division by the cosine would fail where it is zero), and returns the product of all cosines.
+    #[inline]
+    pub(super) fn sine_products(&self, block: usize, other: &Self, j: usize, out: &mut [Lanes]) -> Lanes {
+        let mut prefix = [1.0; LANES];
+        for (out, (cos, sin)) in out.iter_mut().zip(self.turns(block, other, j)) {
+            *out = each(|l| prefix[l] * sin[l]);
+            prefix = each(|l| prefix[l] * cos[l]);
+        }
+        let mut suffix = [1.0; LANES];
+        for (out, (cos, _)) in out.iter_mut().zip(self.turns(block, other, j)).rev() {
+            *out = each(|l| out[l] * suffix[l]);
+            suffix = each(|l| suffix[l] * cos[l]);
+        }
+        prefix
+    }
+}
