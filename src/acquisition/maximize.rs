@@ -8,7 +8,7 @@ use nalgebra::{DMatrix, DVector};
 use super::criterion::Criterion;
 use super::spg::ProjectedGradient;
 use crate::space::{Polytope, columns};
-use crate::surrogate::Surrogate;
+use crate::surrogate::{Outlook, Surrogate};
 
 /// Steps smaller than a hundredth of a percent of the mixture do not matter.
 const TOLERANCE: f64 = 1e-4;
@@ -88,6 +88,25 @@ pub fn best_mean(surrogate: &Surrogate, polytope: &Polytope, starts: &[Vec<f64>]
         .filter_map(|start| descend(polytope, |x| surrogate.mean_with_gradient(x), start, iterations))
         .min_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, w)| w)
+}
+
+/// Descends from `start` on the posterior mean at fidelity `m` plus `caution` standard deviations; the point reached.
+#[must_use]
+pub fn most_certain(
+    surrogate: &Surrogate,
+    polytope: &Polytope,
+    m: usize,
+    caution: f64,
+    start: &[f64],
+    iterations: u64,
+) -> Option<Vec<f64>> {
+    let function = |x: &DMatrix<f64>| {
+        let Outlook { mean, variance, gradient: [d_mean, d_variance, _], .. } = surrogate.outlook_with_gradient(x, m);
+        let sd = variance.sqrt();
+        let gradient = d_mean.iter().zip(&d_variance).map(|(mean, variance)| mean + caution * variance / (2.0 * sd));
+        (mean + caution * sd, gradient.collect())
+    };
+    descend(polytope, function, start, iterations).map(|(_, w)| w)
 }
 
 /// Climbs the log acquisition at fidelity `m` from `start`; the point reached and its log worth (without cost).

@@ -7,7 +7,7 @@ use rand_distr::{Distribution, StandardNormal};
 use super::design::taken;
 use super::knowledge::{Targets, Trials};
 use super::{AcquisitionKind, Candidates, Evidence, Optimizer, Recommendation, Suggestion};
-use crate::acquisition::{Criterion, best_mean, climb};
+use crate::acquisition::{Criterion, best_mean, climb, most_certain};
 use crate::space::{Mixture, columns};
 use crate::surrogate::linalg::Cholesky;
 use crate::surrogate::{Outlook, Surrogate};
@@ -26,10 +26,17 @@ const CLIMB_STEPS: u64 = 12;
 const DESCENTS: usize = 4;
 const DESCENT_STEPS: u64 = 40;
 
+/// Standard deviations by which a recommendation's posterior mean is held against it. The smallest of many means is
+/// optimistic, and the more so the less certain it is (the optimizer's curse; Smith & Winkler 2006): of two mixtures
+/// with nearly equal means the better known one is recommended.
+const CAUTION: f64 = 0.25;
+
 /// Draws from the posterior of the objective's minimum.
 struct Minima {
     values: Vec<f64>,
-    /// `E[f(best mean) − min f]` over the support, ≥ 0.
+    /// The point that one would recommend: index of a column.
+    recommended: usize,
+    /// `E[f(recommended) − min f]` over the support, ≥ 0.
     expected_regret: f64,
 }
 
@@ -303,7 +310,7 @@ impl Optimizer {
         order.into_iter().take(count).map(|i| mixtures[i].clone()).collect()
     }
 
-    /// The mixture of smallest posterior mean at the target: of `candidates`, or of the space.
+    /// The mixture of smallest posterior mean at the target, cautiously ([`CAUTION`]): of `candidates`, or of the space.
     pub(super) fn best(
         &self,
         surrogate: &Surrogate,
@@ -312,26 +319,25 @@ impl Optimizer {
         rng: &mut impl Rng,
     ) -> Recommendation {
         let target = self.fidelities.target();
-        if let Some(candidates) = candidates {
+        let (mixture, pool_index, regret) = if let Some(candidates) = candidates {
             let x = self.columns(candidates.iter().map(Mixture::weights));
             let known = self.known_values(evidence, candidates);
-            let index = self.expected_values(surrogate, &x, &known).imin();
-            let mixture = candidates[index].clone();
-            let expected = Some(self.prediction(surrogate, &mixture, target));
-            let regret = self.sample_minima(surrogate, &x, &known, rng).expected_regret;
-            return Recommendation { mixture, pool_index: Some(index), expected, expected_regret: Some(regret) };
-        }
-        let polytope = self.space.polytope();
-        let mut starts = self.known_mixtures(evidence);
-        starts.extend(polytope.sample(SAMPLED_FOR_MEAN, rng));
-        let best = self.lowest_means(surrogate, &starts, DESCENTS);
-        let weights = best_mean(surrogate, polytope, &best, DESCENT_STEPS).unwrap_or_else(|| best[0].clone());
-        starts.push(weights.clone());
-        let x = self.columns(starts.iter().map(Vec::as_slice));
-        let regret = self.sample_minima(surrogate, &x, &[], rng).expected_regret;
-        let mixture = Mixture::new(weights);
+            let minima = self.sample_minima(surrogate, &x, &known, rng);
+            (candidates[minima.recommended].clone(), Some(minima.recommended), minima.expected_regret)
+        } else {
+            let polytope = self.space.polytope();
+            let mut starts = self.known_mixtures(evidence);
+            starts.extend(polytope.sample(SAMPLED_FOR_MEAN, rng));
+            let best = self.lowest_means(surrogate, &starts, DESCENTS);
+            starts.extend(best_mean(surrogate, polytope, &best, DESCENT_STEPS));
+            let x = self.columns(starts.iter().map(Vec::as_slice));
+            let minima = self.sample_minima(surrogate, &x, &[], rng);
+            let found = &starts[minima.recommended];
+            let weights = most_certain(surrogate, polytope, target, CAUTION, found, CLIMB_STEPS);
+            (Mixture::new(weights.unwrap_or_else(|| found.clone())), None, minima.expected_regret)
+        };
         let expected = Some(self.prediction(surrogate, &mixture, target));
-        Recommendation { mixture, pool_index: None, expected, expected_regret: Some(regret) }
+        Recommendation { mixture, pool_index, expected, expected_regret: Some(regret) }
     }
 
     /// Samples the minimum of the target objective over the columns of `x` (weights, D × p), some of whose values may be
@@ -348,6 +354,11 @@ impl Optimizer {
         order.sort_by(|a, b| means[*a].total_cmp(&means[*b]));
         order.truncate(SUPPORT);
         let (mean, covariance) = surrogate.posterior(&x.select_columns(&order));
+        let noise = if self.settings.realized { surrogate.noise(self.fidelities.target()) } else { 0.0 };
+        let known = |i: usize| known.get(order[i]).copied().flatten();
+        let bound =
+            |i: usize| known(i).unwrap_or_else(|| mean[i] + CAUTION * (covariance[(i, i)].max(0.0) + noise).sqrt());
+        let recommended = (0..order.len()).min_by(|a, b| bound(*a).total_cmp(&bound(*b))).unwrap_or(0);
         let scale = covariance.diagonal().max();
         let factor = [1e-10, 1e-8, 1e-6, 1e-4, 1e-2].iter().find_map(|jitter| {
             let mut a = covariance.clone();
@@ -358,24 +369,22 @@ impl Optimizer {
         });
         let Some(factor) = factor else {
             // Without a joint distribution, the smallest mean is the best guess of the minimum.
-            return Minima { values: vec![means[order[0]]], expected_regret: 0.0 };
+            return Minima { values: vec![means[order[0]]], recommended: order[recommended], expected_regret: 0.0 };
         };
-        let noise = if self.settings.realized { surrogate.noise(self.fidelities.target()).sqrt() } else { 0.0 };
         let mut regret = 0.0;
         let values = (0..MINIMA)
             .map(|_| {
                 let z = DVector::from_fn(mean.len(), |_, _| StandardNormal.sample(rng));
                 let mut draw = &mean + factor.lower() * z;
-                for (value, i) in draw.iter_mut().zip(&order) {
+                for (i, value) in draw.iter_mut().enumerate() {
                     let luck: f64 = StandardNormal.sample(rng);
-                    *value = known.get(*i).copied().flatten().unwrap_or(*value + noise * luck);
+                    *value = known(i).unwrap_or(*value + noise.sqrt() * luck);
                 }
                 let minimum = draw.min();
-                // The columns are sorted by mean: the first is what would be recommended.
-                regret += draw[0] - minimum;
+                regret += draw[recommended] - minimum;
                 minimum
             })
             .collect();
-        Minima { values, expected_regret: regret / MINIMA as f64 }
+        Minima { values, recommended: order[recommended], expected_regret: regret / MINIMA as f64 }
     }
 }
