@@ -11,11 +11,15 @@ use crate::optimizer::Prediction;
 use crate::study::Direction;
 use crate::surrogate::ModelSnapshot;
 
-/// The journal format that this version writes, and the newest one it reads.
+/// The newest journal format that this version reads and writes.
 ///
 /// Readers ignore fields they do not know, so adding one keeps the number; a new kind of event, or a field that must
-/// not be ignored, raises it. 2 added [`Event::Submitted`].
-pub const FORMAT: u32 = 2;
+/// not be ignored, raises it. 2 added [`Event::Submitted`], 3 [`Event::Imported`].
+pub const FORMAT: u32 = 3;
+
+/// The format of a new journal: what has come since is needed by some studies only, and raises theirs when it is first
+/// written, so that older programs read the others ([`Event::since`]).
+const FIRST_FORMAT: u32 = 2;
 
 /// One line of the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -116,6 +120,8 @@ pub enum Event {
         /// Which attempt.
         attempt: u32,
     },
+    /// A run from elsewhere is to be learned from.
+    Imported(Imported),
     /// The optimizer's hyperparameters changed.
     Model(ModelSnapshot),
     /// The search is over.
@@ -138,6 +144,18 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// The first format that has this kind of event.
+    #[must_use]
+    pub fn since(&self) -> u32 {
+        match self {
+            Self::Imported(_) => 3,
+            Self::Submitted { .. } => 2,
+            _ => 1,
+        }
+    }
+}
+
 /// The fidelities by name.
 pub type Sizes = BTreeMap<String, Size>;
 
@@ -155,7 +173,7 @@ pub struct Size {
 /// What a study is about. It must not change while the study lives, except for `sizes`, whose changes are journalled.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Header {
-    /// [`FORMAT`]
+    /// The oldest format that has everything in the journal, at most [`FORMAT`].
     pub format: u32,
     /// Version of `admire` that began the journal.
     pub version: String,
@@ -186,7 +204,7 @@ impl Header {
         let mut fidelities: Vec<String> = list.iter().map(|f| f.name.clone()).collect();
         fidelities.sort();
         Self {
-            format: FORMAT,
+            format: FIRST_FORMAT,
             version: env!("CARGO_PKG_VERSION").into(),
             name: config.name.clone(),
             seed: config.seed,
@@ -272,4 +290,20 @@ pub struct Completed {
     /// Seconds from start to end, where it was measured.
     #[serde(default)]
     pub duration: Option<f64>,
+}
+
+/// A run that is not one of the study's trials: it teaches as much as one, and cost the study nothing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Imported {
+    /// Where it comes from, for people: a file and its run, a study and its trial.
+    pub source: String,
+    /// Name of the fidelity.
+    pub fidelity: String,
+    /// Weights by domain, a mixture: all domains, ≥ 0, sum 1.
+    pub weights: BTreeMap<String, f64>,
+    /// Finite metrics by name: all of the objective's, and whatever else is known.
+    pub metrics: BTreeMap<String, f64>,
+    /// Standard errors, where known.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub se: BTreeMap<String, f64>,
 }

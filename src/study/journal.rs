@@ -17,6 +17,8 @@ pub struct Contents {
     pub entries: Vec<Entry>,
     /// Whether the last line was torn (a crash while writing, or a writer at work) and left out.
     pub torn: bool,
+    /// The format that the first line states.
+    format: u32,
     /// Bytes up to the end of the last complete entry.
     length: u64,
 }
@@ -41,18 +43,16 @@ pub fn read(dir: &Path) -> Result<Option<Contents>, StudyError> {
     // A line counts once its newline is there; what follows the last newline was torn off by a crash.
     let length = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
     let torn = length < bytes.len();
-    let mut entries = Vec::new();
+    let (mut entries, mut format) = (Vec::new(), FORMAT);
     let lines = bytes[..length].split_inclusive(|b| *b == b'\n');
     for (line, text) in lines.enumerate().map(|(i, text)| (i + 1, text)) {
         let damaged = |reason: String| StudyError::Damaged { path: path.clone(), line, reason };
         let value: serde_json::Value = serde_json::from_slice(text).map_err(|e| damaged(e.to_string()))?;
         if line == 1 {
-            let format = value.get("format").and_then(serde_json::Value::as_u64);
-            match format {
-                Some(found) if found > u64::from(FORMAT) => return Err(StudyError::Format { path, found }),
-                Some(_) => {}
-                None => return Err(damaged("the first line is not a study header".into())),
-            }
+            let found = value.get("format").and_then(serde_json::Value::as_u64);
+            let found = found.ok_or_else(|| damaged("the first line is not a study header".into()))?;
+            let known = u32::try_from(found).ok().filter(|found| *found <= FORMAT);
+            format = known.ok_or_else(|| StudyError::Format { path: path.clone(), found })?;
         }
         let entry: Entry = serde_json::from_value(value).map_err(|e| damaged(e.to_string()))?;
         if (line == 1) != matches!(entry.event, Event::Study(_)) {
@@ -60,7 +60,7 @@ pub fn read(dir: &Path) -> Result<Option<Contents>, StudyError> {
         }
         entries.push(entry);
     }
-    Ok((!entries.is_empty()).then_some(Contents { entries, torn, length: length as u64 }))
+    Ok((!entries.is_empty()).then_some(Contents { entries, torn, format, length: length as u64 }))
 }
 
 /// The right to write to a study, held until dropped; the lock dies with its process, so it cannot be stale.
@@ -113,7 +113,9 @@ impl Lock {
 #[derive(Debug)]
 pub struct Writer {
     file: File,
-    path: PathBuf,
+    dir: PathBuf,
+    /// The format that the first line states; a new journal's first line is yet to come.
+    format: u32,
     _lock: Lock,
 }
 
@@ -134,20 +136,52 @@ impl Writer {
             Ok(file)
         };
         let file = open().map_err(|e| StudyError::io("open", &path, e))?;
-        Ok(Self { file, path, _lock: lock })
+        let format = contents.map_or(FORMAT, |c| c.format);
+        Ok(Self { file, dir: dir.to_owned(), format, _lock: lock })
     }
 
-    /// Appends one entry and returns once it is on disk.
+    /// Appends entries and returns once they are on disk.
     ///
     /// # Errors
-    /// [`StudyError::Io`]; the caller must not act on the event then.
-    pub fn append(&mut self, entry: &Entry) -> Result<(), StudyError> {
-        let write = || -> io::Result<()> {
-            let mut line = serde_json::to_vec(entry)?;
-            line.push(b'\n');
-            (&self.file).write_all(&line)?;
+    /// [`StudyError::Io`]; the caller must not act on the events then.
+    pub fn append(&mut self, entries: &[Entry]) -> Result<(), StudyError> {
+        let mut write = || -> io::Result<()> {
+            let mut lines = Vec::new();
+            for entry in entries {
+                match &entry.event {
+                    Event::Study(header) => self.format = header.format,
+                    event if event.since() > self.format => self.raise(event.since())?,
+                    _ => {}
+                }
+                serde_json::to_writer(&mut lines, entry)?;
+                lines.push(b'\n');
+            }
+            (&self.file).write_all(&lines)?;
             self.file.sync_data()
         };
-        write().map_err(|e| StudyError::io("append to", &self.path, e))
+        write().map_err(|e| StudyError::io("append to", &path(&self.dir), e))
     }
+
+    /// Rewrites the first line, so that older programs say that they are too old, instead of taking an event that they
+    /// do not know for damage.
+    fn raise(&mut self, format: u32) -> io::Result<()> {
+        let bytes = std::fs::read(path(&self.dir))?;
+        let end = bytes.iter().position(|b| *b == b'\n').unwrap_or(bytes.len());
+        let mut header: serde_json::Value = serde_json::from_slice(&bytes[..end])?;
+        header["format"] = format.into();
+        self.file = replace(&self.dir, &[header.to_string().as_bytes(), &bytes[end..]].concat())?;
+        self.format = format;
+        Ok(())
+    }
+}
+
+/// Puts another journal in the place of the one in `dir`, all at once, and opens it for appending. The lock must be held.
+fn replace(dir: &Path, bytes: &[u8]) -> io::Result<File> {
+    let (path, new) = (path(dir), dir.join("journal.jsonl.new"));
+    let mut file = File::create(&new)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&new, &path)?;
+    File::open(dir)?.sync_all()?;
+    OpenOptions::new().append(true).open(&path)
 }

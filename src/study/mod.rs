@@ -1,6 +1,7 @@
 //! A study: its trials, what they observed, and the append-only journal they live in.
 
 mod event;
+mod import;
 pub mod journal;
 mod objective;
 mod observation;
@@ -13,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-pub use event::{Completed, Entry, Event, FORMAT, Header, Purpose, Size, Sizes, Suggested};
+pub use event::{Completed, Entry, Event, FORMAT, Header, Imported, Purpose, Size, Sizes, Suggested};
 pub use objective::{Direction, Metric, Objective};
 pub use observation::Observation;
 pub use state::{Counts, Plan, Spent, Stopped, Study};
@@ -99,6 +100,14 @@ pub enum StudyError {
     Missing {
         /// Where it was looked for.
         dir: PathBuf,
+    },
+    /// A run from elsewhere that the study cannot learn from.
+    #[error("{run} cannot be imported: {reason}")]
+    Unfit {
+        /// Where the run comes from.
+        run: String,
+        /// What it lacks.
+        reason: String,
     },
     /// A trial that was never suggested.
     #[error("there is no trial {0}; `admire status` lists them")]

@@ -1,13 +1,14 @@
 //! The state of a study: what its journal adds up to.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
 
 use super::{
-    Completed, Entry, Event, Header, Mark, Observation, Purpose, Sizes, StopReason, StudyError, Suggested, Trial,
-    TrialId, TrialState, journal, seed_of,
+    Completed, Entry, Event, Header, Imported, Mark, Observation, Purpose, Sizes, StopReason, StudyError, Suggested,
+    Trial, TrialId, TrialState, journal, seed_of,
 };
 use crate::config::StudyConfig;
 use crate::optimizer::{Evidence, Prediction};
@@ -19,6 +20,8 @@ use crate::surrogate::ModelSnapshot;
 pub struct Study {
     config: StudyConfig,
     trials: Vec<Trial>,
+    /// Runs from elsewhere, as journalled and as the optimizer sees them.
+    pub(super) imported: Vec<(Imported, Observation)>,
     model: Option<ModelSnapshot>,
     stopped: Option<Stopped>,
     calm: Calm,
@@ -148,6 +151,7 @@ impl Study {
         Self {
             config,
             trials: Vec::new(),
+            imported: Vec::new(),
             model: None,
             stopped: None,
             calm: Calm::default(),
@@ -195,16 +199,19 @@ impl Study {
     /// [`StudyError::Io`], after which the study must not be used any more; an event that cannot follow the ones before
     /// is [`StudyError::Damaged`].
     pub fn record(&mut self, event: Event) -> Result<(), StudyError> {
-        let entry = Entry::now(event);
-        // Applied first: what does not fit must not get into the file.
-        self.apply(&entry).map_err(|e| {
-            let reason = match e {
-                Misfit::Changed(d) => d.join("; "),
-                Misfit::Damage(reason) => reason,
-            };
-            StudyError::Damaged { path: journal::path(&self.config.dir), line: 0, reason }
-        })?;
-        self.writer.as_mut().map_or(Ok(()), |writer| writer.append(&entry))
+        self.record_all(&[Entry::now(event)])
+    }
+
+    /// [`Self::record`] for several events at once, with one wait for the disk.
+    pub(super) fn record_all(&mut self, entries: &[Entry]) -> Result<(), StudyError> {
+        for entry in entries {
+            // Applied first: what does not fit must not get into the file.
+            self.apply(entry).map_err(|misfit| {
+                let (path, reason) = (journal::path(&self.config.dir), misfit.to_string());
+                StudyError::Damaged { path, line: 0, reason }
+            })?;
+        }
+        self.writer.as_mut().map_or(Ok(()), |writer| writer.append(entries))
     }
 
     fn apply(&mut self, entry: &Entry) -> Result<(), Misfit> {
@@ -217,6 +224,10 @@ impl Study {
                 self.sizes = header.sizes;
             }
             Event::Suggested(suggested) => return self.add(suggested),
+            Event::Imported(run) => {
+                let observation = self.observed(&run)?;
+                self.imported.push((run, observation));
+            }
             Event::Model(snapshot) => self.model = Some(snapshot),
             Event::Stopped { reason, recommended, limit } => {
                 self.stopped = Some(Stopped { reason, mixture: self.mixture(&recommended)?, limit });
@@ -260,8 +271,7 @@ impl Study {
         if suggested.trial != id {
             return Err(Misfit::Damage(format!("trial {} where trial {id} was due", suggested.trial)));
         }
-        let fidelity = self.config.fidelities.index(&suggested.fidelity);
-        let fidelity = fidelity.ok_or_else(|| Misfit::Damage(format!("unknown fidelity `{}`", suggested.fidelity)))?;
+        let fidelity = self.fidelity(&suggested.fidelity)?;
         let mixture = self.mixture(&suggested.weights)?;
         let Suggested { seed, purpose, expected, incumbent, .. } = suggested;
         if let Some(expected) = incumbent {
@@ -296,8 +306,14 @@ impl Study {
         complete.saturating_sub(calm.since)
     }
 
+    /// The index of a fidelity.
+    pub(super) fn fidelity(&self, name: &str) -> Result<usize, Misfit> {
+        let index = self.config.fidelities.index(name);
+        index.ok_or_else(|| Misfit::Damage(format!("unknown fidelity `{name}`")))
+    }
+
     /// Weights exactly as journalled: normalizing again would change their last bits, and with them every suggestion.
-    fn mixture(&self, weights: &BTreeMap<String, f64>) -> Result<Mixture, Misfit> {
+    pub(super) fn mixture(&self, weights: &BTreeMap<String, f64>) -> Result<Mixture, Misfit> {
         let domains = self.config.space.domains();
         let w: Option<Vec<f64>> = domains.iter().map(|d| weights.get(&d.name).copied()).collect();
         let valid = |w: &Vec<f64>| w.iter().all(|x| *x >= -1e-9) && (w.iter().sum::<f64>() - 1.0).abs() < 1e-6;
@@ -452,26 +468,36 @@ impl Study {
     }
 
     /// What the optimizer may look at. Confirmation runs stay out, so that a study that is searched further suggests
-    /// what it would have suggested without them.
+    /// what it would have suggested without them. Imported runs come first: they do not move when a trial ends.
     #[must_use]
     pub fn evidence(&self) -> Evidence {
-        let mut evidence = Evidence { costs: self.costs(), ..Evidence::default() };
+        let mut evidence = Evidence { costs: self.costs(), imported: self.imported.len(), ..Evidence::default() };
+        evidence.observations.extend(self.imported.iter().map(|(_, observation)| observation.clone()));
         for trial in self.trials.iter().filter(|t| t.searching()) {
-            let point = (trial.mixture.clone(), trial.fidelity);
+            let point = || (trial.mixture.clone(), trial.fidelity);
             match &trial.state {
-                TrialState::Pending | TrialState::Running { .. } => evidence.pending.push(point),
-                TrialState::Failed { .. } | TrialState::Diverged => evidence.failed.push(point),
-                TrialState::Complete(outcome) => {
-                    let names = || self.config.objective.metrics.iter().map(|m| m.name.as_str());
-                    let metrics: Option<Vec<f64>> = names().map(|n| outcome.metrics.get(n).copied()).collect();
-                    let Some(metrics) = metrics else { continue };
-                    let se = names().map(|n| outcome.se.get(n).copied()).collect();
-                    let (mixture, fidelity) = point;
-                    evidence.observations.push(Observation { mixture, fidelity, metrics, se });
+                TrialState::Pending | TrialState::Running { .. } => evidence.pending.push(point()),
+                TrialState::Failed { .. } | TrialState::Diverged => evidence.failed.push(point()),
+                TrialState::Complete(Completed { metrics, se, .. }) => {
+                    evidence.observations.extend(self.observation(&trial.mixture, trial.fidelity, metrics, se));
                 }
             }
         }
         evidence
+    }
+
+    /// What was reported, as the optimizer sees it; `None` where a metric of the objective is missing.
+    pub(super) fn observation(
+        &self,
+        mixture: &Mixture,
+        fidelity: usize,
+        metrics: &BTreeMap<String, f64>,
+        se: &BTreeMap<String, f64>,
+    ) -> Option<Observation> {
+        let names = || self.config.objective.metrics.iter().map(|m| &m.name);
+        let metrics = names().map(|n| metrics.get(n).copied()).collect::<Option<Vec<f64>>>()?;
+        let se = names().map(|n| se.get(n).copied()).collect();
+        Some(Observation { mixture: mixture.clone(), fidelity, metrics, se })
     }
 
     /// The fidelities at which more trials may be suggested (`max_trials` not reached).
@@ -492,7 +518,16 @@ fn own_cost(state: &TrialState) -> Option<f64> {
 }
 
 /// Why an entry cannot follow those before it.
-enum Misfit {
+pub(super) enum Misfit {
     Changed(Vec<String>),
     Damage(String),
+}
+
+impl fmt::Display for Misfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Changed(differences) => f.write_str(&differences.join("; ")),
+            Self::Damage(reason) => f.write_str(reason),
+        }
+    }
 }
