@@ -1,7 +1,7 @@
 //! Runs from elsewhere: evidence that cost the study nothing.
 
-use super::state::Misfit;
-use super::{Entry, Event, Imported, Observation, Study, StudyError};
+use super::fold::observed;
+use super::{Entry, Event, Imported, Study, StudyError};
 
 impl Study {
     /// Takes runs from elsewhere into account and returns, once they are in the journal, how many were new. A run that
@@ -17,7 +17,7 @@ impl Study {
             if self.imported().any(|known| *known == run) || entries.iter().any(|e| e.event == event) {
                 continue;
             }
-            self.observed(&run)
+            observed(&self.config, &run)
                 .map_err(|misfit| StudyError::Unfit { run: run.source.clone(), reason: misfit.to_string() })?;
             entries.push(Entry::now(event));
         }
@@ -27,17 +27,6 @@ impl Study {
 
     /// The runs that were imported, oldest first.
     pub fn imported(&self) -> impl ExactSizeIterator<Item = &Imported> {
-        self.imported.iter().map(|(run, _)| run)
-    }
-
-    /// What an imported run says to the optimizer.
-    pub(super) fn observed(&self, run: &Imported) -> Result<Observation, Misfit> {
-        let fidelity = self.fidelity(&run.fidelity)?;
-        let mixture = self.mixture(&run.weights)?;
-        if !run.metrics.values().chain(run.se.values()).all(|x| x.is_finite()) {
-            return Err(Misfit::Damage("a metric is not finite".into()));
-        }
-        let observation = self.observation(&mixture, fidelity, &run.metrics, &run.se);
-        observation.ok_or_else(|| Misfit::Damage("it lacks a metric of the objective".into()))
+        self.state.imported.iter().map(|(run, _)| run)
     }
 }
