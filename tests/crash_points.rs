@@ -194,7 +194,8 @@ fn killed_again_and_again_with_several_slots_nothing_is_lost_or_repeated() {
         let text = journal(&f);
         assert!(text.starts_with(&before));
         before = text[..text.rfind('\n').map_or(0, |end| end + 1)].to_owned();
-        if run_until(&f, before.len() as u64 + rng.random_range(1..700)).success() {
+        // Now and then by more than the longest line, the first one, which would never be written otherwise.
+        if run_until(&f, before.len() as u64 + rng.random_range(1..900)).success() {
             break;
         }
         crashes += 1;

@@ -45,7 +45,8 @@ fn the_journal_reproduces_every_suggestion() {
     f.json("optimize", &["-q"]);
 
     let mut config = StudyConfig::load(&f.path("study.toml"), &[]).unwrap();
-    let entries = journal::read(&config.dir).unwrap().unwrap().entries;
+    let contents = journal::read(&config.dir).unwrap().unwrap();
+    let entries = contents.entries().unwrap();
     let lines = f.lines("run/journal.jsonl");
     config.dir = f.path("prefix");
     fs::create_dir(&config.dir).unwrap();

@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -32,6 +32,7 @@ pub(super) fn run(args: &ExportArgs, output: Output) -> anyhow::Result<u8> {
     Ok(0)
 }
 
+/// Imported runs come last, with the usual cost of their fidelity, and with a column that says where they come from.
 fn write(study: &Study, out: impl Write) -> anyhow::Result<()> {
     let runs: Vec<_> = study
         .trials()
@@ -41,21 +42,36 @@ fn write(study: &Study, out: impl Write) -> anyhow::Result<()> {
             _ => None,
         })
         .collect();
-    let metrics: BTreeSet<&String> = runs.iter().flat_map(|(_, o)| o.metrics.keys()).collect();
-    let domains = study.config().space.domains().iter().map(|d| format!("w:{}", d.name));
-    let mut csv = csv::Writer::from_writer(out);
-    let fixed = ["run_id", "fidelity", "params", "tokens", "cost"].map(str::to_owned);
-    csv.write_record(fixed.into_iter().chain(domains).chain(metrics.iter().map(|m| format!("y:{m}"))))?;
+    let reported = runs.iter().map(|(_, o)| &o.metrics).chain(study.imported().map(|run| &run.metrics));
+    let metrics: BTreeSet<&String> = reported.flat_map(BTreeMap::keys).collect();
+    let domains: Vec<&str> = study.config().space.domains().iter().map(|d| d.name.as_str()).collect();
+    let (fidelities, costs) = (study.config().fidelities.list(), study.costs());
     let text = |x: Option<f64>| x.map_or_else(String::new, |x| x.to_string());
-    let costs = study.costs();
+    let row = |id: String, m: usize, cost: f64, weights: &BTreeMap<String, f64>, values: &BTreeMap<String, f64>| {
+        let fidelity = &fidelities[m];
+        let mut row = vec![id, fidelity.name.clone(), text(fidelity.params), text(fidelity.tokens), cost.to_string()];
+        row.extend(domains.iter().map(|d| text(weights.get(*d).copied())));
+        row.extend(metrics.iter().map(|m| text(values.get(*m).copied())));
+        row
+    };
+
+    let mut csv = csv::Writer::from_writer(out);
+    let mut header = ["run_id", "fidelity", "params", "tokens", "cost"].map(str::to_owned).to_vec();
+    header.extend(domains.iter().map(|d| format!("w:{d}")));
+    header.extend(metrics.iter().map(|m| format!("y:{m}")));
+    let source = |text: &str| (study.imported().len() > 0).then(|| text.to_owned());
+    header.extend(source("source"));
+    csv.write_record(header)?;
     for (trial, outcome) in runs {
-        let fidelity = &study.config().fidelities.list()[trial.fidelity];
-        let cost = outcome.cost.or(fidelity.cost).or(outcome.duration).unwrap_or(costs[trial.fidelity]);
-        let mut row = vec![trial.id.to_string(), fidelity.name.clone(), text(fidelity.params), text(fidelity.tokens)];
-        row.push(cost.to_string());
-        row.extend(trial.mixture.weights().iter().map(ToString::to_string));
-        row.extend(metrics.iter().map(|m| text(outcome.metrics.get(*m).copied())));
-        csv.write_record(row)?;
+        let m = trial.fidelity;
+        let cost = outcome.cost.or(fidelities[m].cost).or(outcome.duration).unwrap_or(costs[m]);
+        let row = row(trial.id.to_string(), m, cost, &study.named(&trial.mixture), &outcome.metrics);
+        csv.write_record(row.into_iter().chain(source("")))?;
+    }
+    for (i, run) in study.imported().enumerate() {
+        let Some(m) = study.config().fidelities.index(&run.fidelity) else { continue };
+        let row = row(format!("imported-{}", i + 1), m, costs[m], &run.weights, &run.metrics);
+        csv.write_record(row.into_iter().chain(source(&run.source)))?;
     }
     csv.flush()?;
     Ok(())

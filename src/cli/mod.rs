@@ -14,6 +14,7 @@ mod best;
 mod check;
 mod export;
 mod init;
+mod journal;
 mod optimize;
 mod replay;
 mod status;
@@ -32,7 +33,7 @@ use crate::config::{ConfigError, StudyConfig, duration};
 use crate::replay::ReplayError;
 use crate::runner::RunError;
 use crate::space::SpaceError;
-use crate::study::StudyError;
+use crate::study::{Study, StudyError};
 
 const EXIT_CODES: &str = "Start with `admire init`, then `admire check` and `admire optimize`.
 
@@ -64,6 +65,7 @@ enum Command {
     Best(best::BestArgs),
     Replay(replay::ReplayArgs),
     Export(export::ExportArgs),
+    Journal(journal::JournalArgs),
 }
 
 /// Options that every command reading a config takes.
@@ -111,6 +113,25 @@ struct WriterArgs {
     wait: Duration,
 }
 
+/// How a command begins, or goes on with, the study that it writes to.
+#[derive(Clone, Debug, Args)]
+struct ForkArgs {
+    /// Begin a new study, in a study.dir that is empty, that learns from the runs of the study in DIR
+    #[arg(long, value_name = "DIR")]
+    fork: Option<PathBuf>,
+}
+
+impl ForkArgs {
+    fn open(&self, config: StudyConfig, writer: &WriterArgs, output: Output) -> Result<Study, StudyError> {
+        let Some(from) = &self.fork else { return Study::open(config, writer.wait) };
+        let study = Study::fork(config, from, writer.wait)?;
+        if let Some(origin) = study.origin().filter(|_| !output.quiet) {
+            say(format_args!("forked: {origin}"));
+        }
+        Ok(study)
+    }
+}
+
 /// How results are printed on stdout.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
@@ -137,6 +158,7 @@ pub fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Best(args) => best::run(&args, output),
         Command::Replay(args) => replay::run(&args, output),
         Command::Export(args) => export::run(&args, output),
+        Command::Journal(args) => journal::run(&args, output),
     }
 }
 
@@ -198,7 +220,8 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
     match (run, study) {
         (Some(RunError::FailureRate { .. }), _) => 4,
         (_, Some(StudyError::Locked { .. })) => 5,
-        (Some(RunError::NoLauncher), _) | (_, Some(StudyError::Changed { .. } | StudyError::NoTrial(_))) => 2,
+        (Some(RunError::NoLauncher), _)
+        | (_, Some(StudyError::Changed { .. } | StudyError::Occupied { .. } | StudyError::NoTrial(_))) => 2,
         _ => 1,
     }
 }

@@ -3,7 +3,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{ConfigArgs, Format, Output, WriterArgs, best, text};
+use super::{ConfigArgs, ForkArgs, Format, Output, WriterArgs, best, text};
 use crate::launcher::Facts;
 use crate::runner::{self, Ended, Notice, RunError, View};
 use crate::study::{Mark, Spent, Study, TrialId, TrialState};
@@ -15,6 +15,8 @@ pub struct OptimizeArgs {
     config: ConfigArgs,
     #[command(flatten)]
     writer: WriterArgs,
+    #[command(flatten)]
+    fork: ForkArgs,
     /// How to print the result
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -25,7 +27,7 @@ pub(super) fn run(args: &OptimizeArgs, output: Output) -> anyhow::Result<u8> {
     if config.launcher.is_none() {
         return Err(RunError::NoLauncher.into());
     }
-    let mut study = Study::open(config, args.writer.wait)?;
+    let mut study = args.fork.open(config, &args.writer, output)?;
     super::warn(output, study.warnings());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let mut progress = Progress::new(output);

@@ -18,12 +18,19 @@ pub(super) fn run(args: &StatusArgs, output: Output) -> anyhow::Result<u8> {
     let study = Study::read(args.config.load()?)?;
     super::warn(output, study.warnings());
     let (counts, spent, name) = (study.counts(), study.spent(), &study.config().name);
+    let imported = study.imported().len();
     if args.format == Format::Json {
         let stopped = study.stopped().map(|s| s.reason);
-        outln!("{}", json!({"study": name, "trials": counts, "spent": spent, "stopped": stopped}));
+        outln!(
+            "{}",
+            json!({"study": name, "trials": counts, "imported": imported, "spent": spent, "stopped": stopped})
+        );
         return Ok(0);
     }
     outln!("study {name}: cost {} in {} finished trials", text::short(spent.cost), spent.trials);
+    if imported > 0 {
+        outln!("imported runs: {imported}, at no cost");
+    }
     outln!("{:>5}  {:10}  {:9}  objective", "trial", "fidelity", "state");
     for trial in study.trials() {
         let (state, detail) = match &trial.state {

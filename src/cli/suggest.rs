@@ -2,7 +2,7 @@ use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use super::{ConfigArgs, Output, WriterArgs, best, text};
+use super::{ConfigArgs, ForkArgs, Output, WriterArgs, best, text};
 use crate::optimizer::Optimizer;
 use crate::runner;
 use crate::study::{Event, Plan, Purpose, Study, Trial, TrialId};
@@ -14,6 +14,8 @@ pub struct SuggestArgs {
     config: ConfigArgs,
     #[command(flatten)]
     writer: WriterArgs,
+    #[command(flatten)]
+    fork: ForkArgs,
     /// How many trials to suggest
     #[arg(short, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     n: u32,
@@ -21,7 +23,7 @@ pub struct SuggestArgs {
     #[arg(long, value_name = "NAME")]
     fidelity: Option<String>,
     /// Do not record them as pending
-    #[arg(long)]
+    #[arg(long, conflicts_with = "fork")]
     dry_run: bool,
     /// How to print them
     #[arg(long, value_enum, default_value_t)]
@@ -48,7 +50,7 @@ pub(super) fn run(args: &SuggestArgs, output: Output) -> anyhow::Result<u8> {
             super::UsageError(format!("--fidelity {name}: no such fidelity; there are {}", known.join(", ")))
         })?),
     };
-    let mut study = if args.dry_run { Study::peek(config)? } else { Study::open(config, args.writer.wait)? };
+    let mut study = if args.dry_run { Study::peek(config)? } else { args.fork.open(config, &args.writer, output)? };
     super::warn(output, study.warnings());
     let mut optimizer = runner::optimizer(&study);
     let mut ids = Vec::new();

@@ -73,6 +73,7 @@ pub(super) fn build(path: &Path, root: &Node) -> Result<StudyConfig, ConfigError
         launcher,
         confirm,
         replay,
+        settings: tree::settings(root),
     })
 }
 

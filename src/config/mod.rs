@@ -21,6 +21,9 @@ pub use placeholders::{PLACEHOLDERS, check as check_placeholders};
 /// A commented config to start from, as `admire init` writes it.
 pub const TEMPLATE: &str = include_str!("template.toml");
 
+/// What a config file states, with overrides: the value of every key, `domain.web.max`, and entries by their name.
+pub type Settings = BTreeMap<String, serde_json::Value>;
+
 /// A validated config.
 #[derive(Clone, Debug)]
 pub struct StudyConfig {
@@ -50,6 +53,9 @@ pub struct StudyConfig {
     pub confirm: Option<Confirm>,
     /// `[replay]`
     pub replay: ReplayConfig,
+    /// Everything stated that is about the study, so that changes can be recorded. Not where its files are, nor
+    /// `[replay]`; of `launcher.env` the names alone, whose values may be secrets.
+    pub settings: Settings,
 }
 
 impl StudyConfig {

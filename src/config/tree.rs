@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use toml::de::{DeTable, DeValue};
 
-use super::duration;
 use super::error::{Origin, Problem};
+use super::{Settings, duration};
 
 /// A value and where it comes from.
 #[derive(Clone, Debug)]
@@ -129,6 +129,46 @@ pub(super) fn apply(root: &mut Node, text: &str) -> Result<(), Problem> {
     }
     *node = Node { origin, value };
     Ok(())
+}
+
+/// Every key with its value, but for those that are not about the study.
+pub(super) fn settings(root: &Node) -> Settings {
+    let mut settings = Settings::new();
+    flatten(&root.value, String::new(), &mut settings);
+    settings.retain(|key, _| key != "study.dir" && !key.starts_with("replay."));
+    for (_, secret) in settings.iter_mut().filter(|(key, _)| key.starts_with("launcher.env.")) {
+        *secret = "set".into();
+    }
+    settings
+}
+
+fn flatten(value: &Value, path: String, settings: &mut Settings) {
+    let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+    match value {
+        Value::Table(table) => table.iter().for_each(|(key, node)| flatten(&node.value, below(key), settings)),
+        Value::Array(items) if items.iter().any(|n| matches!(n.value, Value::Table(_))) => {
+            for node in items {
+                let Value::Table(mut table) = node.value.clone() else { continue };
+                if let Some(Node { value: Value::Text(name), .. }) = table.remove("name") {
+                    flatten(&Value::Table(table), below(&name), settings);
+                }
+            }
+        }
+        leaf => drop(settings.insert(path, json(leaf))),
+    }
+}
+
+/// A value as JSON. Numbers that are whole are integers however they were written: 1e3 is 1000.
+fn json(value: &Value) -> serde_json::Value {
+    match value {
+        Value::Text(text) => text.as_str().into(),
+        Value::Integer(n) => (*n).into(),
+        Value::Float(x) if x.fract() == 0.0 && x.abs() < 1e15 => (*x as i64).into(),
+        Value::Float(x) => (*x).into(),
+        Value::Bool(b) => (*b).into(),
+        Value::Array(items) => items.iter().map(|n| json(&n.value)).collect(),
+        Value::Table(table) => table.iter().map(|(key, n)| (key.clone(), json(&n.value))).collect(),
+    }
 }
 
 /// What has been found wrong so far.

@@ -26,7 +26,7 @@ impl Optimizer {
         if !possible.contains(&target) {
             return possible;
         }
-        let spent = |m: usize| taken(evidence, m).count() as f64 * evidence.costs[m];
+        let spent = |m: usize| bought(evidence, m).count() as f64 * evidence.costs[m];
         let on_proxies: f64 = (0..self.fidelities.len()).filter(|m| *m != target).map(spent).sum();
         let allowed = spent(target) + evidence.costs[target];
         possible
@@ -42,7 +42,7 @@ impl Optimizer {
                 Candidates::Space(allowed) => allowed.contains(m),
                 Candidates::Pool { runs, .. } => runs.iter().any(|(_, l)| l == m),
             })
-            .filter(|m| self.fidelities.list()[*m].max_trials.is_none_or(|most| taken(evidence, *m).count() < most))
+            .filter(|m| self.fidelities.list()[*m].max_trials.is_none_or(|most| bought(evidence, *m).count() < most))
             .collect()
     }
 
@@ -124,9 +124,16 @@ impl Optimizer {
     }
 }
 
-/// Mixtures of all trials at fidelity `m`, however they ended.
+/// Mixtures of all trials at fidelity `m`, however they ended, and of imported runs.
 pub(super) fn taken(evidence: &Evidence, m: usize) -> impl Iterator<Item = &Mixture> {
-    let observed = evidence.observations.iter().filter(move |o| o.fidelity == m).map(|o| &o.mixture);
+    let imported = evidence.observations.iter().take(evidence.imported).filter(move |o| o.fidelity == m);
+    imported.map(|o| &o.mixture).chain(bought(evidence, m))
+}
+
+/// Mixtures of all trials at fidelity `m`, however they ended.
+fn bought(evidence: &Evidence, m: usize) -> impl Iterator<Item = &Mixture> {
+    let trials = evidence.observations.iter().skip(evidence.imported);
+    let observed = trials.filter(move |o| o.fidelity == m).map(|o| &o.mixture);
     let others = evidence.pending.iter().chain(&evidence.failed).filter(move |(_, l)| *l == m).map(|(w, _)| w);
     observed.chain(others)
 }

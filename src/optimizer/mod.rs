@@ -82,8 +82,10 @@ pub struct Prediction {
 /// Everything the optimizer may look at.
 #[derive(Clone, Debug, Default)]
 pub struct Evidence {
-    /// Finished trials, oldest first.
+    /// Finished trials, oldest first, after the imported runs.
     pub observations: Vec<Observation>,
+    /// How many of the observations, the first ones, are imported: they teach, but nothing was spent on them.
+    pub imported: usize,
     /// Mixture and fidelity of trials that are running or handed out.
     pub pending: Vec<(Mixture, usize)>,
     /// Mixture and fidelity of trials that failed or diverged: not to be proposed again, but without a loss.

@@ -13,14 +13,14 @@ use tokio::sync::watch;
 use super::signals::Signals;
 use super::{Attempt, Draining, MIN_FINISHED, Notice, RunError, Runner, View};
 use crate::launcher::{End, Facts, Found, Left, Outcome, Process, Report, Running, prepare, protocol};
-use crate::study::{Event, Mark, StopReason, Trial, TrialId, TrialState};
+use crate::study::{Event, Mark, Resumed, StopReason, Trial, TrialId, TrialState};
 
 impl<F: FnMut(View<'_>, Notice)> Runner<'_, F> {
     /// What a crashed run left behind: what is still at work is waited for, a result is taken, the rest starts again.
     /// False when that was interrupted.
     pub(super) async fn adopt(&mut self, signals: &mut Signals) -> Result<bool, RunError> {
         if !self.study.trials().is_empty() {
-            self.study.record(Event::Resumed { version: env!("CARGO_PKG_VERSION").into(), sizes: None })?;
+            self.study.record(Event::Resumed(Resumed::unchanged()))?;
         }
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
         let left = self.study.trials().iter().filter_map(|trial| {

@@ -1,21 +1,27 @@
 //! The events of a journal.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{ProcessMark, StopReason, TrialId};
-use crate::config::StudyConfig;
+use crate::config::{Settings, StudyConfig};
 use crate::optimizer::Prediction;
 use crate::study::Direction;
 use crate::surrogate::ModelSnapshot;
 
-/// The journal format that this version writes, and the newest one it reads.
+/// The newest journal format that this version reads and writes.
 ///
 /// Readers ignore fields they do not know, so adding one keeps the number; a new kind of event, or a field that must
-/// not be ignored, raises it. 2 added [`Event::Submitted`].
-pub const FORMAT: u32 = 2;
+/// not be ignored, raises it. 2 added [`Event::Submitted`], 3 [`Event::Forked`] and [`Event::Imported`].
+pub const FORMAT: u32 = 3;
+
+/// The format of a new journal: what has come since is needed by some studies only, and raises theirs when it is first
+/// written, so that older programs read the others ([`Event::since`]).
+const FIRST_FORMAT: u32 = 2;
 
 /// One line of the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,6 +48,8 @@ impl Entry {
 pub enum Event {
     /// The first line of every journal.
     Study(Header),
+    /// The study learns from another one: the second line, if any.
+    Forked(Forked),
     /// A trial was decided on (and, by `admire suggest`, handed out).
     Suggested(Suggested),
     /// A process is about to be started for the trial, or a job to be submitted. Written before it exists.
@@ -116,6 +124,8 @@ pub enum Event {
         /// Which attempt.
         attempt: u32,
     },
+    /// A run from elsewhere is to be learned from.
+    Imported(Imported),
     /// The optimizer's hyperparameters changed.
     Model(ModelSnapshot),
     /// The search is over.
@@ -128,14 +138,20 @@ pub enum Event {
         #[serde(default)]
         limit: Option<f64>,
     },
-    /// `optimize` went on with this journal, or the sizes in the config have changed.
-    Resumed {
-        /// Version of `admire`.
-        version: String,
-        /// The sizes from here on, where they have changed.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        sizes: Option<Sizes>,
-    },
+    /// `optimize` went on with this journal, or the config has changed.
+    Resumed(Resumed),
+}
+
+impl Event {
+    /// The first format that has this kind of event.
+    #[must_use]
+    pub fn since(&self) -> u32 {
+        match self {
+            Self::Forked(_) | Self::Imported(_) => 3,
+            Self::Submitted { .. } => 2,
+            _ => 1,
+        }
+    }
 }
 
 /// The fidelities by name.
@@ -152,10 +168,74 @@ pub struct Size {
     pub cost: Option<f64>,
 }
 
-/// What a study is about. It must not change while the study lives, except for `sizes`, whose changes are journalled.
+/// What has changed since the study was last written to; all of it empty where nothing has.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Resumed {
+    /// Version of `admire`.
+    pub version: String,
+    /// The sizes from here on, where they have changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sizes: Option<Sizes>,
+    /// All settings, where the journal did not record them so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<Settings>,
+    /// The settings that have changed, by key.
+    #[serde(default, skip_serializing_if = "Changes::is_empty")]
+    pub changed: Changes,
+}
+
+impl Resumed {
+    /// By this version of `admire`, with nothing changed.
+    #[must_use]
+    pub fn unchanged() -> Self {
+        Self { version: env!("CARGO_PKG_VERSION").into(), ..Self::default() }
+    }
+}
+
+/// Settings that have changed, by key.
+pub type Changes = BTreeMap<String, Change>;
+
+/// How a setting has changed; `None` is a key that the config does not have.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Change {
+    /// What it was.
+    pub from: Option<Value>,
+    /// What it is from here on.
+    pub to: Option<Value>,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |value: &Option<Value>| value.as_ref().map_or_else(|| "not set".into(), Value::to_string);
+        write!(f, "{} → {}", text(&self.from), text(&self.to))
+    }
+}
+
+/// Where a study comes from that learns from another one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Forked {
+    /// Directory of the other study.
+    pub from: String,
+    /// Its name.
+    pub name: String,
+    /// How many of its runs were imported.
+    pub imported: usize,
+    /// How many were left out, by reason.
+    pub dropped: BTreeMap<String, usize>,
+}
+
+impl fmt::Display for Forked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} runs of {} in {} imported", self.imported, self.name, self.from)?;
+        self.dropped.iter().try_for_each(|(reason, n)| write!(f, "; {n} left out, {reason}"))
+    }
+}
+
+/// What a study is about. Of it the fidelities, their sizes and the settings may change while the study lives; changes are
+/// journalled ([`Resumed`]).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Header {
-    /// [`FORMAT`]
+    /// The oldest format that has everything in the journal, at most [`FORMAT`].
     pub format: u32,
     /// Version of `admire` that began the journal.
     pub version: String,
@@ -170,6 +250,9 @@ pub struct Header {
     /// Their sizes when the study began; empty in journals that did not record them.
     #[serde(default)]
     pub sizes: Sizes,
+    /// All settings of the config when the study began; empty in journals that did not record them.
+    #[serde(default, skip_serializing_if = "Settings::is_empty")]
+    pub settings: Settings,
     /// Name of the target fidelity.
     pub target: String,
     /// Metrics of the objective and their weights.
@@ -186,7 +269,7 @@ impl Header {
         let mut fidelities: Vec<String> = list.iter().map(|f| f.name.clone()).collect();
         fidelities.sort();
         Self {
-            format: FORMAT,
+            format: FIRST_FORMAT,
             version: env!("CARGO_PKG_VERSION").into(),
             name: config.name.clone(),
             seed: config.seed,
@@ -196,6 +279,7 @@ impl Header {
                 .iter()
                 .map(|f| (f.name.clone(), Size { params: f.params, tokens: f.tokens, cost: f.cost }))
                 .collect(),
+            settings: config.settings.clone(),
             target: list[config.fidelities.target()].name.clone(),
             metrics: config.objective.metrics.iter().map(|m| (m.name.clone(), m.weight)).collect(),
             maximize: config.objective.direction == Direction::Maximize,
@@ -206,18 +290,28 @@ impl Header {
     #[must_use]
     pub fn differences(&self, now: &Self) -> Vec<String> {
         let mut list = Vec::new();
+        for (here, there, text) in [
+            (self, now, "is in the journal, but not in the config"),
+            (now, self, "is in the config, but not in the journal"),
+        ] {
+            let alone = here.domains.iter().filter(|name| !there.domains.contains(name));
+            list.extend(alone.map(|name| format!("domain `{name}` {text}")));
+            let alone = here.metrics.keys().filter(|name| !there.metrics.contains_key(*name));
+            list.extend(alone.map(|name| format!("metric `{name}` of the objective {text}")));
+        }
         let mut check = |what: &str, was: String, is: String| {
             if was != is {
                 list.push(format!("{what}: the journal has {was}, the config {is}"));
             }
         };
-        check("study.seed", self.seed.to_string(), now.seed.to_string());
-        check("domains", self.domains.join(", "), now.domains.join(", "));
-        check("fidelities", self.fidelities.join(", "), now.fidelities.join(", "));
-        check("target fidelity", self.target.clone(), now.target.clone());
-        check("objective metrics", format!("{:?}", self.metrics), format!("{:?}", now.metrics));
+        for (name, weight) in &self.metrics {
+            let is = now.metrics.get(name).unwrap_or(weight);
+            check(&format!("weight of the metric `{name}`"), weight.to_string(), is.to_string());
+        }
         let direction = |maximize| if maximize { "maximize" } else { "minimize" }.to_owned();
         check("objective.direction", direction(self.maximize), direction(now.maximize));
+        check("target fidelity (`target = true`)", self.target.clone(), now.target.clone());
+        check("study.seed", self.seed.to_string(), now.seed.to_string());
         list
     }
 }
@@ -272,4 +366,20 @@ pub struct Completed {
     /// Seconds from start to end, where it was measured.
     #[serde(default)]
     pub duration: Option<f64>,
+}
+
+/// A run that is not one of the study's trials: it teaches as much as one, and cost the study nothing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Imported {
+    /// Where it comes from, for people: a file and its run, a study and its trial.
+    pub source: String,
+    /// Name of the fidelity.
+    pub fidelity: String,
+    /// Weights by domain, a mixture: all domains, ≥ 0, sum 1.
+    pub weights: BTreeMap<String, f64>,
+    /// Finite metrics by name: all of the objective's, and whatever else is known.
+    pub metrics: BTreeMap<String, f64>,
+    /// Standard errors, where known.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub se: BTreeMap<String, f64>,
 }

@@ -7,18 +7,47 @@ use std::time::{Duration, Instant};
 
 use super::{Entry, Event, FORMAT, StudyError};
 
+/// A journal that is being written to replace another one.
+pub(super) const NEW: &str = "journal.jsonl.new";
+
+/// What is locked: not the journal itself, which may be replaced.
+pub(super) const LOCK: &str = "lock";
+
 /// Between two attempts at a lock that somebody else has.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// The entries of a journal, read without a lock.
+/// A journal, read without a lock: its complete lines.
 #[derive(Debug)]
 pub struct Contents {
-    /// Every complete entry.
-    pub entries: Vec<Entry>,
-    /// Whether the last line was torn (a crash while writing, or a writer at work) and left out.
+    /// The entry in each line, or what is wrong with it.
+    pub lines: Vec<Result<Entry, String>>,
+    /// Whether a last line was torn (a crash while writing, or a writer at work) and left out.
     pub torn: bool,
-    /// Bytes up to the end of the last complete entry.
-    length: u64,
+    /// The format that the first line states.
+    pub format: u32,
+    /// All of the lines.
+    pub(super) bytes: Vec<u8>,
+    path: PathBuf,
+}
+
+impl Contents {
+    /// The entries.
+    ///
+    /// # Errors
+    /// [`StudyError::Damaged`] names the first line that is none.
+    pub fn entries(&self) -> Result<Vec<&Entry>, StudyError> {
+        let entry = |(i, line): (usize, &'_ Result<Entry, String>)| match line {
+            Ok(_) => Ok(()),
+            Err(reason) => Err(self.damaged(i + 1, reason.clone())),
+        };
+        self.lines.iter().enumerate().try_for_each(entry)?;
+        Ok(self.lines.iter().flatten().collect())
+    }
+
+    /// An error about a line, counted from 1.
+    pub(super) fn damaged(&self, line: usize, reason: String) -> StudyError {
+        StudyError::Damaged { path: self.path.clone(), line, reason }
+    }
 }
 
 /// The path of the journal in a study's directory.
@@ -30,37 +59,49 @@ pub fn path(dir: &Path) -> PathBuf {
 /// Reads the journal in `dir`; `None` when there is none, or one without a complete first line.
 ///
 /// # Errors
-/// [`StudyError::Damaged`] names the line that is not an entry; [`StudyError::Format`] when a newer version wrote it.
+/// [`StudyError::Damaged`] when the first line is no study header; [`StudyError::Format`] when a newer version wrote it.
 pub fn read(dir: &Path) -> Result<Option<Contents>, StudyError> {
     let path = path(dir);
-    let bytes = match std::fs::read(&path) {
-        Ok(bytes) => bytes,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(StudyError::io("read", &path, e)),
-    };
+    match std::fs::read(&path) {
+        Ok(bytes) => parse(path, bytes),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(StudyError::io("read", &path, e)),
+    }
+}
+
+/// Parses `bytes` as the journal at `path`, see [`read`].
+pub(super) fn parse(path: PathBuf, mut bytes: Vec<u8>) -> Result<Option<Contents>, StudyError> {
     // A line counts once its newline is there; what follows the last newline was torn off by a crash.
     let length = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
     let torn = length < bytes.len();
-    let mut entries = Vec::new();
-    let lines = bytes[..length].split_inclusive(|b| *b == b'\n');
-    for (line, text) in lines.enumerate().map(|(i, text)| (i + 1, text)) {
-        let damaged = |reason: String| StudyError::Damaged { path: path.clone(), line, reason };
-        let value: serde_json::Value = serde_json::from_slice(text).map_err(|e| damaged(e.to_string()))?;
-        if line == 1 {
-            let format = value.get("format").and_then(serde_json::Value::as_u64);
-            match format {
-                Some(found) if found > u64::from(FORMAT) => return Err(StudyError::Format { path, found }),
-                Some(_) => {}
-                None => return Err(damaged("the first line is not a study header".into())),
-            }
+    bytes.truncate(length);
+    let mut contents = Contents { lines: Vec::new(), torn, format: FORMAT, bytes, path };
+    let Some(first) = contents.bytes.split_inclusive(|b| *b == b'\n').next() else { return Ok(None) };
+    contents.format = format(first).map_err(|reason| contents.damaged(1, reason)).and_then(|found| {
+        let known = u32::try_from(found).ok().filter(|found| *found <= FORMAT);
+        known.ok_or_else(|| StudyError::Format { path: contents.path.clone(), found })
+    })?;
+    let entry = |(i, text)| {
+        let entry: Entry = serde_json::from_slice(text).map_err(|e| e.to_string())?;
+        let header = matches!(entry.event, Event::Study(_));
+        if header == (i == 0) {
+            Ok(entry)
+        } else {
+            Err("a study header belongs in the first line, and only there".into())
         }
-        let entry: Entry = serde_json::from_value(value).map_err(|e| damaged(e.to_string()))?;
-        if (line == 1) != matches!(entry.event, Event::Study(_)) {
-            return Err(damaged("a study header belongs in the first line, and only there".into()));
-        }
-        entries.push(entry);
+    };
+    contents.lines = contents.bytes.split_inclusive(|b| *b == b'\n').enumerate().map(entry).collect();
+    match contents.lines.first() {
+        Some(Err(reason)) => Err(contents.damaged(1, reason.clone())),
+        _ => Ok(Some(contents)),
     }
-    Ok((!entries.is_empty()).then_some(Contents { entries, torn, length: length as u64 }))
+}
+
+/// The format that a first line states: looked at before anything else of it, which may be new.
+fn format(line: &[u8]) -> Result<u64, String> {
+    let value: serde_json::Value = serde_json::from_slice(line).map_err(|e| e.to_string())?;
+    let format = value.get("format").and_then(serde_json::Value::as_u64);
+    format.ok_or_else(|| "the first line is not a study header".into())
 }
 
 /// The right to write to a study, held until dropped; the lock dies with its process, so it cannot be stale.
@@ -76,7 +117,7 @@ impl Lock {
     /// [`StudyError::Locked`] when another process has it, with what that process wrote about itself.
     pub fn take(dir: &Path, wait: Duration) -> Result<Self, StudyError> {
         std::fs::create_dir_all(dir).map_err(|e| StudyError::io("create", dir, e))?;
-        let path = dir.join("lock");
+        let path = dir.join(LOCK);
         let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let mut file = open.map_err(|e| StudyError::io("open", &path, e))?;
         let start = Instant::now();
@@ -113,7 +154,9 @@ impl Lock {
 #[derive(Debug)]
 pub struct Writer {
     file: File,
-    path: PathBuf,
+    dir: PathBuf,
+    /// The format that the first line states; a new journal's first line is yet to come.
+    format: u32,
     _lock: Lock,
 }
 
@@ -127,27 +170,77 @@ impl Writer {
         let path = path(dir);
         let open = || -> io::Result<File> {
             let file = OpenOptions::new().append(true).create(true).open(&path)?;
-            file.set_len(contents.map_or(0, |c| c.length))?;
+            file.set_len(contents.map_or(0, |c| c.bytes.len() as u64))?;
             file.sync_all()?;
             // A new file survives a power cut only once its directory does.
             File::open(dir)?.sync_all()?;
             Ok(file)
         };
         let file = open().map_err(|e| StudyError::io("open", &path, e))?;
-        Ok(Self { file, path, _lock: lock })
+        let format = contents.map_or(FORMAT, |c| c.format);
+        Ok(Self { file, dir: dir.to_owned(), format, _lock: lock })
     }
 
-    /// Appends one entry and returns once it is on disk.
+    /// Appends entries and returns once they are on disk.
     ///
     /// # Errors
-    /// [`StudyError::Io`]; the caller must not act on the event then.
-    pub fn append(&mut self, entry: &Entry) -> Result<(), StudyError> {
-        let write = || -> io::Result<()> {
-            let mut line = serde_json::to_vec(entry)?;
-            line.push(b'\n');
-            (&self.file).write_all(&line)?;
+    /// [`StudyError::Io`]; the caller must not act on the events then.
+    pub fn append(&mut self, entries: &[Entry]) -> Result<(), StudyError> {
+        let mut write = || -> io::Result<()> {
+            let mut lines = Vec::new();
+            for entry in entries {
+                match &entry.event {
+                    Event::Study(header) => self.format = header.format,
+                    event if event.since() > self.format => self.raise(event.since())?,
+                    _ => {}
+                }
+                serde_json::to_writer(&mut lines, entry)?;
+                lines.push(b'\n');
+            }
+            (&self.file).write_all(&lines)?;
             self.file.sync_data()
         };
-        write().map_err(|e| StudyError::io("append to", &self.path, e))
+        write().map_err(|e| StudyError::io("append to", &path(&self.dir), e))
+    }
+
+    /// Rewrites the first line, so that older programs say that they are too old, instead of taking an event that they
+    /// do not know for damage.
+    fn raise(&mut self, format: u32) -> io::Result<()> {
+        let bytes = std::fs::read(path(&self.dir))?;
+        let end = bytes.iter().position(|b| *b == b'\n').unwrap_or(bytes.len());
+        let mut header: serde_json::Value = serde_json::from_slice(&bytes[..end])?;
+        header["format"] = format.into();
+        write_new(&self.dir, &[header.to_string().as_bytes(), &bytes[end..]].concat())?;
+        self.file = put_new(&self.dir)?;
+        self.format = format;
+        Ok(())
+    }
+}
+
+/// Writes a journal that is to replace the one in `dir`, if any. The lock must be held.
+pub(super) fn write_new(dir: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::create(dir.join(NEW))?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Puts what [`write_new`] wrote into its place, at once, and opens it for appending.
+pub(super) fn put_new(dir: &Path) -> io::Result<File> {
+    std::fs::rename(dir.join(NEW), path(dir))?;
+    File::open(dir)?.sync_all()?;
+    OpenOptions::new().append(true).open(path(dir))
+}
+
+/// Gives the journal in `dir` a second name, under which it stays when it is replaced: `journal.jsonl.<n>.bak` with the
+/// first free number. The lock must be held.
+pub(super) fn keep(dir: &Path) -> io::Result<PathBuf> {
+    let mut n = 1;
+    loop {
+        let backup = dir.join(format!("journal.jsonl.{n}.bak"));
+        match std::fs::hard_link(path(dir), &backup) {
+            Ok(()) => return Ok(backup),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => n += 1,
+            Err(e) => return Err(e),
+        }
     }
 }

@@ -1,9 +1,15 @@
 //! A study: its trials, what they observed, and the append-only journal they live in.
 
+mod check;
+mod compact;
 mod event;
+mod fold;
+mod fork;
+mod import;
 pub mod journal;
 mod objective;
 mod observation;
+mod open;
 mod state;
 mod trial;
 
@@ -13,10 +19,16 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-pub use event::{Completed, Entry, Event, FORMAT, Header, Purpose, Size, Sizes, Suggested};
+pub use check::{Checked, check};
+pub use compact::{Compacted, compact};
+pub use event::{
+    Change, Changes, Completed, Entry, Event, FORMAT, Forked, Header, Imported, Purpose, Resumed, Size, Sizes,
+    Suggested,
+};
+pub use fold::{Counts, Stopped};
 pub use objective::{Direction, Metric, Objective};
 pub use observation::Observation;
-pub use state::{Counts, Plan, Spent, Stopped, Study};
+pub use state::{Plan, Spent, Study};
 pub use trial::{Mark, ProcessMark, Trial, TrialId, TrialState, seed_of};
 
 /// Why a search ended.
@@ -86,19 +98,47 @@ pub enum StudyError {
         /// What the holder says about itself.
         holder: String,
     },
-    /// The config is not the one that the study was begun with.
-    #[error("the config differs from the study in {}:\n  {}\nUse another study.dir, or undo the change", dir.display(), differences.join("\n  "))]
+    /// The config is not about what the study was begun for.
+    #[error(
+        "{} contradicts the study in {}:\n  {}\nUndo that; or set another study.dir and add `--fork {}`, which begins a new \
+         study that learns from the old runs", config.display(), dir.display(), differences.join("\n  "), dir.display()
+    )]
     Changed {
+        /// The config file.
+        config: PathBuf,
         /// The study's directory.
         dir: PathBuf,
         /// Each difference.
         differences: Vec<String>,
+    },
+    /// A place where no study can begin.
+    #[error(
+        "{} is not empty, and `--fork` begins a new study: set another study.dir; to go on with the study there, leave \
+         `--fork` out", dir.display()
+    )]
+    Occupied {
+        /// The place.
+        dir: PathBuf,
+    },
+    /// A bug, noticed in time.
+    #[error("a compacted journal in {} would not be the same study; this is a bug, and nothing was changed", dir.display())]
+    Compaction {
+        /// The study's directory.
+        dir: PathBuf,
     },
     /// There is no study to read.
     #[error("no study in {}; `admire optimize` or `admire suggest` begins one", dir.display())]
     Missing {
         /// Where it was looked for.
         dir: PathBuf,
+    },
+    /// A run from elsewhere that the study cannot learn from.
+    #[error("{run} cannot be imported: {reason}")]
+    Unfit {
+        /// Where the run comes from.
+        run: String,
+        /// What it lacks.
+        reason: String,
     },
     /// A trial that was never suggested.
     #[error("there is no trial {0}; `admire status` lists them")]

@@ -1,0 +1,101 @@
+//! A smaller journal of the same study.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{Entry, Event, Resumed, Study, StudyError, Trial, TrialId, TrialState, journal};
+use crate::config::StudyConfig;
+
+/// What compaction did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Compacted {
+    /// Lines before and after.
+    pub lines: (usize, usize),
+    /// Bytes before and after.
+    pub bytes: (usize, usize),
+    /// The journal as it was; `None` where nothing could be left out, and nothing was done.
+    pub backup: Option<PathBuf>,
+}
+
+/// Leaves out what has been overtaken. The lines that stay are the same byte for byte, and in the same order. The old journal
+/// stays beside the new one. Waits at most so long for another writer.
+///
+/// # Errors
+/// [`StudyError::Locked`], [`StudyError::Missing`], a journal that cannot be read or written, or a config that contradicts
+/// it.
+pub fn compact(config: StudyConfig, wait: Duration) -> Result<Compacted, StudyError> {
+    let dir = config.dir.clone();
+    if journal::read(&dir)?.is_none() {
+        return Err(StudyError::Missing { dir });
+    }
+    let _lock = journal::Lock::take(&dir, wait)?;
+    let contents = journal::read(&dir)?.ok_or_else(|| StudyError::Missing { dir: dir.clone() })?;
+    let mut study = Study::empty(config);
+    study.replay(&contents)?;
+
+    let entries = contents.entries()?;
+    let needed = needed(&entries, study.trials());
+    let lines = contents.bytes.split_inclusive(|b| *b == b'\n').zip(&needed);
+    let bytes: Vec<u8> = lines.filter(|(_, needed)| **needed).flat_map(|(line, _)| line).copied().collect();
+    let mut compacted = Compacted {
+        lines: (needed.len(), needed.iter().filter(|needed| **needed).count()),
+        bytes: (contents.bytes.len(), bytes.len()),
+        backup: None,
+    };
+    if compacted.lines.0 == compacted.lines.1 {
+        return Ok(compacted);
+    }
+    // What is needed is known above by the kinds of events; here it has to prove true.
+    let mut again = Study::empty(study.config.clone());
+    if let Some(contents) = journal::parse(journal::path(&dir), bytes.clone())? {
+        again.replay(&contents)?;
+    }
+    if again.state != study.state {
+        return Err(StudyError::Compaction { dir });
+    }
+    let write = || {
+        journal::write_new(&dir, &bytes)?;
+        let backup = journal::keep(&dir)?;
+        journal::put_new(&dir).map(|_| backup)
+    };
+    compacted.backup = Some(write().map_err(|e| StudyError::io("replace", &journal::path(&dir), e))?);
+    Ok(compacted)
+}
+
+/// Which entries say what no later one has made void. `trials` is what all of them add up to.
+fn needed(entries: &[&Entry], trials: &[Trial]) -> Vec<bool> {
+    let last = |is: fn(&Event) -> bool| entries.iter().rposition(|e| is(&e.event));
+    let model = last(|e| matches!(e, Event::Model(_)));
+    let stopped = last(|e| matches!(e, Event::Stopped { .. }));
+    let mut launched: BTreeMap<TrialId, usize> = BTreeMap::new();
+    for (i, entry) in entries.iter().enumerate() {
+        if let Event::Launched { trial, .. } = entry.event {
+            launched.insert(trial, i);
+        }
+    }
+    // About the last attempt: what came of earlier ones is in the events that end them.
+    let latest = |trial: &TrialId, i: usize| launched.get(trial).is_some_and(|last| i >= *last);
+    let state =
+        |trial: &TrialId| usize::try_from(*trial).ok().and_then(|t| trials.get(t.checked_sub(1)?)).map(|t| &t.state);
+    let needs = |(i, entry): (usize, &&Entry)| match &entry.event {
+        Event::Model(_) => model == Some(i),
+        Event::Stopped { .. } => stopped == Some(i),
+        Event::Resumed(Resumed { sizes, settings, changed, .. }) => {
+            sizes.is_some() || settings.is_some() || !changed.is_empty()
+        }
+        Event::Launched { trial, .. } => latest(trial, i),
+        Event::Started { trial, .. } | Event::Submitted { trial, .. } => {
+            latest(trial, i) && matches!(state(trial), Some(TrialState::Running { .. }))
+        }
+        Event::Interrupted { trial, .. } => latest(trial, i) && matches!(state(trial), Some(TrialState::Pending)),
+        Event::Study(_)
+        | Event::Forked(_)
+        | Event::Suggested(_)
+        | Event::Imported(_)
+        | Event::Completed { .. }
+        | Event::Failed { .. }
+        | Event::Diverged { .. } => true,
+    };
+    entries.iter().enumerate().map(needs).collect()
+}

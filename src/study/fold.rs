@@ -1,0 +1,258 @@
+//! What the events of a journal add up to.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+
+use super::{
+    Change, Changes, Entry, Event, Forked, Header, Imported, Mark, Observation, Purpose, Resumed, Sizes, StopReason,
+    Suggested, Trial, TrialId, TrialState,
+};
+use crate::config::{Settings, StudyConfig};
+use crate::optimizer::Prediction;
+use crate::space::Mixture;
+use crate::surrogate::ModelSnapshot;
+
+/// The state of a study. Two journals whose states are equal are the same study: the same trials, and the same next
+/// suggestion.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct State {
+    pub trials: Vec<Trial>,
+    /// Runs from elsewhere, as journalled and as the optimizer sees them.
+    pub imported: Vec<(Imported, Observation)>,
+    pub model: Option<ModelSnapshot>,
+    pub stopped: Option<Stopped>,
+    pub calm: Calm,
+    /// The fidelities that the journal knows last; empty in journals that did not record them.
+    pub sizes: Sizes,
+    /// The settings that the journal knows last; empty in journals that did not record them.
+    pub settings: Settings,
+    /// How the settings have changed, and when.
+    pub changes: Vec<(f64, Changes)>,
+    pub origin: Option<Forked>,
+}
+
+/// How a search ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stopped {
+    /// Why.
+    pub reason: StopReason,
+    /// What it recommended.
+    pub mixture: Mixture,
+    /// `budget.patience` or `budget.regret` as it was then, where that is why.
+    pub limit: Option<f64>,
+}
+
+/// The value of the recommendation, and since how many completed trials it has stood still.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Calm {
+    value: Option<f64>,
+    pub since: usize,
+}
+
+impl Calm {
+    /// After one more look at the recommendation, with `complete` trials. The value is kept while it holds, so that a
+    /// slow drift is a change too.
+    pub fn after(self, expected: Prediction, complete: usize) -> Self {
+        let still = self.value.is_some_and(|v| (v - expected.mean).abs() <= expected.sd);
+        if still { self } else { Self { value: Some(expected.mean), since: complete } }
+    }
+}
+
+/// How many trials of the search are in which state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the fields are the states")]
+pub struct Counts {
+    pub complete: usize,
+    pub running: usize,
+    pub pending: usize,
+    pub failed: usize,
+    pub diverged: usize,
+}
+
+impl State {
+    /// Takes an event into account. One that does not fit changes nothing.
+    pub fn apply(&mut self, config: &StudyConfig, entry: &Entry) -> Result<(), Misfit> {
+        match entry.event.clone() {
+            Event::Study(header) => {
+                let differences = header.differences(&Header::new(config));
+                if !differences.is_empty() {
+                    return Err(Misfit::Changed(differences));
+                }
+                (self.sizes, self.settings) = (header.sizes, header.settings);
+            }
+            Event::Forked(origin) => self.origin = Some(origin),
+            Event::Suggested(suggested) => return self.add(config, suggested),
+            Event::Imported(run) => {
+                let observation = observed(config, &run)?;
+                self.imported.push((run, observation));
+            }
+            Event::Model(snapshot) => self.model = Some(snapshot),
+            Event::Stopped { reason, recommended, limit } => {
+                self.stopped = Some(Stopped { reason, mixture: mixture(config, &recommended)?, limit });
+            }
+            Event::Resumed(resumed) => self.resume(entry.time, resumed),
+            Event::Launched { trial, attempt, job } => {
+                let trial = self.unfinished(trial)?;
+                trial.attempts = attempt;
+                let mark = job.map(|name| Mark::Job { name, id: None });
+                trial.state = TrialState::Running { mark, since: entry.time };
+            }
+            Event::Started { trial, process, .. } => {
+                if let TrialState::Running { mark, .. } = &mut self.unfinished(trial)?.state {
+                    *mark = Some(Mark::Process(process));
+                }
+            }
+            Event::Submitted { trial, id: number, .. } => {
+                if let TrialState::Running { mark: Some(Mark::Job { id, .. }), .. } = &mut self.unfinished(trial)?.state
+                {
+                    *id = Some(number);
+                }
+            }
+            Event::Completed { trial, outcome } => self.unfinished(trial)?.state = TrialState::Complete(outcome),
+            Event::Failed { trial, reason, last, .. } => {
+                let trial = self.unfinished(trial)?;
+                trial.failures += 1;
+                trial.state = if last { TrialState::Failed { reason } } else { TrialState::Pending };
+            }
+            Event::Diverged { trial, last, .. } => {
+                let trial = self.unfinished(trial)?;
+                trial.divergences += 1;
+                trial.state = if last { TrialState::Diverged } else { TrialState::Pending };
+            }
+            Event::Interrupted { trial, .. } => self.unfinished(trial)?.state = TrialState::Pending,
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, config: &StudyConfig, suggested: Suggested) -> Result<(), Misfit> {
+        let id = self.trials.len() as TrialId + 1;
+        if suggested.trial != id {
+            return Err(Misfit::Damage(format!("trial {} where trial {id} was due", suggested.trial)));
+        }
+        let fidelity = fidelity(config, &suggested.fidelity)?;
+        let mixture = mixture(config, &suggested.weights)?;
+        let Suggested { seed, purpose, expected, incumbent, .. } = suggested;
+        if let Some(expected) = incumbent {
+            self.calm = self.calm.after(expected, self.counts().complete);
+        }
+        let state = TrialState::Pending;
+        self.trials.push(Trial {
+            id,
+            mixture,
+            fidelity,
+            seed,
+            purpose,
+            expected,
+            attempts: 0,
+            failures: 0,
+            divergences: 0,
+            state,
+        });
+        if purpose == Purpose::Search {
+            // A finished study that is searched further (with a larger budget) is not finished.
+            self.stopped = None;
+        }
+        Ok(())
+    }
+
+    fn resume(&mut self, time: f64, Resumed { sizes, settings, changed, .. }: Resumed) {
+        if let Some(sizes) = sizes {
+            // Hyperparameters are those of a set of fidelities.
+            if !self.sizes.is_empty() && !self.sizes.keys().eq(sizes.keys()) {
+                self.model = None;
+            }
+            self.sizes = sizes;
+        }
+        if let Some(settings) = settings {
+            self.settings = settings;
+        }
+        for (key, Change { to, .. }) in &changed {
+            match to {
+                Some(to) => drop(self.settings.insert(key.clone(), to.clone())),
+                None => drop(self.settings.remove(key)),
+            }
+        }
+        if !changed.is_empty() {
+            self.changes.push((time, changed));
+        }
+    }
+
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        for trial in self.trials.iter().filter(|t| t.searching()) {
+            *match trial.state {
+                TrialState::Pending => &mut counts.pending,
+                TrialState::Running { .. } => &mut counts.running,
+                TrialState::Complete(_) => &mut counts.complete,
+                TrialState::Failed { .. } => &mut counts.failed,
+                TrialState::Diverged => &mut counts.diverged,
+            } += 1;
+        }
+        counts
+    }
+
+    fn unfinished(&mut self, id: TrialId) -> Result<&mut Trial, Misfit> {
+        let index = usize::try_from(id).ok().and_then(|i| i.checked_sub(1));
+        match index.and_then(|i| self.trials.get_mut(i)) {
+            None => Err(Misfit::Damage(format!("trial {id} was never suggested"))),
+            Some(trial) if trial.finished() => Err(Misfit::Damage(format!("trial {id} had already finished"))),
+            Some(trial) => Ok(trial),
+        }
+    }
+}
+
+/// The index of a fidelity that was trained.
+fn fidelity(config: &StudyConfig, name: &str) -> Result<usize, Misfit> {
+    let index = config.fidelities.index(name);
+    index.ok_or_else(|| Misfit::Changed(vec![format!("fidelity `{name}` has runs, but is not in the config")]))
+}
+
+/// Weights exactly as journalled: normalizing again would change their last bits, and with them every suggestion.
+fn mixture(config: &StudyConfig, weights: &BTreeMap<String, f64>) -> Result<Mixture, Misfit> {
+    let domains = config.space.domains();
+    let w: Option<Vec<f64>> = domains.iter().map(|d| weights.get(&d.name).copied()).collect();
+    let valid = |w: &Vec<f64>| w.iter().all(|x| *x >= -1e-9) && (w.iter().sum::<f64>() - 1.0).abs() < 1e-6;
+    w.filter(valid).map(Mixture::new).ok_or_else(|| Misfit::Damage("the weights are not a mixture".into()))
+}
+
+/// What an imported run says to the optimizer.
+pub(super) fn observed(config: &StudyConfig, run: &Imported) -> Result<Observation, Misfit> {
+    let fidelity = fidelity(config, &run.fidelity)?;
+    let mixture = mixture(config, &run.weights)?;
+    if !run.metrics.values().chain(run.se.values()).all(|x| x.is_finite()) {
+        return Err(Misfit::Damage("a metric is not finite".into()));
+    }
+    let observation = observation(config, &mixture, fidelity, &run.metrics, &run.se);
+    observation.ok_or_else(|| Misfit::Damage("it lacks a metric of the objective".into()))
+}
+
+/// What was reported, as the optimizer sees it; `None` where a metric of the objective is missing.
+pub(super) fn observation(
+    config: &StudyConfig,
+    mixture: &Mixture,
+    fidelity: usize,
+    metrics: &BTreeMap<String, f64>,
+    se: &BTreeMap<String, f64>,
+) -> Option<Observation> {
+    let names = || config.objective.metrics.iter().map(|m| &m.name);
+    let metrics = names().map(|n| metrics.get(n).copied()).collect::<Option<Vec<f64>>>()?;
+    let se = names().map(|n| se.get(n).copied()).collect();
+    Some(Observation { mixture: mixture.clone(), fidelity, metrics, se })
+}
+
+/// Why an entry cannot follow those before it.
+pub(super) enum Misfit {
+    Changed(Vec<String>),
+    Damage(String),
+}
+
+impl fmt::Display for Misfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Changed(differences) => f.write_str(&differences.join("; ")),
+            Self::Damage(reason) => f.write_str(reason),
+        }
+    }
+}

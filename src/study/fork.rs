@@ -1,0 +1,120 @@
+//! A new study that learns from the runs of another one.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use super::fold::observed;
+use super::{Entry, Event, Forked, Header, Imported, Resumed, Sizes, Study, StudyError, Suggested, TrialId, journal};
+use crate::config::StudyConfig;
+
+/// A weight that is no more than this is what rounding leaves of none.
+const NO_WEIGHT: f64 = 1e-9;
+
+impl Study {
+    /// Begins a study with the completed runs of the one in `from`, as far as they fit the config, as imported ones. Waits at
+    /// most so long for whoever else is about to begin a study there.
+    ///
+    /// # Errors
+    /// [`StudyError::Occupied`] unless `config.dir` is empty or missing; [`StudyError::Missing`] and whatever else may be
+    /// wrong with the journal in `from`; those of [`Self::open`].
+    pub fn fork(config: StudyConfig, from: &Path, wait: Duration) -> Result<Self, StudyError> {
+        let dir = config.dir.clone();
+        let missing = || StudyError::Missing { dir: from.to_owned() };
+        let contents = journal::read(from)?.ok_or_else(missing)?;
+        let old = Old::new(from, &contents.entries()?).ok_or_else(missing)?;
+        // Looked at twice: a mistake must not leave a lock behind, and somebody may have been faster.
+        vacant(&dir)?;
+        let lock = journal::Lock::take(&dir, wait)?;
+        vacant(&dir)?;
+
+        let (mut runs, mut dropped) = (Vec::new(), BTreeMap::new());
+        for run in old.runs {
+            match translated(&config, &old.sizes, run) {
+                Ok(run) => runs.push(Event::Imported(run)),
+                Err(reason) => *dropped.entry(reason.to_owned()).or_default() += 1,
+            }
+        }
+        let from = old.dir;
+        let origin = Event::Forked(Forked { from, name: old.name, imported: runs.len(), dropped });
+        let header = Header { format: origin.since(), ..Header::new(&config) };
+        let mut lines = Vec::new();
+        let write = || {
+            for event in [Event::Study(header), origin].into_iter().chain(runs) {
+                serde_json::to_writer(&mut lines, &Entry::now(event))?;
+                lines.push(b'\n');
+            }
+            journal::write_new(&dir, &lines)?;
+            journal::put_new(&dir)
+        };
+        write().map_err(|e| StudyError::io("write", &journal::path(&dir), e))?;
+        Self::locked(config, lock)
+    }
+}
+
+/// Nothing but what a fork that was cut short leaves behind.
+fn vacant(dir: &Path) -> Result<(), StudyError> {
+    let mut files = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let ours = |name: &std::ffi::OsStr| name == journal::LOCK || name == journal::NEW;
+    if files.all(|file| ours(&file.file_name())) { Ok(()) } else { Err(StudyError::Occupied { dir: dir.to_owned() }) }
+}
+
+/// A study as its journal alone tells of it: its config may have changed, or be gone.
+struct Old {
+    dir: String,
+    name: String,
+    sizes: Sizes,
+    runs: Vec<Imported>,
+}
+
+impl Old {
+    /// `None` without a header.
+    fn new(dir: &Path, entries: &[&Entry]) -> Option<Self> {
+        let Some(Event::Study(header)) = entries.first().map(|e| &e.event) else { return None };
+        let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned()).display().to_string();
+        let (mut sizes, mut runs) = (header.sizes.clone(), Vec::new());
+        let mut suggested: BTreeMap<TrialId, &Suggested> = BTreeMap::new();
+        for entry in entries {
+            match &entry.event {
+                Event::Resumed(Resumed { sizes: Some(now), .. }) => sizes.clone_from(now),
+                Event::Suggested(trial) => drop(suggested.insert(trial.trial, trial)),
+                Event::Imported(run) => runs.push(run.clone()),
+                Event::Completed { trial, outcome } => runs.extend(suggested.get(trial).map(|suggested| Imported {
+                    source: format!("{dir}, trial {trial}"),
+                    fidelity: suggested.fidelity.clone(),
+                    weights: suggested.weights.clone(),
+                    metrics: outcome.metrics.clone(),
+                    se: outcome.se.clone(),
+                })),
+                _ => {}
+            }
+        }
+        Some(Self { dir, name: header.name.clone(), sizes, runs })
+    }
+}
+
+/// A run of a study with these `sizes` as one of the new study, or why it cannot be one.
+fn translated(config: &StudyConfig, sizes: &Sizes, mut run: Imported) -> Result<Imported, &'static str> {
+    let now = config.fidelities.index(&run.fidelity).map(|m| &config.fidelities.list()[m]);
+    let now = now.ok_or("of a fidelity that is gone")?;
+    let differs = |was: Option<f64>, is: Option<f64>| was.zip(is).is_some_and(|(was, is)| was != is);
+    if sizes.get(&run.fidelity).is_some_and(|was| differs(was.params, now.params) || differs(was.tokens, now.tokens)) {
+        return Err("of a fidelity whose params or tokens have changed");
+    }
+    let domains = config.space.domains();
+    let before = run.weights.len();
+    let gone: f64 = run.weights.iter().filter(|(name, _)| config.space.index(name).is_none()).map(|(_, w)| w).sum();
+    if gone > NO_WEIGHT {
+        return Err("with weight on a domain that is gone");
+    }
+    run.weights.retain(|name, _| config.space.index(name).is_some());
+    if run.weights.len() < before {
+        let sum: f64 = run.weights.values().sum();
+        run.weights.values_mut().for_each(|w| *w /= sum);
+    }
+    for domain in domains {
+        run.weights.entry(domain.name.clone()).or_insert(0.0);
+    }
+    let unfit = "without a metric of the objective";
+    observed(config, &run).map(|_| run).map_err(|_| unfit)
+}

@@ -1,0 +1,140 @@
+//! How a study is read, begun and gone on with.
+
+use std::time::Duration;
+
+use super::fold::{Misfit, State};
+use super::{Change, Changes, Entry, Event, Header, Resumed, Sizes, Study, StudyError, journal};
+use crate::config::StudyConfig;
+
+impl Study {
+    /// Reads the study without the right to write to it.
+    ///
+    /// # Errors
+    /// [`StudyError::Missing`], a journal that cannot be read, or a config that contradicts it.
+    pub fn read(config: StudyConfig) -> Result<Self, StudyError> {
+        // A torn last line is a writer at work as likely as a crash; the next writer knows, and says it.
+        let contents = journal::read(&config.dir)?.ok_or_else(|| StudyError::Missing { dir: config.dir.clone() })?;
+        let mut study = Self::empty(config);
+        study.replay(&contents)?;
+        if let Some(resumed) = study.edited() {
+            study.warn_of_sizes(&resumed);
+            study.record(Event::Resumed(resumed))?;
+        }
+        Ok(study)
+    }
+
+    /// Opens the study for writing, beginning it where there is none. Waits at most so long for another writer.
+    ///
+    /// # Errors
+    /// [`StudyError::Locked`], a journal that cannot be read or written, or a config that contradicts it.
+    pub fn open(config: StudyConfig, wait: Duration) -> Result<Self, StudyError> {
+        let lock = journal::Lock::take(&config.dir, wait)?;
+        Self::locked(config, lock)
+    }
+
+    pub(super) fn locked(config: StudyConfig, lock: journal::Lock) -> Result<Self, StudyError> {
+        let contents = journal::read(&config.dir)?;
+        let mut study = Self::empty(config);
+        if let Some(contents) = &contents {
+            study.replay(contents)?;
+            if contents.torn {
+                let text = "the last line of the journal was torn (a crash while writing) and is dropped";
+                study.warnings.push(text.into());
+            }
+        }
+        study.writer = Some(journal::Writer::open(&study.config.dir, lock, contents.as_ref())?);
+        if contents.is_none() {
+            let header = Header::new(&study.config);
+            study.record(Event::Study(header))?;
+        }
+        if let Some(resumed) = study.edited() {
+            study.warn_of_sizes(&resumed);
+            if !resumed.changed.is_empty() {
+                let text: Vec<String> = resumed.changed.iter().map(|(key, change)| format!("{key} {change}")).collect();
+                study.warnings.push(format!("the config has changed, as the journal now says: {}", text.join(", ")));
+            }
+            study.record(Event::Resumed(resumed))?;
+        }
+        Ok(study)
+    }
+
+    /// Reads the study for a dry run, or shows an empty one where there is none.
+    ///
+    /// # Errors
+    /// Those of [`Self::read`], but for a missing study.
+    pub fn peek(config: StudyConfig) -> Result<Self, StudyError> {
+        match Self::read(config.clone()) {
+            Err(StudyError::Missing { .. }) => Ok(Self::empty(config)),
+            other => other,
+        }
+    }
+
+    pub(super) fn empty(config: StudyConfig) -> Self {
+        Self { config, state: State::default(), writer: None, warnings: Vec::new() }
+    }
+
+    pub(super) fn replay(&mut self, contents: &journal::Contents) -> Result<(), StudyError> {
+        for (i, entry) in contents.entries()?.into_iter().enumerate() {
+            self.state.apply(&self.config, entry).map_err(|misfit| self.error(misfit, i + 1))?;
+        }
+        Ok(())
+    }
+
+    /// An event that does not fit, as an error.
+    pub(super) fn error(&self, misfit: Misfit, line: usize) -> StudyError {
+        let dir = self.config.dir.clone();
+        match misfit {
+            Misfit::Changed(differences) => StudyError::Changed { config: self.config.path.clone(), dir, differences },
+            Misfit::Damage(reason) => StudyError::Damaged { path: journal::path(&dir), line, reason },
+        }
+    }
+
+    /// Takes an event into account and returns once it is in the journal. On a study that was only read it is not
+    /// written.
+    ///
+    /// # Errors
+    /// [`StudyError::Io`], after which the study must not be used any more; an event that cannot follow the ones before
+    /// is [`StudyError::Damaged`].
+    pub fn record(&mut self, event: Event) -> Result<(), StudyError> {
+        self.record_all(&[Entry::now(event)])
+    }
+
+    /// [`Self::record`] for several events at once, with one wait for the disk.
+    pub(super) fn record_all(&mut self, entries: &[Entry]) -> Result<(), StudyError> {
+        for entry in entries {
+            // Applied first: what does not fit must not get into the file.
+            self.state.apply(&self.config, entry).map_err(|misfit| self.error(misfit, 0))?;
+        }
+        self.writer.as_mut().map_or(Ok(()), |writer| writer.append(entries))
+    }
+
+    /// What the config has that the journal does not know yet, if anything.
+    fn edited(&self) -> Option<Resumed> {
+        let Header { sizes, settings, .. } = Header::new(&self.config);
+        let (known, mut changed) = (&self.state.settings, Changes::new());
+        for key in known.keys().chain(settings.keys()) {
+            let (from, to) = (known.get(key), settings.get(key));
+            if from != to && !known.is_empty() {
+                changed.insert(key.clone(), Change { from: from.cloned(), to: to.cloned() });
+            }
+        }
+        let settings = (known.is_empty() && !settings.is_empty()).then_some(settings);
+        let sizes = (sizes != self.state.sizes).then_some(sizes);
+        let news = sizes.is_some() || settings.is_some() || !changed.is_empty();
+        news.then(|| Resumed { sizes, settings, changed, ..Resumed::unchanged() })
+    }
+
+    /// Sizes are part of the surrogate's geometry: earlier trials stay true, what is concluded from them changes.
+    fn warn_of_sizes(&mut self, resumed: &Resumed) {
+        let known = &self.state.sizes;
+        let now: Sizes = resumed.sizes.clone().unwrap_or_default();
+        let changed = now.iter().filter(|(name, size)| known.get(*name).is_some_and(|was| was != *size));
+        let changed: Vec<&str> = changed.map(|(name, _)| name.as_str()).collect();
+        if !changed.is_empty() {
+            self.warnings.push(format!(
+                "params, tokens or cost of {} differ from the journal's; the model of all trials changes with them",
+                changed.join(", ")
+            ));
+        }
+    }
+}

@@ -1,0 +1,599 @@
+//! Journals that live long: formats, imported runs, checks, compaction, configs that change.
+
+#[path = "common/study.rs"]
+mod study;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, ExitStatus, Output};
+use std::time::Duration;
+
+use admire::config::StudyConfig;
+use admire::study::{self as study_of, Entry, Imported, Study};
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+use study::{Fixture, GOOD, code, stderr};
+
+fn journal(f: &Fixture) -> String {
+    fs::read_to_string(f.path("run/journal.jsonl")).unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// The study of a committed journal of an old format. It was written by the program of its time: with a trial that failed,
+/// one that diverged, a search that was confirmed and continued, and a trial that is pending.
+fn old(format: u32) -> Fixture {
+    let f = Fixture { root: tempfile::TempDir::new().unwrap() };
+    let fixture = |extension| fs::read_to_string(format!("tests/fixtures/journal-v{format}.{extension}")).unwrap();
+    // Where there is no Slurm, a study goes on without.
+    f.write("study.toml", &fixture("toml").replace("kind = \"slurm\"\npoll = \"100ms\"\n", ""));
+    fs::create_dir(f.path("run")).unwrap();
+    f.write("run/journal.jsonl", &fixture("jsonl"));
+    f
+}
+
+fn config(f: &Fixture) -> StudyConfig {
+    let mut config = StudyConfig::load(&f.path("study.toml"), &[]).unwrap();
+    config.dir = f.path("run");
+    config
+}
+
+/// `admire journal NAME`.
+fn run(f: &Fixture, name: &str, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_admire"));
+    command.args(["journal", name, "--config"]).arg(f.path("study.toml")).args(arguments);
+    command.current_dir(f.root.path()).output().unwrap()
+}
+
+/// What `journal check` finds, and whether it calls the journal sound.
+fn check(f: &Fixture) -> (Value, bool) {
+    let output = run(f, "check", &["--format", "json"]);
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(code(&output), Some(i32::from(found["problems"] != json!([]))), "{found}");
+    let sound = code(&output) == Some(0);
+    assert_eq!(stdout(&run(f, "check", &[])).ends_with("\nsound\n"), sound);
+    (found, sound)
+}
+
+/// All that a study says of itself.
+fn told(f: &Fixture) -> Vec<String> {
+    let commands = [
+        &["status"][..],
+        &["status", "--format", "json"],
+        &["best", "--format", "json"],
+        &["export"],
+        &["suggest", "--dry-run", "-n", "2", "--format", "json"],
+    ];
+    let tell = |arguments: &&[&str]| {
+        let output = f.run(arguments[0], &arguments[1..]);
+        assert_eq!(code(&output), Some(0), "{arguments:?}: {}", stderr(&output));
+        stdout(&output)
+    };
+    commands.iter().map(tell).collect()
+}
+
+/// A run whose loss is the weight of `a`.
+fn imported(i: usize) -> Imported {
+    let a = (i as f64 * 0.618).fract();
+    let weights = [("a", a), ("b", (1.0 - a) / 3.0), ("c", (1.0 - a) * 2.0 / 3.0)];
+    Imported {
+        source: format!("runs.csv, run {i}"),
+        fidelity: "small".into(),
+        weights: weights.into_iter().map(|(name, w)| (name.to_owned(), w)).collect(),
+        metrics: BTreeMap::from([("loss".to_owned(), a), ("other".to_owned(), 1.0)]),
+        se: BTreeMap::new(),
+    }
+}
+
+/// Until a process that another test is starting has closed its copies, a lock that was let go may seem held.
+const WAIT: Duration = Duration::from_secs(60);
+
+fn open(f: &Fixture) -> Study {
+    Study::open(config(f), WAIT).unwrap()
+}
+
+#[test]
+fn imported_runs_are_evidence_that_cost_nothing() {
+    let f = Fixture::new(GOOD, "", "[budget]\ntrials = 3");
+    f.json("suggest", &[]);
+    let before = journal(&f);
+    assert_eq!(open(&f).import((0..20).map(imported)).unwrap(), 20);
+    assert_eq!(open(&f).import((10..21).map(imported)).unwrap(), 1, "the others are known");
+    // Programs that do not know the event are told so.
+    assert!(before.contains("\"format\":2") && journal(&f).contains("\"format\":3"));
+    assert!(journal(&f).replace("\"format\":3", "\"format\":2").starts_with(&before));
+
+    let status = f.json("status", &[]);
+    assert_eq!(status["imported"], 21);
+    assert_eq!(status["spent"], serde_json::json!({"cost": 0.0, "trials": 0}));
+    // The initial design is over, and the model knows that `a` is bad.
+    let trials = f.json("suggest", &["-n", "2", "--dry-run"]);
+    assert!(trials["trials"][1]["expected"]["mean"].is_number(), "{trials}");
+    assert!(f.json("best", &[])["weights"]["a"].as_f64().unwrap() < 0.05);
+    // Nor do they use up what may be trained.
+    f.json("suggest", &["--dry-run", "--fidelity", "small", "--set", "fidelity.small.max_trials=2"]);
+    let result = f.json("optimize", &["-q", "--wait"]);
+    assert_eq!((&result["stopped"], &result["spent"]["trials"]), (&"trials".into(), &3.into()));
+
+    let csv = String::from_utf8(f.run("export", &[]).stdout).unwrap();
+    let rows: Vec<&str> = csv.lines().collect();
+    assert_eq!(rows[0], "run_id,fidelity,params,tokens,cost,w:a,w:b,w:c,y:loss,y:other,source");
+    assert_eq!(rows.len(), 1 + 3 + 21);
+    assert!(rows[4].starts_with("imported-1,small,1000,,1,0,0.333"), "{}", rows[4]);
+    assert!(rows[5].ends_with(",0.618,1,\"runs.csv, run 1\""), "{}", rows[5]);
+    f.write("runs.csv", &csv);
+    let replay =
+        f.run("replay", &["--runs", f.path("runs.csv").to_str().unwrap(), "--seeds", "1", "--strategy", "random"]);
+    assert_eq!(code(&replay), Some(0), "{}", stderr(&replay));
+}
+
+#[test]
+fn runs_that_do_not_fit_are_not_imported() {
+    let f = Fixture::new(GOOD, "", "");
+    let mut study = open(&f);
+    let before = journal(&f);
+    let good = imported(1);
+    for (run, reason) in [
+        (Imported { fidelity: "huge".into(), ..good.clone() }, "fidelity `huge`"),
+        (Imported { weights: BTreeMap::from([("a".to_owned(), 1.0)]), ..good.clone() }, "not a mixture"),
+        (Imported { metrics: BTreeMap::from([("loss".to_owned(), f64::NAN)]), ..good.clone() }, "not finite"),
+        (Imported { metrics: BTreeMap::from([("other".to_owned(), 1.0)]), ..good.clone() }, "lacks a metric"),
+    ] {
+        let error = study.import([good.clone(), run]).unwrap_err().to_string();
+        assert!(error.contains(reason) && error.contains("runs.csv, run 1"), "{error}");
+    }
+    assert_eq!(journal(&f), before);
+}
+
+#[test]
+fn journals_of_every_format_are_read_and_gone_on_with() {
+    for (format, complete, cost, imported) in [(1, 17, 3.4, 0), (2, 16, 4.3, 0), (3, 17, 10.6, 17)] {
+        let f = old(format);
+        let before = journal(&f);
+        let (found, sound) = check(&f);
+        assert!(sound && found["format"] == format, "{found}");
+        let status = f.json("status", &[]);
+        assert_eq!(status["trials"], json!({"complete": 14, "running": 0, "pending": 1, "failed": 0, "diverged": 0}));
+        assert!((status["spent"]["cost"].as_f64().unwrap() - cost).abs() < 1e-9, "{status}");
+        assert!(f.json("best", &[])["expected"]["sd"].as_f64().unwrap() > 0.0);
+        assert_eq!(stdout(&f.run("export", &[])).lines().count(), 1 + complete + imported);
+        assert_eq!(status["imported"], imported);
+        assert_eq!(journal(&f), before, "reading writes nothing");
+
+        let output = f.run("optimize", &["--set", "budget.trials=17"]);
+        assert_eq!(code(&output), Some(0), "{}", stderr(&output));
+        assert!(journal(&f).starts_with(&before), "the old lines stay as they are");
+        let lines = before.lines().count();
+        let later: Vec<Value> = f.events().split_off(lines);
+        let launched = later.iter().filter(|e| e["event"] == "launched").map(|e| e["trial"].as_u64().unwrap());
+        let pending = complete as u64 + 1;
+        // The pending trial, two of the search, and the confirmation of a new recommendation.
+        assert!(launched.clone().next() == Some(pending) && launched.clone().all(|trial| trial >= pending));
+        assert!(launched.count() >= 3);
+        assert_eq!(f.json("status", &[])["trials"]["complete"], 17);
+        let (found, sound) = check(&f);
+        assert!(sound && found["format"] == format, "{found}");
+        if format < 3 {
+            // From now on it is known what changes.
+            assert_eq!(later[0]["settings"]["budget.trials"], 17, "{}", later[0]);
+            assert_eq!(found["changes"], json!([]));
+        } else {
+            assert_eq!(later[0]["changed"]["budget.trials"], json!({"from": 14, "to": 17}), "{}", later[0]);
+        }
+    }
+}
+
+#[test]
+fn the_documented_events_are_those_of_the_program() {
+    let text = fs::read_to_string("docs/journal.md").unwrap();
+    let lines = text.lines().filter(|l| l.starts_with("{\"time\""));
+    let mut documented = BTreeSet::new();
+    for line in lines {
+        let entry: Entry = serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
+        let (said, again): (Value, Value) =
+            (serde_json::from_str(line).unwrap(), serde_json::to_value(&entry).unwrap());
+        let keys = |event: &Value| event.as_object().unwrap().keys().cloned().collect::<BTreeSet<String>>();
+        assert_eq!(keys(&said), keys(&again), "{line}");
+        documented.insert(said["event"].as_str().unwrap().to_owned());
+    }
+    let written: BTreeSet<String> = [1, 2, 3]
+        .iter()
+        .flat_map(|format| old(*format).events())
+        .map(|event| event["event"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(documented, written, "every kind is documented, and in a committed journal");
+}
+
+#[test]
+fn a_newer_journal_is_refused_and_left_alone() {
+    let f = old(1);
+    let newer = journal(&f).replace("\"format\":1", "\"format\":4").replace("\"event\":\"model\"", "\"event\":\"new\"");
+    f.write("run/journal.jsonl", &newer);
+    let commands = ["status", "best", "export", "optimize", "suggest", "tell --trial 18 --loss 1", "check"];
+    let mut outputs: Vec<Output> = commands
+        .iter()
+        .map(|command| {
+            let words: Vec<&str> = command.split(' ').collect();
+            f.run(words[0], &words[1..])
+        })
+        .collect();
+    outputs.extend(["check", "compact", "export"].map(|name| run(&f, name, &[])));
+    for output in outputs {
+        let said = stderr(&output);
+        assert!(code(&output) == Some(1) && output.stdout.is_empty(), "{said}");
+        assert!(said.contains("journal.jsonl has format 4") && said.contains("use a newer one"), "{said}");
+    }
+    assert_eq!(journal(&f), newer);
+    assert!(!f.path("run/trials").exists());
+}
+
+#[test]
+fn check_names_every_line_that_is_wrong() {
+    let f = old(1);
+    let good = journal(&f);
+    let lines: Vec<&str> = good.lines().collect();
+    let find = |start: usize, what: &str| start + lines[start..].iter().position(|l| l.contains(what)).unwrap();
+    let with = |i: usize, text: Option<&str>| {
+        let mut lines = lines.clone();
+        match text {
+            Some(text) => lines[i] = text,
+            None => drop(lines.remove(i)),
+        }
+        lines.join("\n") + "\n"
+    };
+    let launched = find(40, "\"launched\"");
+    let unknown = lines[launched].replace("\"trial\":", "\"trial\":100");
+    let completed = find(30, "\"completed\"");
+    let last = find(0, "\"suggested\",\"trial\":18");
+    for (text, line, problem) in [
+        (with(20, Some("oops")), 21, "damaged: expected value"),
+        (with(20, Some("{\"time\":1,\"event\":\"new\"}")), 21, "unknown variant `new`"),
+        (with(launched, Some(&unknown)), launched + 1, "was never suggested"),
+        (with(completed + 1, Some(lines[completed])), completed + 2, "had already finished"),
+        (with(last, Some(lines[1])), last + 1, "trial 1 where trial 18 was due"),
+        (with(last, Some(&lines[last].replace("\"code\":0.", "\"code\":1."))), last + 1, "not a mixture"),
+        (with(5, Some(lines[0])), 6, "a study header belongs in the first line"),
+    ] {
+        f.write("run/journal.jsonl", &text);
+        let (found, sound) = check(&f);
+        let first = &found["problems"][0];
+        assert!(!sound && first["line"] == line, "{found}");
+        assert!(first["problem"].as_str().unwrap().contains(problem), "{first}");
+        let shown = stdout(&run(&f, "check", &[]));
+        assert!(shown.contains(&format!("\nline {line}: ")) && shown.contains("restore the file"), "{shown}");
+        assert_eq!(journal(&f), text, "nothing is changed");
+        // Everybody else stops there.
+        assert!(stderr(&f.run("status", &[])).contains(&format!("line {line}")));
+    }
+
+    f.write("run/journal.jsonl", &(good.clone() + "{\"time\": 1, \"ev"));
+    let holder = open(&f);
+    let (found, sound) = check(&f);
+    assert!(sound, "a writer at work is no damage, and does not keep anybody from looking");
+    drop(holder);
+    assert_eq!(found["torn"], Value::Null, "it has cut off the rest");
+    f.write("run/journal.jsonl", &(good.clone() + "{\"time\": 1, \"ev"));
+    let (found, sound) = check(&f);
+    assert!(sound && found["torn"] == lines.len() + 1, "{found}");
+    assert_eq!(found["events"]["completed"], 17);
+    assert_eq!(found["trials"], f.json("status", &[])["trials"]);
+    assert!(stdout(&run(&f, "check", &[])).contains(&format!("line {} is torn", lines.len() + 1)));
+
+    f.write("run/journal.jsonl", "no journal\n");
+    assert!(stderr(&run(&f, "check", &[])).contains("line 1"));
+    fs::remove_file(f.path("run/journal.jsonl")).unwrap();
+    assert!(stderr(&run(&f, "check", &[])).contains("no study in"));
+}
+
+#[test]
+fn export_writes_every_event() {
+    let f = old(2);
+    let events = f.events();
+    let lines = stdout(&run(&f, "export", &[]));
+    let exported: Vec<Value> = lines.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert_eq!(exported.len(), events.len());
+    for (exported, event) in exported.iter().zip(&events) {
+        for (key, value) in event.as_object().unwrap() {
+            assert_eq!(&exported[key], value, "{event}");
+        }
+    }
+    assert!(run(&f, "export", &["--format", "json", "--out", "events.json"]).stdout.is_empty());
+    let array: Value = serde_json::from_str(&fs::read_to_string(f.path("events.json")).unwrap()).unwrap();
+    assert_eq!(array, Value::Array(exported));
+}
+
+#[test]
+fn a_compacted_journal_is_the_same_study() {
+    for format in [1, 2] {
+        let (f, undisturbed) = (old(format), old(format));
+        // An attempt that has not been seen to end, a changed config and imported runs are in it too.
+        let mut text = journal(&f);
+        text += "{\"time\":1795583100.5,\"event\":\"launched\",\"trial\":18,\"attempt\":1}\n";
+        text = text.replace("\"trial\":18", &format!("\"trial\":{}", if format == 1 { 18 } else { 17 }));
+        for f in [&f, &undisturbed] {
+            f.write("run/journal.jsonl", &text);
+            f.edit("trials = 14", "trials = 15");
+            let mut run = imported(3);
+            run.fidelity = "1M".into();
+            run.weights =
+                BTreeMap::from([("code", 0.25), ("papers", 0.25), ("web", 0.5)].map(|(n, w)| (n.to_owned(), w)));
+            run.metrics = BTreeMap::from([("arxiv", 1.5), ("github", 1.5)].map(|(n, y)| (n.to_owned(), y)));
+            drop(open(f));
+            f.edit("trials = 15", "trials = 16");
+            assert_eq!(open(f).import([run]).unwrap(), 1);
+        }
+        let (before, known) = (journal(&f), told(&f));
+        let output = run(&f, "compact", &["--wait"]);
+        assert!(code(&output) == Some(0) && stderr(&output).contains("lines kept"), "{}", stderr(&output));
+        let after = journal(&f);
+        assert!(after.len() < before.len() * 3 / 4, "{} of {}", after.len(), before.len());
+        assert_eq!(fs::read_to_string(f.path("run/journal.jsonl.1.bak")).unwrap(), before);
+        let all: BTreeSet<&str> = before.lines().collect();
+        assert!(after.lines().all(|line| all.contains(line)), "lines stay as they are");
+        assert_eq!(told(&f), known);
+        let (found, sound) = check(&f);
+        assert!(sound && found["changes"][0]["changed"]["budget.trials"] == json!({"from": 15, "to": 16}), "{found}");
+        assert_eq!((&found["imported"], &found["events"]["model"]), (&1.into(), &1.into()));
+
+        assert!(stderr(&run(&f, "compact", &[])).contains("nothing can be left out"));
+        assert!(!f.path("run/journal.jsonl.2.bak").exists() && journal(&f) == after);
+        // It goes on as if nothing had happened.
+        for f in [&f, &undisturbed] {
+            let output = f.run("optimize", &["-q", "--wait", "--set", "launcher.slots=1"]);
+            assert_eq!(code(&output), Some(0), "{}", stderr(&output));
+        }
+        let suggested =
+            |f: &Fixture| f.of("suggested").into_iter().map(|e| (e["weights"].clone(), e["expected"].clone()));
+        assert!(suggested(&f).eq(suggested(&undisturbed)));
+        assert_eq!(told(&f), told(&undisturbed));
+        assert_eq!(code(&run(&f, "compact", &["-q"])), Some(0));
+        assert!(f.path("run/journal.jsonl.2.bak").exists());
+    }
+}
+
+#[test]
+fn every_beginning_of_a_journal_can_be_compacted() {
+    for format in [1, 2, 3] {
+        let f = old(format);
+        let text = journal(&f);
+        let lines: Vec<&str> = text.lines().collect();
+        for n in 1..=lines.len() {
+            f.write("run/journal.jsonl", &(lines[..n].join("\n") + "\n"));
+            let before = Study::read(config(&f)).unwrap();
+            let done = study_of::compact(config(&f), WAIT).unwrap();
+            assert!(done.lines.0 == n && done.lines.1 == journal(&f).lines().count(), "{done:?}");
+            let after = Study::read(config(&f)).unwrap();
+            assert_eq!(after.trials(), before.trials());
+            assert_eq!((after.model(), after.stopped()), (before.model(), before.stopped()));
+            assert_eq!((after.calm(None), after.spent()), (before.calm(None), before.spent()));
+            assert_eq!(format!("{:?}", after.evidence()), format!("{:?}", before.evidence()));
+        }
+    }
+}
+
+/// Runs a command that the kernel kills when it writes more than `limit` bytes to a file.
+fn limited(f: &Fixture, limit: usize, arguments: &[&str]) -> ExitStatus {
+    let mut command = Command::new("prlimit");
+    command.arg(format!("--fsize={limit}")).arg("--core=0").arg(env!("CARGO_BIN_EXE_admire")).args(arguments);
+    command.arg("--config").arg(f.path("study.toml")).current_dir(f.root.path()).output().unwrap().status
+}
+
+#[test]
+fn a_compaction_that_is_cut_short_loses_nothing() {
+    let f = old(1);
+    let before = journal(&f);
+    let known = told(&f);
+    for limit in [600, 1000, 4000, 8000] {
+        let status = limited(&f, limit, &["journal", "compact", "-q"]);
+        assert_eq!(status.signal(), Some(Signal::SIGXFSZ as i32), "{status} at {limit}");
+        assert_eq!(journal(&f), before);
+        assert_eq!(told(&f), known);
+    }
+    let holder = open(&f);
+    let output = run(&f, "compact", &[]);
+    assert!(code(&output) == Some(5) && stderr(&output).contains("locked by"), "{}", stderr(&output));
+    let waiting = std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| run(&f, "compact", &["--wait=1m"]));
+        drop(holder);
+        waiting.join().unwrap()
+    });
+    assert_eq!(code(&waiting), Some(0), "{}", stderr(&waiting));
+    assert_eq!(told(&f), known);
+}
+
+#[test]
+fn what_may_change_is_recorded_and_said_once() {
+    let f = Fixture::new(GOOD, "env = { TOKEN = \"hush-1\" }\ntimeout = \"1h\"", "[budget]\ntrials = 3");
+    f.json("optimize", &["-q"]);
+    for (from, to) in [
+        ("name = \"b\"", "name = \"b\"\nmax = 0.9"),
+        ("[objective]", "[[group]]\nname = \"g\"\ndomains = [\"a\", \"b\"]\nmax = 0.95\n[objective]"),
+        ("trials = 3", "trials = 5\ncost = 100\n[optimizer]\ninitial = 4"),
+        ("timeout = \"1h\"", "slots = 2"),
+        ("TOKEN = \"hush-1\"", "TOKEN = \"hush-2\", OTHER = \"hush-3\""),
+        ("cost = 1.0", "cost = 2.0\nmax_trials = 50"),
+    ] {
+        f.edit(from, to);
+    }
+    let before = f.events().len();
+    let output = f.run("optimize", &[]);
+    assert_eq!(code(&output), Some(0), "{}", stderr(&output));
+    let resumed = &f.events()[before];
+    assert!(resumed["event"] == "resumed" && resumed["time"].as_f64() > Some(1e9), "{resumed}");
+    let changes = json!({
+        "budget.cost": {"from": null, "to": 100},
+        "budget.trials": {"from": 3, "to": 5},
+        "domain.b.max": {"from": null, "to": 0.9},
+        "fidelity.small.cost": {"from": 1, "to": 2},
+        "fidelity.small.max_trials": {"from": null, "to": 50},
+        "group.g.domains": {"from": null, "to": ["a", "b"]},
+        "group.g.max": {"from": null, "to": 0.95},
+        "launcher.env.OTHER": {"from": null, "to": "set"},
+        "launcher.slots": {"from": null, "to": 2},
+        "launcher.timeout": {"from": "1h", "to": null},
+        "optimizer.initial": {"from": null, "to": 4},
+    });
+    assert_eq!(resumed["changed"], changes);
+    let said = stderr(&output);
+    assert_eq!(said.matches("budget.trials 3 → 5").count(), 1, "{said}");
+    assert!(said.contains("launcher.timeout \"1h\" → not set"), "{said}");
+    assert!(!journal(&f).contains("hush"), "values of the environment are nobody's business");
+    assert_eq!(f.json("status", &[])["trials"]["complete"], 5);
+
+    let output = f.run("suggest", &[]);
+    assert_eq!((code(&output), stderr(&output).as_str()), (Some(0), ""), "nothing has changed since");
+    // Written differently, but the same.
+    f.edit("params = 1e3", "params = 1000");
+    let output = f.run("tell", &["--trial", "6", "--loss", "1", "--set", "budget.trials=9"]);
+    assert!(stderr(&output).contains("budget.trials 5 → 9") && !stderr(&output).contains("params"));
+    let (found, sound) = check(&f);
+    assert!(sound, "{found}");
+    assert_eq!(found["changes"].as_array().unwrap().len(), 2);
+    assert_eq!((&found["changes"][0]["changed"], &found["changes"][0]["time"]), (&changes, &resumed["time"]));
+    let shown = stdout(&run(&f, "check", &[]));
+    assert!(shown.contains("Z: budget.trials 5 → 9\n") && shown.contains("config changed 20"), "{shown}");
+}
+
+#[test]
+fn fidelities_come_and_only_untrained_ones_go() {
+    let f = Fixture::new(GOOD, "", "[budget]\ntrials = 8\n[optimizer]\ninitial = 6");
+    f.edit("[objective]", "[[fidelity]]\nname = \"unused\"\ncost = 3.0\nparams = 5e3\n[objective]");
+    f.json("optimize", &["-q"]);
+    assert!(!f.of("model").is_empty());
+    f.edit("name = \"unused\"\ncost = 3.0\nparams = 5e3", "name = \"medium\"\ncost = 2.0\nparams = 3e3");
+    let output = f.run("suggest", &["--fidelity", "medium"]);
+    assert!(
+        code(&output) == Some(0) && stderr(&output).contains("fidelity.medium.cost not set → 2"),
+        "{}",
+        stderr(&output)
+    );
+    assert_eq!(f.of("suggested").last().unwrap()["fidelity"], "medium");
+    assert!(f.json("best", &[])["expected"]["sd"].is_number());
+    assert_eq!(f.json("optimize", &["-q", "--set", "budget.trials=10"])["spent"]["trials"], 10);
+    let before = journal(&f);
+    f.edit("name = \"medium\"", "name = \"tiny\"");
+    refused(&f, "fidelity `medium` has runs, but is not in the config");
+    assert_eq!(journal(&f), before);
+    // A larger size would be the target by default.
+    f.edit("name = \"tiny\"\ncost = 2.0", "name = \"medium\"\ncost = 9.0");
+    refused(&f, "target fidelity (`target = true`): the journal has large, the config medium");
+    f.edit("cost = 4.0", "cost = 4.0\ntarget = true");
+    f.json("suggest", &["-q"]);
+}
+
+/// Nobody works with this config, and everybody says why and what to do.
+fn refused(f: &Fixture, why: &str) {
+    for command in ["status", "best", "optimize", "suggest", "tell --trial 1 --loss 1"] {
+        let words: Vec<&str> = command.split(' ').collect();
+        let output = f.run(words[0], &words[1..]);
+        let said = stderr(&output);
+        assert!(code(&output) == Some(2) && output.stdout.is_empty(), "{command}: {said}");
+        let fork = format!("--fork {}", f.path("run").display());
+        assert!(said.contains(why) && said.contains("study.toml contradicts") && said.contains(&fork), "{said}");
+    }
+}
+
+#[test]
+fn another_question_is_another_study() {
+    let f = Fixture::new(GOOD, "", "");
+    f.json("suggest", &["-n", "2"]);
+    f.run("tell", &["--trial", "1", "--loss", "1.5"]);
+    let (text, before) = (fs::read_to_string(f.path("study.toml")).unwrap(), journal(&f));
+    for (from, to, why) in [
+        ("name = \"b\"", "name = \"d\"", "domain `b` is in the journal, but not in the config"),
+        ("name = \"b\"", "name = \"d\"", "domain `d` is in the config, but not in the journal"),
+        ("[[domain]]\nname = \"c\"\n", "", "domain `c` is in the journal"),
+        ("[[fidelity]]\nname = \"small\"", "[[domain]]\nname = \"e\"\n[[fidelity]]\nname = \"small\"", "domain `e`"),
+        ("metric = \"loss\"", "metric = \"other\"", "metric `loss` of the objective is in the journal, but not"),
+        ("metric = \"loss\"", "metrics = { loss = 2 }", "weight of the metric `loss`: the journal has 1, the config 2"),
+        ("metric = \"loss\"", "direction = \"maximize\"", "objective.direction: the journal has minimize"),
+        ("seed = 7", "seed = 8", "study.seed: the journal has 7, the config 8"),
+        ("name = \"small\"", "name = \"tiny\"", "fidelity `small` has runs"),
+    ] {
+        f.edit(from, to);
+        refused(&f, why);
+        f.write("study.toml", &text);
+    }
+    assert_eq!(journal(&f), before);
+}
+
+#[test]
+fn a_fork_learns_from_the_old_runs() {
+    let f = Fixture::new(
+        r#"printf '{"metrics": {"loss": %s, "other": 2.5}, "se": 0.01}' "$2" > "$1.tmp" && mv "$1.tmp" "$1""#,
+        "",
+        "[budget]\ntrials = 9\n[confirm]\n[optimizer]\ninitial = 7",
+    );
+    f.edit("name = \"c\"", "name = \"c\"\nmax = 0.0");
+    f.json("optimize", &["-q", "--set", "budget.trials=4"]);
+    f.edit("max = 0.0", "max = 0.3");
+    f.json("optimize", &["-q"]);
+    f.json("suggest", &[]);
+    let old = journal(&f);
+    let weights: Vec<Value> =
+        f.of("suggested").into_iter().take(f.of("completed").len()).map(|e| e["weights"].clone()).collect();
+    let kept = weights.iter().filter(|w| w["c"].as_f64().unwrap() <= 1e-9).count();
+    let runs = weights.len();
+    assert!(kept >= 4 && kept < runs, "{weights:?}");
+
+    // Without `c`, with `d`, and for another metric too.
+    f.edit("[[domain]]\nname = \"c\"\nmax = 0.3\n", "[[domain]]\nname = \"d\"\n");
+    f.edit("metric = \"loss\"", "metrics = { loss = 1, other = 1 }");
+    let (from, new) = (f.path("run"), f.path("new"));
+    let fork = |command: &str, dir: &std::path::Path, more: &[&str]| {
+        let mut arguments = vec!["--fork", from.to_str().unwrap(), "--dir", dir.to_str().unwrap()];
+        arguments.extend(more);
+        f.run(command, &arguments)
+    };
+    let output = fork("suggest", &from, &[]);
+    assert!(code(&output) == Some(2) && stderr(&output).contains("is not empty"), "{}", stderr(&output));
+    let status = limited(&f, 500, &["suggest", "--fork", "run", "--dir", "new"]);
+    assert_eq!(status.signal(), Some(Signal::SIGXFSZ as i32), "cut short");
+    assert_eq!(code(&fork("suggest", &new, &["--dry-run"])), Some(2));
+
+    let output = fork("suggest", &new, &["--format", "json", "--wait"]);
+    assert_eq!(code(&output), Some(0), "{}", stderr(&output));
+    let said =
+        format!("forked: {kept} runs of t in {} imported; {} left out, with weight", from.display(), runs - kept);
+    assert!(stderr(&output).contains(&said), "{}", stderr(&output));
+    let text = fs::read_to_string(new.join("journal.jsonl")).unwrap();
+    let events: Vec<Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert_eq!(
+        (&events[0]["format"], &events[1]["event"], &events[1]["name"]),
+        (&3.into(), &"forked".into(), &"t".into())
+    );
+    let imported: Vec<&Value> = events.iter().filter(|e| e["event"] == "imported").collect();
+    assert_eq!(imported.len(), kept);
+    for run in imported {
+        let source = run["source"].as_str().unwrap();
+        let trial: usize = source.rsplit(' ').next().unwrap().parse().unwrap();
+        assert!(source.starts_with(from.to_str().unwrap()) && run["weights"]["d"] == 0.0, "{run}");
+        assert!(weights[trial - 1]["a"].as_f64().unwrap() - run["weights"]["a"].as_f64().unwrap() < 1e-9);
+        assert_eq!((&run["metrics"]["other"], &run["se"]["loss"]), (&2.5.into(), &0.01.into()));
+    }
+    assert_eq!(journal(&f), old, "the old study is as it was");
+
+    let dir = ["--dir", new.to_str().unwrap()];
+    let status = f.json("status", &dir);
+    assert_eq!((&status["imported"], &status["spent"]["cost"]), (&kept.into(), &0.0.into()));
+    let output = fork("optimize", &new, &[]);
+    assert!(code(&output) == Some(2) && stderr(&output).contains("leave `--fork` out"), "{}", stderr(&output));
+    assert_eq!(f.json("optimize", &[&dir[..], &["-q", "--set", "budget.trials=2"]].concat())["spent"]["trials"], 2);
+    let shown = stdout(&run(&f, "check", &dir));
+    assert!(shown.contains(&said) && shown.contains("format 3") && shown.ends_with("sound\n"), "{shown}");
+    assert!(stdout(&f.run("status", &dir)).contains(&format!("imported runs: {kept}")));
+
+    // A fork of the fork has its runs and those that it began with, under their own names.
+    let again = f.path("again");
+    f.edit("params = 1e4", "params = 2e4");
+    let output = f.run("suggest", &["--fork", new.to_str().unwrap(), "--dir", again.to_str().unwrap()]);
+    assert!(stderr(&output).contains("of a fidelity whose params or tokens have changed"), "{}", stderr(&output));
+    let text = fs::read_to_string(again.join("journal.jsonl")).unwrap();
+    assert!(text.contains(&format!("\"source\":\"{}, trial ", from.display())));
+    let output = f.run("suggest", &["--fork", "nowhere", "--dir", "never"]);
+    assert!(code(&output) == Some(1) && stderr(&output).contains("no study in nowhere"), "{}", stderr(&output));
+    assert!(!f.path("never").exists());
+}
