@@ -316,3 +316,21 @@ fn awkward_data_still_gives_finite_predictions() {
         }
     }
 }
+
+#[test]
+fn sizes_that_agree_are_told_from_sizes_that_do_not() {
+    let (problem, other) = (Problem::new(4, 2, 2, 1), Problem::new(4, 2, 2, 99));
+    let agreeing = Owned::new(&problem, KERNELS[0], problem.runs(&[16, 10], 2));
+    let mut apart = Owned::new(&problem, KERNELS[0], agreeing.observations.clone());
+    for o in apart.observations.iter_mut().filter(|o| o.fidelity == 1) {
+        *o = other.observe(&o.mixture, 1, &mut rng(3));
+    }
+    let (agreeing, apart) = (fit(&agreeing).agreement(), fit(&apart).agreement());
+    assert!((agreeing[1].correlation - 1.0).abs() < 1e-12, "the target agrees with itself");
+    assert!(agreeing[0].correlation > 0.9, "{agreeing:?}");
+    assert!(apart[0].correlation < 0.7, "{apart:?}");
+    for one in agreeing.iter().chain(&apart) {
+        assert!(one.information <= 1.0 && one.information >= 0.0, "{one:?}");
+    }
+    assert!(agreeing[0].information > 2.0 * apart[0].information);
+}

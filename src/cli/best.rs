@@ -5,6 +5,7 @@ use super::{ConfigArgs, Format, Output, text};
 use crate::runner;
 use crate::space::Mixture;
 use crate::study::{Direction, Purpose, StopReason, Study, Trial, TrialState};
+use crate::surrogate::Agreement;
 
 /// Show the recommended mixture
 #[derive(Debug, Args)]
@@ -32,7 +33,9 @@ pub(super) fn print(study: &Study, format: Format, stopped: Option<StopReason>) 
     let mixture = study.stopped().map_or(&recommendation.mixture, |s| &s.mixture);
     let evidence = study.evidence();
     let points = [(mixture.clone(), config.fidelities.target())];
-    let expected = runner::optimizer(study).predict(&evidence, &points).and_then(|p| p.first().copied());
+    let optimizer = runner::optimizer(study);
+    let expected = optimizer.predict(&evidence, &points).and_then(|p| p.first().copied());
+    let sizes = optimizer.agreement(&evidence).map(|sizes| SizeAgreement::all(study, &sizes)).unwrap_or_default();
     let measured = measured(study);
     let comparison = study.stopped().and_then(|s| Comparison::new(study, &s.mixture));
     if format == Format::Json {
@@ -42,6 +45,7 @@ pub(super) fn print(study: &Study, format: Format, stopped: Option<StopReason>) 
             "expected": expected,
             "measured": measured.map(|(trial, loss)| json!({"trial": trial.id, "loss": loss})),
             "spent": spent,
+            "sizes": sizes.iter().map(SizeAgreement::json).collect::<Vec<_>>(),
         });
         if let Some(reason) = stopped {
             object["stopped"] = json!(reason);
@@ -58,6 +62,9 @@ pub(super) fn print(study: &Study, format: Format, stopped: Option<StopReason>) 
     if let Some((trial, loss)) = measured {
         outln!("best measured       {} (trial {})", text::short(loss), trial.id);
     }
+    for (i, size) in sizes.iter().enumerate() {
+        outln!("{:18}  {}", if i == 0 { "smaller sizes" } else { "" }, size.words(fidelity));
+    }
     outln!("spent               cost {} in {} trials", text::short(spent.cost), spent.trials);
     if let Some(reason) = stopped {
         outln!("stopped             {reason}");
@@ -66,6 +73,43 @@ pub(super) fn print(study: &Study, format: Format, stopped: Option<StopReason>) 
         outln!("confirmed           {}", c.words());
     }
     Ok(())
+}
+
+/// How far a fidelity other than the target can be trusted, and whether it is worth its cost.
+struct SizeAgreement<'a> {
+    fidelity: &'a str,
+    runs: usize,
+    correlation: f64,
+    /// What one run here teaches about the target per unit cost, relative to what a run at the target does.
+    worth: Option<f64>,
+}
+
+impl<'a> SizeAgreement<'a> {
+    fn all(study: &'a Study, sizes: &[Agreement]) -> Vec<Self> {
+        let (fidelities, evidence) = (&study.config().fidelities, study.evidence());
+        let target = fidelities.target();
+        let per_cost = |m: usize| sizes[m].information / evidence.costs[m];
+        let others = fidelities.list().iter().enumerate().filter(|(m, _)| *m != target);
+        others
+            .map(|(m, fidelity)| Self {
+                fidelity: &fidelity.name,
+                runs: evidence.observations.iter().filter(|o| o.fidelity == m).count(),
+                correlation: sizes[m].correlation,
+                worth: Some(per_cost(m) / per_cost(target)).filter(|worth| worth.is_finite()),
+            })
+            .collect()
+    }
+
+    fn json(&self) -> Value {
+        json!({"fidelity": self.fidelity, "runs": self.runs, "correlation": self.correlation, "worth": self.worth})
+    }
+
+    fn words(&self, target: &str) -> String {
+        let worth = self.worth.map_or_else(String::new, |worth| {
+            format!("; a run teaches {} times as much per cost as one at {target}", text::short(worth))
+        });
+        format!("{} ({} runs) correlates {:.2} with {target}{worth}", self.fidelity, self.runs, self.correlation)
+    }
 }
 
 /// One line a domain in the config's order, with a bar.

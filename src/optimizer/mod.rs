@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::space::{Fidelities, Mixture, SearchSpace, columns};
 use crate::study::{Objective, Observation};
-use crate::surrogate::{ModelChoice, ModelSnapshot, ModelSpec, Surrogate, Task};
+use crate::surrogate::{Agreement, ModelChoice, ModelSnapshot, ModelSpec, Surrogate, Task};
 
 /// What decides the next trial.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -231,6 +231,12 @@ impl Optimizer {
     #[must_use]
     pub fn noise_sd(&self, evidence: &Evidence) -> Option<f64> {
         self.condition(&evidence.observations).map(|s| s.noise(self.fidelities.target()).sqrt())
+    }
+
+    /// How well each fidelity agrees with the target so far; `None` before there is a model.
+    #[must_use]
+    pub fn agreement(&self, evidence: &Evidence) -> Option<Vec<Agreement>> {
+        self.condition(&evidence.observations).map(|s| s.agreement())
     }
 
     /// The kind of model in use: what was chosen last, unless the settings have changed since.

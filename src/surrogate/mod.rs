@@ -13,6 +13,6 @@ mod standardize;
 
 pub use gp::View;
 pub use lanes::Prepared;
-pub use model::{Outlook, Surrogate, Task};
+pub use model::{Agreement, Outlook, Surrogate, Task};
 pub use select::ModelChoice;
 pub use spec::{KernelKind, ModelSnapshot, ModelSpec, Structure};

@@ -44,6 +44,16 @@ pub struct Surrogate {
     inflation: f64,
 }
 
+/// How well a size has agreed with the target so far, according to the fitted model.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Agreement {
+    /// Correlation, over mixtures, of the noise-free objectives at this size and at the target.
+    pub correlation: f64,
+    /// Share of the target objective's variance over mixtures that one run at this size explains there, in 0..1: the
+    /// squared correlation, less what the run's noise hides.
+    pub information: f64,
+}
+
 /// What observing all metrics at (mixture, fidelity) would teach about the objective at the target there.
 #[derive(Clone, Debug, Default)]
 pub struct Outlook {
@@ -272,6 +282,32 @@ impl Surrogate {
     #[must_use]
     pub fn noise(&self, m: usize) -> f64 {
         self.inflation * self.metrics.iter().map(|k| k.gain[m].powi(2) * k.gp.hyperparameters().noise[m]).sum::<f64>()
+    }
+
+    /// How well each size agrees with the target: one entry a fidelity. Before a size has runs this is the prior's opinion.
+    #[must_use]
+    pub fn agreement(&self) -> Vec<Agreement> {
+        let target = self.target;
+        let sum = |share: &dyn Fn(&MetricModel, f64) -> f64| -> f64 {
+            self.metrics.iter().map(|k| share(k, k.gp.hyperparameters().kernel.variance())).sum()
+        };
+        // A metric's covariance between two sizes, in objective units.
+        let covariance = |a: usize, b: usize| {
+            sum(&|k, variance| k.gain[a] * k.gain[b] * variance * k.gp.hyperparameters().sizes.at(a, b))
+        };
+        (0..self.offset.len())
+            .map(|m| {
+                let explained = sum(&|k, variance| {
+                    let hyper = k.gp.hyperparameters();
+                    let (shared, own) = (variance * hyper.sizes.at(m, target), variance * hyper.sizes.at(m, m));
+                    k.gain[target].powi(2) * shared * shared / (own + hyper.noise[m])
+                });
+                Agreement {
+                    correlation: covariance(m, target) / (covariance(m, m) * covariance(target, target)).sqrt(),
+                    information: explained / covariance(target, target),
+                }
+            })
+            .collect()
     }
 
     /// [`Outlook`]s of observing at the columns of `x` (weights, D × p) at each of the fidelities `at`: one vector of
