@@ -30,26 +30,33 @@ pub fn path(dir: &Path) -> PathBuf {
 /// Reads the journal in `dir`; `None` when there is none, or one without a complete first line.
 ///
 /// # Errors
-/// [`StudyError::Damaged`] names the line that is not an entry; [`StudyError::Format`] when a newer version wrote it.
+/// Those of [`parse`]; [`StudyError::Io`].
 pub fn read(dir: &Path) -> Result<Option<Contents>, StudyError> {
     let path = path(dir);
-    let bytes = match std::fs::read(&path) {
-        Ok(bytes) => bytes,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(StudyError::io("read", &path, e)),
-    };
+    match std::fs::read(&path) {
+        Ok(bytes) => parse(&path, &bytes),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(StudyError::io("read", &path, e)),
+    }
+}
+
+/// Like [`read`], with the content of the file given; `path` is for messages.
+///
+/// # Errors
+/// [`StudyError::Damaged`] names the line that is not an entry; [`StudyError::Format`] when a newer version wrote it.
+pub fn parse(path: &Path, bytes: &[u8]) -> Result<Option<Contents>, StudyError> {
     // A line counts once its newline is there; what follows the last newline was torn off by a crash.
     let length = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
     let torn = length < bytes.len();
     let mut entries = Vec::new();
     let lines = bytes[..length].split_inclusive(|b| *b == b'\n');
     for (line, text) in lines.enumerate().map(|(i, text)| (i + 1, text)) {
-        let damaged = |reason: String| StudyError::Damaged { path: path.clone(), line, reason };
+        let damaged = |reason: String| StudyError::Damaged { path: path.to_owned(), line, reason };
         let value: serde_json::Value = serde_json::from_slice(text).map_err(|e| damaged(e.to_string()))?;
         if line == 1 {
             let format = value.get("format").and_then(serde_json::Value::as_u64);
             match format {
-                Some(found) if found > u64::from(FORMAT) => return Err(StudyError::Format { path, found }),
+                Some(found) if found > u64::from(FORMAT) => return Err(StudyError::Format { path: path.to_owned(), found }),
                 Some(_) => {}
                 None => return Err(damaged("the first line is not a study header".into())),
             }
