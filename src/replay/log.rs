@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use csv::StringRecord;
 
 use super::error::ReplayError;
+use crate::space::{check_domain_name, check_name};
 
 /// One row of a file of logged runs.
 #[derive(Clone, Debug, PartialEq)]
@@ -174,19 +175,19 @@ impl Columns {
                 ))
             })
         };
-        let prefixed = |prefix: &str, what: &str| {
+        let prefixed = |prefix: &str, what: &str, check: fn(&str) -> Result<(), String>| {
             let mut list: Vec<(String, usize)> = header
                 .iter()
                 .enumerate()
                 .filter_map(|(i, column)| Some((column.strip_prefix(prefix)?.to_owned(), i)))
                 .collect();
             list.sort();
-            match list.first() {
-                None => Err(error(format!("there is no {what} column; they are called \"{prefix}<name>\""))),
-                Some((name, _)) if name.is_empty() => {
-                    Err(error(format!("column \"{prefix}\" has no name after the colon")))
-                }
-                Some(_) => Ok(list),
+            if list.is_empty() {
+                return Err(error(format!("there is no {what} column; they are called \"{prefix}<name>\"")));
+            }
+            match list.iter().find_map(|(name, _)| Some((name, check(name).err()?))) {
+                Some((name, reason)) => Err(error(format!("column \"{prefix}{name}\": the name {reason}"))),
+                None => Ok(list),
             }
         };
         Ok(Self {
@@ -195,8 +196,8 @@ impl Columns {
             params: optional("params"),
             tokens: optional("tokens"),
             cost: optional("cost"),
-            domains: prefixed("w:", "domain weight")?,
-            metrics: prefixed("y:", "metric")?,
+            domains: prefixed("w:", "domain weight", check_domain_name)?,
+            metrics: prefixed("y:", "metric", check_name)?,
         })
     }
 }
@@ -239,8 +240,8 @@ impl Row<'_> {
             metrics.push(self.metric(name, &self.record[*column])?);
         }
         let fidelity = self.record[columns.fidelity].to_owned();
-        if fidelity.is_empty() {
-            return Err(self.cell("fidelity", "is empty".into()));
+        if let Err(reason) = check_name(&fidelity) {
+            return Err(self.cell("fidelity", format!("the name {reason}")));
         }
         let run = LoggedRun {
             id: self.record[columns.run_id].to_owned(),

@@ -56,7 +56,9 @@ pub fn parse(path: &Path, bytes: &[u8]) -> Result<Option<Contents>, StudyError> 
         if line == 1 {
             let format = value.get("format").and_then(serde_json::Value::as_u64);
             match format {
-                Some(found) if found > u64::from(FORMAT) => return Err(StudyError::Format { path: path.to_owned(), found }),
+                Some(found) if found > u64::from(FORMAT) => {
+                    return Err(StudyError::Format { path: path.to_owned(), found });
+                }
                 Some(_) => {}
                 None => return Err(damaged("the first line is not a study header".into())),
             }
@@ -106,7 +108,9 @@ impl Lock {
             Err(TryLockError::Error(e)) => return Err(StudyError::io("lock", &path, e)),
         }
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-        let command: Vec<_> = std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect();
+        // An override may be a secret (`launcher.env`), and files stay.
+        let command = std::env::args_os().map(|a| a.to_string_lossy().into_owned());
+        let command: Vec<String> = command.take_while(|a| !a.starts_with("--set")).collect();
         let holder = format!("pid {} on {}: {}\n", std::process::id(), host.trim(), command.join(" "));
         file.set_len(0)
             .and_then(|()| file.seek(SeekFrom::Start(0)))
