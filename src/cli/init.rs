@@ -27,7 +27,7 @@ pub(super) fn run(args: &InitArgs, output: Output) -> anyhow::Result<u8> {
     })?;
     file.write_all(TEMPLATE.as_bytes()).with_context(|| format!("cannot write {path}"))?;
     if !output.quiet {
-        eprintln!("wrote {path}; edit it, then: admire check --config {path}");
+        super::say(format_args!("wrote {path}; edit it, then: admire check --config {path}"));
     }
     Ok(0)
 }

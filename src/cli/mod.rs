@@ -185,13 +185,13 @@ fn warn(output: Output, warnings: &[String]) {
 
 /// Writes a line to stderr. That nobody can read it any more (a closed terminal, a broken pipe) is no reason to stop.
 pub fn say(line: fmt::Arguments<'_>) {
-    let _ = writeln!(io::stderr(), "{line}");
+    let _ = writeln!(io::stderr(), "{}", text::visible(&line.to_string()));
 }
 
 /// Writes results to stdout. Where its reader has seen enough (`| head`), the rest is dropped; where they cannot be written
 /// for another reason (a full disk), the program ends: everything else is saved before anything is printed.
 fn write_out(text: fmt::Arguments<'_>) {
-    match io::stdout().write_fmt(text) {
+    match io::stdout().write_all(text::visible(&text.to_string()).as_bytes()) {
         Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
             say(format_args!("error: cannot write to stdout: {e}"));
             std::process::exit(1);

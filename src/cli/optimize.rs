@@ -80,10 +80,10 @@ impl Progress {
         // Not before the first tick: what the set-up prints would run into the bar.
         self.live |= matches!(notice, Notice::Tick) && !self.bar.is_hidden();
         if let Some(line) = line.filter(|_| !self.output.quiet) {
-            if self.live { self.bar.println(line) } else { super::say(format_args!("{line}")) }
+            if self.live { self.bar.println(text::visible(&line)) } else { super::say(format_args!("{line}")) }
         }
         if self.live {
-            self.bar.set_message(summary(view));
+            self.bar.set_message(text::visible(&summary(view)).into_owned());
             self.bar.tick();
         }
     }

@@ -84,9 +84,7 @@ pub(super) fn run(args: &ReplayArgs, output: Output) -> anyhow::Result<u8> {
     let candidates = args.candidates.or(study.replay.candidates);
     let pool = Pool::new(&log, &study.space, &study.fidelities, &study.objective, candidates)?;
     warnings.extend(pool.warnings.iter().cloned());
-    if !output.quiet {
-        warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
-    }
+    super::warn(output, &warnings);
 
     let target_cost = pool.costs()[pool.fidelities.target()];
     let cheapest = pool.runs.iter().map(|run| run.cost).fold(f64::INFINITY, f64::min);

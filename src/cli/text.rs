@@ -1,6 +1,28 @@
 //! Small pieces of text for people.
 
+use std::borrow::Cow;
+use std::fmt::Write;
 use std::time::Duration;
+
+use crate::space::is_hidden;
+
+/// `text` as it may go to a terminal: what would act on it rather than be seen (a file, a log or a cluster may have put that
+/// there) is written like in JSON, `\u001b`. Of a JSON document, which has it in strings only, the meaning stays the same.
+pub(super) fn visible(text: &str) -> Cow<'_, str> {
+    let acts = |c: char| is_hidden(c) && !"\n\t".contains(c);
+    if !text.contains(acts) {
+        return text.into();
+    }
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        if acts(c) {
+            let _ = write!(escaped, "\\u{:04x}", u32::from(c));
+        } else {
+            escaped.push(c);
+        }
+    }
+    escaped.into()
+}
 
 /// Four significant digits.
 pub(super) fn short(x: f64) -> String {
@@ -35,4 +57,19 @@ pub(super) fn command_line(argv: &[String]) -> String {
 pub(super) fn quote(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-=:,@%+".contains(c);
     if !text.is_empty() && text.chars().all(plain) { text.into() } else { crate::launcher::slurm::quote(text) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_acts_on_the_terminal() {
+        assert_eq!(visible("a\tb\n混合 é"), "a\tb\n混合 é");
+        assert_eq!(visible("\u{1b}[2J\r\u{9b}\u{202e}x"), "\\u001b[2J\\u000d\\u009b\\u202ex");
+        let text = "\u{7f}\u{85}\u{2028}\u{1}\"\\";
+        let json = serde_json::to_string(text).unwrap();
+        assert_eq!(serde_json::from_str::<String>(&visible(&json)).unwrap(), text);
+        assert_ne!(visible(&json), json);
+    }
 }

@@ -8,12 +8,18 @@ use super::error::{ConfigError, Problem};
 use super::tree::{self, Node, Problems, Section, Value};
 use super::{Budget, Confirm, LauncherConfig, ReplayConfig, StudyConfig, placeholders, slurm};
 use crate::optimizer::{AcquisitionKind, OptimizerSettings};
-use crate::space::{Domain, Fidelities, Fidelity, GroupSpec, Limits, SearchSpace, Warp};
+use crate::space::{
+    Domain, Fidelities, Fidelity, GroupSpec, Limits, SearchSpace, Warp, check_domain_name, check_folder_name,
+    check_name,
+};
 use crate::study::{Direction, Metric, Objective};
 use crate::surrogate::{KernelKind, ModelChoice, Structure};
 
 /// The strategies that `replay` can compare.
 const STRATEGIES: [&str; 4] = ["admire", "single-fidelity", "random", "regression"];
+
+/// What is wrong with an argument that cannot be one.
+const NUL: &str = "has a NUL character in it, which no argument can hold";
 
 pub(super) fn build(path: &Path, root: &Node) -> Result<StudyConfig, ConfigError> {
     let problems = Problems::default();
@@ -22,11 +28,14 @@ pub(super) fn build(path: &Path, root: &Node) -> Result<StudyConfig, ConfigError
     let section = document.section("study");
     let stem = path.file_stem().map_or_else(|| "study".into(), |s| s.to_string_lossy().into_owned());
     let name = section.text("name").unwrap_or(stem);
-    if name.is_empty() || name.contains(['/', '\\']) || name.chars().any(char::is_control) || name.starts_with('.') {
-        section.report(Some("name"), "names a folder: not empty, no slashes, no dot at the start");
+    if let Err(reason) = check_folder_name(&name) {
+        section.report(Some("name"), format!("the name {reason}"));
     }
     let seed = section.integer("seed", 0).unwrap_or(0);
     let dir = section.text("dir").map_or_else(|| Path::new("admire-runs").join(&name), PathBuf::from);
+    if dir.as_os_str().as_encoded_bytes().contains(&0) {
+        section.report(Some("dir"), "has a NUL character in it, which no path can hold");
+    }
     section.finish();
 
     let domains = domains(&document);
@@ -77,16 +86,19 @@ pub(super) fn build(path: &Path, root: &Node) -> Result<StudyConfig, ConfigError
     })
 }
 
-/// A required `name`, unlike those before it.
-fn unique_name(section: &Section<'_>, seen: &mut BTreeSet<String>) -> String {
+/// A required `name` that passes `check`, unlike those before it.
+fn unique_name(section: &Section<'_>, seen: &mut BTreeSet<String>, check: fn(&str) -> Result<(), String>) -> String {
     let name = section.text("name");
     match &name {
         None if section.present() => section.report(Some("name"), "is missing or no string; give it a name"),
-        Some(name) if name.is_empty() => section.report(Some("name"), "the name is empty"),
-        Some(name) if !seen.insert(name.clone()) => {
-            section.report(Some("name"), format!("`{name}` appears twice; names must differ"));
+        None => {}
+        Some(name) => {
+            if let Err(reason) = check(name) {
+                section.report(Some("name"), format!("the name {reason}"));
+            } else if !seen.insert(name.clone()) {
+                section.report(Some("name"), format!("`{name}` appears twice; names must differ"));
+            }
         }
-        _ => {}
     }
     name.unwrap_or_default()
 }
@@ -106,10 +118,7 @@ fn domains(document: &Section<'_>) -> Vec<Domain> {
         document.report(Some("domain"), "there are no domains; add a [[domain]] with a name for each data source");
     }
     let read = |section: Section<'_>| {
-        let name = unique_name(&section, &mut seen);
-        if let (false, Err(reason)) = (name.is_empty(), Domain::check_name(&name)) {
-            section.report(Some("name"), format!("the name {reason}"));
-        }
+        let name = unique_name(&section, &mut seen, check_domain_name);
         let (min, max) = range(&section);
         let tokens = section.positive("tokens");
         let prior = section.number("prior", "a number of at least 0", |x| x >= 0.0);
@@ -122,7 +131,7 @@ fn domains(document: &Section<'_>) -> Vec<Domain> {
 fn groups(document: &Section<'_>, known: &[&str]) -> Vec<GroupSpec> {
     let mut seen = BTreeSet::new();
     let read = |section: Section<'_>| {
-        let name = unique_name(&section, &mut seen);
+        let name = unique_name(&section, &mut seen, check_name);
         let domains = section.texts("domains").unwrap_or_default();
         if domains.is_empty() {
             section.report(Some("domains"), "name at least one domain");
@@ -151,7 +160,7 @@ fn fidelities(document: &Section<'_>) -> Option<Fidelities> {
     let (mut seen, mut targets, mut list) = (BTreeSet::new(), vec![], Vec::<Fidelity>::new());
     for section in &sections {
         let fidelity = Fidelity {
-            name: unique_name(section, &mut seen),
+            name: unique_name(section, &mut seen, check_name),
             params: section.positive("params"),
             tokens: section.positive("tokens"),
             cost: section.positive("cost"),
@@ -204,8 +213,13 @@ fn objective(document: &Section<'_>) -> Objective {
     if metric.is_some() && weights.is_some() {
         section.report(Some("metrics"), "`metric` and `metrics` exclude one another; keep one of them");
     }
-    if metric.as_deref() == Some("") {
-        section.report(Some("metric"), "the name is empty");
+    if let Some(Err(reason)) = metric.as_deref().map(check_name) {
+        section.report(Some("metric"), format!("the name {reason}"));
+    }
+    for (name, _) in weights.iter().flatten() {
+        if let Err(reason) = check_name(name) {
+            section.report(Some("metrics"), format!("the name `{name}` {reason}"));
+        }
     }
     if weights.as_ref().is_some_and(|w| w.iter().all(|(_, weight)| *weight == 0.0)) {
         section.report(Some("metrics"), "no metric has a weight other than 0");
@@ -263,7 +277,7 @@ fn launcher(document: &Section<'_>, domains: &[&str], fidelities: &[&str]) -> Op
     }
     for argument in &command {
         if argument.contains('\0') {
-            section.report(Some("command"), "has a NUL character in it, which no argument can hold");
+            section.report(Some("command"), NUL);
         }
         if let Err(message) = placeholders::check(argument, domains) {
             section.report(Some("command"), message);
@@ -272,6 +286,9 @@ fn launcher(document: &Section<'_>, domains: &[&str], fidelities: &[&str]) -> Op
     let setup = section.texts("setup");
     if setup.as_ref().is_some_and(|s| s.first().is_none_or(String::is_empty)) {
         section.report(Some("setup"), "is empty; leave it out, or name a program");
+    }
+    if setup.iter().flatten().any(|argument| argument.contains('\0')) {
+        section.report(Some("setup"), NUL);
     }
     let text = |v: &Value| if let Value::Text(text) = v { Some(text.clone()) } else { None };
     let env: BTreeMap<String, String> =

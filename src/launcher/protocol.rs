@@ -8,10 +8,17 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::space::check_name;
 use crate::study::{Completed, Objective};
 
 /// How much of the end of stdout is searched for a result line.
 const TAIL: u64 = 1 << 20;
+
+/// Bytes of the largest result file: what is larger is something else, a checkpoint perhaps.
+const LARGEST: u64 = 16 << 20;
+
+/// Characters of what is said about a result.
+const EXCERPT: usize = 300;
 
 /// What a readable result says.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,11 +53,16 @@ fn number(value: &Value) -> Option<f64> {
 /// Reads a result: `{"loss": 2.31}` (short for the metric named `loss`) or `{"metrics": {…}, "se": …, "cost": …}`.
 ///
 /// Metrics that the objective does not use are kept where they are finite. A cost or standard error that is negative or
-/// no finite number is ignored and named: it is no reason to lose a training run.
+/// no finite number is ignored and named, and so is a metric whose name cannot be one: they are no reason to lose a
+/// training run.
 ///
 /// # Errors
 /// What is wrong, for people: not JSON, no metrics, or one of the objective's missing or no number.
 pub fn parse(text: &str, objective: &Objective) -> Result<Outcome, String> {
+    interpret(text, objective).map_err(excerpt)
+}
+
+fn interpret(text: &str, objective: &Objective) -> Result<Outcome, String> {
     let report: Report = serde_json::from_str(&quote_names(text)).map_err(|e| format!("unreadable result: {e}"))?;
     let mut metrics = report.metrics;
     if let Some(loss) = report.loss {
@@ -74,9 +86,18 @@ pub fn parse(text: &str, objective: &Objective) -> Result<Outcome, String> {
     }
     reported.retain(|_, y| y.is_finite());
     let mut ignored = Vec::new();
+    // They could be journalled, but not exported to a file that can be read again.
+    reported.retain(|name, _| match check_name(name) {
+        Ok(()) => true,
+        Err(reason) => {
+            ignored.push(excerpt(format!("ignored metric {name:?}: the name {reason}")));
+            false
+        }
+    });
     let mut usable = |what: &str, value: &Value| {
         let number = number(value).filter(|x| x.is_finite() && *x >= 0.0);
         if number.is_none() {
+            let value = excerpt(value.to_string());
             ignored.push(format!("ignored {what} {value}: not a finite number of at least 0"));
         }
         number
@@ -91,6 +112,14 @@ pub fn parse(text: &str, objective: &Objective) -> Result<Outcome, String> {
         },
     };
     Ok(Outcome::Completed(Completed { metrics: reported, se, cost, duration: None }, ignored))
+}
+
+/// Its beginning: a result may be anything, and what is said about it goes into the journal.
+fn excerpt(text: String) -> String {
+    match text.char_indices().nth(EXCERPT) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
 }
 
 /// Puts quotes around the bare `NaN`, `Infinity` and `-Infinity` that Python's `json` writes; strings stay untouched.
@@ -123,10 +152,15 @@ fn quote_names(text: &str) -> String {
 /// # Errors
 /// What is wrong, for people.
 pub fn read(result: &Path, stdout: &Path, objective: &Objective) -> Result<Outcome, String> {
-    match std::fs::read_to_string(result) {
-        Ok(text) => return parse(&text, objective),
+    match std::fs::metadata(result) {
+        Ok(file) if !file.is_file() || file.len() > LARGEST => {
+            return Err(format!("{} is no file, or has more than {} MiB", result.display(), LARGEST >> 20));
+        }
         Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-        Err(e) => return Err(format!("cannot read {}: {e}", result.display())),
+        _ => {
+            let text = std::fs::read_to_string(result);
+            return parse(&text.map_err(|e| format!("cannot read {}: {e}", result.display()))?, objective);
+        }
     }
     let tail = tail(stdout).map_err(|e| format!("cannot read {}: {e}", stdout.display()))?;
     match tail.lines().rev().find_map(|line| line.strip_prefix("admire: ")) {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use csv::StringRecord;
 
 use super::error::ReplayError;
+use crate::space::{check_domain_name, check_name};
 
 /// One row of a file of logged runs.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,7 +34,7 @@ pub struct LoggedRun {
 }
 
 /// The rows of one or several files of logged runs, in file order.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RunLog {
     /// The files.
     pub files: Vec<PathBuf>,
@@ -60,25 +61,25 @@ impl RunLog {
     /// Any file that is unreadable, empty, or lacks or repeats a column; any cell that is not the number it should be.
     /// (Metrics are lenient: an empty cell, NaN or an infinity is a run that diverged, not a broken file.)
     pub fn read(files: &[PathBuf]) -> Result<Self, ReplayError> {
-        let mut log = Self {
-            files: files.to_vec(),
-            domains: Vec::new(),
-            metrics: Vec::new(),
-            runs: Vec::new(),
-            warnings: Vec::new(),
-        };
-        for (index, file) in files.iter().enumerate() {
-            log.read_file(index, file)?;
+        let mut log = Self::default();
+        for file in files {
+            let unreadable = |source| ReplayError::Unreadable { file: file.clone(), source };
+            log.add(file, BufReader::new(File::open(file).map_err(unreadable)?))?;
         }
         Ok(log)
     }
 
-    fn read_file(&mut self, index: usize, file: &Path) -> Result<(), ReplayError> {
+    /// Adds the rows of one more file, whose content is `text`; what [`Self::read`] does for each file.
+    ///
+    /// # Errors
+    /// Those of [`Self::read`]; the log must not be used then.
+    pub fn add(&mut self, file: &Path, mut text: impl BufRead) -> Result<(), ReplayError> {
+        let index = self.files.len();
+        self.files.push(file.to_owned());
         let unreadable = |source| ReplayError::Unreadable { file: file.to_owned(), source };
+        skip_bom(&mut text).map_err(unreadable)?;
         let csv_error = |source| ReplayError::Csv { file: file.to_owned(), source };
-        let mut reader = csv::ReaderBuilder::new()
-            .trim(csv::Trim::All)
-            .from_reader(skip_bom(File::open(file).map_err(unreadable)?).map_err(unreadable)?);
+        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text);
         let columns = Columns::parse(file, reader.headers().map_err(csv_error)?)?;
         let names = |list: &[(String, usize)]| list.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
         let (domains, metrics) = (names(&columns.domains), names(&columns.metrics));
@@ -119,12 +120,11 @@ impl RunLog {
 }
 
 /// Excel writes a byte-order mark, which would otherwise become part of the first column's name.
-fn skip_bom(file: File) -> std::io::Result<BufReader<File>> {
-    let mut reader = BufReader::new(file);
-    if reader.fill_buf()?.starts_with(b"\xef\xbb\xbf") {
-        reader.consume(3);
+fn skip_bom(text: &mut impl BufRead) -> std::io::Result<()> {
+    if text.fill_buf()?.starts_with(b"\xef\xbb\xbf") {
+        text.consume(3);
     }
-    Ok(reader)
+    Ok(())
 }
 
 fn same_columns(
@@ -175,19 +175,19 @@ impl Columns {
                 ))
             })
         };
-        let prefixed = |prefix: &str, what: &str| {
+        let prefixed = |prefix: &str, what: &str, check: fn(&str) -> Result<(), String>| {
             let mut list: Vec<(String, usize)> = header
                 .iter()
                 .enumerate()
                 .filter_map(|(i, column)| Some((column.strip_prefix(prefix)?.to_owned(), i)))
                 .collect();
             list.sort();
-            match list.first() {
-                None => Err(error(format!("there is no {what} column; they are called \"{prefix}<name>\""))),
-                Some((name, _)) if name.is_empty() => {
-                    Err(error(format!("column \"{prefix}\" has no name after the colon")))
-                }
-                Some(_) => Ok(list),
+            if list.is_empty() {
+                return Err(error(format!("there is no {what} column; they are called \"{prefix}<name>\"")));
+            }
+            match list.iter().find_map(|(name, _)| Some((name, check(name).err()?))) {
+                Some((name, reason)) => Err(error(format!("column \"{prefix}{name}\": the name {reason}"))),
+                None => Ok(list),
             }
         };
         Ok(Self {
@@ -196,8 +196,8 @@ impl Columns {
             params: optional("params"),
             tokens: optional("tokens"),
             cost: optional("cost"),
-            domains: prefixed("w:", "domain weight")?,
-            metrics: prefixed("y:", "metric")?,
+            domains: prefixed("w:", "domain weight", check_domain_name)?,
+            metrics: prefixed("y:", "metric", check_name)?,
         })
     }
 }
@@ -240,8 +240,8 @@ impl Row<'_> {
             metrics.push(self.metric(name, &self.record[*column])?);
         }
         let fidelity = self.record[columns.fidelity].to_owned();
-        if fidelity.is_empty() {
-            return Err(self.cell("fidelity", "is empty".into()));
+        if let Err(reason) = check_name(&fidelity) {
+            return Err(self.cell("fidelity", format!("the name {reason}")));
         }
         let run = LoggedRun {
             id: self.record[columns.run_id].to_owned(),

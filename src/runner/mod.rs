@@ -139,6 +139,12 @@ pub async fn run(study: &mut Study, show: impl FnMut(View<'_>, Notice)) -> Resul
     let launcher = Launcher::new(study.config().launcher.clone().ok_or(RunError::NoLauncher)?, report);
     let dir = &study.config().dir;
     let root = dir.canonicalize().map_err(|e| RunError::Io(format!("find {}", dir.display()), e))?;
+    // Commands get it as text, and Slurm prints it in lines.
+    if root.to_str().is_none_or(|path| path.contains(char::is_control)) {
+        let reason =
+            io::Error::other("its path is not UTF-8, or has control characters in it; choose another study.dir");
+        return Err(RunError::Io(format!("use {}", dir.display()), reason));
+    }
     let optimizer = Some(think::optimizer(study));
     let spent = study.spent();
     let mut runner = Runner {

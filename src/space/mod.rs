@@ -3,6 +3,7 @@
 mod error;
 mod fidelity;
 mod mixture;
+mod name;
 mod polytope;
 mod projection;
 mod sampling;
@@ -12,6 +13,7 @@ mod warp;
 pub use error::{SpaceError, TightBound};
 pub use fidelity::{Fidelities, Fidelity};
 pub use mixture::{Mixture, columns};
+pub use name::{check_domain_name, check_folder_name, check_name, is_hidden};
 pub use polytope::{Bound, Group, Polytope};
 pub use search_space::{Domain, GroupSpec, Limits, SearchSpace};
 pub use warp::Warp;

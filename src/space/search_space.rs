@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Bound, Group, Mixture, Polytope, SpaceError, TightBound};
+use super::{Bound, Group, Mixture, Polytope, SpaceError, TightBound, check_domain_name};
 
 /// A data source whose weight in the mixture is searched.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,24 +24,6 @@ impl Domain {
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
         Self { name: name.into(), min: 0.0, max: 1.0, tokens: None, prior: None }
-    }
-
-    /// Whether `name` can be a domain's: it appears in command lines, in file names, in `name=weight` lists.
-    ///
-    /// # Errors
-    /// The reason, as a clause that follows "the name".
-    pub fn check_name(name: &str) -> Result<(), &'static str> {
-        if name.is_empty() {
-            Err("is empty")
-        } else if name.len() > 200 {
-            Err("is longer than 200 bytes")
-        } else if name.chars().any(char::is_control) {
-            Err("contains a control character")
-        } else if name.contains(['=', ',', '/']) {
-            Err("contains one of '=' ',' '/', which separate names and weights in lists and paths")
-        } else {
-            Ok(())
-        }
     }
 }
 
@@ -221,7 +203,7 @@ fn check_domains(domains: &[Domain]) -> Result<(), SpaceError> {
     }
     for (i, domain) in domains.iter().enumerate() {
         let wrong = |reason: String| Err(SpaceError::Domain { name: domain.name.clone(), reason });
-        if let Err(reason) = Domain::check_name(&domain.name) {
+        if let Err(reason) = check_domain_name(&domain.name) {
             return wrong(format!("the name {reason}"));
         }
         if i > 0 && domains[i - 1].name == domain.name {

@@ -69,8 +69,11 @@ pub fn read(dir: &Path) -> Result<Option<Contents>, StudyError> {
     }
 }
 
-/// Parses `bytes` as the journal at `path`, see [`read`].
-pub(super) fn parse(path: PathBuf, mut bytes: Vec<u8>) -> Result<Option<Contents>, StudyError> {
+/// Like [`read`], with the content of the file given; `path` is for messages.
+///
+/// # Errors
+/// Those of [`read`] but for files that cannot be read.
+pub fn parse(path: PathBuf, mut bytes: Vec<u8>) -> Result<Option<Contents>, StudyError> {
     // A line counts once its newline is there; what follows the last newline was torn off by a crash.
     let length = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
     let torn = length < bytes.len();
@@ -140,7 +143,9 @@ impl Lock {
             Err(TryLockError::Error(e)) => return Err(StudyError::io("lock", &path, e)),
         }
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-        let command: Vec<_> = std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect();
+        // An override may be a secret (`launcher.env`), and files stay.
+        let command = std::env::args_os().map(|a| a.to_string_lossy().into_owned());
+        let command: Vec<String> = command.take_while(|a| !a.starts_with("--set")).collect();
         let holder = format!("pid {} on {}: {}\n", std::process::id(), host.trim(), command.join(" "));
         file.set_len(0)
             .and_then(|()| file.seek(SeekFrom::Start(0)))

@@ -14,8 +14,16 @@ impl Study {
     pub fn read(config: StudyConfig) -> Result<Self, StudyError> {
         // A torn last line is a writer at work as likely as a crash; the next writer knows, and says it.
         let contents = journal::read(&config.dir)?.ok_or_else(|| StudyError::Missing { dir: config.dir.clone() })?;
+        Self::from_journal(config, &contents)
+    }
+
+    /// Like [`Self::read`], with what is in the journal given.
+    ///
+    /// # Errors
+    /// An entry that cannot follow those before it, or a config that contradicts the journal.
+    pub fn from_journal(config: StudyConfig, contents: &journal::Contents) -> Result<Self, StudyError> {
         let mut study = Self::empty(config);
-        study.replay(&contents)?;
+        study.replay(contents)?;
         if let Some(resumed) = study.edited() {
             study.warn_of_sizes(&resumed);
             study.record(Event::Resumed(resumed))?;

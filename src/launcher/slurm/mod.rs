@@ -6,7 +6,7 @@
 
 mod client;
 mod script;
-mod states;
+pub mod states;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -25,7 +25,7 @@ pub fn quote(text: &str) -> String {
 /// lines would be up to Slurm's own rules of quoting and patterns.
 ///
 /// # Errors
-/// The working directory is not known.
+/// The working directory is not known, or its path is not UTF-8.
 pub fn script(config: &LauncherConfig, name: &str, facts: &Facts, attempt: u32) -> io::Result<String> {
     let mut text =
         format!("#!/bin/sh\n#SBATCH --job-name={name}\n#SBATCH --output=stdout.log\n#SBATCH --error=stderr.log\n");
@@ -41,6 +41,8 @@ pub fn script(config: &LauncherConfig, name: &str, facts: &Facts, attempt: u32) 
     for (name, value) in config.env.iter().map(|(name, value)| (name.as_str(), value)).chain(told) {
         let _ = writeln!(text, "export {name}={}", quote(value));
     }
+    let working = std::env::current_dir()?.into_os_string().into_string();
+    let working = working.map_err(|_| io::Error::other("the path of the working directory is not UTF-8"))?;
     let path = |path: &Path| quote(&path.display().to_string());
     let exit = facts.exit_file();
     let (exit, temporary) = (path(&exit), path(&exit.with_extension("tmp")));
@@ -49,7 +51,7 @@ pub fn script(config: &LauncherConfig, name: &str, facts: &Facts, attempt: u32) 
         text,
         "rm -f {exit}\ncd {} || exit\n\n{}\n\nstatus=$?\necho \"$status\" >{temporary} && mv {temporary} {exit}\n\
          exit \"$status\"\n",
-        path(&std::env::current_dir()?),
+        quote(&working),
         command.join(" ")
     );
     Ok(text)
