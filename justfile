@@ -33,6 +33,10 @@ test:
     cargo test --package mixing-law
     cargo test --release --package tiny-lm
 
+# Five minutes of made-up input for one parser: config, runs, journal, result or slurm (cargo install cargo-fuzz)
+fuzz target:
+    RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none {{target}} -- -max_total_time=300 -dict=fuzz/dictionaries/{{target}}.dict
+
 # The quickstart: trains real models, a few minutes
 quickstart:
     cargo run --release -- optimize --config configs/quickstart.toml
