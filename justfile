@@ -23,6 +23,10 @@ doc:
 deny:
     cargo deny --workspace check bans licenses sources
 
+# Parsers of input against made-up input; 300 seconds a target: `just fuzz 300`, one target: `just fuzz 300 journal`
+fuzz seconds="60" *targets:
+    fuzz/run {{seconds}} {{targets}}
+
 # A Slurm of one node to test against; root on Debian
 slurm:
     tests/slurm/start.sh

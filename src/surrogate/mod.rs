@@ -13,4 +13,4 @@ mod standardize;
 pub use gp::View;
 pub use model::{Outlook, Surrogate, Task};
 pub use select::ModelChoice;
-pub use spec::{KernelKind, ModelSnapshot, ModelSpec, Structure};
+pub use spec::{KernelKind, MOST_COMPONENTS, ModelSnapshot, ModelSpec, Structure};
