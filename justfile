@@ -23,6 +23,10 @@ doc:
 deny:
     cargo deny --workspace check bans licenses sources
 
+# Parsers of input against made-up input; 300 seconds a target: `just fuzz 300`, one target: `just fuzz 300 journal`
+fuzz seconds="60" *targets:
+    fuzz/run {{seconds}} {{targets}}
+
 # A Slurm of one node to test against; root on Debian
 slurm:
     tests/slurm/start.sh
@@ -32,10 +36,6 @@ test:
     cargo test
     cargo test --package mixing-law
     cargo test --release --package tiny-lm
-
-# Five minutes of made-up input for one parser: config, runs, journal, result or slurm (cargo install cargo-fuzz)
-fuzz target:
-    RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none {{target}} -- -max_total_time=300 -dict=fuzz/dictionaries/{{target}}.dict
 
 # The quickstart: trains real models, a few minutes
 quickstart:

@@ -85,7 +85,7 @@ fn wrong_configs_are_refused() {
     assert!(refusal("a = [", &[]).contains("line 1: not valid TOML"));
     assert!(with("[[fidelity]]\nname = \"x\"").contains("`x` has no cost but others do"));
     assert!(with("[[fidelity]]\nname = \"x\"\ncost = nan").contains("expected a number above 0"));
-    assert!(with("[[domain]]\nname = \"a=b\"").contains("which separate names"));
+    assert!(with("[[domain]]\nname = \"a=b\"").contains("separate names"));
     assert!(with("[launcher]\nkind = \"pbs\"\ncommand = [\"x\"]").contains("is not one of \"local\", \"slurm\""));
     assert!(with("[launcher]\ncommand = ['x', \"a\\u0000\"]").contains("NUL"));
     assert!(with("[launcher]\ncommand = ['x']\nenv = { A = \"\\u0000\" }").contains("NUL"));

@@ -198,7 +198,12 @@ fn what_cannot_be_replayed_is_refused_with_its_place() {
     bench.refuses(&line(2, "x,small,1e6,0,0.5,0.5,2"), &[], &["line 3", "\"cost\"", "positive"]);
     bench.refuses(&line(2, "x,small,1e6,0.01,0,0,2"), &[], &["line 3", "sum to 0"]);
     bench.refuses(&line(2, "x,small,1e6,0.01,-1,2,2"), &[], &["line 3", "\"w:a\"", "-1"]);
-    bench.refuses(&line(2, "x,small"), &[], &["bad.csv", "line: 3"]);
+    bench.refuses(&line(2, "x,small"), &[], &["bad.csv, line 3", "2 cells"]);
+    // Lines are counted as editors do.
+    let blank = line(2, "\n\nx,small");
+    for text in [&blank, &blank.replace('\n', "\r\n"), &format!("\u{feff}{blank}"), &blank.replace('\n', "\r")] {
+        bench.refuses(text, &[], &["bad.csv, line 5", "2 cells"]);
+    }
     bench.refuses(&log(), &["--strategy", "admirer"], &["unknown strategy", "did you mean \"admire\""]);
     bench.refuses(&log(), &["--candidates", "0"], &["0 candidates"]);
     bench.refuses(&log(), &["--set", "objective.metric=\"los\""], &["\"los\"", "did you mean \"loss\""]);

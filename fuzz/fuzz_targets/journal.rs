@@ -29,8 +29,9 @@ fuzz_target!(|bytes: &[u8]| {
     }
 
     let (costs, spent, counts) = (study.costs(), study.spent(), study.counts());
-    assert!(costs.iter().all(|c| *c > 0.0 && c.is_finite()), "{costs:?}");
-    assert!(spent.cost >= 0.0 && spent.cost.is_finite(), "{spent:?}");
+    // Sums of huge costs may be infinite.
+    assert!(costs.iter().all(|c| *c > 0.0), "{costs:?}");
+    assert!(spent.cost >= 0.0, "{spent:?}");
     let evidence = study.evidence();
     assert!(evidence.observations.len() <= counts.complete);
     if study.model().is_some() && evidence.observations.len() <= 8 {

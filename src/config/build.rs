@@ -13,7 +13,7 @@ use crate::space::{
     check_name,
 };
 use crate::study::{Direction, Metric, Objective};
-use crate::surrogate::{KernelKind, ModelChoice, Structure};
+use crate::surrogate::{KernelKind, MOST_COMPONENTS, ModelChoice, Structure};
 
 /// The strategies that `replay` can compare.
 const STRATEGIES: [&str; 4] = ["admire", "single-fidelity", "random", "regression"];
@@ -234,8 +234,11 @@ fn optimizer(document: &Section<'_>) -> OptimizerSettings {
     let section = document.section("optimizer");
     let default = OptimizerSettings::default();
     let components = section.count("components", 1);
-    if let Some(components) = components.filter(|c| *c > 5) {
-        section.report(Some("components"), format!("{components} is above 5; more components only fit noise"));
+    if let Some(components) = components.filter(|c| *c > MOST_COMPONENTS) {
+        section.report(
+            Some("components"),
+            format!("{components} is above {MOST_COMPONENTS}; more components only fit noise"),
+        );
     }
     let kernel = section.choice("kernel", &KernelKind::NAMED).or(components.map(|_| KernelKind::SpectralMixture));
     let settings = OptimizerSettings {

@@ -14,12 +14,14 @@ pub enum ReplayError {
         source: std::io::Error,
     },
     /// Not CSV (a row of another length, invalid UTF-8).
-    #[error("{} is not valid CSV", file.display())]
+    #[error("{}, line {line}: not valid CSV: {message}", file.display())]
     Csv {
         /// The file.
         file: PathBuf,
-        /// Where and what; the csv crate names the line.
-        source: csv::Error,
+        /// 1-based line.
+        line: u64,
+        /// What is wrong.
+        message: String,
     },
     /// The header lacks something, repeats something, or disagrees with an earlier file or the config.
     #[error("{}: {message}", file.display())]

@@ -1,8 +1,7 @@
 //! Logged runs as they stand in CSV files.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use csv::StringRecord;
@@ -64,7 +63,7 @@ impl RunLog {
         let mut log = Self::default();
         for file in files {
             let unreadable = |source| ReplayError::Unreadable { file: file.clone(), source };
-            log.add(file, BufReader::new(File::open(file).map_err(unreadable)?))?;
+            log.add(file, &fs::read(file).map_err(unreadable)?)?;
         }
         Ok(log)
     }
@@ -73,14 +72,21 @@ impl RunLog {
     ///
     /// # Errors
     /// Those of [`Self::read`]; the log must not be used then.
-    pub fn add(&mut self, file: &Path, mut text: impl BufRead) -> Result<(), ReplayError> {
+    pub fn add(&mut self, file: &Path, text: &[u8]) -> Result<(), ReplayError> {
         let index = self.files.len();
         self.files.push(file.to_owned());
-        let unreadable = |source| ReplayError::Unreadable { file: file.to_owned(), source };
-        skip_bom(&mut text).map_err(unreadable)?;
-        let csv_error = |source| ReplayError::Csv { file: file.to_owned(), source };
-        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text);
-        let columns = Columns::parse(file, reader.headers().map_err(csv_error)?)?;
+        // Excel writes a byte-order mark, which would otherwise become part of the first column's name.
+        let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+        let mut lines = Lines { text, at: 0, line: 1 };
+        let csv_error = |line, message| ReplayError::Csv { file: file.to_owned(), line, message };
+        if let Err(e) = std::str::from_utf8(text) {
+            return Err(csv_error(lines.of(e.valid_up_to()), "this is not UTF-8".into()));
+        }
+        // Where rows differ in length is found out here, for the sake of the line.
+        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).flexible(true).from_reader(text);
+        let header = reader.headers().map_err(|e| csv_error(1, e.to_string()))?;
+        let width = header.len();
+        let columns = Columns::parse(file, header)?;
         let names = |list: &[(String, usize)]| list.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
         let (domains, metrics) = (names(&columns.domains), names(&columns.metrics));
         if index == 0 {
@@ -93,8 +99,12 @@ impl RunLog {
         let mut off: Vec<(u64, f64)> = Vec::new();
         let before = self.runs.len();
         for record in reader.into_records() {
-            let record = record.map_err(csv_error)?;
-            let row = Row { file, line: record.position().map_or(0, csv::Position::line), record: &record };
+            let record = record.map_err(|e| csv_error(lines.line, e.to_string()))?;
+            let line = lines.of_row(record.position().map_or(0, |p| p.byte() as usize));
+            if record.len() != width {
+                return Err(csv_error(line, format!("the row has {} cells, the header {width}", record.len())));
+            }
+            let row = Row { file, line, record: &record };
             let (run, sum) = row.parse(index, &columns)?;
             if (sum - 1.0).abs() > SUM_TOLERANCE {
                 off.push((run.line, sum));
@@ -119,12 +129,34 @@ impl RunLog {
     }
 }
 
-/// Excel writes a byte-order mark, which would otherwise become part of the first column's name.
-fn skip_bom(text: &mut impl BufRead) -> std::io::Result<()> {
-    if text.fill_buf()?.starts_with(b"\xef\xbb\xbf") {
-        text.consume(3);
+/// Counts lines as editors do, which the csv crate does not after blank lines, nor with the ends of lines of Windows.
+struct Lines<'a> {
+    text: &'a [u8],
+    at: usize,
+    line: u64,
+}
+
+impl Lines<'_> {
+    /// The line of a byte, not before the one asked for last.
+    fn of(&mut self, byte: usize) -> u64 {
+        let end = byte.min(self.text.len());
+        while self.at < end {
+            let ends = match self.text[self.at] {
+                b'\n' => true,
+                b'\r' => self.text.get(self.at + 1) != Some(&b'\n'),
+                _ => false,
+            };
+            self.line += u64::from(ends);
+            self.at += 1;
+        }
+        self.line
     }
-    Ok(())
+
+    /// The line of a row that the reader found at `byte`: what is left of the line before, and blank ones, are skipped.
+    fn of_row(&mut self, byte: usize) -> u64 {
+        let blank = self.text[byte.min(self.text.len())..].iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
+        self.of(byte + blank)
+    }
 }
 
 fn same_columns(

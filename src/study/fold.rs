@@ -88,7 +88,8 @@ impl State {
                 let observation = observed(config, &run)?;
                 self.imported.push((run, observation));
             }
-            Event::Model(snapshot) => self.model = Some(snapshot),
+            Event::Model(snapshot) if snapshot.is_possible() => self.model = Some(snapshot),
+            Event::Model(_) => return Err(Misfit::Damage("hyperparameters that no fit can have".into())),
             Event::Stopped { reason, recommended, limit } => {
                 self.stopped = Some(Stopped { reason, mixture: mixture(config, &recommended)?, limit });
             }
@@ -110,7 +111,12 @@ impl State {
                     *id = Some(number);
                 }
             }
-            Event::Completed { trial, outcome } => self.unfinished(trial)?.state = TrialState::Complete(outcome),
+            Event::Completed { trial, outcome } => {
+                if outcome.se.values().chain(&outcome.cost).chain(&outcome.duration).any(|x| *x < 0.0) {
+                    return Err(Misfit::Damage("a negative cost, duration or standard error".into()));
+                }
+                self.unfinished(trial)?.state = TrialState::Complete(outcome);
+            }
             Event::Failed { trial, reason, last, .. } => {
                 let trial = self.unfinished(trial)?;
                 trial.failures += 1;

@@ -15,4 +15,4 @@ pub use gp::View;
 pub use lanes::Prepared;
 pub use model::{Agreement, Outlook, Surrogate, Task};
 pub use select::ModelChoice;
-pub use spec::{KernelKind, ModelSnapshot, ModelSpec, Structure};
+pub use spec::{KernelKind, MOST_COMPONENTS, ModelSnapshot, ModelSpec, Structure};

@@ -39,12 +39,15 @@ impl Structure {
     pub const NAMED: [(&str, Self); 2] = [("per-metric", Self::PerMetric), ("objective", Self::Objective)];
 }
 
+/// The most components of a spectral mixture; more only fit noise.
+pub const MOST_COMPONENTS: usize = 5;
+
 /// A kind of model.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelSpec {
     /// Covariance function.
     pub kernel: KernelKind,
-    /// Components of a spectral mixture, at least 1; other kernels have one.
+    /// Components of a spectral mixture, from 1 to [`MOST_COMPONENTS`]; other kernels have one.
     pub components: usize,
     /// Geometry of the mixtures.
     pub warp: Warp,
@@ -79,4 +82,16 @@ pub struct ModelSnapshot {
     /// Number of observations when kinds of models were last compared; 0 before.
     #[serde(default)]
     pub compared: usize,
+}
+
+impl ModelSnapshot {
+    /// Whether a fit can have made it: of one from a file nothing else is known.
+    #[must_use]
+    pub fn is_possible(&self) -> bool {
+        let spread = self.spec.lengthscale_sd;
+        (1..=MOST_COMPONENTS).contains(&self.spec.components)
+            && spread > 0.0
+            && spread.is_finite()
+            && self.hyperparameters.iter().flatten().all(|z| z.is_finite())
+    }
 }
