@@ -213,7 +213,8 @@ fn after_a_crash_jobs_are_taken_over() {
     assert!(status.contains(&format!("running    job {}", q.job(3))), "{status}");
     // The names in the journal count, not those that new jobs would get.
     let mut child = q.command(&["--set", "study.name='renamed'"]).spawn().unwrap();
-    until("the next run", || q.count("resumed") == 1);
+    // One for the config that has changed, one for the run itself.
+    until("the next run", || q.count("resumed") == 2);
     q.0.write("go", "");
     assert_eq!(child.wait().unwrap().code(), Some(0));
     assert_eq!((q.count("launched"), q.count("submitted"), q.count("completed")), (3, 3, 3));
