@@ -334,3 +334,32 @@ fn sizes_that_agree_are_told_from_sizes_that_do_not() {
     }
     assert!(agreeing[0].information > 2.0 * apart[0].information);
 }
+
+#[test]
+fn replicates_without_noise_do_not_break_the_model() {
+    // A training command that is a function of the mixture: the same few optima, again and again.
+    let problem = Problem::new(3, 2, 1, 1);
+    let run = |w: [f64; 3], m: usize| {
+        let observation = problem.observe(&Mixture::new(w.to_vec()), m, &mut rng(1));
+        Observation { metrics: vec![w[0]], ..observation }
+    };
+    let corners = [[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [0.0, 0.5, 0.5], [0.0, 0.08, 0.92], [0.0, 0.25, 0.75]];
+    let others =
+        [[0.33, 0.33, 0.34], [0.002, 0.016, 0.982], [0.98, 0.012, 0.008], [0.437, 0.563, 0.0], [0.03, 0.08, 0.89]];
+    let mut observations: Vec<Observation> = others.into_iter().map(|w| run(w, 0)).collect();
+    observations.push(run([1.0, 0.0, 0.0], 1));
+    for round in 0..8 {
+        observations.extend(corners.into_iter().map(|w| run(w, 1)));
+        observations.push(run(corners[round % 5], 0));
+        for kernel in KERNELS {
+            let surrogate = fit(&Owned::new(&problem, kernel, observations.clone()));
+            let pending: Vec<(Mixture, usize)> =
+                (0..20).map(|i| (Mixture::new(corners[i % 5].to_vec()), i / 5 % 2)).collect();
+            for under_way in 1..=pending.len() {
+                let model = surrogate.with_pending(&pending[..under_way]);
+                let model = model.unwrap_or_else(|| panic!("{kernel:?}, round {round}, {under_way} under way"));
+                assert!(model.mean(&points(&problem, 3, 2)).iter().all(|mean| mean.is_finite()));
+            }
+        }
+    }
+}

@@ -6,7 +6,8 @@ use nalgebra::{DMatrix, DVector};
 
 use super::hyper::{Hyperparameters, NaturalGradient};
 use super::lanes::Prepared;
-use super::linalg::{Cholesky, Factored};
+use super::linalg::Factored;
+use super::solved::Solved;
 
 /// Training data of one Gaussian process.
 #[derive(Clone, Debug)]
@@ -64,7 +65,7 @@ pub fn thin(fidelity: &[usize], most: usize) -> Vec<usize> {
     kept
 }
 
-/// Relative jitter tried on the diagonal, one after another, until the factorization succeeds.
+/// Relative jitter tried on the diagonal, one after another, until the matrix can be solved with.
 const JITTER: [f64; 5] = [0.0, 1e-10, 1e-8, 1e-6, 1e-4];
 
 /// A Gaussian process conditioned on its data at fixed hyperparameters.
@@ -78,14 +79,7 @@ pub struct Gp {
     sizes: Vec<Vec<f64>>,
     fidelity: Vec<usize>,
     prepared: Vec<Prepared>,
-    covariance: Factored,
-    levels: DVector<f64>,
-    level_covariance: DMatrix<f64>,
-    /// `K⁻¹ H` (n × F).
-    solved_indicators: DMatrix<f64>,
-    alpha: DVector<f64>,
-    residual: DVector<f64>,
-    level_penalty: f64,
+    solved: Solved,
 }
 
 /// Posterior of the noise-free value at one mixture for two fidelities, with derivatives with respect to the warped
@@ -150,14 +144,14 @@ impl Gp {
         for i in 0..n {
             k[(i, i)] += hyper.noise[data.fidelity[i]] + data.known_noise[i];
         }
-        let covariance = JITTER.iter().find_map(|jitter| {
+        let solved = JITTER.iter().find_map(|jitter| {
             let mut a = k.clone();
             for i in 0..n {
                 a[(i, i)] += jitter * scale;
             }
-            Factored::new(a)
+            Solved::new(data, Factored::new(a)?)
         })?;
-        Self::with_levels(data, hyper, sizes, prepared, covariance)
+        Some(Self { hyper, sizes, fidelity: data.fidelity.clone(), prepared, solved })
     }
 
     /// Conditions on one run more than before, the last of `data`, without factoring anew: O(n²). Where rounding forbids
@@ -168,60 +162,12 @@ impl Gp {
         let m = data.fidelity[n];
         let k = self.cross(&data.x.columns(n, 1).clone_owned(), m).column(0).clone_owned();
         let diagonal = self.prior_variance(m, m) + self.hyper.noise[m] + data.known_noise[n];
-        match self.covariance.append(&k, diagonal) {
-            Some(covariance) => {
-                let prepared = self.hyper.kernel.prepare(&data.x);
-                Self::with_levels(data, self.hyper.clone(), self.sizes.clone(), prepared, covariance)
-            }
-            None => Self::condition(data, self.hyper.clone()),
-        }
-    }
-
-    /// Everything that follows from the factored covariance matrix: O(n²).
-    fn with_levels(
-        data: &Data,
-        hyper: Hyperparameters,
-        sizes: Vec<Vec<f64>>,
-        prepared: Vec<Prepared>,
-        covariance: Factored,
-    ) -> Option<Self> {
-        let n = data.y.len();
-        let f = sizes.len();
-        let mut solved_indicators = DMatrix::zeros(n, f);
-        for (i, m) in data.fidelity.iter().enumerate() {
-            let mut column = solved_indicators.column_mut(*m);
-            column += covariance.inverse.column(i);
-        }
-        let mut precision = DMatrix::zeros(f, f);
-        for (i, m) in data.fidelity.iter().enumerate() {
-            for l in 0..f {
-                precision[(*m, l)] += solved_indicators[(i, l)];
-            }
-        }
-        for m in 0..f {
-            precision[(m, m)] += data.level_sd[m].powi(-2);
-        }
-        let level_cholesky = Cholesky::new(precision)?;
-        let levels = level_cholesky.solve(&solved_indicators.tr_mul(&data.y));
-        let residual = DVector::from_fn(n, |i, _| data.y[i] - levels[data.fidelity[i]]);
-        let alpha = covariance.cholesky.solve(&residual);
-        if !alpha.iter().all(|a| a.is_finite()) {
-            return None;
-        }
-        let level_penalty = levels.iter().zip(&data.level_sd).map(|(b, sd)| (b / sd).powi(2)).sum();
-        Some(Self {
-            level_covariance: level_cholesky.inverse(),
-            hyper,
-            sizes,
-            fidelity: data.fidelity.clone(),
-            prepared,
-            covariance,
-            levels,
-            solved_indicators,
-            alpha,
-            residual,
-            level_penalty,
-        })
+        let Some(solved) = self.solved.covariance.append(&k, diagonal).and_then(|k| Solved::new(data, k)) else {
+            return Self::condition(data, self.hyper.clone());
+        };
+        let (hyper, sizes) = (self.hyper.clone(), self.sizes.clone());
+        let prepared = hyper.kernel.prepare(&data.x);
+        Some(Self { hyper, sizes, fidelity: data.fidelity.clone(), prepared, solved })
     }
 
     /// The hyperparameters it was conditioned with.
@@ -233,17 +179,17 @@ impl Gp {
     /// Most probable level (constant mean) of each fidelity.
     #[must_use]
     pub fn levels(&self) -> &DVector<f64> {
-        &self.levels
+        &self.solved.levels
     }
 
     /// `log p(y | b̂) + log p(b̂)` up to the prior's constant (Rasmussen & Williams 2006, eq. 2.30).
     #[must_use]
     pub fn log_likelihood(&self) -> f64 {
-        let n = self.residual.len() as f64;
-        -0.5 * (self.residual.dot(&self.alpha)
-            + self.covariance.cholesky.log_determinant()
+        let n = self.solved.residual.len() as f64;
+        -0.5 * (self.solved.residual.dot(&self.solved.alpha)
+            + self.solved.covariance.cholesky.log_determinant()
             + n * std::f64::consts::TAU.ln()
-            + self.level_penalty)
+            + self.solved.level_penalty)
     }
 
     /// [`Self::condition`], with the derivatives of [`Self::log_likelihood`].
@@ -262,8 +208,8 @@ impl Gp {
         let n = data.y.len();
         let f = self.sizes.len();
         // w = ½ (α αᵀ − K⁻¹), then, element by element, times B.
-        let mut w = &self.alpha * self.alpha.transpose();
-        w -= &self.covariance.inverse;
+        let mut w = &self.solved.alpha * self.solved.alpha.transpose();
+        w -= &self.solved.covariance.inverse;
         w *= 0.5;
         let mut log_noise = vec![0.0; f];
         for i in 0..n {
@@ -301,10 +247,13 @@ impl Gp {
     /// (Rasmussen & Williams 2006, eq. 5.12), at the levels fitted to all data.
     #[must_use]
     pub fn leave_one_out(&self) -> Vec<(f64, f64)> {
-        (0..self.residual.len())
+        (0..self.solved.residual.len())
             .map(|i| {
-                let variance = 1.0 / self.covariance.inverse[(i, i)];
-                (self.levels[self.fidelity[i]] + self.residual[i] - self.alpha[i] * variance, variance)
+                let variance = 1.0 / self.solved.covariance.inverse[(i, i)];
+                (
+                    self.solved.levels[self.fidelity[i]] + self.solved.residual[i] - self.solved.alpha[i] * variance,
+                    variance,
+                )
             })
             .collect()
     }
@@ -332,7 +281,7 @@ impl Gp {
     /// Posterior means at the columns of `z` (D × p), fidelity `m`.
     #[must_use]
     pub fn mean(&self, z: &DMatrix<f64>, m: usize) -> DVector<f64> {
-        self.cross(z, m).tr_mul(&self.alpha).add_scalar(self.levels[m])
+        self.cross(z, m).tr_mul(&self.solved.alpha).add_scalar(self.solved.levels[m])
     }
 
     /// Posterior mean at one point and its derivative with respect to the warped mixture (length D).
@@ -340,9 +289,9 @@ impl Gp {
     pub fn mean_with_gradient(&self, z: &DMatrix<f64>, m: usize) -> (f64, Vec<f64>) {
         let k = self.cross(z, m);
         let row = &self.sizes[m];
-        let coefficients: Vec<f64> = self.alpha.iter().zip(&self.fidelity).map(|(a, l)| a * row[*l]).collect();
+        let coefficients: Vec<f64> = self.solved.alpha.iter().zip(&self.fidelity).map(|(a, l)| a * row[*l]).collect();
         let [gradient] = self.hyper.kernel.point_gradient(&self.prepared, z, [&coefficients]);
-        (k.column(0).dot(&self.alpha) + self.levels[m], gradient)
+        (k.column(0).dot(&self.solved.alpha) + self.solved.levels[m], gradient)
     }
 
     /// Joint posterior of the noise-free values at the columns of `z` (D × p), fidelity `m`: mean and p × p covariance,
@@ -350,9 +299,9 @@ impl Gp {
     #[must_use]
     pub fn posterior(&self, z: &DMatrix<f64>, m: usize) -> (DVector<f64>, DMatrix<f64>) {
         let cross = self.cross(z, m);
-        let mean = cross.tr_mul(&self.alpha).add_scalar(self.levels[m]);
+        let mean = cross.tr_mul(&self.solved.alpha).add_scalar(self.solved.levels[m]);
         let mut covariance = self.hyper.kernel.matrix(&self.hyper.kernel.prepare(z)) * self.sizes[m][m];
-        let whitened = self.covariance.cholesky.whiten(cross);
+        let whitened = self.solved.covariance.cholesky.whiten(cross);
         covariance.gemm(-1.0, &whitened.transpose(), &whitened, 1.0);
         (mean, covariance)
     }
@@ -362,17 +311,17 @@ impl Gp {
     #[must_use]
     pub fn predict(&self, z: &DMatrix<f64>, m: usize) -> Vec<Predicted> {
         let cross = self.cross(z, m);
-        let mean = cross.tr_mul(&self.alpha);
-        let level_weight = cross.tr_mul(&self.solved_indicators);
-        let whitened = self.covariance.cholesky.whiten(cross);
+        let mean = cross.tr_mul(&self.solved.alpha);
+        let level_weight = cross.tr_mul(&self.solved.indicators);
+        let whitened = self.solved.covariance.cholesky.whiten(cross);
         let prior = self.prior_variance(m, m);
         (0..z.ncols())
             .map(|j| {
                 let mut u = -level_weight.row(j).transpose();
                 u[m] += 1.0;
-                let level = (&self.level_covariance * &u).dot(&u);
+                let level = (&self.solved.level_covariance * &u).dot(&u);
                 let variance = (prior - whitened.column(j).norm_squared()).max(VARIANCE_FLOOR * prior);
-                Predicted { mean: mean[j] + self.levels[m], variance, level_variance: level.max(0.0) }
+                Predicted { mean: mean[j] + self.solved.levels[m], variance, level_variance: level.max(0.0) }
             })
             .collect()
     }
@@ -385,13 +334,13 @@ impl Gp {
         let whitened = |m: usize| {
             let mut k = k.clone();
             self.scale_rows(&mut k, m);
-            self.covariance.cholesky.whiten(k)
+            self.solved.covariance.cholesky.whiten(k)
         };
         let floor = |x: f64, prior: f64| x.max(VARIANCE_FLOOR * prior);
         let mut at_target = k.clone();
         self.scale_rows(&mut at_target, target);
-        let mean = at_target.tr_mul(&self.alpha);
-        let at_target = self.covariance.cholesky.whiten(at_target);
+        let mean = at_target.tr_mul(&self.solved.alpha);
+        let at_target = self.solved.covariance.cholesky.whiten(at_target);
         let prior = self.prior_variance(target, target);
         at.iter()
             .map(|&m| {
@@ -405,7 +354,7 @@ impl Gp {
                             (floor(prior - o.norm_squared(), prior), self.prior_variance(m, target) - o.dot(&t))
                         });
                         Joint {
-                            mean: mean[j] + self.levels[target],
+                            mean: mean[j] + self.solved.levels[target],
                             variance,
                             variance_observed,
                             covariance,
@@ -422,7 +371,7 @@ impl Gp {
     pub fn view(&self, t: &DMatrix<f64>, target: usize) -> View {
         View {
             prepared: self.hyper.kernel.prepare(t),
-            whitened: self.covariance.cholesky.whiten(self.cross(t, target)).transpose(),
+            whitened: self.solved.covariance.cholesky.whiten(self.cross(t, target)).transpose(),
             fidelity: target,
         }
     }
@@ -433,7 +382,7 @@ impl Gp {
     #[must_use]
     pub fn influence(&self, z: &DMatrix<f64>, m: usize, view: &View) -> (DMatrix<f64>, Vec<f64>) {
         let mut covariance = self.hyper.kernel.cross(&view.prepared, z) * self.sizes[m][view.fidelity];
-        let at_z = self.covariance.cholesky.whiten(self.cross(z, m));
+        let at_z = self.solved.covariance.cholesky.whiten(self.cross(z, m));
         covariance.gemm(-1.0, &view.whitened, &at_z, 1.0);
         let prior = self.prior_variance(m, m);
         let sd: Vec<f64> = at_z
@@ -454,12 +403,12 @@ impl Gp {
         let n = self.fidelity.len();
         let scaled = |row: &[f64]| DVector::from_fn(n, |i, _| k[(i, 0)] * row[self.fidelity[i]]);
         let k_t = scaled(row_t);
-        let v_t = &self.covariance.inverse * &k_t;
+        let v_t = &self.solved.covariance.inverse * &k_t;
         let (k_m, v_m) = if m == target {
             (k_t.clone(), v_t.clone())
         } else {
             let k_m = scaled(row_m);
-            let v_m = &self.covariance.inverse * &k_m;
+            let v_m = &self.solved.covariance.inverse * &k_m;
             (k_m, v_m)
         };
         let posterior = |a: usize, b: usize, k: &DVector<f64>, v: &DVector<f64>| {
@@ -474,14 +423,14 @@ impl Gp {
             &self.prepared,
             z,
             [
-                &coefficient(&|i, t, _| self.alpha[i] * t),
+                &coefficient(&|i, t, _| self.solved.alpha[i] * t),
                 &coefficient(&|i, t, _| -2.0 * v_t[i] * t),
                 &coefficient(&|i, _, o| -2.0 * v_m[i] * o),
                 &coefficient(&|i, t, o| -(v_t[i] * o + v_m[i] * t)),
             ],
         );
         Joint {
-            mean: k_t.dot(&self.alpha) + self.levels[target],
+            mean: k_t.dot(&self.solved.alpha) + self.solved.levels[target],
             variance: posterior(target, target, &k_t, &v_t),
             variance_observed: posterior(m, m, &k_m, &v_m),
             covariance: posterior(m, target, &k_m, &v_t),

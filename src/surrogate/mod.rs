@@ -8,6 +8,7 @@ mod lanes;
 pub mod linalg;
 mod model;
 pub mod select;
+mod solved;
 mod spec;
 mod standardize;
 
