@@ -1,27 +1,23 @@
-//! Journals that live long: formats, imported runs, checks, compaction, configs that change.
+//! Journals that live long: formats, imported runs, checks, compaction.
 
+#[path = "common/journal.rs"]
+mod journal;
 #[path = "common/study.rs"]
 mod study;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, ExitStatus, Output};
 use std::time::Duration;
 
 use admire::config::StudyConfig;
 use admire::study::{self as study_of, Entry, Imported, Study};
+use std::process::Output;
+
+use journal::{check, journal, limited, run, stdout};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use study::{Fixture, GOOD, code, stderr};
-
-fn journal(f: &Fixture) -> String {
-    fs::read_to_string(f.path("run/journal.jsonl")).unwrap()
-}
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
 
 /// The study of a committed journal of an old format. It was written by the program of its time: with a trial that failed,
 /// one that diverged, a search that was confirmed and continued, and a trial that is pending.
@@ -39,23 +35,6 @@ fn config(f: &Fixture) -> StudyConfig {
     let mut config = StudyConfig::load(&f.path("study.toml"), &[]).unwrap();
     config.dir = f.path("run");
     config
-}
-
-/// `admire journal NAME`.
-fn run(f: &Fixture, name: &str, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_admire"));
-    command.args(["journal", name, "--config"]).arg(f.path("study.toml")).args(arguments);
-    command.current_dir(f.root.path()).output().unwrap()
-}
-
-/// What `journal check` finds, and whether it calls the journal sound.
-fn check(f: &Fixture) -> (Value, bool) {
-    let output = run(f, "check", &["--format", "json"]);
-    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(code(&output), Some(i32::from(found["problems"] != json!([]))), "{found}");
-    let sound = code(&output) == Some(0);
-    assert_eq!(stdout(&run(f, "check", &[])).ends_with("\nsound\n"), sound);
-    (found, sound)
 }
 
 /// All that a study says of itself.
@@ -375,12 +354,6 @@ fn every_beginning_of_a_journal_can_be_compacted() {
 }
 
 /// Runs a command that the kernel kills when it writes more than `limit` bytes to a file.
-fn limited(f: &Fixture, limit: usize, arguments: &[&str]) -> ExitStatus {
-    let mut command = Command::new("prlimit");
-    command.arg(format!("--fsize={limit}")).arg("--core=0").arg(env!("CARGO_BIN_EXE_admire")).args(arguments);
-    command.arg("--config").arg(f.path("study.toml")).current_dir(f.root.path()).output().unwrap().status
-}
-
 #[test]
 fn a_compaction_that_is_cut_short_loses_nothing() {
     let f = old(1);
@@ -402,198 +375,4 @@ fn a_compaction_that_is_cut_short_loses_nothing() {
     });
     assert_eq!(code(&waiting), Some(0), "{}", stderr(&waiting));
     assert_eq!(told(&f), known);
-}
-
-#[test]
-fn what_may_change_is_recorded_and_said_once() {
-    let f = Fixture::new(GOOD, "env = { TOKEN = \"hush-1\" }\ntimeout = \"1h\"", "[budget]\ntrials = 3");
-    f.json("optimize", &["-q"]);
-    for (from, to) in [
-        ("name = \"b\"", "name = \"b\"\nmax = 0.9"),
-        ("[objective]", "[[group]]\nname = \"g\"\ndomains = [\"a\", \"b\"]\nmax = 0.95\n[objective]"),
-        ("trials = 3", "trials = 5\ncost = 100\n[optimizer]\ninitial = 4"),
-        ("timeout = \"1h\"", "slots = 2"),
-        ("TOKEN = \"hush-1\"", "TOKEN = \"hush-2\", OTHER = \"hush-3\""),
-        ("cost = 1.0", "cost = 2.0\nmax_trials = 50"),
-    ] {
-        f.edit(from, to);
-    }
-    let before = f.events().len();
-    let output = f.run("optimize", &[]);
-    assert_eq!(code(&output), Some(0), "{}", stderr(&output));
-    let resumed = &f.events()[before];
-    assert!(resumed["event"] == "resumed" && resumed["time"].as_f64() > Some(1e9), "{resumed}");
-    let changes = json!({
-        "budget.cost": {"from": null, "to": 100},
-        "budget.trials": {"from": 3, "to": 5},
-        "domain.b.max": {"from": null, "to": 0.9},
-        "fidelity.small.cost": {"from": 1, "to": 2},
-        "fidelity.small.max_trials": {"from": null, "to": 50},
-        "group.g.domains": {"from": null, "to": ["a", "b"]},
-        "group.g.max": {"from": null, "to": 0.95},
-        "launcher.env.OTHER": {"from": null, "to": "set"},
-        "launcher.slots": {"from": null, "to": 2},
-        "launcher.timeout": {"from": "1h", "to": null},
-        "optimizer.initial": {"from": null, "to": 4},
-    });
-    assert_eq!(resumed["changed"], changes);
-    let said = stderr(&output);
-    assert_eq!(said.matches("budget.trials 3 → 5").count(), 1, "{said}");
-    assert!(said.contains("launcher.timeout \"1h\" → not set"), "{said}");
-    assert!(!journal(&f).contains("hush"), "values of the environment are nobody's business");
-    assert_eq!(f.json("status", &[])["trials"]["complete"], 5);
-
-    let output = f.run("suggest", &[]);
-    assert_eq!((code(&output), stderr(&output).as_str()), (Some(0), ""), "nothing has changed since");
-    // Written differently, but the same.
-    f.edit("params = 1e3", "params = 1000");
-    let output = f.run("tell", &["--trial", "6", "--loss", "1", "--set", "budget.trials=9"]);
-    assert!(stderr(&output).contains("budget.trials 5 → 9") && !stderr(&output).contains("params"));
-    let (found, sound) = check(&f);
-    assert!(sound, "{found}");
-    assert_eq!(found["changes"].as_array().unwrap().len(), 2);
-    assert_eq!((&found["changes"][0]["changed"], &found["changes"][0]["time"]), (&changes, &resumed["time"]));
-    let shown = stdout(&run(&f, "check", &[]));
-    assert!(shown.contains("Z: budget.trials 5 → 9\n") && shown.contains("config changed 20"), "{shown}");
-}
-
-#[test]
-fn fidelities_come_and_only_untrained_ones_go() {
-    let f = Fixture::new(GOOD, "", "[budget]\ntrials = 8\n[optimizer]\ninitial = 6");
-    f.edit("[objective]", "[[fidelity]]\nname = \"unused\"\ncost = 3.0\nparams = 5e3\n[objective]");
-    f.json("optimize", &["-q"]);
-    assert!(!f.of("model").is_empty());
-    f.edit("name = \"unused\"\ncost = 3.0\nparams = 5e3", "name = \"medium\"\ncost = 2.0\nparams = 3e3");
-    let output = f.run("suggest", &["--fidelity", "medium"]);
-    assert!(
-        code(&output) == Some(0) && stderr(&output).contains("fidelity.medium.cost not set → 2"),
-        "{}",
-        stderr(&output)
-    );
-    assert_eq!(f.of("suggested").last().unwrap()["fidelity"], "medium");
-    assert!(f.json("best", &[])["expected"]["sd"].is_number());
-    assert_eq!(f.json("optimize", &["-q", "--set", "budget.trials=10"])["spent"]["trials"], 10);
-    let before = journal(&f);
-    f.edit("name = \"medium\"", "name = \"tiny\"");
-    refused(&f, "fidelity `medium` has runs, but is not in the config");
-    assert_eq!(journal(&f), before);
-    // A larger size would be the target by default.
-    f.edit("name = \"tiny\"\ncost = 2.0", "name = \"medium\"\ncost = 9.0");
-    refused(&f, "target fidelity (`target = true`): the journal has large, the config medium");
-    f.edit("cost = 4.0", "cost = 4.0\ntarget = true");
-    f.json("suggest", &["-q"]);
-}
-
-/// Nobody works with this config, and everybody says why and what to do.
-fn refused(f: &Fixture, why: &str) {
-    for command in ["status", "best", "optimize", "suggest", "tell --trial 1 --loss 1"] {
-        let words: Vec<&str> = command.split(' ').collect();
-        let output = f.run(words[0], &words[1..]);
-        let said = stderr(&output);
-        assert!(code(&output) == Some(2) && output.stdout.is_empty(), "{command}: {said}");
-        let fork = format!("--fork {}", f.path("run").display());
-        assert!(said.contains(why) && said.contains("study.toml contradicts") && said.contains(&fork), "{said}");
-    }
-}
-
-#[test]
-fn another_question_is_another_study() {
-    let f = Fixture::new(GOOD, "", "");
-    f.json("suggest", &["-n", "2"]);
-    f.run("tell", &["--trial", "1", "--loss", "1.5"]);
-    let (text, before) = (fs::read_to_string(f.path("study.toml")).unwrap(), journal(&f));
-    for (from, to, why) in [
-        ("name = \"b\"", "name = \"d\"", "domain `b` is in the journal, but not in the config"),
-        ("name = \"b\"", "name = \"d\"", "domain `d` is in the config, but not in the journal"),
-        ("[[domain]]\nname = \"c\"\n", "", "domain `c` is in the journal"),
-        ("[[fidelity]]\nname = \"small\"", "[[domain]]\nname = \"e\"\n[[fidelity]]\nname = \"small\"", "domain `e`"),
-        ("metric = \"loss\"", "metric = \"other\"", "metric `loss` of the objective is in the journal, but not"),
-        ("metric = \"loss\"", "metrics = { loss = 2 }", "weight of the metric `loss`: the journal has 1, the config 2"),
-        ("metric = \"loss\"", "direction = \"maximize\"", "objective.direction: the journal has minimize"),
-        ("seed = 7", "seed = 8", "study.seed: the journal has 7, the config 8"),
-        ("name = \"small\"", "name = \"tiny\"", "fidelity `small` has runs"),
-    ] {
-        f.edit(from, to);
-        refused(&f, why);
-        f.write("study.toml", &text);
-    }
-    assert_eq!(journal(&f), before);
-}
-
-#[test]
-fn a_fork_learns_from_the_old_runs() {
-    let f = Fixture::new(
-        r#"printf '{"metrics": {"loss": %s, "other": 2.5}, "se": 0.01}' "$2" > "$1.tmp" && mv "$1.tmp" "$1""#,
-        "",
-        "[budget]\ntrials = 9\n[confirm]\n[optimizer]\ninitial = 7",
-    );
-    f.edit("name = \"c\"", "name = \"c\"\nmax = 0.0");
-    f.json("optimize", &["-q", "--set", "budget.trials=4"]);
-    f.edit("max = 0.0", "max = 0.3");
-    f.json("optimize", &["-q"]);
-    f.json("suggest", &[]);
-    let old = journal(&f);
-    let weights: Vec<Value> =
-        f.of("suggested").into_iter().take(f.of("completed").len()).map(|e| e["weights"].clone()).collect();
-    let kept = weights.iter().filter(|w| w["c"].as_f64().unwrap() <= 1e-9).count();
-    let runs = weights.len();
-    assert!(kept >= 4 && kept < runs, "{weights:?}");
-
-    // Without `c`, with `d`, and for another metric too.
-    f.edit("[[domain]]\nname = \"c\"\nmax = 0.3\n", "[[domain]]\nname = \"d\"\n");
-    f.edit("metric = \"loss\"", "metrics = { loss = 1, other = 1 }");
-    let (from, new) = (f.path("run"), f.path("new"));
-    let fork = |command: &str, dir: &std::path::Path, more: &[&str]| {
-        let mut arguments = vec!["--fork", from.to_str().unwrap(), "--dir", dir.to_str().unwrap()];
-        arguments.extend(more);
-        f.run(command, &arguments)
-    };
-    let output = fork("suggest", &from, &[]);
-    assert!(code(&output) == Some(2) && stderr(&output).contains("is not empty"), "{}", stderr(&output));
-    let status = limited(&f, 500, &["suggest", "--fork", "run", "--dir", "new"]);
-    assert_eq!(status.signal(), Some(Signal::SIGXFSZ as i32), "cut short");
-    assert_eq!(code(&fork("suggest", &new, &["--dry-run"])), Some(2));
-
-    let output = fork("suggest", &new, &["--format", "json", "--wait"]);
-    assert_eq!(code(&output), Some(0), "{}", stderr(&output));
-    let said =
-        format!("forked: {kept} runs of t in {} imported; {} left out, with weight", from.display(), runs - kept);
-    assert!(stderr(&output).contains(&said), "{}", stderr(&output));
-    let text = fs::read_to_string(new.join("journal.jsonl")).unwrap();
-    let events: Vec<Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
-    assert_eq!(
-        (&events[0]["format"], &events[1]["event"], &events[1]["name"]),
-        (&3.into(), &"forked".into(), &"t".into())
-    );
-    let imported: Vec<&Value> = events.iter().filter(|e| e["event"] == "imported").collect();
-    assert_eq!(imported.len(), kept);
-    for run in imported {
-        let source = run["source"].as_str().unwrap();
-        let trial: usize = source.rsplit(' ').next().unwrap().parse().unwrap();
-        assert!(source.starts_with(from.to_str().unwrap()) && run["weights"]["d"] == 0.0, "{run}");
-        assert!(weights[trial - 1]["a"].as_f64().unwrap() - run["weights"]["a"].as_f64().unwrap() < 1e-9);
-        assert_eq!((&run["metrics"]["other"], &run["se"]["loss"]), (&2.5.into(), &0.01.into()));
-    }
-    assert_eq!(journal(&f), old, "the old study is as it was");
-
-    let dir = ["--dir", new.to_str().unwrap()];
-    let status = f.json("status", &dir);
-    assert_eq!((&status["imported"], &status["spent"]["cost"]), (&kept.into(), &0.0.into()));
-    let output = fork("optimize", &new, &[]);
-    assert!(code(&output) == Some(2) && stderr(&output).contains("leave `--fork` out"), "{}", stderr(&output));
-    assert_eq!(f.json("optimize", &[&dir[..], &["-q", "--set", "budget.trials=2"]].concat())["spent"]["trials"], 2);
-    let shown = stdout(&run(&f, "check", &dir));
-    assert!(shown.contains(&said) && shown.contains("format 3") && shown.ends_with("sound\n"), "{shown}");
-    assert!(stdout(&f.run("status", &dir)).contains(&format!("imported runs: {kept}")));
-
-    // A fork of the fork has its runs and those that it began with, under their own names.
-    let again = f.path("again");
-    f.edit("params = 1e4", "params = 2e4");
-    let output = f.run("suggest", &["--fork", new.to_str().unwrap(), "--dir", again.to_str().unwrap()]);
-    assert!(stderr(&output).contains("of a fidelity whose params or tokens have changed"), "{}", stderr(&output));
-    let text = fs::read_to_string(again.join("journal.jsonl")).unwrap();
-    assert!(text.contains(&format!("\"source\":\"{}, trial ", from.display())));
-    let output = f.run("suggest", &["--fork", "nowhere", "--dir", "never"]);
-    assert!(code(&output) == Some(1) && stderr(&output).contains("no study in nowhere"), "{}", stderr(&output));
-    assert!(!f.path("never").exists());
 }

@@ -90,9 +90,10 @@ pub fn best_mean(surrogate: &Surrogate, polytope: &Polytope, starts: &[Vec<f64>]
         .map(|(_, w)| w)
 }
 
-/// Descends from `start` on the posterior mean at fidelity `m` plus `caution` standard deviations; the point reached.
+/// The mixture of smallest upper bound, the posterior mean at fidelity `m` plus `caution` standard deviations, near
+/// `start`.
 #[must_use]
-pub fn most_certain(
+pub fn best_bound(
     surrogate: &Surrogate,
     polytope: &Polytope,
     m: usize,

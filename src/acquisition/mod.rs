@@ -8,5 +8,5 @@ mod spg;
 
 pub use criterion::{Criterion, Worth, gibbon};
 pub use knowledge::log_knowledge_gradient;
-pub use maximize::{best_mean, climb, most_certain};
+pub use maximize::{best_bound, best_mean, climb};
 pub use spg::ProjectedGradient;

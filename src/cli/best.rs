@@ -63,7 +63,7 @@ pub(super) fn print(study: &Study, format: Format, stopped: Option<StopReason>) 
         outln!("best measured       {} (trial {})", text::short(loss), trial.id);
     }
     for (i, size) in sizes.iter().enumerate() {
-        outln!("{:18}  {}", if i == 0 { "smaller sizes" } else { "" }, size.words(fidelity));
+        outln!("{:18}  {}", if i == 0 { "other sizes" } else { "" }, size.words(fidelity));
     }
     outln!("spent               cost {} in {} trials", text::short(spent.cost), spent.trials);
     if let Some(reason) = stopped {
@@ -108,7 +108,7 @@ impl<'a> SizeAgreement<'a> {
         let worth = self.worth.map_or_else(String::new, |worth| {
             format!("; a run teaches {} times as much per cost as one at {target}", text::short(worth))
         });
-        format!("{} ({} runs) correlates {:.2} with {target}{worth}", self.fidelity, self.runs, self.correlation)
+        format!("{} ({} run(s)) correlates {:.2} with {target}{worth}", self.fidelity, self.runs, self.correlation)
     }
 }
 

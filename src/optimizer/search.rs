@@ -7,7 +7,7 @@ use rand_distr::{Distribution, StandardNormal};
 use super::design::taken;
 use super::knowledge::{Targets, Trials};
 use super::{AcquisitionKind, Candidates, Evidence, Optimizer, Recommendation, Suggestion};
-use crate::acquisition::{Criterion, best_mean, climb, most_certain};
+use crate::acquisition::{Criterion, best_bound, best_mean, climb};
 use crate::space::{Mixture, columns};
 use crate::surrogate::linalg::Cholesky;
 use crate::surrogate::{Outlook, Surrogate};
@@ -333,7 +333,7 @@ impl Optimizer {
             let x = self.columns(starts.iter().map(Vec::as_slice));
             let minima = self.sample_minima(surrogate, &x, &[], rng);
             let found = &starts[minima.recommended];
-            let weights = most_certain(surrogate, polytope, target, CAUTION, found, CLIMB_STEPS);
+            let weights = best_bound(surrogate, polytope, target, CAUTION, found, CLIMB_STEPS);
             (Mixture::new(weights.unwrap_or_else(|| found.clone())), None, minima.expected_regret)
         };
         let expected = Some(self.prediction(surrogate, &mixture, target));
