@@ -39,6 +39,9 @@ pub struct ReplayArgs {
     /// What a strategy may spend [default: budget.cost, else three target runs]
     #[arg(long, value_name = "COST", value_parser = positive)]
     budget: Option<f64>,
+    /// Runs under way at once, each taking as long as it costs [default: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    slots: Option<u32>,
     /// Costs at which regret is reported [default: 1, 3, 10, … within the budget]
     #[arg(long, value_name = "COST", num_args = 1.., value_delimiter = ',', value_parser = positive)]
     at: Vec<f64>,
@@ -93,6 +96,7 @@ pub(super) fn run(args: &ReplayArgs, output: Output) -> anyhow::Result<u8> {
         strategies: strategies(args, &study)?,
         seeds: (0..seeds).map(|i| study.seed.wrapping_add(i)).collect(),
         budget: args.budget.or(study.budget.cost).unwrap_or(3.0 * target_cost),
+        slots: args.slots.map_or(1, |n| n as usize),
         settings: study.optimizer.clone(),
     };
     let at = if args.at.is_empty() { cost_grid(cheapest, plan.budget) } else { args.at.clone() };
@@ -235,7 +239,7 @@ fn write(path: &Path, content: &[u8]) -> anyhow::Result<()> {
 
 fn curves_csv(pool: &Pool, playbacks: &[Playback]) -> anyhow::Result<Vec<u8>> {
     let mut csv = csv::Writer::from_writer(Vec::new());
-    csv.write_record(["strategy", "seed", "cost", "fidelity", "run_id", "recommended", "regret"])?;
+    csv.write_record(["strategy", "seed", "cost", "fidelity", "run_id", "recommended", "regret", "expected_regret"])?;
     for playback in playbacks {
         for step in &playback.curve.steps {
             let run = &pool.runs[step.run];
@@ -247,6 +251,7 @@ fn curves_csv(pool: &Pool, playbacks: &[Playback]) -> anyhow::Result<Vec<u8>> {
                 &run.id,
                 &pool.runs[pool.candidates[step.recommended]].id,
                 &step.regret.to_string(),
+                &step.expected_regret.map_or_else(String::new, |regret| regret.to_string()),
             ])?;
         }
     }

@@ -2,10 +2,10 @@
 
 use super::pool::Pool;
 
-/// One purchase and the recommendation that follows it.
+/// One run that has finished, and the recommendation that follows it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Step {
-    /// Cumulative cost, this purchase included.
+    /// Cumulative cost of finished runs, this one included.
     pub cost: f64,
     /// What was bought: index into [`Pool::runs`].
     pub run: usize,
@@ -13,6 +13,8 @@ pub struct Step {
     pub recommended: usize,
     /// Regret of the recommendation, in standard deviations of the logged target runs.
     pub regret: f64,
+    /// What the strategy itself expects that regret to be, in the same unit; `None` where it has no opinion.
+    pub expected_regret: Option<f64>,
 }
 
 /// Regret as a step function of cumulative cost, for one strategy and seed.
@@ -97,7 +99,7 @@ mod tests {
     use super::*;
 
     fn curve(steps: &[(f64, f64)]) -> Curve {
-        let step = |&(cost, regret): &(f64, f64)| Step { cost, run: 0, recommended: 0, regret };
+        let step = |&(cost, regret): &(f64, f64)| Step { cost, run: 0, recommended: 0, regret, expected_regret: None };
         Curve { blind: 2.0, steps: steps.iter().map(step).collect() }
     }
 

@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::curve::{Curve, Step, within};
 use super::pool::Pool;
-use super::strategy::Strategy;
+use super::strategy::{Advice, Strategy};
 use crate::optimizer::{OptimizerSettings, Prediction};
 
 /// What to play.
@@ -21,6 +21,8 @@ pub struct Plan {
     pub seeds: Vec<u64>,
     /// What a strategy may spend with one seed.
     pub budget: f64,
+    /// Runs under way at once.
+    pub slots: usize,
     /// Settings of the strategies that search.
     pub settings: OptimizerSettings,
 }
@@ -78,22 +80,35 @@ fn play_one(pool: &Pool, plan: &Plan, strategy: Strategy, seed: u64, progress: &
     let mut player = strategy.player(pool, &plan.settings, &mut choices);
     let mut curve = Curve::new(pool);
     let mut suggest = Vec::new();
-    let mut spent = 0.0;
-    let mut reported = 0.0;
+    let (mut committed, mut spent) = (0.0, 0.0);
+    // Runs under way, with the time at which each finishes: a run takes as long as it costs.
+    let (mut under_way, mut now): (Vec<(f64, usize)>, f64) = (Vec::new(), 0.0);
     loop {
-        let started = Instant::now();
-        let choice = player.buy(plan.budget * (1.0 + 1e-9) - spent, &mut choices);
-        let Some(run) = choice else { break };
-        suggest.push(started.elapsed());
+        while under_way.len() < plan.slots {
+            let started = Instant::now();
+            let choice = player.buy(plan.budget * (1.0 + 1e-9) - committed, &mut choices);
+            let Some(run) = choice else { break };
+            suggest.push(started.elapsed());
+            committed += pool.runs[run].cost;
+            debug_assert!(within(committed, plan.budget), "committed {committed} of {}", plan.budget);
+            under_way.push((now + pool.runs[run].cost, run));
+        }
+        let Some(first) = (0..under_way.len()).min_by(|a, b| under_way[*a].0.total_cmp(&under_way[*b].0)) else { break };
+        let (finished, run) = under_way.remove(first);
+        now = finished;
         spent += pool.runs[run].cost;
-        debug_assert!(within(spent, plan.budget), "spent {spent} of {}", plan.budget);
         player.see(run);
-        let recommended = player.recommend(&mut advice);
-        curve.steps.push(Step { cost: tidy(spent), run, recommended, regret: pool.regret(recommended) });
-        progress((spent - reported) / plan.budget);
-        reported = spent;
+        let Advice { candidate, expected_regret } = player.recommend(&mut advice);
+        curve.steps.push(Step {
+            cost: tidy(spent),
+            run,
+            recommended: candidate,
+            regret: pool.regret(candidate),
+            expected_regret: expected_regret.map(|regret| regret / pool.sd),
+        });
+        progress(pool.runs[run].cost / plan.budget);
     }
-    progress(1.0 - reported / plan.budget);
+    progress(1.0 - spent / plan.budget);
     let predictions = if pool.held_out.is_empty() { None } else { player.predict(&pool.held_out) };
     Playback { strategy, seed, curve, suggest, predictions }
 }

@@ -84,17 +84,33 @@ impl FromStr for Strategy {
     }
 }
 
+/// What a strategy would train at the target.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Advice {
+    /// Index into [`Pool::candidates`].
+    pub candidate: usize,
+    /// By how much the strategy expects it to fall short of the best candidate, in the objective's unit; `None` from
+    /// strategies that have no opinion.
+    pub expected_regret: Option<f64>,
+}
+
+impl Advice {
+    fn without_opinion(candidate: usize) -> Self {
+        Self { candidate, expected_regret: None }
+    }
+}
+
 /// One strategy at work on one pool. It learns a run's metrics through [`Player::see`] and in no other way.
 pub(super) trait Player {
     /// The next run to buy among those that cost at most `purse` and were not bought: index into [`Pool::runs`];
     /// `None` when there is nothing it wants or can pay.
     fn buy(&mut self, purse: f64, rng: &mut ChaCha8Rng) -> Option<usize>;
 
-    /// Takes in the run that was bought.
+    /// Takes in a run that was bought: it has finished.
     fn see(&mut self, run: usize);
 
-    /// The candidate to train at the target now: index into [`Pool::candidates`].
-    fn recommend(&mut self, rng: &mut ChaCha8Rng) -> usize;
+    /// What to train at the target now.
+    fn recommend(&mut self, rng: &mut ChaCha8Rng) -> Advice;
 
     /// Predictions of held-out target runs, in the user's orientation, from strategies that have a model of them.
     fn predict(&self, runs: &[Run]) -> Option<Vec<Prediction>> {
@@ -159,22 +175,29 @@ impl Player for Searching<'_> {
         self.withdraw(|run| pool.runs[run].cost <= purse);
         let offers = Candidates::Pool { runs: &self.offers, targets: &self.candidates };
         let suggestion = self.optimizer.suggest(&self.evidence, offers, rng)?;
-        suggestion.pool_index.and_then(|offer| self.open.get(offer).copied())
+        let run = self.open.get(suggestion.pool_index?).copied()?;
+        self.withdraw(|other| other != run);
+        self.evidence.pending.push((suggestion.mixture, suggestion.fidelity));
+        Some(run)
     }
 
     fn see(&mut self, run: usize) {
         let Run { mixture, fidelity, metrics, .. } = &self.pool.runs[run];
+        let pending = &mut self.evidence.pending;
+        if let Some(i) = pending.iter().position(|(other, m)| m == fidelity && other == mixture) {
+            pending.remove(i);
+        }
         self.evidence.observations.push(Observation {
             mixture: mixture.clone(),
             fidelity: *fidelity,
             metrics: metrics.clone(),
             se: vec![None; metrics.len()],
         });
-        self.withdraw(|other| other != run);
     }
 
-    fn recommend(&mut self, rng: &mut ChaCha8Rng) -> usize {
-        self.optimizer.recommend(&self.evidence, Some(&self.candidates), rng).pool_index.unwrap_or(0)
+    fn recommend(&mut self, rng: &mut ChaCha8Rng) -> Advice {
+        let recommended = self.optimizer.recommend(&self.evidence, Some(&self.candidates), rng);
+        Advice { candidate: recommended.pool_index.unwrap_or(0), expected_regret: recommended.expected_regret }
     }
 
     fn predict(&self, runs: &[Run]) -> Option<Vec<Prediction>> {
@@ -207,8 +230,8 @@ impl Player for RandomTarget<'_> {
         }
     }
 
-    fn recommend(&mut self, _: &mut ChaCha8Rng) -> usize {
-        self.best.unwrap_or(0)
+    fn recommend(&mut self, _: &mut ChaCha8Rng) -> Advice {
+        Advice::without_opinion(self.best.unwrap_or(0))
     }
 }
 
@@ -232,7 +255,7 @@ impl Player for Regression<'_> {
         self.bought.push(run);
     }
 
-    fn recommend(&mut self, _: &mut ChaCha8Rng) -> usize {
+    fn recommend(&mut self, _: &mut ChaCha8Rng) -> Advice {
         // A fifth more runs hardly changes the trees; after the last run they are fitted in any case.
         let grown = self.bought.len() as f64 >= 1.2 * self.fitted_on as f64;
         if grown || self.order.is_empty() {
@@ -242,6 +265,6 @@ impl Player for Regression<'_> {
                 self.recommended = self.tie_break.iter().copied().min_by(|a, b| loss[*a].total_cmp(&loss[*b]));
             }
         }
-        self.recommended.unwrap_or(self.tie_break[0])
+        Advice::without_opinion(self.recommended.unwrap_or(self.tie_break[0]))
     }
 }
