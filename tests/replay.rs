@@ -158,11 +158,43 @@ fn out_holds_every_curve_the_document_and_a_picture() {
     assert!(table.contains("12 candidates at big") && table.contains("median of 2 seeds"), "{table}");
     let read = |name: &str| fs::read_to_string(bench.0.path().join("result").join(name)).unwrap();
     let curves = read("curves.csv");
-    assert_eq!(curves.lines().next(), Some("strategy,seed,cost,fidelity,run_id,recommended,regret"));
+    assert_eq!(curves.lines().next(), Some("strategy,seed,cost,fidelity,run_id,recommended,regret,expected_regret"));
     // Three target runs, or all twelve small ones, with each of two seeds.
     assert_eq!(curves.lines().count(), 1 + 2 * 3 + 2 * 12);
     assert!(serde_json::from_str::<Value>(&read("runs.json")).unwrap()["strategies"].is_array());
     assert!(read("regret.svg").starts_with("<svg"));
+}
+
+#[test]
+fn several_slots_buy_no_run_twice_and_no_more_than_the_budget() {
+    let bench = Bench::new();
+    let file = bench.write("runs.csv", &log());
+    let curves = |slots: &str| {
+        let args =
+            ["--strategy", "admire", "random", "--seeds", "2", "--budget", "4", "--slots", slots, "--out", slots];
+        let output = bench.replay(&file, &args);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = fs::read_to_string(bench.0.path().join(slots).join("curves.csv")).unwrap();
+        text.lines().skip(1).map(|line| line.split(',').map(String::from).collect::<Vec<_>>()).collect::<Vec<_>>()
+    };
+    let (one, four) = (curves("1"), curves("4"));
+    for playback in four.chunk_by(|a, b| a[..2] == b[..2]) {
+        let spent: Vec<f64> = playback.iter().map(|row| row[2].parse().unwrap()).collect();
+        assert!(spent.is_sorted() && spent.last().unwrap() <= &4.0, "{spent:?}");
+        let runs: std::collections::HashSet<&String> = playback.iter().map(|row| &row[4]).collect();
+        assert_eq!(runs.len(), playback.len(), "{playback:?}");
+        // Whoever searches has an opinion of its recommendation, whoever buys at random has none.
+        assert!(playback.iter().all(|row| row[7].is_empty() == (row[0] == "random")), "{playback:?}");
+    }
+    let of = |rows: &[Vec<String>], strategy: &str| -> Vec<String> {
+        rows.iter().filter(|row| row[0] == strategy).map(|row| row[4].clone()).collect()
+    };
+    assert_eq!(
+        of(&one, "random"),
+        of(&four, "random"),
+        "runs of equal cost end in the order in which they were bought"
+    );
+    assert_ne!(of(&one, "admire"), of(&four, "admire"), "with runs under way less is known at each choice");
 }
 
 #[test]

@@ -93,7 +93,9 @@ fn play_one(pool: &Pool, plan: &Plan, strategy: Strategy, seed: u64, progress: &
             debug_assert!(within(committed, plan.budget), "committed {committed} of {}", plan.budget);
             under_way.push((now + pool.runs[run].cost, run));
         }
-        let Some(first) = (0..under_way.len()).min_by(|a, b| under_way[*a].0.total_cmp(&under_way[*b].0)) else { break };
+        let Some(first) = (0..under_way.len()).min_by(|a, b| under_way[*a].0.total_cmp(&under_way[*b].0)) else {
+            break;
+        };
         let (finished, run) = under_way.remove(first);
         now = finished;
         spent += pool.runs[run].cost;
