@@ -8,6 +8,10 @@ use crate::study::Observation;
 /// Runs that kinds of models are compared on, at most: the comparison fits each of them twice.
 const MOST_COMPARED: usize = 96;
 
+/// Standard errors of the mean difference by which a rival must win. With one, as in the rule of Breiman et al. (1984),
+/// chance picked kinds whose predictions of unseen runs were worse (docs/math.md).
+const STANDARD_ERRORS: f64 = 3.0;
+
 /// What is fixed about the kind of model; what is not is chosen by evidence.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ModelChoice {
@@ -86,8 +90,8 @@ impl ModelChoice {
     }
 
     /// The kind of model that predicts the task's observations best, starting from the task's own kind and changing one
-    /// respect at a time. A rival must win by more than one standard error of the difference (the one-standard-error
-    /// rule of Breiman et al. 1984): what differs by chance stays as it is.
+    /// respect at a time. A rival must win by more than [`STANDARD_ERRORS`] of the difference: what differs by chance
+    /// stays as it is.
     #[must_use]
     pub fn select(&self, task: &Task<'_>) -> ModelSpec {
         let thinned = thin(task.observations);
@@ -109,13 +113,13 @@ impl ModelChoice {
     }
 }
 
-/// Whether `scores` are higher than `others`, run by run, by more than one standard error of the mean difference.
+/// Whether `scores` are higher than `others`, run by run, by more than [`STANDARD_ERRORS`] of the mean difference.
 fn wins(scores: &[f64], others: &[f64]) -> bool {
     let n = scores.len() as f64;
     let differences = || scores.iter().zip(others).map(|(a, b)| a - b);
     let mean = differences().sum::<f64>() / n;
     let variance = differences().map(|d| (d - mean).powi(2)).sum::<f64>() / (n - 1.0);
-    mean > 3.0 * (variance / n).sqrt()
+    mean > STANDARD_ERRORS * (variance / n).sqrt()
 }
 
 /// At most [`MOST_COMPARED`] observations: all at sizes with few, evenly spaced in time at sizes with many.
