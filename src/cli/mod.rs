@@ -13,6 +13,7 @@ macro_rules! outln {
 mod best;
 mod check;
 mod export;
+mod import;
 mod init;
 mod journal;
 mod optimize;
@@ -64,6 +65,7 @@ enum Command {
     Status(status::StatusArgs),
     Best(best::BestArgs),
     Replay(replay::ReplayArgs),
+    Import(import::ImportArgs),
     Export(export::ExportArgs),
     Journal(journal::JournalArgs),
 }
@@ -157,6 +159,7 @@ pub fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Status(args) => status::run(&args, output),
         Command::Best(args) => best::run(&args, output),
         Command::Replay(args) => replay::run(&args, output),
+        Command::Import(args) => import::run(&args, output),
         Command::Export(args) => export::run(&args, output),
         Command::Journal(args) => journal::run(&args, output),
     }

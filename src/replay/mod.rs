@@ -20,6 +20,7 @@ pub use ablation::{Ablation, AblationRow, Factor, grid};
 pub use curve::{Curve, Step, cost_grid, median_cost, quantile};
 pub use error::ReplayError;
 pub use infer::infer_config;
+pub(crate) use log::rows;
 pub use log::{LoggedRun, RunLog};
 pub use pool::{Pool, Run};
 pub use run::{Plan, Playback, play};

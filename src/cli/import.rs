@@ -1,0 +1,123 @@
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+
+use super::{Output, UsageError};
+use crate::exchange::{self, Format, Input, Options, Rule};
+
+/// Read runs that were trained elsewhere
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// Whose files
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    from: From,
+    /// [SIZE=]FILE, or [SIZE=]MIXTURES,RESULTS where a format has two files; SIZE names the fidelity
+    #[arg(required = true, value_name = "[SIZE=]FILE[,FILE]")]
+    files: Vec<String>,
+    /// Which column is what, e.g. --map w:web=share_web or --map 'w:*=share_*'; repeatable, the first that fits counts
+    #[arg(long, value_name = "TARGET=COLUMN")]
+    map: Vec<Rule>,
+    /// Leave columns out, e.g. --drop 'eval_avg*'; repeatable
+    #[arg(long, value_name = "COLUMN")]
+    drop: Vec<String>,
+    /// A result that is not in the files (DoReMi's have none), e.g. --metric loss=2.53; repeatable
+    #[arg(long, value_name = "NAME=VALUE", value_parser = named)]
+    metric: Vec<(String, f64)>,
+    /// Parameters of a size, e.g. --params small=1e6; repeatable; not needed for names like 60M
+    #[arg(long, value_name = "SIZE=NUMBER", value_parser = named)]
+    params: Vec<(String, f64)>,
+    /// Training tokens of a size; repeatable
+    #[arg(long, value_name = "SIZE=NUMBER", value_parser = named)]
+    tokens: Vec<(String, f64)>,
+    /// Cost of a run at a size; repeatable
+    #[arg(long, value_name = "SIZE=NUMBER", value_parser = named)]
+    cost: Vec<(String, f64)>,
+    /// Write the runs to this CSV; stdout if left out
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum From {
+    /// RegMix: SIZE=MIXTURES.csv,LOSSES.csv for each size
+    Regmix,
+    /// ADMIRE-BayesOpt: the CSV of its published runs
+    Admire,
+    /// olmix: SIZE=ratios.csv,metrics.csv
+    Olmix,
+    /// DoReMi: SIZE=FILE.json, with --metric
+    Doremi,
+    /// A CSV with one row a run; also what `admire export` writes
+    #[value(alias = "runs")]
+    Wide,
+    /// A CSV with one row a run and weight or metric, in columns `name` and `value`
+    Long,
+}
+
+impl From {
+    fn format(self) -> Format {
+        match self {
+            Self::Regmix => Format::Regmix,
+            Self::Admire => Format::Admire,
+            Self::Olmix => Format::Olmix,
+            Self::Doremi => Format::Doremi,
+            Self::Wide => Format::Wide,
+            Self::Long => Format::Long,
+        }
+    }
+}
+
+/// `NAME=NUMBER`.
+fn named(text: &str) -> Result<(String, f64), String> {
+    let (name, number) = text.rsplit_once('=').ok_or("expected NAME=NUMBER")?;
+    let number = number.parse().ok().filter(|x| f64::is_finite(*x)).ok_or(format!("\"{number}\" is not a number"))?;
+    Ok((name.to_owned(), number))
+}
+
+pub(super) fn run(args: &ImportArgs, output: Output) -> anyhow::Result<u8> {
+    let format = args.from.format();
+    let inputs = args.files.iter().map(|text| input(text, format)).collect::<Result<Vec<_>, _>>()?;
+    let imported = exchange::import(format, &inputs, &args.options())?;
+    if !output.quiet {
+        imported.notes.iter().for_each(|note| super::say(format_args!("{note}")));
+    }
+    match &args.out {
+        None => exchange::write_runs(&imported.log, std::io::stdout().lock())?,
+        Some(path) => {
+            let place = || format!("cannot write {}", path.display());
+            let file = std::fs::File::create(path).with_context(place)?;
+            exchange::write_runs(&imported.log, file).with_context(place)?;
+        }
+    }
+    Ok(0)
+}
+
+impl ImportArgs {
+    fn options(&self) -> Options {
+        let table = |list: &[(String, f64)]| -> BTreeMap<String, f64> { list.iter().cloned().collect() };
+        Options {
+            rules: self.drop.iter().map(|column| Rule::drop(column)).chain(self.map.iter().cloned()).collect(),
+            metrics: self.metric.clone(),
+            params: table(&self.params),
+            tokens: table(&self.tokens),
+            cost: table(&self.cost),
+        }
+    }
+}
+
+/// `[SIZE=]FILE[,FILE]`; an existing file may have any name.
+fn input(text: &str, format: Format) -> Result<Input, UsageError> {
+    let (size, files) = match text.split_once('=') {
+        Some((size, files)) if !PathBuf::from(text).exists() => (Some(size.to_owned()), files),
+        _ => (None, text),
+    };
+    let files: Vec<PathBuf> =
+        if format.files() == 1 { vec![files.into()] } else { files.split(',').map(PathBuf::from).collect() };
+    let pair = format.files() == 2;
+    if pair && (files.len() != 2 || size.is_none()) {
+        return Err(UsageError(format!("`{text}`: expected SIZE=MIXTURES,RESULTS, as in 1M=mixtures.csv,losses.csv")));
+    }
+    Ok(Input { size: size.filter(|s| !s.is_empty()), files })
+}

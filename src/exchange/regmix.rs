@@ -1,0 +1,24 @@
+//! RegMix (sail-sg/regmix, `data/`): a CSV of mixtures and a CSV of losses a size, matched by `index`; and the YAML that its
+//! trainer reads.
+
+use super::columns::{ColumnMap, Rule};
+use super::import::{Part, pair};
+use crate::replay::ReplayError;
+
+const MIXTURES: [(&str, &str); 3] = [("run_id", "index"), ("w:*", "train_the_pile_*"), ("w:*", "train_*")];
+const LOSSES: [(&str, &str); 5] = [
+    ("run_id", "index"),
+    // The mean of the others.
+    ("", "metric/avg"),
+    ("y:*", "metric/the_pile_*_val_loss"),
+    ("y:*", "metric/*_val_loss"),
+    ("y:*", "metric/*"),
+];
+
+/// Reads the pair of files of one size. An index is only unique within it.
+pub(super) fn read(files: &[std::path::PathBuf], size: &str, rules: &[Rule]) -> Result<Part, ReplayError> {
+    let mut part = pair(files, &ColumnMap::new(rules, &MIXTURES), &ColumnMap::new(rules, &LOSSES))?;
+    let index = part.table.require("run_id")?;
+    part.table.set("run_id", |_, row| format!("{size}-{}", &row[index]));
+    Ok(part)
+}
