@@ -5,7 +5,7 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 
 use super::{Output, UsageError};
-use crate::exchange::{self, Format, Input, Options, Rule};
+use crate::exchange::{self, ImportFormat, Input, Options, Rule};
 
 /// Read runs that were trained elsewhere
 #[derive(Debug, Args)]
@@ -57,14 +57,14 @@ enum From {
 }
 
 impl From {
-    fn format(self) -> Format {
+    fn format(self) -> ImportFormat {
         match self {
-            Self::Regmix => Format::Regmix,
-            Self::Admire => Format::Admire,
-            Self::Olmix => Format::Olmix,
-            Self::Doremi => Format::Doremi,
-            Self::Wide => Format::Wide,
-            Self::Long => Format::Long,
+            Self::Regmix => ImportFormat::Regmix,
+            Self::Admire => ImportFormat::Admire,
+            Self::Olmix => ImportFormat::Olmix,
+            Self::Doremi => ImportFormat::Doremi,
+            Self::Wide => ImportFormat::Wide,
+            Self::Long => ImportFormat::Long,
         }
     }
 }
@@ -108,7 +108,7 @@ impl ImportArgs {
 }
 
 /// `[SIZE=]FILE[,FILE]`; an existing file may have any name.
-fn input(text: &str, format: Format) -> Result<Input, UsageError> {
+fn input(text: &str, format: ImportFormat) -> Result<Input, UsageError> {
     let (size, files) = match text.split_once('=') {
         Some((size, files)) if !PathBuf::from(text).exists() => (Some(size.to_owned()), files),
         _ => (None, text),

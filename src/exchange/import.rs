@@ -11,7 +11,7 @@ use crate::space::check_domain_name;
 
 /// Whose files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub enum ImportFormat {
     /// RegMix: mixtures and losses in a pair of CSVs a size.
     Regmix,
     /// ADMIRE-BayesOpt's published runs.
@@ -26,7 +26,7 @@ pub enum Format {
     Long,
 }
 
-impl Format {
+impl ImportFormat {
     /// How many files belong together.
     #[must_use]
     pub fn files(self) -> usize {
@@ -37,7 +37,7 @@ impl Format {
     }
 }
 
-/// Files that belong together, [`Format::files`] of them.
+/// Files that belong together, [`ImportFormat::files`] of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Input {
     /// The fidelity of all their runs, where it is not in the files.
@@ -82,17 +82,17 @@ pub(super) struct Part {
 ///
 /// # Errors
 /// Files that cannot be read, are not of the format, or whose values are not what they should be.
-pub fn import(format: Format, inputs: &[Input], options: &Options) -> Result<Imported, ReplayError> {
+pub fn import(format: ImportFormat, inputs: &[Input], options: &Options) -> Result<Imported, ReplayError> {
     let (mut log, mut notes) = (RunLog::default(), vec![]);
     for input in inputs {
         let rules = &options.rules;
         let part = match format {
-            Format::Regmix => regmix::read(&input.files, input.size.as_deref().unwrap_or_default(), rules),
-            Format::Olmix => olmix::read(&input.files, rules),
-            Format::Admire => admire::read(&input.files[0], rules),
-            Format::Doremi => doremi::read(&input.files[0], &options.metrics, rules),
-            Format::Wide => generic::wide(&input.files[0], rules),
-            Format::Long => generic::long(&input.files[0], rules),
+            ImportFormat::Regmix => regmix::read(&input.files, input.size.as_deref().unwrap_or_default(), rules),
+            ImportFormat::Olmix => olmix::read(&input.files, rules),
+            ImportFormat::Admire => admire::read(&input.files[0], rules),
+            ImportFormat::Doremi => doremi::read(&input.files[0], &options.metrics, rules),
+            ImportFormat::Wide => generic::wide(&input.files[0], rules),
+            ImportFormat::Long => generic::long(&input.files[0], rules),
         }?;
         let files = input.files.iter().map(|f| f.display().to_string()).collect::<Vec<_>>().join(", ");
         if part.skipped > 0 {

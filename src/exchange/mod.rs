@@ -1,17 +1,28 @@
 //! Exchange with other projects: runs that were trained elsewhere come in, mixtures go out to trainers.
 //!
-//! One file a format. Files are read, text is written; nothing here knows a study.
+//! One file a format. Files are read, text is returned; nothing here knows a study.
 
 mod admire;
 mod columns;
 mod doremi;
+mod export;
 mod generic;
+mod huggingface;
 mod import;
+mod llama_factory;
+mod megatron;
+mod nanotron;
 mod olmix;
+mod olmo_core;
+mod recipe;
 mod regmix;
 mod runs;
+mod streaming;
 mod table;
+mod text;
 
 pub use columns::Rule;
-pub use import::{Format, Imported, Input, Options, import};
+pub use export::ExportFormat;
+pub use import::{ImportFormat, Imported, Input, Options, import};
+pub use recipe::{Domain, ExportError, Recipe};
 pub use runs::write as write_runs;

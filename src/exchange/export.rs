@@ -1,0 +1,102 @@
+//! From a mixture to a trainer's files.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::recipe::{ExportError, Recipe};
+use super::{huggingface, llama_factory, megatron, nanotron, olmo_core, regmix, streaming};
+use crate::config::Unit;
+
+/// For whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExportFormat {
+    /// Megatron-LM's `--data-path` and its words.
+    Megatron,
+    /// The file of Megatron-LM's `--data-args-path`.
+    MegatronArgs,
+    /// The file of Megatron-LM's `--per-split-data-args-path`.
+    MegatronJson,
+    /// OLMo-core's source mixture.
+    OlmoCore,
+    /// LLaMA-Factory's YAML.
+    LlamaFactory,
+    /// Python that calls Hugging Face's `interleave_datasets`.
+    Huggingface,
+    /// MosaicML streaming's `streams`.
+    Streaming,
+    /// nanotron's data stage.
+    Nanotron,
+    /// RegMix's YAML.
+    Regmix,
+    /// All weights by name.
+    Json,
+    /// All weights, a domain a row.
+    Csv,
+}
+
+impl ExportFormat {
+    /// Writes the mixture; a trainer is only told of domains that have a weight.
+    ///
+    /// # Errors
+    /// Shares that cannot be converted, paths that cannot be written.
+    pub fn write(self, recipe: &Recipe<'_>) -> Result<String, ExportError> {
+        match self {
+            Self::Megatron => megatron::arguments(recipe),
+            Self::MegatronArgs => megatron::file(recipe),
+            Self::MegatronJson => megatron::splits(recipe),
+            Self::OlmoCore => olmo_core::yaml(recipe),
+            Self::LlamaFactory => llama_factory::yaml(recipe),
+            Self::Huggingface => huggingface::python(recipe),
+            Self::Streaming => streaming::yaml(recipe),
+            Self::Nanotron => nanotron::yaml(recipe),
+            Self::Regmix => regmix::yaml(recipe),
+            Self::Json => {
+                let weights: BTreeMap<_, _> = recipe.shares()?.into_iter().collect();
+                let document = json!({"title": recipe.title, "unit": recipe.unit().name(), "weights": weights});
+                Ok(format!("{document:#}\n"))
+            }
+            Self::Csv => {
+                let mut csv = csv::Writer::from_writer(vec![]);
+                let rows = recipe.shares()?.into_iter().map(|(name, weight)| [name.to_owned(), weight.to_string()]);
+                for row in [["domain".to_owned(), "weight".to_owned()]].into_iter().chain(rows) {
+                    csv.write_record(row).expect("a vector takes every record");
+                }
+                let bytes = csv.into_inner().expect("a vector is always flushed");
+                Ok(String::from_utf8_lossy(&bytes).into_owned())
+            }
+        }
+    }
+
+    /// What the user should know before training with it: weights in a unit that the trainer does not count in, paths that
+    /// are missing, weights that were divided.
+    #[must_use]
+    pub fn warnings(self, recipe: &Recipe<'_>) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let examples = matches!(self, Self::LlamaFactory | Self::Huggingface | Self::Streaming);
+        if examples && recipe.config.unit.is_none() {
+            warnings.push(
+                "this trainer draws examples, but the weights are shares of tokens; state export.unit (\"documents\" with \
+                 each domain's mean_length, or \"tokens\" where all examples have the same length)"
+                    .into(),
+            );
+        }
+        if self == Self::OlmoCore && !matches!(recipe.unit(), Unit::Tokens) {
+            warnings.push(format!("OLMo-core's target_ratio is a share of tokens, not of {}", recipe.unit().name()));
+        }
+        let present = || recipe.domains.iter().filter(|d| d.weight > 0.0);
+        let paths = |name: &str| recipe.config.domains.get(name).map_or(0, |files| files.paths.len());
+        let names = |wanted: &dyn Fn(usize) -> bool| {
+            present().filter(|d| wanted(paths(d.name))).map(|d| d.name).collect::<Vec<_>>().join(", ")
+        };
+        let (nameless, several) = (names(&|n| n == 0), names(&|n| n > 1));
+        let by_name = matches!(self, Self::LlamaFactory | Self::Regmix | Self::Json | Self::Csv);
+        if !by_name && !nameless.is_empty() {
+            warnings.push(format!("no `path` in the config for {nameless}; the name stands for it"));
+        }
+        if !matches!(self, Self::OlmoCore | Self::Json | Self::Csv) && !several.is_empty() {
+            warnings.push(format!("the weight of {several} is divided equally among its paths"));
+        }
+        warnings
+    }
+}
