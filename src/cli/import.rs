@@ -4,8 +4,10 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 
-use super::{Output, UsageError};
+use super::{ConfigArgs, Output, UsageError, WriterArgs};
 use crate::exchange::{self, ImportFormat, Input, Options, Rule};
+use crate::replay::RunLog;
+use crate::study::Study;
 
 /// Read runs that were trained elsewhere
 #[derive(Debug, Args)]
@@ -34,9 +36,20 @@ pub struct ImportArgs {
     /// Cost of a run at a size; repeatable
     #[arg(long, value_name = "SIZE=NUMBER", value_parser = named)]
     cost: Vec<(String, f64)>,
-    /// Write the runs to this CSV; stdout if left out
+    /// Write the runs to this CSV; stdout if left out and there is no study
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Into the study of this config, which learns from them as from its own, at no cost
+    #[arg(long, short, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Override a key of the config; the value is TOML
+    #[arg(long, value_name = "KEY.PATH=VALUE", requires = "config")]
+    set: Vec<String>,
+    /// Where the study's files are; overrides study.dir
+    #[arg(long, value_name = "DIR", requires = "config")]
+    dir: Option<PathBuf>,
+    #[command(flatten)]
+    writer: WriterArgs,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -84,6 +97,7 @@ pub(super) fn run(args: &ImportArgs, output: Output) -> anyhow::Result<u8> {
         imported.notes.iter().for_each(|note| super::say(format_args!("{note}")));
     }
     match &args.out {
+        None if args.config.is_some() => {}
         None => exchange::write_runs(&imported.log, std::io::stdout().lock())?,
         Some(path) => {
             let place = || format!("cannot write {}", path.display());
@@ -91,7 +105,28 @@ pub(super) fn run(args: &ImportArgs, output: Output) -> anyhow::Result<u8> {
             exchange::write_runs(&imported.log, file).with_context(place)?;
         }
     }
+    if let Some(config) = &args.config {
+        let config = ConfigArgs { config: config.clone(), set: args.set.clone(), dir: args.dir.clone() };
+        learn(&imported.log, &config, &args.writer, output)?;
+    }
     Ok(0)
+}
+
+/// Records the runs in a study, which begins with them where there is none.
+fn learn(log: &RunLog, config: &ConfigArgs, writer: &WriterArgs, output: Output) -> anyhow::Result<()> {
+    let config = config.load()?;
+    // Looked at before the study is opened: a mistake must not begin one.
+    let evidence = exchange::evidence(log, &config)?;
+    let runs = evidence.runs.len();
+    let mut study = Study::open(config, writer.wait)?;
+    super::warn(output, study.warnings());
+    let new = study.import(evidence.runs)?;
+    if !output.quiet {
+        let left_out: String = evidence.dropped.iter().map(|(why, n)| format!("; {n} left out, {why}")).collect();
+        let known = if new < runs { format!("; {} were there already", runs - new) } else { String::new() };
+        super::say(format_args!("{new} runs imported into the study {}{known}{left_out}", study.config().name));
+    }
+    Ok(())
 }
 
 impl ImportArgs {

@@ -224,7 +224,15 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
         (Some(RunError::FailureRate { .. }), _) => 4,
         (_, Some(StudyError::Locked { .. })) => 5,
         (Some(RunError::NoLauncher), _)
-        | (_, Some(StudyError::Changed { .. } | StudyError::Occupied { .. } | StudyError::NoTrial(_))) => 2,
+        | (
+            _,
+            Some(
+                StudyError::Changed { .. }
+                | StudyError::Occupied { .. }
+                | StudyError::NoTrial(_)
+                | StudyError::Unfit { .. },
+            ),
+        ) => 2,
         _ => 1,
     }
 }

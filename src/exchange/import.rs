@@ -101,7 +101,8 @@ pub fn import(format: ImportFormat, inputs: &[Input], options: &Options) -> Resu
         if !part.ignored.is_empty() {
             notes.push(format!("{files}: not used: {}", part.ignored.join(", ")));
         }
-        complete(part.table, input.size.as_deref(), options)?.add_to(&mut log)?;
+        let table = complete(part.table, input.size.as_deref(), options)?;
+        distinct(table, &log)?.add_to(&mut log)?;
     }
     notes.append(&mut log.warnings);
     notes.push(summary(&log));
@@ -146,6 +147,18 @@ fn complete(mut table: Table, size: Option<&str>, options: &Options) -> Result<T
             let stated = known(sizes, &row[fidelity]).map(|x| x.to_string());
             stated.or(written).or_else(|| guess().map(|x| x.to_string())).unwrap_or_default()
         });
+    }
+    Ok(table)
+}
+
+/// The table with the file's name before its run ids where the log has some of them already: RegMix counts the runs of each
+/// file from 1.
+fn distinct(mut table: Table, log: &RunLog) -> Result<Table, ReplayError> {
+    let id = table.require("run_id")?;
+    let known: BTreeSet<&str> = log.runs.iter().map(|run| run.id.as_str()).collect();
+    if table.rows.iter().any(|row| known.contains(&row[id])) {
+        let file = table.file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        table.set("run_id", |_, row| format!("{file}-{}", &row[id]));
     }
     Ok(table)
 }

@@ -1,10 +1,11 @@
 //! Exchange with other projects: runs that were trained elsewhere come in, mixtures go out to trainers.
 //!
-//! One file a format. Files are read, text is returned; nothing here knows a study.
+//! One file a format. Files are read, text is returned; nothing here writes to a study.
 
 mod admire;
 mod columns;
 mod doremi;
+mod evidence;
 mod export;
 mod generic;
 mod huggingface;
@@ -22,6 +23,7 @@ mod table;
 mod text;
 
 pub use columns::Rule;
+pub use evidence::{Evidence, evidence};
 pub use export::ExportFormat;
 pub use import::{ImportFormat, Imported, Input, Options, import};
 pub use recipe::{Domain, ExportError, Recipe};

@@ -19,6 +19,7 @@ mod summary;
 pub use ablation::{Ablation, AblationRow, Factor, grid};
 pub use curve::{Curve, Step, cost_grid, median_cost, quantile};
 pub use error::ReplayError;
+pub(crate) use error::hint;
 pub use infer::infer_config;
 pub(crate) use log::rows;
 pub use log::{LoggedRun, RunLog};
