@@ -31,6 +31,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{ConfigError, StudyConfig, duration};
+use crate::exchange::ExportError;
 use crate::replay::ReplayError;
 use crate::runner::RunError;
 use crate::space::SpaceError;
@@ -212,7 +213,7 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
             _ => 2,
         };
     }
-    if error.is::<UsageError>() || error.is::<ReplayError>() {
+    if error.is::<UsageError>() || error.is::<ReplayError>() || error.is::<ExportError>() {
         return 2;
     }
     let run = error.downcast_ref::<RunError>();

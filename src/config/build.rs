@@ -115,7 +115,7 @@ fn range(section: &Section<'_>) -> (f64, f64) {
 }
 
 fn domains(document: &Section<'_>) -> (Vec<Domain>, BTreeMap<String, DomainFiles>) {
-    let (mut seen, mut files) = (BTreeSet::new(), BTreeMap::new());
+    let (mut seen, mut paths, mut files) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
     let sections = document.sections("domain");
     if sections.is_empty() {
         document.report(Some("domain"), "there are no domains; add a [[domain]] with a name for each data source");
@@ -125,7 +125,7 @@ fn domains(document: &Section<'_>) -> (Vec<Domain>, BTreeMap<String, DomainFiles
         let (min, max) = range(&section);
         let tokens = section.positive("tokens");
         let prior = section.number("prior", "a number of at least 0", |x| x >= 0.0);
-        files.insert(name.clone(), DomainFiles::read(&section));
+        files.insert(name.clone(), DomainFiles::read(&section, &mut paths));
         section.finish();
         Domain { name, min, max, tokens, prior }
     };

@@ -1,8 +1,9 @@
 //! `[export]`, and what a `[[domain]]` says about its files: what trainers are told besides the weights.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::tree::Section;
+use crate::space::is_hidden;
 
 /// What a trainer counts when it draws from its sources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,8 +65,13 @@ pub struct DomainFiles {
 }
 
 impl DomainFiles {
-    pub(super) fn read(section: &Section<'_>) -> Self {
-        Self { paths: paths(section, "path"), mean_length: section.positive("mean_length") }
+    /// `seen` has the paths of other domains.
+    pub(super) fn read(section: &Section<'_>, seen: &mut BTreeSet<String>) -> Self {
+        let paths = paths(section, "path");
+        if let Some(twice) = paths.iter().find(|path| !seen.insert((*path).clone())) {
+            section.report(Some("path"), format!("{twice:?} appears twice; its weight would be that of two domains"));
+        }
+        Self { paths, mean_length: section.positive("mean_length") }
     }
 }
 
@@ -75,7 +81,7 @@ pub struct ExportConfig {
     /// What weights are shares of; not stated: tokens.
     pub unit: Option<Unit>,
     /// Seed of the trainer's draws; `study.seed` if left out.
-    pub seed: Option<u64>,
+    pub seed: Option<u32>,
     /// When drawing ends.
     pub stopping: Stopping,
     /// Samples of an epoch.
@@ -90,9 +96,15 @@ pub struct ExportConfig {
 
 pub(super) fn export(document: &Section<'_>, domains: BTreeMap<String, DomainFiles>) -> ExportConfig {
     let section = document.section("export");
+    let seed = section.integer("seed", 0).and_then(|seed| {
+        let small = u32::try_from(seed);
+        small
+            .map_err(|_| section.report(Some("seed"), format!("{seed} is above {}, the largest of NumPy", u32::MAX)))
+            .ok()
+    });
     let config = ExportConfig {
         unit: section.choice("unit", &Unit::NAMED),
-        seed: section.integer("seed", 0),
+        seed,
         stopping: section.choice("stopping_strategy", &Stopping::NAMED).unwrap_or_default(),
         epoch_size: section.count("epoch_size", 1),
         valid: paths(&section, "valid"),
@@ -103,12 +115,13 @@ pub(super) fn export(document: &Section<'_>, domains: BTreeMap<String, DomainFil
     config
 }
 
-/// One path or several, each on one line and without blanks at its ends.
+/// One path or several, none with characters that cannot be seen or with blanks at its ends.
 fn paths(section: &Section<'_>, key: &'static str) -> Vec<String> {
     let paths = section.one_or_more_texts(key).unwrap_or_default();
-    let bad = |path: &String| path.is_empty() || path.trim() != path || path.chars().any(char::is_control);
+    let bad = |path: &String| path.is_empty() || path.trim() != path || path.chars().any(is_hidden);
     if let Some(path) = paths.iter().find(|path| bad(path)) {
-        section.report(Some(key), format!("{path:?} is empty, begins or ends with a blank, or is not one line"));
+        let reason = "is empty, begins or ends with a blank, or has a character in it that cannot be shown";
+        section.report(Some(key), format!("{path:?} {reason}"));
     }
     paths
 }

@@ -1,8 +1,6 @@
 //! From a mixture to a trainer's files.
 
-use std::collections::BTreeMap;
-
-use serde_json::json;
+use serde_json::{Map, json};
 
 use super::recipe::{ExportError, Recipe};
 use super::{huggingface, llama_factory, megatron, nanotron, olmo_core, regmix, streaming};
@@ -51,20 +49,8 @@ impl ExportFormat {
             Self::Streaming => streaming::yaml(recipe),
             Self::Nanotron => nanotron::yaml(recipe),
             Self::Regmix => regmix::yaml(recipe),
-            Self::Json => {
-                let weights: BTreeMap<_, _> = recipe.shares()?.into_iter().collect();
-                let document = json!({"title": recipe.title, "unit": recipe.unit().name(), "weights": weights});
-                Ok(format!("{document:#}\n"))
-            }
-            Self::Csv => {
-                let mut csv = csv::Writer::from_writer(vec![]);
-                let rows = recipe.shares()?.into_iter().map(|(name, weight)| [name.to_owned(), weight.to_string()]);
-                for row in [["domain".to_owned(), "weight".to_owned()]].into_iter().chain(rows) {
-                    csv.write_record(row).expect("a vector takes every record");
-                }
-                let bytes = csv.into_inner().expect("a vector is always flushed");
-                Ok(String::from_utf8_lossy(&bytes).into_owned())
-            }
+            Self::Json => json(recipe),
+            Self::Csv => csv(recipe),
         }
     }
 
@@ -81,22 +67,48 @@ impl ExportFormat {
                     .into(),
             );
         }
-        if self == Self::OlmoCore && !matches!(recipe.unit(), Unit::Tokens) {
+        if self == Self::OlmoCore && recipe.unit() != Unit::Tokens {
             warnings.push(format!("OLMo-core's target_ratio is a share of tokens, not of {}", recipe.unit().name()));
         }
-        let present = || recipe.domains.iter().filter(|d| d.weight > 0.0);
-        let paths = |name: &str| recipe.config.domains.get(name).map_or(0, |files| files.paths.len());
-        let names = |wanted: &dyn Fn(usize) -> bool| {
-            present().filter(|d| wanted(paths(d.name))).map(|d| d.name).collect::<Vec<_>>().join(", ")
+        let names = |wanted: &dyn Fn(&[String]) -> bool| -> String {
+            let wanted = recipe.present().filter(|domain| wanted(recipe.paths(domain.name)));
+            wanted.map(|domain| domain.name).collect::<Vec<_>>().join(", ")
         };
-        let (nameless, several) = (names(&|n| n == 0), names(&|n| n > 1));
+        let (nameless, divided) = (names(&|paths| paths.is_empty()), names(&|paths| self.divides(paths)));
         let by_name = matches!(self, Self::LlamaFactory | Self::Regmix | Self::Json | Self::Csv);
         if !by_name && !nameless.is_empty() {
             warnings.push(format!("no `path` in the config for {nameless}; the name stands for it"));
         }
-        if !matches!(self, Self::OlmoCore | Self::Json | Self::Csv) && !several.is_empty() {
-            warnings.push(format!("the weight of {several} is divided equally among its paths"));
+        if !divided.is_empty() {
+            warnings.push(format!("the weight of {divided} is divided equally among its paths"));
         }
         warnings
     }
+
+    /// Whether these paths of a domain get a weight each.
+    fn divides(self, paths: &[String]) -> bool {
+        let together = match self {
+            Self::OlmoCore | Self::Json | Self::Csv => true,
+            Self::Huggingface => huggingface::loader(paths).is_some(),
+            _ => false,
+        };
+        paths.len() > 1 && !together
+    }
+}
+
+fn json(recipe: &Recipe<'_>) -> Result<String, ExportError> {
+    let weights: Map<_, _> =
+        recipe.shares()?.into_iter().map(|(name, weight)| (name.to_owned(), weight.into())).collect();
+    let document = json!({"title": recipe.title, "unit": recipe.unit().name(), "weights": weights});
+    Ok(format!("{document:#}\n"))
+}
+
+fn csv(recipe: &Recipe<'_>) -> Result<String, ExportError> {
+    let mut rows = vec![["domain".to_owned(), "weight".to_owned()]];
+    rows.extend(recipe.shares()?.into_iter().map(|(name, weight)| [name.to_owned(), weight.to_string()]));
+    let mut csv = csv::Writer::from_writer(vec![]);
+    let text = |e: &dyn std::error::Error| ExportError::Text(e.to_string());
+    rows.iter().try_for_each(|row| csv.write_record(row)).map_err(|e| text(&e))?;
+    let bytes = csv.into_inner().map_err(|e| text(&e))?;
+    String::from_utf8(bytes).map_err(|e| text(&e))
 }

@@ -31,8 +31,8 @@ pub(super) fn splits(recipe: &Recipe<'_>) -> Result<String, ExportError> {
 /// Weight and prefix in turn.
 fn words(recipe: &Recipe<'_>, fits: impl Fn(char) -> bool, reason: &'static str) -> Result<Vec<String>, ExportError> {
     let datasets = recipe.datasets()?;
-    if let Some((_, path, _)) = datasets.iter().find(|(_, path, _)| !path.chars().all(&fits)) {
-        return Err(ExportError::Path { path: (*path).to_owned(), reason });
+    if let Some(dataset) = datasets.iter().find(|dataset| !dataset.path.chars().all(&fits)) {
+        return Err(ExportError::Path { path: dataset.path.to_owned(), reason });
     }
-    Ok(datasets.into_iter().flat_map(|(_, path, weight)| [number(weight), path.to_owned()]).collect())
+    Ok(datasets.into_iter().flat_map(|dataset| [number(dataset.weight), dataset.path.to_owned()]).collect())
 }

@@ -26,5 +26,5 @@ pub use columns::Rule;
 pub use evidence::{Evidence, evidence};
 pub use export::ExportFormat;
 pub use import::{ImportFormat, Imported, Input, Options, import};
-pub use recipe::{Domain, ExportError, Recipe};
+pub use recipe::{ExportError, Ingredient, Recipe};
 pub use runs::write as write_runs;

@@ -1,6 +1,9 @@
 //! A mixture on its way to a trainer.
 
-use crate::config::{ExportConfig, Unit};
+use crate::config::{DomainFiles, ExportConfig, Unit};
+
+/// A weight that is no more than this is what rounding leaves of none.
+const NO_WEIGHT: f64 = 1e-9;
 
 /// A mixture, and what a trainer's config needs besides.
 #[derive(Clone, Debug)]
@@ -8,16 +11,16 @@ pub struct Recipe<'a> {
     /// What it is, in one line.
     pub title: String,
     /// The domains in the config's order, those without weight included.
-    pub domains: Vec<Domain<'a>>,
+    pub domains: Vec<Ingredient<'a>>,
     /// `[export]`
     pub config: &'a ExportConfig,
     /// For the trainer's draws.
-    pub seed: u64,
+    pub seed: u32,
 }
 
 /// A domain of a [`Recipe`].
 #[derive(Clone, Debug)]
-pub struct Domain<'a> {
+pub struct Ingredient<'a> {
     /// Its name.
     pub name: &'a str,
     /// Share of the tokens.
@@ -37,12 +40,19 @@ pub(super) struct Source<'a> {
     pub epochs: Option<f64>,
 }
 
+/// What a trainer draws from at one path.
+#[derive(Clone, Debug)]
+pub(super) struct Dataset<'a> {
+    pub path: &'a str,
+    pub weight: f64,
+}
+
 /// Why a mixture cannot be written in a format.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
     /// Lengths are needed to convert shares of tokens.
     #[error(
-        "export.unit = \"{unit}\" needs the mean_length of every domain in the mixture; missing for {}",
+        "export.unit = \"{unit}\" needs the mean_length of every domain in the mixture; it is missing for {}",
         domains.join(", ")
     )]
     Length {
@@ -59,55 +69,70 @@ pub enum ExportError {
         /// Why, and what to do.
         reason: &'static str,
     },
+    /// What a serializer says.
+    #[error("the mixture cannot be written: {0}")]
+    Text(String),
 }
 
-impl Recipe<'_> {
+impl<'a> Recipe<'a> {
     /// The unit of the exported weights.
     #[must_use]
     pub fn unit(&self) -> Unit {
         self.config.unit.unwrap_or(Unit::Tokens)
     }
 
-    /// All domains with their shares in the unit of the export. A domain of mean length `l` that has the share `w` of the
-    /// tokens has a share proportional to `w/l` of the documents. Sequences of which no length is stated are packed: all
-    /// have the same.
-    pub(super) fn shares(&self) -> Result<Vec<(&str, f64)>, ExportError> {
-        let length = |name: &str| self.config.domains.get(name).and_then(|files| files.mean_length);
-        let present = || self.domains.iter().filter(|d| d.weight > 0.0);
-        let missing: Vec<String> = present().filter(|d| length(d.name).is_none()).map(|d| d.name.to_owned()).collect();
-        let packed = self.unit() == Unit::Sequences && missing.len() == present().count();
-        if self.unit() == Unit::Tokens || packed {
-            return Ok(self.domains.iter().map(|d| (d.name, d.weight)).collect());
-        }
-        if !missing.is_empty() {
-            return Err(ExportError::Length { unit: self.unit().name(), domains: missing });
-        }
-        let counts = self.domains.iter().map(|d| (d.name, d.weight / length(d.name).unwrap_or(1.0)));
-        let total: f64 = counts.clone().map(|(_, count)| count).sum();
-        Ok(counts.map(|(name, count)| (name, count / total)).collect())
+    /// The paths that the config gives a domain.
+    pub(super) fn paths(&self, domain: &str) -> &'a [String] {
+        self.files(domain).map_or(&[], |files| &files.paths)
     }
 
     /// The domains that have a weight.
-    pub(super) fn sources(&self) -> Result<Vec<Source<'_>>, ExportError> {
+    pub(super) fn present(&self) -> impl Iterator<Item = &Ingredient<'a>> {
+        self.domains.iter().filter(|domain| domain.weight > NO_WEIGHT)
+    }
+
+    /// All domains with their shares in the unit of the export. A domain of mean length `l` that has the share `w` of the
+    /// tokens has a share proportional to `w/l` of the documents. Sequences of which no length is stated are packed: all
+    /// have the same.
+    pub(super) fn shares(&self) -> Result<Vec<(&'a str, f64)>, ExportError> {
+        let length = |name: &str| self.files(name).and_then(|files| files.mean_length);
+        let missing: Vec<String> =
+            self.present().filter(|d| length(d.name).is_none()).map(|d| d.name.to_owned()).collect();
+        let packed = self.unit() == Unit::Sequences && missing.len() == self.present().count();
+        let alike = self.unit() == Unit::Tokens || packed;
+        if !alike && !missing.is_empty() {
+            return Err(ExportError::Length { unit: self.unit().name(), domains: missing });
+        }
+        let share = |domain: &Ingredient<'_>| match length(domain.name) {
+            _ if domain.weight <= NO_WEIGHT => 0.0,
+            Some(length) if !alike => domain.weight / length,
+            _ => domain.weight,
+        };
+        let total: f64 = self.domains.iter().map(share).sum();
+        Ok(self.domains.iter().map(|domain| (domain.name, share(domain) / total)).collect())
+    }
+
+    /// The domains that have a weight, with what the trainer calls them.
+    pub(super) fn sources(&self) -> Result<Vec<Source<'a>>, ExportError> {
         let shares = self.shares()?.into_iter().zip(&self.domains).filter(|((_, share), _)| *share > 0.0);
-        let source = |((name, weight), domain): ((_, _), &Domain<'_>)| {
+        let source = |((name, weight), domain): ((&'a str, f64), &Ingredient<'_>)| {
             let paths: Vec<&str> = self.paths(name).iter().map(String::as_str).collect();
             Source { name, paths: if paths.is_empty() { vec![name] } else { paths }, weight, epochs: domain.epochs }
         };
         Ok(shares.map(source).collect())
     }
 
-    /// Name, path and weight of each path; of a domain with several, all have the same.
-    pub(super) fn datasets(&self) -> Result<Vec<(&str, &str, f64)>, ExportError> {
+    /// The paths of those domains; several of one domain share its weight equally.
+    pub(super) fn datasets(&self) -> Result<Vec<Dataset<'a>>, ExportError> {
         let mut datasets = vec![];
         for source in self.sources()? {
-            let share = source.weight / source.paths.len() as f64;
-            datasets.extend(source.paths.into_iter().map(|path| (source.name, path, share)));
+            let weight = source.weight / source.paths.len() as f64;
+            datasets.extend(source.paths.into_iter().map(|path| Dataset { path, weight }));
         }
         Ok(datasets)
     }
 
-    fn paths(&self, name: &str) -> &[String] {
-        self.config.domains.get(name).map_or(&[], |files| &files.paths)
+    fn files(&self, domain: &str) -> Option<&'a DomainFiles> {
+        self.config.domains.get(domain)
     }
 }

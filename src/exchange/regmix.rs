@@ -1,10 +1,12 @@
 //! RegMix (sail-sg/regmix, `data/`): a CSV of mixtures and a CSV of losses a size, matched by `index`; and the YAML that its
 //! trainer reads.
 
+use serde_json::{Map, Value, json};
+
 use super::columns::{ColumnMap, Rule};
 use super::import::{Part, pair};
 use super::recipe::{ExportError, Recipe};
-use super::text::{number, quote};
+use super::text::yaml as write;
 use crate::replay::ReplayError;
 
 const MIXTURES: [(&str, &str); 3] = [("run_id", "index"), ("w:*", "train_the_pile_*"), ("w:*", "train_*")];
@@ -28,13 +30,12 @@ pub(super) fn read(files: &[std::path::PathBuf], size: &str, rules: &[Rule]) -> 
 /// Writes `train` and, where the config has some, `valid`: what of its config is about data. Domains are called as they are
 /// on disk.
 pub(super) fn yaml(recipe: &Recipe<'_>) -> Result<String, ExportError> {
-    let mut yaml = format!("# {}\ntrain:\n", recipe.title);
-    for (_, path, weight) in recipe.datasets()? {
-        yaml += &format!("  {}: {}\n", quote(path), number(weight));
-    }
+    let train: Map<String, Value> =
+        recipe.datasets()?.into_iter().map(|dataset| (dataset.path.to_owned(), dataset.weight.into())).collect();
+    let mut document = json!({"train": train});
     if !recipe.config.valid.is_empty() {
-        yaml += "valid:\n";
-        yaml.extend(recipe.config.valid.iter().map(|path| format!("  {}: 1.0\n", quote(path))));
+        document["valid"] =
+            recipe.config.valid.iter().map(|path| (path.clone(), 1.0.into())).collect::<Map<_, _>>().into();
     }
-    Ok(yaml)
+    write(&recipe.title, &document)
 }

@@ -1,22 +1,33 @@
 //! MosaicML streaming: the `streams` of a `StreamingDataset`, as LLM Foundry's YAML has them under `train_loader.dataset`.
 
+use serde_json::{Map, Value, json};
+
 use super::recipe::{ExportError, Recipe};
-use super::text::{number, quote};
+use super::text::yaml as write;
 
 /// Writes a stream a path: with a scheme (`s3://…`) it is `remote`, else `local`.
 pub(super) fn yaml(recipe: &Recipe<'_>) -> Result<String, ExportError> {
-    let mut yaml = format!("# {}\nstreams:\n", recipe.title);
-    let datasets = recipe.datasets()?;
-    for (i, (name, path, weight)) in datasets.iter().enumerate() {
-        let many = datasets.iter().filter(|(other, _, _)| other == name).count() > 1;
-        let nth = 1 + datasets[..i].iter().filter(|(other, _, _)| other == name).count();
-        let name = if many { format!("{name}/{nth}") } else { (*name).to_owned() };
-        let place = if path.contains("://") { "remote" } else { "local" };
-        yaml += &format!("  {}:\n    {place}: {}\n    proportion: {}\n", quote(&name), quote(path), number(*weight));
+    let mut streams = Map::new();
+    for source in recipe.sources()? {
+        let count = source.paths.len();
+        for (i, path) in source.paths.into_iter().enumerate() {
+            let name = if count == 1 { source.name.to_owned() } else { format!("{}/{}", source.name, i + 1) };
+            let place = if path.contains("://") { "remote" } else { "local" };
+            let stream = Map::from_iter([
+                (place.to_owned(), Value::from(path)),
+                ("proportion".to_owned(), Value::from(source.weight / count as f64)),
+            ]);
+            if streams.insert(name.clone(), stream.into()).is_some() {
+                return Err(ExportError::Path {
+                    path: name,
+                    reason: "two streams would have this name; rename the domain",
+                });
+            }
+        }
     }
+    let mut document = json!({"streams": streams});
     if let Some(size) = recipe.config.epoch_size {
-        yaml += &format!("epoch_size: {size}\n");
+        document["epoch_size"] = size.into();
     }
-    yaml += &format!("shuffle_seed: {}\n", recipe.seed);
-    Ok(yaml)
+    write(&recipe.title, &document)
 }

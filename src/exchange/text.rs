@@ -1,35 +1,36 @@
-//! Text and numbers that YAML, JSON and Python read alike.
+//! What several formats are written with.
 
-/// A string in double quotes. JSON's escapes are those of YAML and Python too; what only JSON takes as it stands (YAML 1.1
-/// knows more line ends) is escaped as well.
-pub(super) fn quote(text: &str) -> String {
-    let json = serde_json::Value::from(text).to_string();
-    let special =
-        |c: char| matches!(c, '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}'..='\u{ffff}');
-    json.chars().fold(String::new(), |mut out, c| {
-        if special(c) {
-            out += &format!("\\u{:04x}", c as u32);
-        } else {
-            out.push(c);
-        }
-        out
-    })
+use serde_json::Value;
+
+use super::recipe::ExportError;
+
+/// A document in YAML that readers of versions 1.1 (PyYAML) and 1.2 understand alike, after a comment of one line.
+pub(super) fn yaml(title: &str, document: &Value) -> Result<String, ExportError> {
+    let text = serde_saphyr::to_string(document).map_err(|e| ExportError::Text(e.to_string()))?;
+    Ok(format!("# {title}\n{text}"))
 }
 
-/// A number in full, always with a point and never with an exponent: YAML 1.1 takes `1e-5` for text and `1` for an integer.
+/// A string of Python. JSON's escapes are Python's too; what could end a line for an editor, or not be seen, is escaped as
+/// well.
+pub(super) fn python(text: &str) -> String {
+    let mut literal = String::new();
+    for c in Value::from(text).to_string().chars() {
+        if crate::space::is_hidden(c) { literal += &format!("\\u{:04x}", u32::from(c)) } else { literal.push(c) }
+    }
+    literal
+}
+
+/// A number in full, with a point and without an exponent: what every reader takes for a float.
 pub(super) fn number(x: f64) -> String {
     let text = x.to_string();
     if text.contains('.') { text } else { text + ".0" }
 }
 
-/// A list on one line: `["a", "b"]`, `[0.5, 0.5]`.
-pub(super) fn list(items: impl IntoIterator<Item = String>) -> String {
-    format!("[{}]", items.into_iter().collect::<Vec<_>>().join(", "))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{number, quote};
+    use serde_json::json;
+
+    use super::{number, python, yaml};
 
     #[test]
     fn numbers_stay_what_they_are() {
@@ -42,6 +43,14 @@ mod tests {
 
     #[test]
     fn no_character_ends_a_line_or_a_string() {
-        assert_eq!(quote("a\"b\\c: é # '\u{2028}\u{85}"), r#""a\"b\\c: é # '\u2028\u0085""#);
+        assert_eq!(python("a\"b\\c: é # '\u{2028}\u{85}\n"), r#""a\"b\\c: é # '\u2028\u0085\n""#);
+    }
+
+    #[test]
+    fn text_stays_text_and_numbers_numbers_in_yaml_of_both_versions() {
+        let text = yaml("t", &json!({"on": ["yes", "1e3", "12:30:00", "a: b", "~", "x"], "y": [1e-7, 1.0]})).unwrap();
+        let expected =
+            "# t\n\"on\":\n- \"yes\"\n- \"1e3\"\n- \"12:30:00\"\n- \"a: b\"\n- \"~\"\n- x\n\"y\":\n- 1.0e-7\n- 1.0\n";
+        assert_eq!(text.replace('\'', "\""), expected);
     }
 }
