@@ -1,7 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use anyhow::Context;
 use clap::{Args, ValueEnum};
 
 use super::{ConfigArgs, Output, UsageError, best};
@@ -90,10 +89,7 @@ pub(super) fn run(args: &ExportArgs, output: Output) -> anyhow::Result<u8> {
             format.write(&recipe)?
         }
     };
-    match &args.out {
-        None => out!("{text}"),
-        Some(path) => std::fs::write(path, &text).with_context(|| format!("cannot write {}", path.display()))?,
-    }
+    super::deliver(&text, args.out.as_deref())?;
     Ok(0)
 }
 

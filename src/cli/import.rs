@@ -1,7 +1,6 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use anyhow::Context;
 use clap::{Args, ValueEnum};
 
 use super::{ConfigArgs, Output, UsageError, WriterArgs};
@@ -96,14 +95,8 @@ pub(super) fn run(args: &ImportArgs, output: Output) -> anyhow::Result<u8> {
     if !output.quiet {
         imported.notes.iter().for_each(|note| super::say(format_args!("{note}")));
     }
-    match &args.out {
-        None if args.config.is_some() => {}
-        None => exchange::write_runs(&imported.log, std::io::stdout().lock())?,
-        Some(path) => {
-            let place = || format!("cannot write {}", path.display());
-            let file = std::fs::File::create(path).with_context(place)?;
-            exchange::write_runs(&imported.log, file).with_context(place)?;
-        }
+    if args.out.is_some() || args.config.is_none() {
+        super::deliver(&exchange::write_runs(&imported.log)?, args.out.as_deref())?;
     }
     if let Some(config) = &args.config {
         let config = ConfigArgs { config: config.clone(), set: args.set.clone(), dir: args.dir.clone() };

@@ -25,9 +25,10 @@ mod text;
 
 use std::fmt;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{ConfigError, StudyConfig, duration};
@@ -202,6 +203,15 @@ fn write_out(text: fmt::Arguments<'_>) {
         }
         _ => {}
     }
+}
+
+/// Writes what was asked for to a file, or to stdout.
+fn deliver(text: &str, file: Option<&Path>) -> anyhow::Result<()> {
+    match file {
+        None => out!("{text}"),
+        Some(path) => std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?,
+    }
+    Ok(())
 }
 
 /// The documented exit code (docs/cli.md) of an error.

@@ -3,6 +3,7 @@
 use serde_json::{Map, json};
 
 use super::recipe::{ExportError, Recipe};
+use super::text::csv;
 use super::{huggingface, llama_factory, megatron, nanotron, olmo_core, regmix, streaming};
 use crate::config::Unit;
 
@@ -50,7 +51,11 @@ impl ExportFormat {
             Self::Nanotron => nanotron::yaml(recipe),
             Self::Regmix => regmix::yaml(recipe),
             Self::Json => json(recipe),
-            Self::Csv => csv(recipe),
+            Self::Csv => {
+                let header = vec!["domain".to_owned(), "weight".to_owned()];
+                let rows = recipe.shares()?.into_iter().map(|(name, weight)| vec![name.to_owned(), weight.to_string()]);
+                csv([header].into_iter().chain(rows))
+            }
         }
     }
 
@@ -101,14 +106,4 @@ fn json(recipe: &Recipe<'_>) -> Result<String, ExportError> {
         recipe.shares()?.into_iter().map(|(name, weight)| (name.to_owned(), weight.into())).collect();
     let document = json!({"title": recipe.title, "unit": recipe.unit().name(), "weights": weights});
     Ok(format!("{document:#}\n"))
-}
-
-fn csv(recipe: &Recipe<'_>) -> Result<String, ExportError> {
-    let mut rows = vec![["domain".to_owned(), "weight".to_owned()]];
-    rows.extend(recipe.shares()?.into_iter().map(|(name, weight)| [name.to_owned(), weight.to_string()]));
-    let mut csv = csv::Writer::from_writer(vec![]);
-    let text = |e: &dyn std::error::Error| ExportError::Text(e.to_string());
-    rows.iter().try_for_each(|row| csv.write_record(row)).map_err(|e| text(&e))?;
-    let bytes = csv.into_inner().map_err(|e| text(&e))?;
-    String::from_utf8(bytes).map_err(|e| text(&e))
 }

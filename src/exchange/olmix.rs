@@ -4,8 +4,9 @@ use super::columns::{ColumnMap, Rule};
 use super::import::{Part, pair};
 use crate::replay::ReplayError;
 
-/// Columns that both files may have.
-const COMMON: [(&str, &str); 4] = [("run_id", "run_id"), ("run_id", "run"), ("", "name"), ("", "index")];
+/// Columns that both files may have; of the last kind are row numbers that pandas wrote.
+const COMMON: [(&str, &str); 5] =
+    [("run_id", "run_id"), ("run_id", "run"), ("", "name"), ("", "index"), ("", "Unnamed*")];
 
 /// Reads the pair of files.
 pub(super) fn read(files: &[std::path::PathBuf], rules: &[Rule]) -> Result<Part, ReplayError> {

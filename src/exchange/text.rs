@@ -10,6 +10,15 @@ pub(super) fn yaml(title: &str, document: &Value) -> Result<String, ExportError>
     Ok(format!("# {title}\n{text}"))
 }
 
+/// Rows as CSV.
+pub(super) fn csv(rows: impl IntoIterator<Item = Vec<String>>) -> Result<String, ExportError> {
+    let wrong = |e: &dyn std::error::Error| ExportError::Text(e.to_string());
+    let mut csv = csv::Writer::from_writer(vec![]);
+    rows.into_iter().try_for_each(|row| csv.write_record(row)).map_err(|e| wrong(&e))?;
+    let bytes = csv.into_inner().map_err(|e| wrong(&e))?;
+    String::from_utf8(bytes).map_err(|e| wrong(&e))
+}
+
 /// A string of Python. JSON's escapes are Python's too; what could end a line for an editor, or not be seen, is escaped as
 /// well.
 pub(super) fn python(text: &str) -> String {
