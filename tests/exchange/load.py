@@ -77,6 +77,15 @@ def streaming(file):
 
 
 def olmo_core(file):
+    """With its own classes, where they are installed."""
+    if importlib.util.find_spec("olmo_core"):
+        from olmo_core.data.source_mixture import SourceMixtureList
+
+        mixture = SourceMixtureList.from_yaml(file)
+        mixture.validate()
+        for source in mixture.sources:
+            source.validate()
+        return {source.paths[0]: source.target_ratio for source in mixture.sources}
     sources = yaml_of(file)["sources"]
     assert all(type(source["target_ratio"]) is float for source in sources)
     return {source["paths"][0]: source["target_ratio"] for source in sources}
