@@ -19,8 +19,8 @@ type Shares = BTreeMap<String, f64>;
 /// What no format may stumble over.
 const HOSTILE: [&str; 3] = ["/data/it's \"so\" \\n $(x) {a}: #1", "yes", "s3://bucket/混合, [é] & *x"];
 
-/// A study whose domains `a`, `b` and `c` have these paths, and one that has no weight; `extra` is TOML at the end. Its first
-/// trial is handed out.
+/// A study whose domains `a`, `b` and `c` have these paths, and one that has no weight; `extra` is TOML at the end. Its
+/// first trial is handed out.
 fn fixture(paths: [&str; 3], extra: &str) -> Fixture {
     let f = Fixture::new(GOOD, "", &format!("[[domain]]\nname = \"none\"\nmax = 0.0\n{extra}"));
     for (name, path) in ["a", "b", "c"].into_iter().zip(paths) {
@@ -174,6 +174,33 @@ fn paths_that_nobody_should_use_come_back_as_they_are() {
         let said = refused(&f, &["--set", &format!("domain.c.path={path}")]);
         assert!(said.contains("domain[2].path") && said.contains(part), "{said}");
     }
+}
+
+#[test]
+fn domains_go_by_any_name() {
+    let name = "yes: \"it's\" #{x} [混] \\n";
+    let f = Fixture::new(GOOD, "", "");
+    f.edit("name = \"c\"\n", &format!("name = {}\nmin = 1.0\n", toml::Value::from(name)));
+    f.json("suggest", &["-q"]);
+    for format in ["megatron-json", "olmo-core", "streaming", "nanotron", "regmix"] {
+        let (document, said) = export(&f, format, &[]);
+        assert_close(&shares(format, &document), &Shares::from([(name.to_owned(), 1.0)]), 1e-12);
+        assert_eq!(said.contains("no `path` in the config for yes"), format != "regmix", "{said}");
+        let yaml = &YamlLoader::load_from_str(&document).unwrap()[0];
+        match format {
+            "olmo-core" => assert_eq!(text(&yaml["sources"][0]["source_name"]), name),
+            "streaming" => assert_eq!(text(yaml["streams"].as_hash().unwrap().front().unwrap().0), name),
+            _ => {}
+        }
+    }
+    let (python, _) = export(&f, "huggingface", &[]);
+    assert!(python.lines().any(|line| line.ends_with(r##"  # "yes: \"it's\" #{x} [混] \\n""##)), "{python}");
+    let json: Value = serde_json::from_str(&export(&f, "json", &[]).0).unwrap();
+    assert_eq!(json["weights"][name], 1.0);
+    let (rows, said) = export(&f, "csv", &[]);
+    let row = csv::Reader::from_reader(rows.as_bytes()).records().last().unwrap().unwrap();
+    assert_eq!((&row[0], row[1].parse()), (name, Ok(1.0)));
+    assert!(said.contains("nothing has been trained yet"), "{said}");
 }
 
 #[test]

@@ -57,8 +57,8 @@ fn rows(text: &str) -> Rows {
     rows
 }
 
-/// Every cell of `expected` is there, numbers up to a relative `tolerance` by the column's first letter; and nothing else but
-/// empty tokens.
+/// Every cell of `expected` is there, numbers up to a relative `tolerance` by the column's first letter; and nothing else
+/// but empty tokens.
 fn assert_same(got: &Rows, expected: &Rows, tolerance: fn(char) -> f64) {
     assert!(got.keys().eq(expected.keys()));
     for (id, row) in expected {

@@ -86,6 +86,12 @@ pub(super) fn run(args: &ExportArgs, output: Output) -> anyhow::Result<u8> {
             let (title, mixture) = mixture(&study, args.trial)?;
             let recipe = recipe(&study, title, &mixture);
             super::warn(output, &format.warnings(&recipe));
+            if args.trial.is_none() && study.evidence().observations.is_empty() {
+                super::warn(
+                    output,
+                    &["nothing has been trained yet; the recommendation is the most even mixture".into()],
+                );
+            }
             format.write(&recipe)?
         }
     };

@@ -1,10 +1,10 @@
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
 use super::{ConfigArgs, Output, UsageError, WriterArgs};
-use crate::exchange::{self, ImportFormat, Input, Options, Rule};
+use crate::exchange::{self, ImportFormat, Input, InputFile, Options, Rule};
 use crate::replay::RunLog;
 use crate::study::Study;
 
@@ -136,16 +136,16 @@ impl ImportArgs {
 }
 
 /// `[SIZE=]FILE[,FILE]`; an existing file may have any name.
-fn input(text: &str, format: ImportFormat) -> Result<Input, UsageError> {
+fn input(text: &str, format: ImportFormat) -> anyhow::Result<Input> {
     let (size, files) = match text.split_once('=') {
-        Some((size, files)) if !PathBuf::from(text).exists() => (Some(size.to_owned()), files),
+        Some((size, files)) if !Path::new(text).exists() => (Some(size.to_owned()), files),
         _ => (None, text),
     };
-    let files: Vec<PathBuf> =
-        if format.files() == 1 { vec![files.into()] } else { files.split(',').map(PathBuf::from).collect() };
-    let pair = format.files() == 2;
-    if pair && (files.len() != 2 || size.is_none()) {
-        return Err(UsageError(format!("`{text}`: expected SIZE=MIXTURES,RESULTS, as in 1M=mixtures.csv,losses.csv")));
+    let files: Vec<&str> = if format.files() == 1 { vec![files] } else { files.split(',').collect() };
+    if format.files() == 2 && (files.len() != 2 || size.is_none()) {
+        let expected = "expected SIZE=MIXTURES,RESULTS, as in 1M=mixtures.csv,losses.csv";
+        return Err(UsageError(format!("`{text}`: {expected}")).into());
     }
+    let files = files.into_iter().map(|file| InputFile::read(Path::new(file))).collect::<Result<_, _>>()?;
     Ok(Input { size: size.filter(|s| !s.is_empty()), files })
 }

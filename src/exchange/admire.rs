@@ -2,10 +2,9 @@
 //! `train_time`.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use super::columns::{ColumnMap, Rule};
-use super::import::{Part, params_of};
+use super::import::{InputFile, Part, params_of};
 use super::table::Table;
 use crate::replay::ReplayError;
 
@@ -20,7 +19,7 @@ const COLUMNS: [(&str, &str); 5] = [
 
 /// Reads the file. A model counts by its size (`Qwen2.5-0.5B` is `0.5B`), and costs the mean training time of its runs,
 /// relative to the most expensive one: the times themselves are mostly such means.
-pub(super) fn read(file: &Path, rules: &[Rule]) -> Result<Part, ReplayError> {
+pub(super) fn read(file: &InputFile, rules: &[Rule]) -> Result<Part, ReplayError> {
     let (mut table, ignored) = Table::read(file)?.rename(&ColumnMap::new(rules, &COLUMNS));
     let model = table.require("fidelity")?;
     let size = |name: &str| match name.rsplit_once('-') {

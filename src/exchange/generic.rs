@@ -1,12 +1,11 @@
 //! CSV files of anybody: wide (one row a run) and long (one row a run and weight or metric).
 
 use std::collections::HashMap;
-use std::path::Path;
 
 use csv::StringRecord;
 
 use super::columns::{ColumnMap, Rule};
-use super::import::Part;
+use super::import::{InputFile, Part};
 use super::table::Table;
 use crate::replay::ReplayError;
 
@@ -22,14 +21,14 @@ const LOGGED: [(&str, &str); 7] = [
 ];
 
 /// Reads one row a run.
-pub(super) fn wide(file: &Path, rules: &[Rule]) -> Result<Part, ReplayError> {
+pub(super) fn wide(file: &InputFile, rules: &[Rule]) -> Result<Part, ReplayError> {
     let (table, ignored) = Table::read(file)?.rename(&ColumnMap::new(rules, &LOGGED));
     Ok(Part { table, ignored, skipped: 0 })
 }
 
 /// Reads one row a run and quantity: its columns `name` and `value` say what and how much; the others are the run's. The
 /// rules are for columns and for names alike. A weight that a run does not have is 0.
-pub(super) fn long(file: &Path, rules: &[Rule]) -> Result<Part, ReplayError> {
+pub(super) fn long(file: &InputFile, rules: &[Rule]) -> Result<Part, ReplayError> {
     let map = ColumnMap::new(rules, &LOGGED);
     let table = Table::read(file)?;
     let (name, value) = (table.require("name")?, table.require("value")?);
@@ -57,7 +56,7 @@ pub(super) fn long(file: &Path, rules: &[Rule]) -> Result<Part, ReplayError> {
         });
         if runs[run].1.insert(quantity.clone(), &row[value]).is_some() {
             return Err(ReplayError::Cell {
-                file: file.to_owned(),
+                file: file.path.clone(),
                 line: row.position().map_or(0, csv::Position::line),
                 column: "name".into(),
                 message: format!("run \"{}\" has a second \"{quantity}\"", &row[id]),
@@ -73,5 +72,5 @@ pub(super) fn long(file: &Path, rules: &[Rule]) -> Result<Part, ReplayError> {
         record
     });
     let rows = rows.collect();
-    Ok(Part { table: Table { file: file.to_owned(), header, rows }, ignored, skipped: 0 })
+    Ok(Part { table: Table { file: file.path.clone(), header, rows }, ignored, skipped: 0 })
 }

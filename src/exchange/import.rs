@@ -1,7 +1,7 @@
 //! From files of other projects to logged runs.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::columns::{ColumnMap, Rule};
 use super::table::Table;
@@ -43,7 +43,30 @@ pub struct Input {
     /// The fidelity of all their runs, where it is not in the files.
     pub size: Option<String>,
     /// The files; of a pair the mixtures first.
-    pub files: Vec<PathBuf>,
+    pub files: Vec<InputFile>,
+}
+
+/// A file and what is in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputFile {
+    /// What it is called.
+    pub path: PathBuf,
+    /// Its content.
+    pub text: Vec<u8>,
+}
+
+impl InputFile {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// [`ReplayError::Unreadable`]
+    pub fn read(path: &Path) -> Result<Self, ReplayError> {
+        let path = path.to_owned();
+        match std::fs::read(&path) {
+            Ok(text) => Ok(Self { path, text }),
+            Err(source) => Err(ReplayError::Unreadable { file: path, source }),
+        }
+    }
 }
 
 /// What is not in the files.
@@ -78,10 +101,10 @@ pub(super) struct Part {
     pub skipped: usize,
 }
 
-/// Reads runs from files.
+/// Makes runs of files.
 ///
 /// # Errors
-/// Files that cannot be read, are not of the format, or whose values are not what they should be.
+/// Files that are not of the format, or whose values are not what they should be.
 pub fn import(format: ImportFormat, inputs: &[Input], options: &Options) -> Result<Imported, ReplayError> {
     let (mut log, mut notes) = (RunLog::default(), vec![]);
     for input in inputs {
@@ -94,7 +117,7 @@ pub fn import(format: ImportFormat, inputs: &[Input], options: &Options) -> Resu
             ImportFormat::Wide => generic::wide(&input.files[0], rules),
             ImportFormat::Long => generic::long(&input.files[0], rules),
         }?;
-        let files = input.files.iter().map(|f| f.display().to_string()).collect::<Vec<_>>().join(", ");
+        let files = input.files.iter().map(|f| f.path.display().to_string()).collect::<Vec<_>>().join(", ");
         if part.skipped > 0 {
             notes.push(format!("{files}: {} rows have no partner in the other file; skipped", part.skipped));
         }
@@ -110,7 +133,7 @@ pub fn import(format: ImportFormat, inputs: &[Input], options: &Options) -> Resu
 }
 
 /// A pair of files, each with its own columns, whose rows have the same `run_id`.
-pub(super) fn pair(files: &[PathBuf], mixtures: &ColumnMap, results: &ColumnMap) -> Result<Part, ReplayError> {
+pub(super) fn pair(files: &[InputFile], mixtures: &ColumnMap, results: &ColumnMap) -> Result<Part, ReplayError> {
     let (weights, mut ignored) = Table::read(&files[0])?.rename(mixtures);
     let (metrics, more) = Table::read(&files[1])?.rename(results);
     if !weights.header.iter().any(|column| column.starts_with("w:")) {

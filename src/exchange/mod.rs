@@ -25,6 +25,6 @@ mod text;
 pub use columns::Rule;
 pub use evidence::{Evidence, evidence};
 pub use export::ExportFormat;
-pub use import::{ImportFormat, Imported, Input, Options, import};
+pub use import::{ImportFormat, Imported, Input, InputFile, Options, import};
 pub use recipe::{ExportError, Ingredient, Recipe};
 pub use runs::write as write_runs;

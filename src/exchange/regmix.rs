@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::columns::{ColumnMap, Rule};
-use super::import::{Part, pair};
+use super::import::{InputFile, Part, pair};
 use super::recipe::{ExportError, Recipe};
 use super::text::yaml as write;
 use crate::replay::ReplayError;
@@ -20,7 +20,7 @@ const LOSSES: [(&str, &str); 5] = [
 ];
 
 /// Reads the pair of files of one size. An index is only unique within it.
-pub(super) fn read(files: &[std::path::PathBuf], size: &str, rules: &[Rule]) -> Result<Part, ReplayError> {
+pub(super) fn read(files: &[InputFile], size: &str, rules: &[Rule]) -> Result<Part, ReplayError> {
     let mut part = pair(files, &ColumnMap::new(rules, &MIXTURES), &ColumnMap::new(rules, &LOSSES))?;
     let index = part.table.require("run_id")?;
     part.table.set("run_id", |_, row| format!("{size}-{}", &row[index]));

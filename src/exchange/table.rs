@@ -1,11 +1,12 @@
 //! Tables on their way to logged runs.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use csv::StringRecord;
 
 use super::columns::ColumnMap;
+use super::import::InputFile;
 use crate::replay::{self, ReplayError, RunLog};
 
 /// A table of text, with the lines its rows were on.
@@ -18,13 +19,11 @@ pub(super) struct Table {
 
 impl Table {
     /// A CSV file as it stands.
-    pub fn read(file: &Path) -> Result<Self, ReplayError> {
-        let unreadable = |source| ReplayError::Unreadable { file: file.to_owned(), source };
-        let text = std::fs::read(file).map_err(unreadable)?;
-        let (header, rows) = replay::rows(file, &text)?;
+    pub fn read(file: &InputFile) -> Result<Self, ReplayError> {
+        let (header, rows) = replay::rows(&file.path, &file.text)?;
         let header = header.iter().map(str::to_owned).collect();
         let rows = rows.collect::<Result<_, _>>()?;
-        Ok(Self { file: file.to_owned(), header, rows })
+        Ok(Self { file: file.path.clone(), header, rows })
     }
 
     /// An error about the whole table.
