@@ -217,6 +217,9 @@ fn units_seeds_and_the_rest_come_from_the_config() {
     let by_count = [("/data/a", 0.5 / 4.3), ("/data/b", 3.0 / 4.3), ("/data/c", 0.8 / 4.3)];
     let by_count = by_count.map(|(path, share)| (path.to_owned(), share)).into();
     assert_close(&shares_of(&export(&f, "nanotron", &documents).0), &by_count, 1e-12);
+    // What counts tokens by itself is told of tokens.
+    let (olmo, _) = export(&f, "olmo-core", &documents);
+    assert_close(&shares("olmo-core", &olmo), &expected(["/data/a", "/data/b", "/data/c"]), 1e-12);
     // Sequences that are packed have one length.
     let (packed, _) = export(&f, "nanotron", &["--set", "export.unit=\"sequences\""]);
     assert_close(&shares_of(&packed), &expected(["/data/a", "/data/b", "/data/c"]), 1e-12);

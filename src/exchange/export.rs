@@ -5,7 +5,6 @@ use serde_json::{Map, json};
 use super::recipe::{ExportError, Recipe};
 use super::text::csv;
 use super::{huggingface, llama_factory, megatron, nanotron, olmo_core, regmix, streaming};
-use crate::config::Unit;
 
 /// For whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +52,10 @@ impl ExportFormat {
             Self::Json => json(recipe),
             Self::Csv => {
                 let header = vec!["domain".to_owned(), "weight".to_owned()];
-                let rows = recipe.shares()?.into_iter().map(|(name, weight)| vec![name.to_owned(), weight.to_string()]);
+                let rows = recipe
+                    .shares(recipe.unit())?
+                    .into_iter()
+                    .map(|(name, weight)| vec![name.to_owned(), weight.to_string()]);
                 csv([header].into_iter().chain(rows))
             }
         }
@@ -71,9 +73,6 @@ impl ExportFormat {
                  each domain's mean_length, or \"tokens\" where all examples have the same length)"
                     .into(),
             );
-        }
-        if self == Self::OlmoCore && recipe.unit() != Unit::Tokens {
-            warnings.push(format!("OLMo-core's target_ratio is a share of tokens, not of {}", recipe.unit().name()));
         }
         let names = |wanted: &dyn Fn(&[String]) -> bool| -> String {
             let wanted = recipe.present().filter(|domain| wanted(recipe.paths(domain.name)));
@@ -103,7 +102,7 @@ impl ExportFormat {
 
 fn json(recipe: &Recipe<'_>) -> Result<String, ExportError> {
     let weights: Map<_, _> =
-        recipe.shares()?.into_iter().map(|(name, weight)| (name.to_owned(), weight.into())).collect();
+        recipe.shares(recipe.unit())?.into_iter().map(|(name, weight)| (name.to_owned(), weight.into())).collect();
     let document = json!({"title": recipe.title, "unit": recipe.unit().name(), "weights": weights});
     Ok(format!("{document:#}\n"))
 }

@@ -20,7 +20,7 @@ pub(super) fn loader(paths: &[impl AsRef<str>]) -> Option<&'static str> {
 /// Writes a module whose `mixture` is the dataset. A path that is no file is a dataset of the Hub, or a folder.
 pub(super) fn python(recipe: &Recipe<'_>) -> Result<String, ExportError> {
     let (mut sources, mut weights) = (String::new(), vec![]);
-    for source in recipe.sources()? {
+    for source in recipe.sources(recipe.unit())? {
         let calls = calls(&source);
         for call in &calls {
             let name = literal(source.name);

@@ -4,11 +4,12 @@ use serde_json::{Value, json};
 
 use super::recipe::{ExportError, Recipe, Source};
 use super::text::yaml as write;
+use crate::config::Unit;
 
-/// Writes a source a domain. How often its data may be repeated is what the config says of epochs, at least once; OLMo-core
-/// refuses a mixture that needs more.
+/// Writes a source a domain, with its share of the tokens whatever the unit of other exports. How often its data may be
+/// repeated is what the config says of epochs, at least once; OLMo-core refuses a mixture that needs more.
 pub(super) fn yaml(recipe: &Recipe<'_>) -> Result<String, ExportError> {
-    let sources: Vec<Value> = recipe.sources()?.iter().map(source).collect();
+    let sources: Vec<Value> = recipe.sources(Unit::Tokens)?.iter().map(source).collect();
     write(&recipe.title, &json!({"sources": sources}))
 }
 

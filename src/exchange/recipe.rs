@@ -35,7 +35,7 @@ pub(super) struct Source<'a> {
     pub name: &'a str,
     /// At least one; where the config has none, the domain's name.
     pub paths: Vec<&'a str>,
-    /// Share in the unit of the export, above 0.
+    /// Its share, above 0.
     pub weight: f64,
     pub epochs: Option<f64>,
 }
@@ -91,17 +91,17 @@ impl<'a> Recipe<'a> {
         self.domains.iter().filter(|domain| domain.weight > NO_WEIGHT)
     }
 
-    /// All domains with their shares in the unit of the export. A domain of mean length `l` that has the share `w` of the
+    /// All domains with their shares in a unit. A domain of mean length `l` that has the share `w` of the
     /// tokens has a share proportional to `w/l` of the documents. Sequences of which no length is stated are packed: all
     /// have the same.
-    pub(super) fn shares(&self) -> Result<Vec<(&'a str, f64)>, ExportError> {
+    pub(super) fn shares(&self, unit: Unit) -> Result<Vec<(&'a str, f64)>, ExportError> {
         let length = |name: &str| self.files(name).and_then(|files| files.mean_length);
         let missing: Vec<String> =
             self.present().filter(|d| length(d.name).is_none()).map(|d| d.name.to_owned()).collect();
-        let packed = self.unit() == Unit::Sequences && missing.len() == self.present().count();
-        let alike = self.unit() == Unit::Tokens || packed;
+        let packed = unit == Unit::Sequences && missing.len() == self.present().count();
+        let alike = unit == Unit::Tokens || packed;
         if !alike && !missing.is_empty() {
-            return Err(ExportError::Length { unit: self.unit().name(), domains: missing });
+            return Err(ExportError::Length { unit: unit.name(), domains: missing });
         }
         let share = |domain: &Ingredient<'_>| match length(domain.name) {
             _ if domain.weight <= NO_WEIGHT => 0.0,
@@ -112,9 +112,9 @@ impl<'a> Recipe<'a> {
         Ok(self.domains.iter().map(|domain| (domain.name, share(domain) / total)).collect())
     }
 
-    /// The domains that have a weight, with what the trainer calls them.
-    pub(super) fn sources(&self) -> Result<Vec<Source<'a>>, ExportError> {
-        let shares = self.shares()?.into_iter().zip(&self.domains).filter(|((_, share), _)| *share > 0.0);
+    /// The domains that have a weight in a unit, with what the trainer calls them.
+    pub(super) fn sources(&self, unit: Unit) -> Result<Vec<Source<'a>>, ExportError> {
+        let shares = self.shares(unit)?.into_iter().zip(&self.domains).filter(|((_, share), _)| *share > 0.0);
         let source = |((name, weight), domain): ((&'a str, f64), &Ingredient<'_>)| {
             let paths: Vec<&str> = self.paths(name).iter().map(String::as_str).collect();
             Source { name, paths: if paths.is_empty() { vec![name] } else { paths }, weight, epochs: domain.epochs }
@@ -122,10 +122,10 @@ impl<'a> Recipe<'a> {
         Ok(shares.map(source).collect())
     }
 
-    /// The paths of those domains; several of one domain share its weight equally.
+    /// The paths of the domains that have a weight, in the unit of the export; several of one domain share its weight equally.
     pub(super) fn datasets(&self) -> Result<Vec<Dataset<'a>>, ExportError> {
         let mut datasets = vec![];
-        for source in self.sources()? {
+        for source in self.sources(self.unit())? {
             let weight = source.weight / source.paths.len() as f64;
             datasets.extend(source.paths.into_iter().map(|path| Dataset { path, weight }));
         }

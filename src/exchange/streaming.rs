@@ -8,7 +8,7 @@ use super::text::yaml as write;
 /// Writes a stream a path: with a scheme (`s3://…`) it is `remote`, else `local`.
 pub(super) fn yaml(recipe: &Recipe<'_>) -> Result<String, ExportError> {
     let mut streams = Map::new();
-    for source in recipe.sources()? {
+    for source in recipe.sources(recipe.unit())? {
         let count = source.paths.len();
         for (i, path) in source.paths.into_iter().enumerate() {
             let name = if count == 1 { source.name.to_owned() } else { format!("{}/{}", source.name, i + 1) };
