@@ -5,6 +5,7 @@
 pub mod acquisition;
 pub mod cli;
 pub mod config;
+pub mod exchange;
 pub mod launcher;
 pub mod optimizer;
 pub mod replay;

@@ -28,9 +28,7 @@ pub(super) fn run(args: &BestArgs, output: Output) -> anyhow::Result<u8> {
 pub(super) fn print(study: &Study, format: Format, stopped: Option<StopReason>) -> anyhow::Result<()> {
     let (config, spent) = (study.config(), study.spent());
     let fidelity = &config.fidelities.list()[config.fidelities.target()].name;
-    let recommendation = runner::recommend(study);
-    // Once confirmed, a recommendation stays the one that was confirmed.
-    let mixture = study.stopped().map_or(&recommendation.mixture, |s| &s.mixture);
+    let mixture = &recommended(study);
     let evidence = study.evidence();
     let points = [(mixture.clone(), config.fidelities.target())];
     let optimizer = runner::optimizer(study);
@@ -73,6 +71,11 @@ pub(super) fn print(study: &Study, format: Format, stopped: Option<StopReason>) 
         outln!("confirmed           {}", c.words());
     }
     Ok(())
+}
+
+/// The mixture to train with. Once confirmed, a recommendation stays the one that was confirmed.
+pub(super) fn recommended(study: &Study) -> Mixture {
+    study.stopped().map_or_else(|| runner::recommend(study).mixture, |stopped| stopped.mixture.clone())
 }
 
 /// How far a fidelity other than the target can be trusted, and whether it is worth its cost.

@@ -1,39 +1,136 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write;
 use std::path::PathBuf;
 
-use anyhow::Context;
-use clap::Args;
+use clap::{Args, ValueEnum};
 
-use super::{ConfigArgs, Output};
-use crate::study::{Study, TrialState};
+use super::{ConfigArgs, Output, UsageError, best};
+use crate::exchange::{ExportFormat, Ingredient, Recipe};
+use crate::space::Mixture;
+use crate::study::{Study, StudyError, TrialId, TrialState};
 
-/// Write a study's completed runs as a long CSV
+/// Write a study's runs, or its mixture for a trainer
 #[derive(Debug, Args)]
 pub struct ExportArgs {
     #[command(flatten)]
     config: ConfigArgs,
+    /// The runs, or the recommended mixture for a trainer
+    #[arg(long, value_enum, default_value_t, hide_default_value = true)]
+    format: Format,
+    /// The mixture of this trial instead of the recommended one
+    #[arg(long, value_name = "N")]
+    trial: Option<TrialId>,
     /// Where to write; stdout if left out
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
 
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum Format {
+    /// Completed runs as a long CSV, as `replay` and `import` read it [default]
+    #[default]
+    Runs,
+    /// Megatron-LM: --data-path with weights and prefixes, for a command line
+    Megatron,
+    /// Megatron-LM: the file of --data-args-path
+    MegatronArgs,
+    /// Megatron-LM: the file of --per-split-data-args-path
+    MegatronJson,
+    /// OLMo-core: the YAML of a source mixture
+    OlmoCore,
+    /// LLaMA-Factory: the keys of its YAML that mix datasets
+    LlamaFactory,
+    /// Hugging Face: Python that calls interleave_datasets
+    Huggingface,
+    /// MosaicML streaming: the YAML of streams, as LLM Foundry has it
+    Streaming,
+    /// nanotron: the YAML of a data stage
+    Nanotron,
+    /// RegMix: the YAML of its trainer
+    Regmix,
+    /// All weights as JSON
+    Json,
+    /// All weights as CSV, a domain a row
+    Csv,
+}
+
+impl Format {
+    /// The format of a mixture; none for the runs.
+    fn mixture(self) -> Option<ExportFormat> {
+        Some(match self {
+            Self::Runs => return None,
+            Self::Megatron => ExportFormat::Megatron,
+            Self::MegatronArgs => ExportFormat::MegatronArgs,
+            Self::MegatronJson => ExportFormat::MegatronJson,
+            Self::OlmoCore => ExportFormat::OlmoCore,
+            Self::LlamaFactory => ExportFormat::LlamaFactory,
+            Self::Huggingface => ExportFormat::Huggingface,
+            Self::Streaming => ExportFormat::Streaming,
+            Self::Nanotron => ExportFormat::Nanotron,
+            Self::Regmix => ExportFormat::Regmix,
+            Self::Json => ExportFormat::Json,
+            Self::Csv => ExportFormat::Csv,
+        })
+    }
+}
+
 pub(super) fn run(args: &ExportArgs, output: Output) -> anyhow::Result<u8> {
+    let format = args.format.mixture();
+    if format.is_none() && args.trial.is_some() {
+        return Err(UsageError("--trial is about a mixture; say for which trainer with --format".into()).into());
+    }
     let study = Study::read(args.config.load()?)?;
     super::warn(output, study.warnings());
-    match &args.out {
-        None => write(&study, std::io::stdout().lock())?,
-        Some(path) => {
-            let place = || format!("cannot write {}", path.display());
-            let file = std::fs::File::create(path).with_context(place)?;
-            write(&study, file).with_context(place)?;
+    let text = match format {
+        None => runs(&study)?,
+        Some(format) => {
+            let (title, mixture) = mixture(&study, args.trial)?;
+            let recipe = recipe(&study, title, &mixture);
+            super::warn(output, &format.warnings(&recipe));
+            if args.trial.is_none() && study.evidence().observations.is_empty() {
+                super::warn(
+                    output,
+                    &["nothing has been trained yet; the recommendation is the most even mixture".into()],
+                );
+            }
+            format.write(&recipe)?
         }
-    }
+    };
+    super::deliver(&text, args.out.as_deref())?;
     Ok(0)
 }
 
+/// What is exported, in one line, and its weights.
+fn mixture(study: &Study, trial: Option<TrialId>) -> Result<(String, Mixture), StudyError> {
+    let config = study.config();
+    let (what, mixture) = match trial {
+        Some(id) => (format!("trial {id}"), study.trial(id)?.mixture.clone()),
+        None => {
+            let target = &config.fidelities.list()[config.fidelities.target()].name;
+            (format!("what is recommended for {target}"), best::recommended(study))
+        }
+    };
+    Ok((format!("{what} in the study {}, written by admire", config.name), mixture))
+}
+
+fn recipe<'a>(study: &'a Study, title: String, mixture: &Mixture) -> Recipe<'a> {
+    let config = study.config();
+    let (weights, limits) = (mixture.weights(), config.space.limits());
+    let implied = limits.map(|limits| config.space.epochs(mixture, limits.target_tokens));
+    let domain = |name: &'a String| {
+        let i = config.space.index(name)?;
+        let implied = implied.as_ref().and_then(|epochs| epochs[i]);
+        // Where tokens are not stated, nothing is known about epochs, whatever their limit.
+        let epochs = implied.map(|implied| limits.and_then(|limits| limits.max_epochs).unwrap_or(implied).max(implied));
+        Some(Ingredient { name, weight: weights[i], epochs })
+    };
+    let domains = config.domain_order.iter().filter_map(domain).collect();
+    // What seeds NumPy has 32 bits.
+    let seed = config.export.seed.unwrap_or(config.seed as u32);
+    Recipe { title, domains, config: &config.export, seed }
+}
+
 /// Imported runs come last, with the usual cost of their fidelity, and with a column that says where they come from.
-fn write(study: &Study, out: impl Write) -> anyhow::Result<()> {
+fn runs(study: &Study) -> anyhow::Result<String> {
     let runs: Vec<_> = study
         .trials()
         .iter()
@@ -55,7 +152,7 @@ fn write(study: &Study, out: impl Write) -> anyhow::Result<()> {
         row
     };
 
-    let mut csv = csv::Writer::from_writer(out);
+    let mut csv = csv::Writer::from_writer(vec![]);
     let mut header = ["run_id", "fidelity", "params", "tokens", "cost"].map(str::to_owned).to_vec();
     header.extend(domains.iter().map(|d| format!("w:{d}")));
     header.extend(metrics.iter().map(|m| format!("y:{m}")));
@@ -73,6 +170,5 @@ fn write(study: &Study, out: impl Write) -> anyhow::Result<()> {
         let row = row(format!("imported-{}", i + 1), m, costs[m], &run.weights, &run.metrics);
         csv.write_record(row.into_iter().chain(source(&run.source)))?;
     }
-    csv.flush()?;
-    Ok(())
+    Ok(String::from_utf8(csv.into_inner()?)?)
 }

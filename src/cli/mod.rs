@@ -13,6 +13,7 @@ macro_rules! outln {
 mod best;
 mod check;
 mod export;
+mod import;
 mod init;
 mod journal;
 mod optimize;
@@ -24,12 +25,14 @@ mod text;
 
 use std::fmt;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{ConfigError, StudyConfig, duration};
+use crate::exchange::ExportError;
 use crate::replay::ReplayError;
 use crate::runner::RunError;
 use crate::space::SpaceError;
@@ -64,6 +67,7 @@ enum Command {
     Status(status::StatusArgs),
     Best(best::BestArgs),
     Replay(replay::ReplayArgs),
+    Import(import::ImportArgs),
     Export(export::ExportArgs),
     Journal(journal::JournalArgs),
 }
@@ -157,6 +161,7 @@ pub fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Status(args) => status::run(&args, output),
         Command::Best(args) => best::run(&args, output),
         Command::Replay(args) => replay::run(&args, output),
+        Command::Import(args) => import::run(&args, output),
         Command::Export(args) => export::run(&args, output),
         Command::Journal(args) => journal::run(&args, output),
     }
@@ -200,6 +205,15 @@ fn write_out(text: fmt::Arguments<'_>) {
     }
 }
 
+/// Writes what was asked for to a file, or to stdout.
+fn deliver(text: &str, file: Option<&Path>) -> anyhow::Result<()> {
+    match file {
+        None => out!("{text}"),
+        Some(path) => std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?,
+    }
+    Ok(())
+}
+
 /// The documented exit code (docs/cli.md) of an error.
 #[must_use]
 pub fn exit_code(error: &anyhow::Error) -> u8 {
@@ -209,7 +223,7 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
             _ => 2,
         };
     }
-    if error.is::<UsageError>() || error.is::<ReplayError>() {
+    if error.is::<UsageError>() || error.is::<ReplayError>() || error.is::<ExportError>() {
         return 2;
     }
     let run = error.downcast_ref::<RunError>();
@@ -221,7 +235,15 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
         (Some(RunError::FailureRate { .. }), _) => 4,
         (_, Some(StudyError::Locked { .. })) => 5,
         (Some(RunError::NoLauncher), _)
-        | (_, Some(StudyError::Changed { .. } | StudyError::Occupied { .. } | StudyError::NoTrial(_))) => 2,
+        | (
+            _,
+            Some(
+                StudyError::Changed { .. }
+                | StudyError::Occupied { .. }
+                | StudyError::NoTrial(_)
+                | StudyError::Unfit { .. },
+            ),
+        ) => 2,
         _ => 1,
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::error::{ConfigError, Problem};
+use super::export::{DomainFiles, export};
 use super::tree::{self, Node, Problems, Section, Value};
 use super::{Budget, Confirm, LauncherConfig, ReplayConfig, StudyConfig, placeholders, slurm};
 use crate::optimizer::{AcquisitionKind, OptimizerSettings};
@@ -38,7 +39,7 @@ pub(super) fn build(path: &Path, root: &Node) -> Result<StudyConfig, ConfigError
     }
     section.finish();
 
-    let domains = domains(&document);
+    let (domains, files) = domains(&document);
     let names: Vec<&str> = domains.iter().map(|d| d.name.as_str()).collect();
     let groups = groups(&document, &names);
     let fidelities = fidelities(&document);
@@ -53,6 +54,7 @@ pub(super) fn build(path: &Path, root: &Node) -> Result<StudyConfig, ConfigError
     let confirm = section.present().then_some(Confirm { seeds });
     section.finish();
     let replay = replay(&document, path.parent().unwrap_or(Path::new("")));
+    let export = export(&document, files);
     document.finish();
 
     let domain_order = domains.iter().map(|d| d.name.clone()).collect();
@@ -82,6 +84,7 @@ pub(super) fn build(path: &Path, root: &Node) -> Result<StudyConfig, ConfigError
         launcher,
         confirm,
         replay,
+        export,
         settings: tree::settings(root),
     })
 }
@@ -111,8 +114,8 @@ fn range(section: &Section<'_>) -> (f64, f64) {
     (min, max)
 }
 
-fn domains(document: &Section<'_>) -> Vec<Domain> {
-    let mut seen = BTreeSet::new();
+fn domains(document: &Section<'_>) -> (Vec<Domain>, BTreeMap<String, DomainFiles>) {
+    let (mut seen, mut paths, mut files) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
     let sections = document.sections("domain");
     if sections.is_empty() {
         document.report(Some("domain"), "there are no domains; add a [[domain]] with a name for each data source");
@@ -122,10 +125,11 @@ fn domains(document: &Section<'_>) -> Vec<Domain> {
         let (min, max) = range(&section);
         let tokens = section.positive("tokens");
         let prior = section.number("prior", "a number of at least 0", |x| x >= 0.0);
+        files.insert(name.clone(), DomainFiles::read(&section, &mut paths));
         section.finish();
         Domain { name, min, max, tokens, prior }
     };
-    sections.into_iter().map(read).collect()
+    (sections.into_iter().map(read).collect(), files)
 }
 
 fn groups(document: &Section<'_>, known: &[&str]) -> Vec<GroupSpec> {

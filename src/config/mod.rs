@@ -3,6 +3,7 @@
 mod build;
 pub(crate) mod duration;
 mod error;
+mod export;
 mod placeholders;
 mod slurm;
 mod tree;
@@ -16,6 +17,7 @@ use crate::space::{Fidelities, SearchSpace};
 use crate::study::Objective;
 
 pub use error::{ConfigError, Origin, Problem};
+pub use export::{DomainFiles, ExportConfig, Stopping, Unit};
 pub use placeholders::{PLACEHOLDERS, check as check_placeholders};
 
 /// A commented config to start from, as `admire init` writes it.
@@ -53,8 +55,10 @@ pub struct StudyConfig {
     pub confirm: Option<Confirm>,
     /// `[replay]`
     pub replay: ReplayConfig,
+    /// `[export]`, and what the domains say about their files.
+    pub export: ExportConfig,
     /// Everything stated that is about the study, so that changes can be recorded. Not where its files are, nor
-    /// `[replay]`; of `launcher.env` the names alone, whose values may be secrets.
+    /// `[replay]` and what exports alone need; of `launcher.env` the names alone, whose values may be secrets.
     pub settings: Settings,
 }
 

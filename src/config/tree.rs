@@ -135,7 +135,10 @@ pub(super) fn apply(root: &mut Node, text: &str) -> Result<(), Problem> {
 pub(super) fn settings(root: &Node) -> Settings {
     let mut settings = Settings::new();
     flatten(&root.value, String::new(), &mut settings);
-    settings.retain(|key, _| key != "study.dir" && !key.starts_with("replay."));
+    let of_files = |key: &str| key.starts_with("domain.") && (key.ends_with(".path") || key.ends_with(".mean_length"));
+    settings.retain(|key, _| {
+        key != "study.dir" && !key.starts_with("replay.") && !key.starts_with("export.") && !of_files(key)
+    });
     for (_, secret) in settings.iter_mut().filter(|(key, _)| key.starts_with("launcher.env.")) {
         *secret = "set".into();
     }
@@ -269,6 +272,14 @@ impl<'a> Section<'a> {
 
     pub fn texts(&self, key: &'static str) -> Option<Vec<String>> {
         self.read(key, "an array of strings", Value::texts)
+    }
+
+    /// A string, or an array of them.
+    pub fn one_or_more_texts(&self, key: &'static str) -> Option<Vec<String>> {
+        self.read(key, "a string or an array of strings", |v| match v {
+            Value::Text(text) => Some(vec![text.clone()]),
+            other => other.texts(),
+        })
     }
 
     /// One of some words, each standing for a value.

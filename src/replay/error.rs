@@ -65,7 +65,7 @@ pub enum ReplayError {
 }
 
 /// `did you mean "x"?` where a known name is near `name`, else a list of the known ones.
-pub(super) fn hint<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+pub(crate) fn hint<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
     let near = known
         .iter()

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use csv::StringRecord;
+use csv::{Position, StringRecord};
 
 use super::error::ReplayError;
 use crate::space::{check_domain_name, check_name};
@@ -45,10 +45,15 @@ pub struct RunLog {
     pub runs: Vec<LoggedRun>,
     /// What the user should know although it stops nothing (weights that do not sum to one).
     pub warnings: Vec<String>,
+    /// How many rows had weights that do not sum to 1 to the last digit.
+    pub renormalized: usize,
 }
 
 /// Weights whose sum is further than this from one are worth a warning; logs are often rounded to 3 decimals.
 const SUM_TOLERANCE: f64 = 1e-2;
+
+/// What adding up a few dozen weights can be off by.
+const ROUNDING: f64 = 1e-9;
 
 impl RunLog {
     /// Reads long CSVs with the columns `run_id, fidelity, params, [tokens], [cost], w:<domain>…, y:<metric>…`, matched
@@ -73,19 +78,19 @@ impl RunLog {
     /// # Errors
     /// Those of [`Self::read`]; the log must not be used then.
     pub fn add(&mut self, file: &Path, text: &[u8]) -> Result<(), ReplayError> {
+        let (header, rows) = rows(file, text)?;
+        self.add_rows(file, &header, rows)
+    }
+
+    /// Adds the rows of one more file, which know their lines.
+    pub(crate) fn add_rows(
+        &mut self,
+        file: &Path,
+        header: &StringRecord,
+        rows: impl IntoIterator<Item = Result<StringRecord, ReplayError>>,
+    ) -> Result<(), ReplayError> {
         let index = self.files.len();
         self.files.push(file.to_owned());
-        // Excel writes a byte-order mark, which would otherwise become part of the first column's name.
-        let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-        let mut lines = Lines { text, at: 0, line: 1 };
-        let csv_error = |line, message| ReplayError::Csv { file: file.to_owned(), line, message };
-        if let Err(e) = std::str::from_utf8(text) {
-            return Err(csv_error(lines.of(e.valid_up_to()), "this is not UTF-8".into()));
-        }
-        // Where rows differ in length is found out here, for the sake of the line.
-        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).flexible(true).from_reader(text);
-        let header = reader.headers().map_err(|e| csv_error(1, e.to_string()))?;
-        let width = header.len();
         let columns = Columns::parse(file, header)?;
         let names = |list: &[(String, usize)]| list.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
         let (domains, metrics) = (names(&columns.domains), names(&columns.metrics));
@@ -98,14 +103,11 @@ impl RunLog {
 
         let mut off: Vec<(u64, f64)> = Vec::new();
         let before = self.runs.len();
-        for record in reader.into_records() {
-            let record = record.map_err(|e| csv_error(lines.line, e.to_string()))?;
-            let line = lines.of_row(record.position().map_or(0, |p| p.byte() as usize));
-            if record.len() != width {
-                return Err(csv_error(line, format!("the row has {} cells, the header {width}", record.len())));
-            }
-            let row = Row { file, line, record: &record };
+        for record in rows {
+            let record = record?;
+            let row = Row { file, line: record.position().map_or(0, Position::line), record: &record };
             let (run, sum) = row.parse(index, &columns)?;
+            self.renormalized += usize::from((sum - 1.0).abs() > ROUNDING);
             if (sum - 1.0).abs() > SUM_TOLERANCE {
                 off.push((run.line, sum));
             }
@@ -127,6 +129,36 @@ impl RunLog {
         }
         Ok(())
     }
+}
+
+/// The header of a CSV file and its rows, each as long as the header and with the line that it starts on.
+pub(crate) fn rows<'a>(
+    file: &'a Path,
+    text: &'a [u8],
+) -> Result<(StringRecord, impl Iterator<Item = Result<StringRecord, ReplayError>> + 'a), ReplayError> {
+    // Excel writes a byte-order mark, which would otherwise become part of the first column's name.
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    let mut lines = Lines { text, at: 0, line: 1 };
+    let csv_error = |line, message| ReplayError::Csv { file: file.to_owned(), line, message };
+    if let Err(e) = std::str::from_utf8(text) {
+        return Err(csv_error(lines.of(e.valid_up_to()), "this is not UTF-8".into()));
+    }
+    // Where rows differ in length is found out here, for the sake of the line.
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).flexible(true).from_reader(text);
+    let header = reader.headers().map_err(|e| csv_error(1, e.to_string()))?.clone();
+    let width = header.len();
+    let row = move |record: csv::Result<StringRecord>| {
+        let mut record = record.map_err(|e| csv_error(lines.line, e.to_string()))?;
+        let mut place = record.position().cloned().unwrap_or_else(Position::new);
+        let line = lines.of_row(place.byte() as usize);
+        if record.len() != width {
+            return Err(csv_error(line, format!("the row has {} cells, the header {width}", record.len())));
+        }
+        place.set_line(line);
+        record.set_position(Some(place));
+        Ok(record)
+    };
+    Ok((header, reader.into_records().map(row)))
 }
 
 /// Counts lines as editors do, which the csv crate does not after blank lines, nor with the ends of lines of Windows.

@@ -1,0 +1,43 @@
+//! The runs published with ADMIRE-BayesOpt (ADMIRE IFT Runs): one CSV with columns `model`, `ratio_*`, `metric_*`,
+//! `train_time`.
+
+use std::collections::BTreeMap;
+
+use super::columns::{ColumnMap, Rule};
+use super::import::{InputFile, Part, params_of};
+use super::table::Table;
+use crate::replay::ReplayError;
+
+const COLUMNS: [(&str, &str); 5] = [
+    ("fidelity", "model"),
+    ("w:*", "ratio_*"),
+    // Means of the others; some of those logged are wrong.
+    ("", "metric_avg*"),
+    ("y:*", "metric_*"),
+    ("cost", "train_time"),
+];
+
+/// Reads the file. A model counts by its size (`Qwen2.5-0.5B` is `0.5B`), and costs the mean training time of its runs,
+/// relative to the most expensive one: the times themselves are mostly such means.
+pub(super) fn read(file: &InputFile, rules: &[Rule]) -> Result<Part, ReplayError> {
+    let (mut table, ignored) = Table::read(file)?.rename(&ColumnMap::new(rules, &COLUMNS));
+    let model = table.require("fidelity")?;
+    let size = |name: &str| match name.rsplit_once('-') {
+        Some((_, size)) if params_of(size).is_some() => size.to_owned(),
+        _ => name.to_owned(),
+    };
+    table.set("fidelity", |_, row| size(&row[model]));
+    if let Some(time) = table.column("cost") {
+        let mut times: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+        for row in &table.rows {
+            times.entry(row[model].to_owned()).or_default().extend(row[time].parse::<f64>().ok().filter(|t| *t > 0.0));
+        }
+        let mean = |times: &Vec<f64>| times.iter().sum::<f64>() / times.len() as f64;
+        let most = times.values().map(mean).fold(0.0, f64::max);
+        table.set("cost", |_, row| {
+            let cost = mean(&times[&row[model]]) / most;
+            if cost.is_finite() { cost.to_string() } else { String::new() }
+        });
+    }
+    Ok(Part { table, ignored, skipped: 0 })
+}

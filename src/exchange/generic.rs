@@ -1,0 +1,76 @@
+//! CSV files of anybody: wide (one row a run) and long (one row a run and weight or metric).
+
+use std::collections::HashMap;
+
+use csv::StringRecord;
+
+use super::columns::{ColumnMap, Rule};
+use super::import::{InputFile, Part};
+use super::table::Table;
+use crate::replay::ReplayError;
+
+/// The columns of logged runs, under their own names.
+const LOGGED: [(&str, &str); 7] = [
+    ("run_id", "run_id"),
+    ("fidelity", "fidelity"),
+    ("params", "params"),
+    ("tokens", "tokens"),
+    ("cost", "cost"),
+    ("w:*", "w:*"),
+    ("y:*", "y:*"),
+];
+
+/// Reads one row a run.
+pub(super) fn wide(file: &InputFile, rules: &[Rule]) -> Result<Part, ReplayError> {
+    let (table, ignored) = Table::read(file)?.rename(&ColumnMap::new(rules, &LOGGED));
+    Ok(Part { table, ignored, skipped: 0 })
+}
+
+/// Reads one row a run and quantity: its columns `name` and `value` say what and how much; the others are the run's. The
+/// rules are for columns and for names alike. A weight that a run does not have is 0.
+pub(super) fn long(file: &InputFile, rules: &[Rule]) -> Result<Part, ReplayError> {
+    let map = ColumnMap::new(rules, &LOGGED);
+    let table = Table::read(file)?;
+    let (name, value) = (table.require("name")?, table.require("value")?);
+    let fixed: Vec<(usize, String)> =
+        table.header.iter().enumerate().filter_map(|(i, column)| Some((i, map.target(column)?))).collect();
+    let is = |target: &str| fixed.iter().find(|(_, t)| t == target).map(|(i, _)| *i);
+    let id = is("run_id").ok_or_else(|| table.wrong("no column is the run_id; say which with --map run_id=COLUMN"))?;
+    let size = is("fidelity");
+
+    let (mut quantities, mut ignored): (Vec<String>, Vec<String>) = (vec![], vec![]);
+    let (mut runs, mut place) = (Vec::<(&StringRecord, HashMap<String, &str>)>::new(), HashMap::new());
+    for row in &table.rows {
+        let Some(quantity) = map.target(&row[name]).filter(|t| t.starts_with("w:") || t.starts_with("y:")) else {
+            if !ignored.contains(&row[name].to_owned()) {
+                ignored.push(row[name].to_owned());
+            }
+            continue;
+        };
+        if !quantities.contains(&quantity) {
+            quantities.push(quantity.clone());
+        }
+        let run = *place.entry((&row[id], size.map(|size| &row[size]))).or_insert_with(|| {
+            runs.push((row, HashMap::new()));
+            runs.len() - 1
+        });
+        if runs[run].1.insert(quantity.clone(), &row[value]).is_some() {
+            return Err(ReplayError::Cell {
+                file: file.path.clone(),
+                line: row.position().map_or(0, csv::Position::line),
+                column: "name".into(),
+                message: format!("run \"{}\" has a second \"{quantity}\"", &row[id]),
+            });
+        }
+    }
+    let header = fixed.iter().map(|(_, target)| target.clone()).chain(quantities.iter().cloned()).collect();
+    let rows = runs.iter().map(|(first, values)| {
+        let missing = |quantity: &str| if quantity.starts_with("w:") { "0" } else { "" };
+        let cells = quantities.iter().map(|q| values.get(q).copied().unwrap_or(missing(q)));
+        let mut record: StringRecord = fixed.iter().map(|(i, _)| &first[*i]).chain(cells).collect();
+        record.set_position(first.position().cloned());
+        record
+    });
+    let rows = rows.collect();
+    Ok(Part { table: Table { file: file.path.clone(), header, rows }, ignored, skipped: 0 })
+}

@@ -1,0 +1,15 @@
+//! olmix (allenai/olmix): `ratios.csv` and `metrics.csv`, matched by `run` or `run_id`.
+
+use super::columns::{ColumnMap, Rule};
+use super::import::{InputFile, Part, pair};
+use crate::replay::ReplayError;
+
+/// Columns that both files may have; of the last kind are row numbers that pandas wrote.
+const COMMON: [(&str, &str); 5] =
+    [("run_id", "run_id"), ("run_id", "run"), ("", "name"), ("", "index"), ("", "Unnamed*")];
+
+/// Reads the pair of files.
+pub(super) fn read(files: &[InputFile], rules: &[Rule]) -> Result<Part, ReplayError> {
+    let map = |others| ColumnMap::new(rules, &[&COMMON[..], &[others]].concat());
+    pair(files, &map(("w:*", "*")), &map(("y:*", "*")))
+}

@@ -1,0 +1,112 @@
+//! Tables on their way to logged runs.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use csv::StringRecord;
+
+use super::columns::ColumnMap;
+use super::import::InputFile;
+use crate::replay::{self, ReplayError, RunLog};
+
+/// A table of text, with the lines its rows were on.
+#[derive(Clone, Debug)]
+pub(super) struct Table {
+    pub file: PathBuf,
+    pub header: Vec<String>,
+    pub rows: Vec<StringRecord>,
+}
+
+impl Table {
+    /// A CSV file as it stands.
+    pub fn read(file: &InputFile) -> Result<Self, ReplayError> {
+        let (header, rows) = replay::rows(&file.path, &file.text)?;
+        let header = header.iter().map(str::to_owned).collect();
+        let rows = rows.collect::<Result<_, _>>()?;
+        Ok(Self { file: file.path.clone(), header, rows })
+    }
+
+    /// An error about the whole table.
+    pub fn wrong(&self, message: impl Into<String>) -> ReplayError {
+        ReplayError::Header { file: self.file.clone(), message: message.into() }
+    }
+
+    pub fn column(&self, name: &str) -> Option<usize> {
+        self.header.iter().position(|column| column == name)
+    }
+
+    /// The column that must be there.
+    pub fn require(&self, name: &str) -> Result<usize, ReplayError> {
+        let header = || self.header.join(",");
+        self.column(name).ok_or_else(|| self.wrong(format!("no column is the {name}; there are {}", header())))
+    }
+
+    /// The columns that `map` wants, under their new names. Also names those that it does not want.
+    pub fn rename(self, map: &ColumnMap) -> (Self, Vec<String>) {
+        let (mut header, mut kept, mut ignored) = (vec![], vec![], vec![]);
+        for (i, column) in self.header.into_iter().enumerate() {
+            match map.target(&column) {
+                Some(target) => {
+                    header.push(target);
+                    kept.push(i);
+                }
+                None => ignored.push(column),
+            }
+        }
+        let rows = self.rows.iter().map(|row| with_place(row, kept.iter().map(|i| &row[*i]))).collect();
+        (Self { file: self.file, header, rows }, ignored)
+    }
+
+    /// The rows of two tables that have the same `key`, in the order of this one. Also says how many rows of both have
+    /// no partner.
+    pub fn join(self, other: &Self, key: &str) -> Result<(Self, usize), ReplayError> {
+        let (mine, theirs) = (self.require(key)?, other.require(key)?);
+        let mut partners = HashMap::new();
+        for row in &other.rows {
+            if partners.insert(&row[theirs], row).is_some() {
+                return Err(other.wrong(format!("two rows have the {key} \"{}\"", &row[theirs])));
+            }
+        }
+        let others = |row: &'_ StringRecord| -> Vec<String> {
+            row.iter().enumerate().filter(|(i, _)| *i != theirs).map(|(_, cell)| cell.to_owned()).collect()
+        };
+        let (mut rows, all) = (vec![], self.rows.len() + other.rows.len());
+        for row in &self.rows {
+            if let Some(partner) = partners.remove(&row[mine]) {
+                let added = others(partner);
+                rows.push(with_place(row, row.iter().chain(added.iter().map(String::as_str))));
+            } else if rows.iter().any(|known: &StringRecord| known[mine] == row[mine]) {
+                return Err(self.wrong(format!("two rows have the {key} \"{}\"", &row[mine])));
+            }
+        }
+        let header = self.header.iter().chain(other.header.iter().filter(|column| *column != key));
+        let skipped = all - 2 * rows.len();
+        Ok((Self { header: header.cloned().collect(), rows, file: self.file }, skipped))
+    }
+
+    /// Sets a column, which is added where it does not exist, to `value` of the row's number (from 0) and cells.
+    pub fn set(&mut self, name: &str, value: impl Fn(usize, &StringRecord) -> String) {
+        let column = self.column(name).unwrap_or_else(|| {
+            self.header.push(name.to_owned());
+            self.header.len() - 1
+        });
+        for (i, row) in self.rows.iter_mut().enumerate() {
+            let new = value(i, row);
+            let width = self.header.len();
+            let cells = (0..width).map(|c| if c == column { &new } else { row.get(c).unwrap_or_default() });
+            *row = with_place(row, cells);
+        }
+    }
+
+    /// Adds the rows, whose columns are those of logged runs, to a log.
+    pub fn add_to(self, log: &mut RunLog) -> Result<(), ReplayError> {
+        log.add_rows(&self.file, &self.header.into(), self.rows.into_iter().map(Ok))
+    }
+}
+
+/// A record that is on the line of another.
+fn with_place<'a>(place: &StringRecord, cells: impl Iterator<Item = &'a str>) -> StringRecord {
+    let mut record: StringRecord = cells.collect();
+    record.set_position(place.position().cloned());
+    record
+}
