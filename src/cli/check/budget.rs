@@ -168,10 +168,10 @@ fn sentence(config: &StudyConfig) -> String {
     limits.extend(budget.wall_time.map(|t| format!("{} s of wall time", short(t.as_secs_f64()))));
     limits.extend(budget.patience.map(|n| format!("patience of {n} trials")));
     limits.extend(budget.regret.map(|r| format!("expected regret below {}", short(r))));
-    if limits.is_empty() {
-        "budget: none, the study goes on until it is interrupted".into()
-    } else {
-        format!("budget: {}, whichever is reached first", limits.join(", "))
+    match limits.len() {
+        0 => "budget: none, the study goes on until it is interrupted".into(),
+        1 => format!("budget: {}", limits[0]),
+        _ => format!("budget: {}, whichever is reached first", limits.join(", ")),
     }
 }
 
