@@ -57,3 +57,12 @@ wheel *options:
 static:
     rustup target add x86_64-unknown-linux-musl
     cargo build --locked --release --target x86_64-unknown-linux-musl
+
+# Writes the generated parts of the documentation: the reference of the command line, the tutorial's picture
+docs:
+    ADMIRE_WRITE_DOCS=1 cargo test --test book
+
+# The documentation as a web site in target/book (mdBook goes to target/mdbook)
+book:
+    command -v target/mdbook/bin/mdbook >/dev/null || cargo install --locked --no-default-features --root target/mdbook mdbook
+    target/mdbook/bin/mdbook build docs
