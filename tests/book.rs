@@ -1,6 +1,6 @@
 //! The documentation says what is true: its commands run, its reference is the program's, its links lead somewhere.
 //!
-//! In docs/*.md a fenced block whose info string begins with `sh` is run, page by page and block after block in an empty
+//! In docs/*.md and in the README of the PyTorch example, a fenced block whose info string begins with `sh` is run, page by page and block after block in an empty
 //! folder, with `admire` on PATH and the repository in `$REPOSITORY`. `sh,exit=2` has to end with that code; `sh,skip=WHY` is
 //! not run. `toml,file=study.toml` (any language) is written to that file first. A comment `<!-- sh … -->` is run too, but not
 //! shown. What the tutorial writes down as files is in `$TUTORIAL` for the other pages.
@@ -20,7 +20,7 @@ fn docs() -> PathBuf {
     Path::new(REPOSITORY).join("docs")
 }
 
-/// Every page with its text, in the order of their names.
+/// Every page of the book with its text, in the order of their names.
 fn pages() -> Vec<(String, String)> {
     let files = fs::read_dir(docs()).unwrap().map(|entry| entry.unwrap().path());
     let mut files: Vec<PathBuf> = files.filter(|path| path.extension().is_some_and(|e| e == "md")).collect();
@@ -96,14 +96,16 @@ fn the_commands_of_every_page_run() {
         return;
     }
     let root = tempfile::tempdir().unwrap();
-    let pages = pages();
+    let mut pages = pages();
+    let example = Path::new(REPOSITORY).join("examples/pytorch/README.md");
+    pages.push(("../examples/pytorch/README.md".into(), fs::read_to_string(example).unwrap()));
     let tutorial = root.path().join("files of the tutorial");
     fs::create_dir(&tutorial).unwrap();
     let (_, text) = pages.iter().find(|(page, _)| page == "tutorial.md").unwrap();
     play("tutorial.md", text, &tutorial, &tutorial, false);
     std::thread::scope(|scope| {
         for (page, text) in &pages {
-            let dir = root.path().join(page);
+            let dir = root.path().join(page.replace('/', "_"));
             let tutorial = &tutorial;
             fs::create_dir(&dir).unwrap();
             scope.spawn(move || play(page, text, &dir, tutorial, true));

@@ -105,12 +105,17 @@ fn limits(config: &StudyConfig, i: usize) -> Vec<String> {
 }
 
 pub(super) fn table(config: &StudyConfig, design: &[Trial]) -> String {
+    let tables = [Some(domains(config, design)), groups(config), repetition(config), Some(sizes(config))];
+    let tables: Vec<String> = tables.into_iter().flatten().map(|table| table.to_string()).collect();
+    format!("{}: valid\n\n{}", config.path.display(), tables.join("\n"))
+}
+
+fn domains(config: &StudyConfig, design: &[Trial]) -> Table {
     let rows = rows(config);
     let has_prior = rows.iter().any(|r| r.prior.is_some());
     let has_epochs = rows.iter().any(|r| r.uniform.1.is_some());
     let mut columns = vec![("domain", Align::Left), ("smallest", Align::Right), ("largest", Align::Right)];
-    let mixtures = [Some("uniform"), has_prior.then_some("prior")];
-    for mixture in mixtures.into_iter().flatten() {
+    for mixture in ["uniform"].into_iter().chain(has_prior.then_some("prior")) {
         columns.push((mixture, Align::Right));
         columns.extend(has_epochs.then_some(("epochs", Align::Right)));
     }
@@ -127,12 +132,7 @@ pub(super) fn table(config: &StudyConfig, design: &[Trial]) -> String {
         line.push(row.limits.join(", "));
         table.row(line);
     }
-    let mut text = format!("{}: valid\n\n{table}", config.path.display());
-    for more in [groups(config), repetition(config, &rows), sizes(config)].into_iter().flatten() {
-        text.push('\n');
-        text.push_str(&more.to_string());
-    }
-    text
+    table
 }
 
 /// From where to where the design goes in domain `i`.
@@ -154,31 +154,28 @@ fn groups(config: &StudyConfig) -> Option<Table> {
 }
 
 /// How often the data of every domain is seen at its largest weight.
-fn repetition(config: &StudyConfig, rows: &[Row<'_>]) -> Option<Table> {
-    let runs = runs(config);
-    let known = rows.iter().filter(|r| r.epochs.iter().any(Option::is_some));
+fn repetition(config: &StudyConfig) -> Option<Table> {
     let mut columns = vec![("epochs at most".to_owned(), Align::Left)];
-    columns.extend(runs.into_iter().map(|run| (run.name, Align::Right)));
+    columns.extend(runs(config).into_iter().map(|run| (run.name, Align::Right)));
     let mut table = Table::new(columns);
-    let mut any = false;
-    for row in known {
-        any = true;
+    let rows = rows(config);
+    let known: Vec<&Row<'_>> = rows.iter().filter(|r| r.epochs.iter().any(Option::is_some)).collect();
+    for row in &known {
         table.row([row.name.to_owned()].into_iter().chain(row.epochs.iter().map(|e| epochs(*e))));
     }
-    any.then_some(table)
+    (!known.is_empty()).then_some(table)
 }
 
-fn sizes(config: &StudyConfig) -> Option<Table> {
+fn sizes(config: &StudyConfig) -> Table {
     let optional = |x: Option<f64>| x.map_or_else(|| "-".into(), short);
     let right = ["params", "tokens", "cost", "max trials"].map(|title| (title, Align::Right));
-    let columns = [("fidelity", Align::Left)].into_iter().chain(right).chain([("", Align::Left)]);
-    let mut table = Table::new(columns);
+    let mut table = Table::new([("fidelity", Align::Left)].into_iter().chain(right).chain([("", Align::Left)]));
     for (i, f) in config.fidelities.list().iter().enumerate() {
         let trials = f.max_trials.map_or_else(|| "-".into(), |n| n.to_string());
         let target = if i == config.fidelities.target() { "target" } else { "" };
         table.row([f.name.clone(), optional(f.params), optional(f.tokens), optional(f.cost), trials, target.into()]);
     }
-    Some(table)
+    table
 }
 
 /// What one should know about the region before spending anything.
