@@ -46,3 +46,23 @@ compare *options:
     test -d target/compare-venv || python3 -m venv target/compare-venv
     target/compare-venv/bin/pip install --quiet --requirement benches/compare/requirements.txt
     target/compare-venv/bin/python benches/compare/compare.py {{options}}
+
+# A wheel of the program in target/wheels, for `pip install` (maturin goes to target/wheel-venv)
+wheel *options:
+    test -d target/wheel-venv || python3 -m venv target/wheel-venv
+    target/wheel-venv/bin/pip install --quiet 'maturin>=1.9,<2'
+    target/wheel-venv/bin/maturin build --release --locked --out target/wheels {{options}}
+
+# A program that needs no library of the machine it runs on: target/x86_64-unknown-linux-musl/release/admire
+static:
+    rustup target add x86_64-unknown-linux-musl
+    cargo build --locked --release --target x86_64-unknown-linux-musl
+
+# Writes the generated parts of the documentation: the reference of the command line, the tutorial's picture
+docs:
+    ADMIRE_WRITE_DOCS=1 cargo test --test book
+
+# The documentation as a web site in target/book (mdBook goes to target/mdbook)
+book:
+    command -v target/mdbook/bin/mdbook >/dev/null || cargo install --locked --no-default-features --root target/mdbook mdbook
+    target/mdbook/bin/mdbook build docs

@@ -414,3 +414,13 @@ fn accounts_say_how_forgotten_jobs_ended() {
         }
     }
 }
+
+#[test]
+fn check_tries_a_job() {
+    let script = format!("echo $SLURM_JOB_NAME > ledger; {GOOD}");
+    let Some(q) = fixture(&script, "time = \"10\"", "") else { return };
+    let checked = q.0.json("check", &["--trial", "-q"]);
+    assert_eq!((&checked["trial"]["state"], &checked["trial"]["result"]), (&"complete".into(), &"file".into()));
+    assert_eq!(q.0.lines("ledger"), ["admire-t-check-1-1"]);
+    assert!(!q.0.path("run").exists() && !q.0.path("run.check-1").exists());
+}

@@ -12,10 +12,12 @@ macro_rules! outln {
 
 mod best;
 mod check;
+mod completions;
 mod export;
 mod import;
 mod init;
 mod journal;
+mod man;
 mod optimize;
 mod replay;
 mod status;
@@ -45,7 +47,7 @@ Exit codes: 0 done, 1 runtime error, 2 wrong usage or config, 3 infeasible searc
 
 /// Finds the best data mixture for training a language model.
 #[derive(Debug, Parser)]
-#[command(name = "admire", version, about, propagate_version = true, max_term_width = 100, after_help = EXIT_CODES)]
+#[command(name = "admire", version = env!("ADMIRE_VERSION"), about, propagate_version = true, max_term_width = 100, after_help = EXIT_CODES)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -70,6 +72,8 @@ enum Command {
     Import(import::ImportArgs),
     Export(export::ExportArgs),
     Journal(journal::JournalArgs),
+    Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
 }
 
 /// Options that every command reading a config takes.
@@ -164,6 +168,8 @@ pub fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Import(args) => import::run(&args, output),
         Command::Export(args) => export::run(&args, output),
         Command::Journal(args) => journal::run(&args, output),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args, output),
     }
 }
 

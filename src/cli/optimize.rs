@@ -32,7 +32,7 @@ pub(super) fn run(args: &OptimizeArgs, output: Output) -> anyhow::Result<u8> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let mut progress = Progress::new(output);
     let ended = runtime.block_on(runner::run(&mut study, |view, notice| progress.show(view, &notice)));
-    progress.bar.finish_and_clear();
+    progress.finish();
     // A suggestion in the making is not worth waiting for.
     runtime.shutdown_background();
     match ended? {
@@ -49,7 +49,7 @@ pub(super) fn run(args: &OptimizeArgs, output: Output) -> anyhow::Result<u8> {
 }
 
 /// A line that is redrawn on a terminal; elsewhere one line an event.
-struct Progress {
+pub(super) struct Progress {
     bar: ProgressBar,
     /// Whether the bar is drawn.
     live: bool,
@@ -57,7 +57,7 @@ struct Progress {
 }
 
 impl Progress {
-    fn new(output: Output) -> Self {
+    pub(super) fn new(output: Output) -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
         if output.quiet {
             bar.set_draw_target(ProgressDrawTarget::hidden());
@@ -68,7 +68,11 @@ impl Progress {
         Self { bar, live: false, output }
     }
 
-    fn show(&mut self, view: View<'_>, notice: &Notice) {
+    pub(super) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    pub(super) fn show(&mut self, view: View<'_>, notice: &Notice) {
         let line = match notice {
             Notice::Tick => None,
             Notice::Note(note) => Some(note.clone()),

@@ -47,7 +47,8 @@ impl Optimizer {
     }
 
     /// The cheapest fidelity whose initial design is not complete.
-    pub(super) fn design_fidelity(&self, evidence: &Evidence, candidates: Candidates<'_>) -> Option<usize> {
+    #[must_use]
+    pub fn design_fidelity(&self, evidence: &Evidence, candidates: Candidates<'_>) -> Option<usize> {
         let possible = self.possible_fidelities(evidence, candidates);
         possible.iter().copied().find(|m| taken(evidence, *m).count() < self.design_size(*m, &possible, evidence))
     }

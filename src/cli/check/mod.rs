@@ -1,0 +1,182 @@
+//! What one reads before spending anything.
+
+mod budget;
+mod region;
+mod trial;
+
+use std::fmt::{self, Write};
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::{ConfigArgs, Format, Output, suggest, text};
+use crate::config::{LauncherConfig, LauncherKind, StudyConfig};
+use crate::launcher::{Facts, slurm};
+use crate::optimizer::Candidates;
+use crate::runner;
+use crate::study::{Study, Trial};
+use trial::Tried;
+
+/// Trials of the initial design that are worked out; further ones are only said to exist.
+const MOST_DESIGNED: usize = 200;
+
+/// Validate a config and show what it means, before anything is spent
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Also run one trial at the cheapest size for real, in a folder of its own, and see whether it keeps to the contract
+    #[arg(long)]
+    trial: bool,
+    /// How to print the result
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+pub(super) fn run(args: &CheckArgs, output: Output) -> anyhow::Result<u8> {
+    let config = args.config.load()?;
+    let mut study = Study::peek(config.clone())?;
+    super::warn(output, study.warnings());
+    let begun = study.trials().len();
+    let measured = budget::Rate::measured(&study);
+    let design = design(&mut study, output)?;
+    let first = First::of(&study)?;
+    let tried = if args.trial { Some(trial::run(&config, output)?) } else { None };
+    let rate = measured.or_else(|| tried.as_ref()?.rate.clone());
+    let design = &study.trials()[begun..begun + design];
+    let plan = budget::Plan::new(&study, begun, design, rate);
+    let notes = [region::notes(&config, design), plan.notes()].concat();
+    match args.format {
+        Format::Table => {
+            out!("{}{plan}", region::table(&config, design));
+            notes.iter().for_each(|note| outln!("note: {note}"));
+            if output.verbose > 0 && !design.is_empty() {
+                out!("{}", designed(&study, design));
+            }
+            out!("{first}");
+            if let Some(tried) = &tried {
+                out!("{tried}");
+            }
+        }
+        Format::Json => {
+            let mut object = json!({
+                "study": config.name,
+                "domains": region::json(&config),
+                "fidelities": fidelities(&config),
+                "budget": budget::limits(&config),
+                "first_trial": first.json(),
+                "design": design.iter().map(|t| planned(&study, t)).collect::<Vec<_>>(),
+                "notes": notes,
+                "trial": tried.as_ref().map(Tried::json),
+            });
+            object["expected"] = plan.json();
+            outln!("{object}");
+        }
+    }
+    Ok(tried.map_or(0, |tried| tried.exit_code()))
+}
+
+/// Adds to a study that was only read what is left of its initial design, at least one trial, where it has none yet; how
+/// many trials the design still needs.
+fn design(study: &mut Study, output: Output) -> anyhow::Result<usize> {
+    let (mut optimizer, begun) = (runner::optimizer(study), study.trials().len());
+    loop {
+        let open = study.open_fidelities();
+        let missing = optimizer.design_fidelity(&study.evidence(), Candidates::Space(&open)).is_some();
+        let done = study.trials().len() - begun;
+        let enough = study.config().budget.trials.unwrap_or(usize::MAX).min(begun + MOST_DESIGNED);
+        if !study.trials().is_empty() && (!missing || study.trials().len() >= enough) {
+            return Ok(done);
+        }
+        suggest::next(study, &mut optimizer, None, output)?;
+        if !missing {
+            // Without a design: the first trial is shown, but is none of it.
+            return Ok(0);
+        }
+    }
+}
+
+/// The first trial, as it was or will be started.
+struct First {
+    facts: Facts,
+    /// The training command with everything filled in, where there is one.
+    command: Option<Vec<String>>,
+    /// The script that `sbatch` gets, where it does.
+    script: Option<String>,
+}
+
+impl First {
+    fn of(study: &Study) -> anyhow::Result<Self> {
+        let config = study.config();
+        let facts = Facts::new(study, study.trial(1)?, &std::path::absolute(&config.dir)?);
+        let command = config.launcher.as_ref().map(|l| l.command.iter().map(|a| facts.render(a)).collect());
+        let script = match &config.launcher {
+            Some(launcher @ LauncherConfig { kind: LauncherKind::Slurm { .. }, .. }) => {
+                Some(slurm::script(launcher, &slurm::job_name(&config.name, 1, 1), &facts, 1)?)
+            }
+            _ => None,
+        };
+        Ok(Self { facts, command, script })
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "fidelity": self.facts.fidelity,
+            "weights": self.facts.weights,
+            "seed": self.facts.seed,
+            "command": self.command,
+            "script": self.script,
+        })
+    }
+}
+
+impl fmt::Display for First {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fidelity = &self.facts.fidelity;
+        match (&self.script, &self.command) {
+            (Some(script), _) => {
+                writeln!(f, "\nfirst trial, at {fidelity}; the script of its job:\n")?;
+                script.lines().try_for_each(|line| writeln!(f, "{}", format!("  {line}").trim_end()))
+            }
+            (None, Some(command)) => writeln!(f, "\nfirst trial, at {fidelity}:\n  {}", text::command_line(command)),
+            (None, None) => writeln!(f, "\nno [launcher]: use `admire suggest` and `admire tell`"),
+        }
+    }
+}
+
+/// A trial of the design, as an object.
+fn planned(study: &Study, trial: &Trial) -> Value {
+    json!({
+        "trial": trial.id,
+        "fidelity": study.config().fidelities.list()[trial.fidelity].name,
+        "weights": study.named(&trial.mixture),
+        "seed": trial.seed,
+    })
+}
+
+/// Every trial of the design, a line each.
+fn designed(study: &Study, design: &[Trial]) -> String {
+    let mut text = "\ninitial design\n".to_owned();
+    for trial in design {
+        let fidelity = &study.config().fidelities.list()[trial.fidelity].name;
+        let weights = study.named(&trial.mixture).into_iter().filter(|(_, w)| *w > 0.0);
+        let weights: Vec<String> = weights.map(|(name, w)| format!("{name}={w:.3}")).collect();
+        let _ = writeln!(text, "  trial {} at {fidelity}: {}", trial.id, weights.join(" "));
+    }
+    text
+}
+
+fn fidelities(config: &StudyConfig) -> Vec<Value> {
+    let target = config.fidelities.target();
+    let list = config.fidelities.list().iter().enumerate();
+    list.map(|(i, f)| {
+        json!({ "name": f.name, "params": f.params, "tokens": f.tokens, "cost": f.cost, "target": i == target })
+    })
+    .collect()
+}
+
+/// At most four significant digits: `0.02`, `1e9`.
+fn short(x: f64) -> String {
+    let rounded: f64 = format!("{x:.3e}").parse().unwrap_or(x);
+    if rounded != 0.0 && !(1e-3..1e6).contains(&rounded.abs()) { format!("{rounded:e}") } else { rounded.to_string() }
+}

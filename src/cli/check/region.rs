@@ -1,0 +1,244 @@
+//! The weights that can be had, and how often data would be repeated.
+
+use serde_json::{Map, Value, json};
+
+use super::short;
+use crate::config::StudyConfig;
+use crate::report::{Align, Table};
+use crate::space::{Mixture, TightBound};
+use crate::study::Trial;
+
+/// Weights closer than this are the same.
+const CLOSE: f64 = 1e-9;
+/// What is seen less often than this at small sizes is as good as fresh there.
+const FRESH: f64 = 1.0;
+
+/// What is shown of a domain.
+struct Row<'a> {
+    name: &'a str,
+    /// Its index in the space.
+    index: usize,
+    reach: (f64, f64),
+    /// The token cap, where it is what limits the weight.
+    cap: Option<f64>,
+    /// What keeps the weight from being larger.
+    limits: Vec<String>,
+    /// Weight and, where tokens are known, epochs of the target run in the uniform and the prior mixture.
+    uniform: (f64, Option<f64>),
+    prior: Option<(f64, Option<f64>)>,
+    /// By run (see [`runs`]), epochs at the largest weight.
+    epochs: Vec<Option<f64>>,
+}
+
+/// A run that sees tokens.
+struct Run {
+    name: String,
+    tokens: f64,
+    /// Whether it only teaches about the run that the mixture is for.
+    small: bool,
+}
+
+/// Every size whose tokens are stated, and the run that the mixture is for where it is longer or shorter than the target's.
+fn runs(config: &StudyConfig) -> Vec<Run> {
+    let (list, target) = (config.fidelities.list(), config.fidelities.target());
+    let stated = list.iter().enumerate().filter_map(|(m, f)| Some((m, f.name.clone(), f.tokens?)));
+    let mut runs: Vec<Run> = stated.map(|(m, name, tokens)| Run { name, tokens, small: m != target }).collect();
+    if let Some(limits) = config.space.limits().filter(|l| list[target].tokens != Some(l.target_tokens)) {
+        runs.push(Run { name: "final run".into(), tokens: limits.target_tokens, small: false });
+    }
+    runs
+}
+
+/// One row a domain, in the order of the config file.
+fn rows(config: &StudyConfig) -> Vec<Row<'_>> {
+    let space = &config.space;
+    let target_tokens = space.limits().map(|l| l.target_tokens);
+    let epochs = |mixture: &Mixture| match target_tokens {
+        Some(tokens) => space.epochs(mixture, tokens),
+        None => vec![None; space.dim()],
+    };
+    let uniform = space.uniform();
+    let prior = space.prior();
+    let (uniform_epochs, prior_epochs) = (epochs(&uniform), prior.as_ref().map(&epochs));
+    let runs = runs(config);
+    let order = config.domain_order.iter().filter_map(|name| space.index(name));
+    order
+        .map(|i| {
+            let (domain, reach) = (&space.domains()[i], space.polytope().reach()[i]);
+            Row {
+                name: &domain.name,
+                index: i,
+                reach,
+                cap: space.token_cap(i).filter(|cap| *cap < domain.max && *cap <= reach.1 + CLOSE),
+                limits: limits(config, i),
+                uniform: (uniform.weights()[i], uniform_epochs[i]),
+                prior: prior.as_ref().zip(prior_epochs.as_ref()).map(|(p, e)| (p.weights()[i], e[i])),
+                epochs: runs.iter().map(|run| domain.tokens.map(|t| reach.1 * run.tokens / t)).collect(),
+            }
+        })
+        .collect()
+}
+
+/// What keeps domain `i` from having all the weight: the bounds that hold its largest weight where it is.
+fn limits(config: &StudyConfig, i: usize) -> Vec<String> {
+    let (space, polytope) = (&config.space, config.space.polytope());
+    let most = polytope.reach()[i].1;
+    if most >= 1.0 - CLOSE {
+        return vec![];
+    }
+    if most >= polytope.upper()[i] - CLOSE {
+        let capped = space.token_cap(i).is_some_and(|cap| cap < space.domains()[i].max);
+        return vec![if capped { "token cap".into() } else { "its max".into() }];
+    }
+    let mut direction = vec![0.0; space.dim()];
+    direction[i] = 1.0;
+    let extreme = Mixture::new(polytope.maximize(&direction));
+    let groups = polytope.groups();
+    let has = |group: &str| groups.iter().any(|g| g.name == group && g.domains.contains(&i));
+    let binding = space.tight_bounds(&extreme).into_iter().filter_map(|bound| match bound {
+        TightBound::Min { domain, .. } if domain != space.domains()[i].name => Some(format!("min of {domain}")),
+        TightBound::GroupMax { group, .. } if has(&group) => Some(format!("max of {group}")),
+        TightBound::GroupMin { group, .. } if !has(&group) => Some(format!("min of {group}")),
+        _ => None,
+    });
+    binding.collect()
+}
+
+pub(super) fn table(config: &StudyConfig, design: &[Trial]) -> String {
+    let tables = [Some(domains(config, design)), groups(config), repetition(config), Some(sizes(config))];
+    let tables: Vec<String> = tables.into_iter().flatten().map(|table| table.to_string()).collect();
+    format!("{}: valid\n\n{}", config.path.display(), tables.join("\n"))
+}
+
+fn domains(config: &StudyConfig, design: &[Trial]) -> Table {
+    let rows = rows(config);
+    let has_prior = rows.iter().any(|r| r.prior.is_some());
+    let has_epochs = rows.iter().any(|r| r.uniform.1.is_some());
+    let mut columns = vec![("domain", Align::Left), ("smallest", Align::Right), ("largest", Align::Right)];
+    for mixture in ["uniform"].into_iter().chain(has_prior.then_some("prior")) {
+        columns.push((mixture, Align::Right));
+        columns.extend(has_epochs.then_some(("epochs", Align::Right)));
+    }
+    columns.extend((!design.is_empty()).then_some(("in the design", Align::Right)));
+    columns.push(("limited by", Align::Left));
+    let mut table = Table::new(columns);
+    for row in &rows {
+        let mut line = vec![row.name.to_owned(), weight(row.reach.0), weight(row.reach.1)];
+        for (w, e) in [Some(row.uniform), row.prior].into_iter().flatten() {
+            line.push(weight(w));
+            line.extend(has_epochs.then(|| epochs(e)));
+        }
+        line.extend(covered(row.index, design));
+        line.push(row.limits.join(", "));
+        table.row(line);
+    }
+    table
+}
+
+/// From where to where the design goes in domain `i`.
+fn covered(i: usize, design: &[Trial]) -> Option<String> {
+    let weights = || design.iter().map(|t| t.mixture.weights()[i]);
+    let (least, most) = (weights().fold(f64::INFINITY, f64::min), weights().fold(0.0, f64::max));
+    (!design.is_empty()).then(|| format!("{least:.2} – {most:.2}"))
+}
+
+fn groups(config: &StudyConfig) -> Option<Table> {
+    let groups = config.space.polytope().groups();
+    let columns = [("group", Align::Left), ("min", Align::Right), ("max", Align::Right), ("domains", Align::Left)];
+    let mut table = Table::new(columns);
+    for g in groups {
+        let members: Vec<&str> = g.domains.iter().map(|&i| config.space.domains()[i].name.as_str()).collect();
+        table.row([g.name.clone(), weight(g.min), weight(g.max), members.join(", ")]);
+    }
+    (!groups.is_empty()).then_some(table)
+}
+
+/// How often the data of every domain is seen at its largest weight.
+fn repetition(config: &StudyConfig) -> Option<Table> {
+    let mut columns = vec![("epochs at most".to_owned(), Align::Left)];
+    columns.extend(runs(config).into_iter().map(|run| (run.name, Align::Right)));
+    let mut table = Table::new(columns);
+    let rows = rows(config);
+    let known: Vec<&Row<'_>> = rows.iter().filter(|r| r.epochs.iter().any(Option::is_some)).collect();
+    for row in &known {
+        table.row([row.name.to_owned()].into_iter().chain(row.epochs.iter().map(|e| epochs(*e))));
+    }
+    (!known.is_empty()).then_some(table)
+}
+
+fn sizes(config: &StudyConfig) -> Table {
+    let optional = |x: Option<f64>| x.map_or_else(|| "-".into(), short);
+    let right = ["params", "tokens", "cost", "max trials"].map(|title| (title, Align::Right));
+    let mut table = Table::new([("fidelity", Align::Left)].into_iter().chain(right).chain([("", Align::Left)]));
+    for (i, f) in config.fidelities.list().iter().enumerate() {
+        let trials = f.max_trials.map_or_else(|| "-".into(), |n| n.to_string());
+        let target = if i == config.fidelities.target() { "target" } else { "" };
+        table.row([f.name.clone(), optional(f.params), optional(f.tokens), optional(f.cost), trials, target.into()]);
+    }
+    table
+}
+
+/// What one should know about the region before spending anything.
+pub(super) fn notes(config: &StudyConfig, design: &[Trial]) -> Vec<String> {
+    let rows = rows(config);
+    let mut notes = vec![];
+    let stated: f64 = config.space.domains().iter().filter_map(|d| d.prior).sum();
+    let moved = rows.iter().filter_map(|r| {
+        let share = config.space.domains()[r.index].prior.unwrap_or(0.0) / stated;
+        r.prior.filter(|(w, _)| (w - share).abs() > 5e-4).map(|(w, _)| format!("{} {share:.3} → {w:.3}", r.name))
+    });
+    let moved: Vec<String> = moved.collect();
+    if !moved.is_empty() {
+        notes.push(format!("the prior breaks the bounds; the nearest mixture that does not: {}", moved.join(", ")));
+    }
+    let runs = runs(config);
+    let last = runs.iter().rposition(|run| !run.small);
+    let most = |row: &Row<'_>, small: bool| {
+        let at = runs.iter().zip(&row.epochs).enumerate();
+        let at = at.filter(|(i, (run, _))| if small { run.small } else { Some(*i) == last });
+        at.filter_map(|(_, (_, epochs))| *epochs).reduce(f64::max)
+    };
+    let repeated =
+        rows.iter().filter(|r| most(r, false).is_some_and(|e| e > FRESH) && most(r, true).is_some_and(|e| e <= FRESH));
+    let repeated: Vec<&str> = repeated.map(|r| r.name).collect();
+    if !repeated.is_empty() {
+        notes.push(format!(
+            "large weights repeat {} in the final run but not at smaller sizes, which cannot show what repetition costs; \
+             limits.max_epochs bounds it",
+            repeated.join(", ")
+        ));
+    }
+    let pinned = rows.iter().filter(|r| r.reach.1 - r.reach.0 <= CLOSE).count();
+    if pinned == rows.len() && design.len() > 1 {
+        notes.push("the bounds leave one mixture only: there is nothing to search".into());
+    }
+    notes
+}
+
+pub(super) fn json(config: &StudyConfig) -> Map<String, Value> {
+    let runs = runs(config);
+    let object = |r: Row<'_>| {
+        let mixture = |(weight, epochs): (f64, Option<f64>)| json!({ "weight": weight, "epochs": epochs });
+        let epochs: Map<String, Value> =
+            runs.iter().zip(&r.epochs).map(|(run, e)| (run.name.clone(), json!(e))).collect();
+        let value = json!({
+            "min": r.reach.0,
+            "max": r.reach.1,
+            "token_cap": r.cap,
+            "limited_by": r.limits,
+            "uniform": mixture(r.uniform),
+            "prior": r.prior.map(mixture),
+            "epochs_at_most": epochs,
+        });
+        (r.name.to_owned(), value)
+    };
+    rows(config).into_iter().map(object).collect()
+}
+
+fn weight(w: f64) -> String {
+    format!("{w:.4}")
+}
+
+fn epochs(e: Option<f64>) -> String {
+    e.map_or_else(|| "-".into(), |e| format!("{e:.2}"))
+}

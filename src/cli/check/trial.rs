@@ -1,0 +1,195 @@
+//! One trial for real, in a study of its own.
+
+use std::fmt;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
+use serde_json::{Value, json};
+
+use super::budget::Rate;
+use super::{Output, suggest, text};
+use crate::cli::optimize::Progress;
+use crate::config::{Budget, StudyConfig};
+use crate::launcher::Facts;
+use crate::runner::{self, Ended, RunError};
+use crate::study::{Completed, Objective, Study, TrialState};
+
+/// What came of it.
+pub(super) struct Tried {
+    facts: Facts,
+    command: Vec<String>,
+    environment: Vec<(&'static str, String)>,
+    objective: Objective,
+    /// The objective's value, where there is one.
+    value: Option<f64>,
+    /// `None` where it was interrupted.
+    state: Option<TrialState>,
+    /// Whether there is a result file; else a result was a line of stdout.
+    has_file: bool,
+    /// What a unit of cost takes, by this trial.
+    pub(super) rate: Option<Rate>,
+    /// Where its files are, when they were kept.
+    kept: Option<PathBuf>,
+}
+
+/// Runs the first trial at the cheapest size, once, beside the study's folder: nothing of it gets into the study.
+pub(super) fn run(config: &StudyConfig, output: Output) -> anyhow::Result<Tried> {
+    let mut launcher = config.launcher.clone().ok_or(RunError::NoLauncher)?;
+    (launcher.slots, launcher.retries, launcher.retry_diverged) = (1, 0, 0);
+    let dir = beside(&config.dir)?;
+    let config = StudyConfig {
+        dir: dir.clone(),
+        name: format!("{}-check", config.name),
+        budget: Budget { trials: Some(1), ..Budget::default() },
+        launcher: Some(launcher),
+        confirm: None,
+        ..config.clone()
+    };
+    match run_in(config, output) {
+        Ok(tried) if tried.exit_code() != 0 => Ok(Tried { kept: Some(dir), ..tried }),
+        tried => {
+            fs::remove_dir_all(&dir).with_context(|| format!("cannot remove {}", dir.display()))?;
+            tried
+        }
+    }
+}
+
+fn run_in(config: StudyConfig, output: Output) -> anyhow::Result<Tried> {
+    let mut study = Study::open(config, Duration::ZERO)?;
+    let costs = study.costs();
+    let cheapest = study.open_fidelities().into_iter().min_by(|a, b| costs[*a].total_cmp(&costs[*b]));
+    let mut optimizer = runner::optimizer(&study);
+    let id = suggest::next(&mut study, &mut optimizer, cheapest, output)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let mut progress = Progress::new(output);
+    let ended = runtime.block_on(runner::run(&mut study, |view, notice| progress.show(view, &notice)));
+    progress.finish();
+    runtime.shutdown_background();
+    let ended = ended?;
+
+    let (trial, config) = (study.trial(id)?, study.config());
+    let facts = Facts::new(&study, trial, &config.dir.canonicalize()?);
+    let command = config.launcher.iter().flat_map(|l| &l.command).map(|a| facts.render(a)).collect();
+    let outcome = if let TrialState::Complete(outcome) = &trial.state { Some(outcome) } else { None };
+    Ok(Tried {
+        command,
+        environment: facts.environment(trial.attempts),
+        objective: config.objective.clone(),
+        value: outcome.and_then(|outcome| study.objective(outcome)),
+        state: (ended != Ended::Interrupted).then(|| trial.state.clone()),
+        has_file: facts.result_file().exists(),
+        rate: Rate::measured(&study),
+        kept: None,
+        facts,
+    })
+}
+
+/// A new folder beside that of the study: on the file system that the study's trials will use, too.
+fn beside(dir: &Path) -> anyhow::Result<PathBuf> {
+    let name = dir.file_name().context("study.dir has no name")?.to_string_lossy();
+    if let Some(parent) = dir.parent() {
+        fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
+    }
+    let made = (1_u32..).find_map(|n| {
+        let path = dir.with_file_name(format!("{name}.check-{n}"));
+        match fs::create_dir(&path) {
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => None,
+            made => Some(made.with_context(|| format!("cannot make {}", path.display())).map(|()| path)),
+        }
+    });
+    made.context("every number is taken")?
+}
+
+impl Tried {
+    pub(super) fn exit_code(&self) -> u8 {
+        match self.state {
+            None => 130,
+            Some(TrialState::Complete(_)) => 0,
+            Some(_) => 1,
+        }
+    }
+
+    /// How it ended, in a word, and why.
+    fn ending(&self) -> (&str, Option<&str>) {
+        match &self.state {
+            Some(TrialState::Complete(_)) => ("complete", None),
+            Some(TrialState::Failed { reason }) => ("failed", Some(reason)),
+            Some(TrialState::Diverged) => ("diverged", Some("a metric of the objective is NaN or infinite")),
+            Some(TrialState::Pending | TrialState::Running { .. }) | None => ("interrupted", None),
+        }
+    }
+
+    fn outcome(&self) -> Option<&Completed> {
+        if let Some(TrialState::Complete(outcome)) = &self.state { Some(outcome) } else { None }
+    }
+
+    /// Metrics that were reported and do not count.
+    fn further(&self) -> Vec<&str> {
+        let counts = |name: &str| self.objective.metrics.iter().any(|m| m.name == name);
+        let names = self.outcome().into_iter().flat_map(|o| o.metrics.keys());
+        names.map(String::as_str).filter(|name| !counts(name)).collect()
+    }
+
+    pub(super) fn json(&self) -> Value {
+        let (state, reason) = self.ending();
+        let outcome = self.outcome();
+        let environment: serde_json::Map<String, Value> =
+            self.environment.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+        json!({
+            "fidelity": self.facts.fidelity,
+            "weights": self.facts.weights,
+            "seed": self.facts.seed,
+            "command": self.command,
+            "environment": environment,
+            "state": state,
+            "reason": reason,
+            "objective": self.value,
+            "metrics": outcome.map(|o| &o.metrics),
+            "not_in_objective": self.further(),
+            "se": outcome.map(|o| &o.se),
+            "cost": outcome.and_then(|o| o.cost),
+            "duration": outcome.and_then(|o| o.duration),
+            "result": outcome.map(|_| if self.has_file { "file" } else { "stdout" }),
+            "dir": self.kept,
+        })
+    }
+}
+
+impl fmt::Display for Tried {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (state, reason) = self.ending();
+        writeln!(f, "\none trial for real, at {}:", self.facts.fidelity)?;
+        writeln!(f, "  command    {}", text::command_line(&self.command))?;
+        writeln!(f, "  mixture    {}", serde_json::to_string(&self.facts).map_err(|_| fmt::Error)?)?;
+        for (i, (name, value)) in self.environment.iter().enumerate() {
+            let title = if i == 0 { "exported" } else { "" };
+            writeln!(f, "  {title:<9}  {name}={}", text::quote(value))?;
+        }
+        let after = self.outcome().and_then(|o| o.duration);
+        let after = after.map_or_else(String::new, |d| format!(" after {} s", text::short(d)));
+        writeln!(f, "  ended      {state}{after}{}", reason.map_or_else(String::new, |r| format!(": {r}")))?;
+        if let Some(outcome) = self.outcome() {
+            let source = if self.has_file { "the result file" } else { "the last `admire: ` line of stdout" };
+            writeln!(f, "  result     from {source}")?;
+            for metric in &self.objective.metrics {
+                let se = outcome.se.get(&metric.name).map_or_else(String::new, |se| format!(" ± {}", text::short(*se)));
+                let value = outcome.metrics.get(&metric.name).map_or_else(|| "?".into(), |y| text::short(*y));
+                writeln!(f, "  metric     {} = {value}{se}, weight {}", metric.name, super::short(metric.weight))?;
+            }
+            if !self.further().is_empty() {
+                writeln!(f, "  recorded   {} (not in the objective)", self.further().join(", "))?;
+            }
+            if let Some(cost) = outcome.cost {
+                writeln!(f, "  cost       {}, as reported", text::short(cost))?;
+            }
+            writeln!(f, "  objective  {}", self.value.map_or_else(|| "?".into(), text::short))?;
+        }
+        match &self.kept {
+            Some(dir) => writeln!(f, "  files      kept in {}", dir.join("trials/0001").display()),
+            None => writeln!(f, "the contract holds"),
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! What `check` says before anything is spent, and its trial for real.
+
+#[path = "common/study.rs"]
+mod study;
+
+use std::fs;
+use std::process::Command;
+
+use serde_json::{Value, json};
+use study::{Fixture, GOOD, code, stderr};
+
+/// Names in the fixture's folder that are not the config or the trainer.
+fn left(f: &Fixture) -> Vec<String> {
+    let names = fs::read_dir(f.root.path()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.filter(|n| n != "study.toml" && n != "train.sh").collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn the_region_says_what_limits_it_and_how_often_data_is_repeated() {
+    let f = Fixture::new(GOOD, "", "");
+    f.write("study.toml", admire::config::TEMPLATE);
+    let checked = f.json("check", &[]);
+    let books = &checked["domains"]["books"];
+    assert_eq!((&books["limited_by"], &books["token_cap"]), (&json!(["token cap"]), &json!(0.8)));
+    assert_eq!(books["epochs_at_most"], json!({"1M": 0.2, "60M": 1.0, "1B": 4.0}));
+    assert_eq!(checked["domains"]["code"]["limited_by"], json!(["its max"]));
+    let notes = checked["notes"].to_string();
+    assert!(notes.contains("repeat books in the final run"), "{notes}");
+
+    let sets = ["domain.web.min=0.3", "group=[{name='g', domains=['code'], min=0.1}]", "domain.books.tokens=40e9"];
+    let sets = sets.iter().flat_map(|set| ["--set", set]).collect::<Vec<_>>();
+    let domains = &f.json("check", &sets)["domains"];
+    assert_eq!(domains["books"]["limited_by"], json!(["min of web", "min of g"]));
+    let notes = f.json("check", &["--set", "domain.books.tokens=0.2e9"])["notes"].to_string();
+    assert!(notes.contains("the prior breaks the bounds") && notes.contains("books 0.100 → 0.040"), "{notes}");
+}
+
+#[test]
+fn the_design_is_what_suggest_would_hand_out() {
+    let f = Fixture::new(GOOD, "slots = 2", "[budget]\ncost = 12\n[optimizer]\ninitial = 6\n[confirm]\nseeds = 2");
+    let checked = f.json("check", &[]);
+    assert!(left(&f).is_empty(), "checking writes nothing");
+    let design = checked["design"].as_array().unwrap();
+    let asked = f.json("suggest", &["-n", "7", "--dry-run"]);
+    let asked = asked["trials"].as_array().unwrap();
+    assert_eq!(design.len(), 6);
+    for (planned, asked) in design.iter().zip(asked) {
+        for key in ["trial", "fidelity", "weights", "seed"] {
+            assert_eq!(planned[key], asked[key]);
+        }
+    }
+    let expected = &checked["expected"];
+    assert_eq!((&expected["design_cost"], &expected["cost"]), (&json!(6.0), &json!([12.0, 12.0])));
+    assert_eq!((&expected["confirm"], &expected["duration"]), (&json!({"runs": 4, "cost": 16.0}), &Value::Null));
+    // A study that has begun: what is left of it.
+    assert_eq!(code(&f.run("suggest", &["-n", "4"])), Some(0));
+    assert_eq!(code(&f.run("tell", &["--trial", "1", "--loss", "1"])), Some(0));
+    let later = f.json("check", &[]);
+    assert_eq!((&later["design"], &later["first_trial"]), (&json!(design[4..]), &checked["first_trial"]));
+    assert_eq!(later["expected"]["cost"], json!([11.0, 11.0]));
+    // Budgets that are no good.
+    let notes = |set: &str| f.json("check", &["--dir", "elsewhere", "--set", set])["notes"].to_string();
+    assert!(notes("budget.cost=6").contains("takes the whole budget"));
+    assert!(notes("budget.cost=3").contains("no run at large"));
+    assert_eq!(notes("budget.cost=12"), "[]");
+}
+
+#[test]
+fn a_trial_for_real_leaves_nothing_behind() {
+    let script = format!("echo told $ADMIRE_FIDELITY >> \"$ADMIRE_TRIAL_DIR/../../../told\"; {GOOD}");
+    let f = Fixture::new(&script, "", "[budget]\ncost = 12");
+    assert_eq!(code(&f.run("suggest", &["-n", "2"])), Some(0));
+    let before = fs::read(f.path("run/journal.jsonl")).unwrap();
+    let checked = f.json("check", &["--trial", "-q"]);
+    assert_eq!((left(&f), f.lines("told")), (vec!["run".into(), "told".into()], vec!["told small".into()]));
+    assert_eq!(fs::read(f.path("run/journal.jsonl")).unwrap(), before, "the study knows nothing of it");
+    let trial = &checked["trial"];
+    assert_eq!((&trial["state"], &trial["result"], &trial["dir"]), (&json!("complete"), &json!("file"), &Value::Null));
+    assert_eq!((&trial["objective"], &trial["fidelity"]), (&trial["weights"]["a"], &json!("small")));
+    let result = trial["command"][2].as_str().unwrap();
+    assert_eq!(trial["environment"]["ADMIRE_RESULT_FILE"], result);
+    let duration = checked["expected"]["duration"].as_array().unwrap();
+    let seconds = trial["duration"].as_f64().unwrap() * 12.0;
+    assert!((duration[1].as_f64().unwrap() - seconds).abs() < 1e-6 * seconds, "{checked}");
+}
+
+#[test]
+fn a_trial_that_breaks_the_contract_is_kept_and_named() {
+    let extra = r#"echo 'admire: {"metrics": {"loss": 1, "other": 2}}'"#;
+    for (script, set, expected, state, reason) in [
+        (extra, "", 0, "complete", ""),
+        ("exit 3", "", 1, "failed", "exit status: 3"),
+        ("true", "", 1, "failed", "no result"),
+        (extra, "objective.metric=\"ppl\"", 1, "failed", "the result lacks ppl; it reports loss, other"),
+        ("echo 'admire: {\"loss\": NaN}'", "", 1, "diverged", "NaN"),
+        (extra, "launcher.command=[\"no/such/program\"]", 1, "failed", "no/such/program"),
+    ] {
+        let f = Fixture::new(script, "retries = 5", "");
+        let set = if set.is_empty() { "study.seed=7" } else { set };
+        let output = f.run("check", &["--trial", "-q", "--format", "json", "--set", set]);
+        let checked: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let trial = &checked["trial"];
+        assert_eq!((code(&output), &trial["state"]), (Some(expected), &json!(state)), "{checked}");
+        assert!(trial["reason"].as_str().unwrap_or_default().contains(reason), "{trial}");
+        if expected == 0 {
+            assert_eq!((&trial["not_in_objective"], &trial["result"]), (&json!(["other"]), &json!("stdout")));
+            assert!(left(&f).is_empty());
+            let text = String::from_utf8(f.run("check", &["--trial"]).stdout).unwrap();
+            assert!(text.contains("exported   ADMIRE_TRIAL_ID=1") && text.ends_with("the contract holds\n"), "{text}");
+        } else {
+            assert_eq!(left(&f), ["run.check-1"]);
+            assert!(f.path("run.check-1/trials/0001/stderr.log").exists());
+        }
+    }
+    let f = Fixture::new(GOOD, "", "");
+    let toml = fs::read_to_string(f.path("study.toml")).unwrap();
+    f.write("study.toml", toml.split("[launcher]").next().unwrap());
+    let output = f.run("check", &["--trial"]);
+    assert!(code(&output) == Some(2) && stderr(&output).contains("no [launcher]"), "{}", stderr(&output));
+}
+
+#[test]
+fn the_quickstart_is_explained() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_admire"));
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).args(["check", "-v", "--config", "configs/quickstart.toml"]);
+    let dir = tempfile::tempdir().unwrap();
+    let output = command.arg("--dir").arg(dir.path().join("run")).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("initial design: 12 at 30k, 5 at 140k, 3 at 600k, cost 5.77\n"), "{text}");
+    assert!(
+        text.contains("beyond the budget: 4 runs at 600k, cost 4\n") && text.contains("  trial 20 at 600k: "),
+        "{text}"
+    );
+}

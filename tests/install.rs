@@ -1,0 +1,54 @@
+//! What an installation brings along: the version, completions, manual pages.
+
+use std::fs;
+use std::process::Command;
+
+fn admire(arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_admire")).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn the_version_is_the_packages_and_names_a_commit_in_releases() {
+    let version = admire(&["--version"]);
+    let rest = version.strip_prefix(concat!("admire ", env!("CARGO_PKG_VERSION"))).expect(&version).trim();
+    assert!(rest.is_empty() || !cfg!(debug_assertions), "{version}");
+    if let Some(commit) = rest.strip_prefix('(').and_then(|r| r.strip_suffix(')')) {
+        assert!(commit.len() == 12 && commit.chars().all(|c| c.is_ascii_hexdigit()), "{version}");
+    }
+    assert_eq!(admire(&["check", "--version"]).replace("admire-check", "admire"), version);
+}
+
+#[test]
+fn completions_know_every_command() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = admire(&["completions", shell]);
+        for word in ["optimize", "replay", "completions", "config"] {
+            assert!(script.contains(word), "{shell} lacks {word}");
+        }
+    }
+    // A shell must be able to read it, too.
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("admire.bash");
+    fs::write(&file, admire(&["completions", "bash"])).unwrap();
+    let complete =
+        "source \"$0\"; COMP_WORDS=(admire opt); COMP_CWORD=1; _admire admire opt admire; echo \"${COMPREPLY[@]}\"";
+    let output = Command::new("bash").args(["-c", complete]).arg(&file).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "optimize");
+}
+
+#[test]
+fn there_is_a_manual_page_for_every_command() {
+    let page = admire(&["man"]);
+    assert!(page.contains(".TH admire 1") && page.contains("Exit codes"), "{page}");
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("share/man/man1");
+    admire(&["man", folder.to_str().unwrap()]);
+    for name in ["admire", "admire-check", "admire-optimize", "admire-replay", "admire-journal-compact"] {
+        let page = fs::read_to_string(folder.join(format!("{name}.1"))).expect(name);
+        assert!(page.contains(&format!(".TH {name} 1")), "{page}");
+    }
+    let optimize = fs::read_to_string(folder.join("admire-optimize.1")).unwrap();
+    assert!(optimize.contains("study\\*(Aqs config file") || optimize.contains("study's config file"), "{optimize}");
+}
