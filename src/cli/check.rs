@@ -3,7 +3,7 @@ use std::fmt::{self, Write};
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use super::{ConfigArgs, Format, Output, suggest, text};
+use super::{ConfigArgs, Format, suggest, text};
 use crate::config::{LauncherConfig, LauncherKind, StudyConfig};
 use crate::launcher::{Facts, slurm};
 use crate::runner;
@@ -20,11 +20,11 @@ pub struct CheckArgs {
     format: Format,
 }
 
-pub(super) fn run(args: &CheckArgs, output: Output) -> anyhow::Result<u8> {
+pub(super) fn run(args: &CheckArgs) -> anyhow::Result<u8> {
     let config = args.config.load()?;
     match args.format {
-        Format::Table => out!("{}{}", table(&config), First::of(&config, output)?),
-        Format::Json => outln!("{}", json(&config, &First::of(&config, output)?)),
+        Format::Table => out!("{}{}", table(&config), First::of(&config)?),
+        Format::Json => outln!("{}", json(&config, &First::of(&config)?)),
     }
     Ok(0)
 }
@@ -39,12 +39,12 @@ struct First {
 }
 
 impl First {
-    fn of(config: &StudyConfig, output: Output) -> anyhow::Result<Self> {
+    fn of(config: &StudyConfig) -> anyhow::Result<Self> {
         let mut study = Study::peek(config.clone())?;
-        super::warn(output, study.warnings());
+        super::warn(study.warnings());
         if study.trials().is_empty() {
             let mut optimizer = runner::optimizer(&study);
-            suggest::next(&mut study, &mut optimizer, None, output)?;
+            suggest::next(&mut study, &mut optimizer, None)?;
         }
         let facts = Facts::new(&study, study.trial(1)?, &std::path::absolute(&config.dir)?);
         let command = config.launcher.as_ref().map(|l| l.command.iter().map(|a| facts.render(a)).collect());

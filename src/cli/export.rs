@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Args;
 
-use super::{ConfigArgs, Output};
+use super::ConfigArgs;
 use crate::study::{Study, TrialState};
 
 /// Write a study's completed runs as a long CSV
@@ -18,9 +18,9 @@ pub struct ExportArgs {
     out: Option<PathBuf>,
 }
 
-pub(super) fn run(args: &ExportArgs, output: Output) -> anyhow::Result<u8> {
+pub(super) fn run(args: &ExportArgs) -> anyhow::Result<u8> {
     let study = Study::read(args.config.load()?)?;
-    super::warn(output, study.warnings());
+    super::warn(study.warnings());
     match &args.out {
         None => write(&study, std::io::stdout().lock())?,
         Some(path) => {

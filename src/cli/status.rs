@@ -1,7 +1,7 @@
 use clap::Args;
 use serde_json::json;
 
-use super::{ConfigArgs, Format, Output, text};
+use super::{ConfigArgs, Format, text};
 use crate::study::{Mark, Study, TrialState};
 
 /// Show the state of a study
@@ -14,9 +14,9 @@ pub struct StatusArgs {
     format: Format,
 }
 
-pub(super) fn run(args: &StatusArgs, output: Output) -> anyhow::Result<u8> {
+pub(super) fn run(args: &StatusArgs) -> anyhow::Result<u8> {
     let study = Study::read(args.config.load()?)?;
-    super::warn(output, study.warnings());
+    super::warn(study.warnings());
     let (counts, spent, name) = (study.counts(), study.spent(), &study.config().name);
     let imported = study.imported().len();
     if args.format == Format::Json {

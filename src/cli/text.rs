@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt::Write;
 use std::time::Duration;
 
+pub(super) use crate::launcher::command::command_line;
 use crate::space::is_hidden;
 
 /// `text` as it may go to a terminal: what would act on it rather than be seen (a file, a log or a cluster may have put that
@@ -46,17 +47,6 @@ pub(super) fn duration(time: Duration) -> String {
         (0, m, s) => format!("{m}m {s}s"),
         (h, m, _) => format!("{h}h {m}m"),
     }
-}
-
-/// An argv array as a shell would take it.
-pub(super) fn command_line(argv: &[String]) -> String {
-    argv.iter().map(|a| quote(a)).collect::<Vec<_>>().join(" ")
-}
-
-/// `text` as one word of a shell.
-pub(super) fn quote(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-=:,@%+".contains(c);
-    if !text.is_empty() && text.chars().all(plain) { text.into() } else { crate::launcher::slurm::quote(text) }
 }
 
 #[cfg(test)]

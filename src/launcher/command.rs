@@ -146,3 +146,13 @@ pub fn prepare(facts: &Facts, last: u32) -> io::Result<()> {
 fn number(x: Option<f64>) -> String {
     x.map_or_else(String::new, |x| x.to_string())
 }
+
+/// An argv array as a shell would take it.
+#[must_use]
+pub fn command_line(argv: &[String]) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-=:,@%+".contains(c);
+    let quote = |text: &String| {
+        if !text.is_empty() && text.chars().all(plain) { text.clone() } else { super::slurm::quote(text) }
+    };
+    argv.iter().map(quote).collect::<Vec<_>>().join(" ")
+}

@@ -55,8 +55,11 @@ impl Calm {
     /// After one more look at the recommendation, with `complete` trials. The value is kept while it holds, so that a
     /// slow drift is a change too.
     pub fn after(self, expected: Prediction, complete: usize) -> Self {
-        let still = self.value.is_some_and(|v| (v - expected.mean).abs() <= expected.sd);
-        if still { self } else { Self { value: Some(expected.mean), since: complete } }
+        if self.still(expected) { self } else { Self { value: Some(expected.mean), since: complete } }
+    }
+
+    pub fn still(self, expected: Prediction) -> bool {
+        self.value.is_some_and(|v| (v - expected.mean).abs() <= expected.sd)
     }
 }
 
