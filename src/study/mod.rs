@@ -10,6 +10,7 @@ pub mod journal;
 mod objective;
 mod observation;
 mod open;
+mod outlook;
 mod state;
 mod trial;
 
@@ -29,7 +30,7 @@ pub use fold::{Counts, Stopped};
 pub use objective::{Direction, Metric, Objective};
 pub use observation::Observation;
 pub use state::{Plan, Spent, Study};
-pub use trial::{Mark, ProcessMark, Trial, TrialId, TrialState, seed_of};
+pub use trial::{Failure, Mark, ProcessMark, Trial, TrialId, TrialState, seed_of};
 
 /// Why a search ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
