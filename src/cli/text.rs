@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 use std::fmt::Write;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 pub(super) use crate::launcher::command::command_line;
 use crate::space::is_hidden;
@@ -39,14 +42,36 @@ pub(super) fn bar(weight: f64) -> String {
     "█".repeat((weight.clamp(0.0, 1.0) * 20.0).round() as usize)
 }
 
-/// At most two units: `45s`, `3m 20s`, `2h 5m`.
+/// At most two units: `45s`, `3m 20s`, `2h 5m`, `3d 4h`.
 pub(super) fn duration(time: Duration) -> String {
     let seconds = time.as_secs();
-    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
-        (0, 0, s) => format!("{s}s"),
-        (0, m, s) => format!("{m}m {s}s"),
-        (h, m, _) => format!("{h}h {m}m"),
+    match (seconds / 86400, seconds / 3600 % 24, seconds / 60 % 60, seconds % 60) {
+        (0, 0, 0, s) => format!("{s}s"),
+        (0, 0, m, s) => format!("{m}m {s}s"),
+        (0, h, m, _) => format!("{h}h {m}m"),
+        (d, h, _, _) => format!("{d}d {h}h"),
     }
+}
+
+/// [`duration`] of so many seconds; of less than none where that is negative.
+pub(super) fn seconds(seconds: f64) -> String {
+    duration(Duration::try_from_secs_f64(seconds).unwrap_or_default())
+}
+
+/// Seconds since 1970, now.
+pub(super) fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+}
+
+/// A time in seconds since 1970, as clocks here show it.
+pub(super) fn moment(time: f64) -> String {
+    let time = Duration::try_from_secs_f64(time).ok().and_then(|t| Timestamp::try_from(UNIX_EPOCH + t).ok());
+    time.map_or_else(|| "?".into(), |t| t.to_zoned_datetime(TimeZone::system()).strftime("%b %-d %H:%M").to_string())
+}
+
+/// The first columns of a line that is too long for `width` of them.
+pub(super) fn cut(line: &str, width: usize) -> Cow<'_, str> {
+    console::truncate_str(line, width, "…")
 }
 
 #[cfg(test)]

@@ -157,16 +157,16 @@ impl Lock {
     }
 }
 
-/// Who has, or had last, the right to write to a study.
+/// Who writes to a study.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Holder {
     /// What it wrote about itself.
     pub holder: String,
-    /// Whether it still has that right; `None` where it is on another machine.
+    /// Whether it does so now; `None` where it is on another machine, and that cannot be known.
     pub at_work: Option<bool>,
 }
 
-/// Who writes to the study in `dir`, without a look that could get into its way; `None` where nobody ever did.
+/// Who writes to the study in `dir`, without a look that could get into its way; `None` where nobody does.
 #[must_use]
 pub fn holder(dir: &Path) -> Option<Holder> {
     let path = dir.join(LOCK);
@@ -177,7 +177,7 @@ pub fn holder(dir: &Path) -> Option<Holder> {
     // Lines like `5: FLOCK  ADVISORY  WRITE 4711 08:01:262146 0 EOF`; one with `->` waits.
     let is_ours = |line: &str| !line.contains("->") && line.split_whitespace().any(|word| word.ends_with(&inode));
     let at_work = locks.map(|locks| locks.lines().any(is_ours));
-    (!holder.is_empty()).then_some(Holder { holder, at_work })
+    Some(Holder { holder, at_work }).filter(|holder| !holder.holder.is_empty() && at_work != Some(false))
 }
 
 fn hostname() -> String {

@@ -1,0 +1,221 @@
+//! The overview for people.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Display, Write};
+
+use super::overview::{Failed, Overview, Row, Running, Size};
+use crate::cli::text::{self, moment, seconds, short};
+use crate::config::Budget;
+use crate::report::{Align, Table, bar, number};
+use crate::study::Study;
+
+use Align::{Left, Right};
+
+/// The widest bar.
+const BAR: usize = 20;
+
+/// What is drawn on `width` columns. Lines may be longer; bars are shorter where that helps.
+pub(super) struct Screen<'a> {
+    pub study: &'a Study,
+    pub overview: &'a Overview,
+    pub width: usize,
+}
+
+impl Display for Screen<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let o = self.overview;
+        self.head(f)?;
+        write!(f, "\n{}", sizes(&o.fidelities))?;
+        let confirming = o.running.iter().any(|trial| trial.confirmation);
+        if !o.running.is_empty() {
+            write!(f, "\n{}", running(&o.running, confirming))?;
+        }
+        let names = &self.study.config().domain_order;
+        match &o.recommended {
+            Some(weights) => write!(f, "\n{}", bars(names, &[("recommended".into(), weights)], self.width))?,
+            None if !o.running.is_empty() => {
+                let columns: Vec<_> = o.running.iter().map(|t| (format!("trial {}", t.trial), &t.weights)).collect();
+                write!(f, "\n{}", bars(names, &columns, self.width))?;
+            }
+            None => {}
+        }
+        o.failures.iter().try_for_each(|failed| failure(f, failed))?;
+        match &o.list {
+            Some(rows) => write!(f, "\n{}", list(rows)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Screen<'_> {
+    fn head(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (o, Budget { cost, trials, patience, .. }) = (self.overview, &self.study.config().budget);
+        writeln!(f, "study {} in {}: {}", o.study, o.dir.display(), state(o))?;
+        let room = (self.width / 5).min(BAR);
+        writeln!(
+            f,
+            "cost    {}",
+            of(short(o.spent.cost), o.spent.cost, cost.map(|limit| (short(limit), limit)), room)
+        )?;
+        let limit = trials.map(|limit| (limit.to_string(), limit as f64));
+        writeln!(f, "trials  {}", of(o.spent.trials.to_string(), o.spent.trials as f64, limit, room))?;
+        if let (Some(limit), None) = (patience, o.stopped) {
+            let calm = self.study.calm(None);
+            let limit = Some((format!("{limit} trials without a change"), *limit as f64));
+            writeln!(f, "calm    {}", of(calm.to_string(), calm as f64, limit, room))?;
+        }
+        if o.imported > 0 {
+            writeln!(f, "imported runs: {}, at no cost", o.imported)?;
+        }
+        if let Some(time) = o.latest {
+            writeln!(f, "latest  {}", moment(time))?;
+        }
+        match (o.expected_end, o.left_s) {
+            (Some(end), Some(left)) => writeln!(f, "end     about {}, in {}", moment(end), seconds(left)),
+            (None, Some(left)) => writeln!(f, "left    about {} of work", seconds(left)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// In a few words, what goes on.
+fn state(o: &Overview) -> String {
+    let stopped = o.stopped.map(|reason| format!("stopped ({reason})"));
+    let doing = match (stopped, o.ended) {
+        (Some(stopped), true) => return stopped,
+        (Some(stopped), false) => stopped + ", to be confirmed",
+        (None, _) => "searching".into(),
+    };
+    match &o.writer {
+        Some(writer) if writer.at_work.is_some() => format!("{doing}; {}", writer.holder),
+        Some(writer) => format!("{doing}; last by {}", writer.holder),
+        None => format!("{doing}; nobody is at work on it"),
+    }
+}
+
+/// So much, of a limit where there is one, with a bar.
+fn of(shown: String, value: f64, limit: Option<(String, f64)>, room: usize) -> String {
+    match limit {
+        Some((words, limit)) => format!("{:room$}  {shown} of {words}", bar(value / limit, room)),
+        None => shown,
+    }
+}
+
+fn sizes(sizes: &[Size]) -> Table {
+    let mut table = Table::new([
+        ("fidelity", Left),
+        ("complete", Right),
+        ("running", Right),
+        ("pending", Right),
+        ("failed", Right),
+        ("diverged", Right),
+        ("takes", Right),
+        ("cost", Right),
+    ]);
+    for size in sizes {
+        let t = &size.trials;
+        let mut cells = vec![format!("{}{}", size.fidelity, if size.target { " (target)" } else { "" })];
+        cells.extend([t.complete, t.running, t.pending, t.failed, t.diverged].map(|n| n.to_string()));
+        cells.extend([size.duration_s.map_or_else(|| "?".into(), seconds), number(size.cost, 4)]);
+        table.row(cells);
+    }
+    table
+}
+
+fn running(trials: &[Running], confirming: bool) -> Table {
+    let mut table = Table::new([
+        ("running", Right),
+        ("fidelity", Left),
+        ("attempt", Right),
+        ("since", Left),
+        ("for", Right),
+        ("expected end", Left),
+        ("", Left),
+    ]);
+    for trial in trials {
+        let mut place = match (trial.job, trial.pid, trial.alive) {
+            (Some(job), ..) => format!("job {job}"),
+            (None, Some(pid), Some(false)) => format!("process {pid}, which has ended"),
+            (None, Some(pid), _) => format!("process {pid}"),
+            (None, None, _) => String::new(),
+        };
+        if confirming && trial.confirmation {
+            place += " (confirmation)";
+        }
+        let now = text::now();
+        let end = trial.expected_end.map(|end| {
+            let distance =
+                if end < now { format!("{} late", seconds(now - end)) } else { format!("in {}", seconds(end - now)) };
+            // A job's time in the queue counts, but not towards what it takes.
+            format!("{}{}, {distance}", if trial.job.is_some() { "from " } else { "" }, moment(end))
+        });
+        table.row([
+            trial.trial.to_string(),
+            trial.fidelity.clone(),
+            trial.attempt.to_string(),
+            moment(trial.since),
+            seconds(now - trial.since),
+            end.unwrap_or_else(|| "?".into()),
+            place,
+        ]);
+    }
+    table
+}
+
+/// Weights of one or more mixtures side by side, as many as there is room for.
+fn bars(names: &[String], mixtures: &[(String, &BTreeMap<String, f64>)], width: usize) -> String {
+    let widest = names.iter().map(|name| console::measure_text_width(name)).max().unwrap_or(0);
+    let left = width.saturating_sub(widest);
+    // Two spaces, a number of six characters, two spaces, a bar of at least three.
+    let shown = mixtures.len().min(left / 13).max(1);
+    let room = (left / shown).saturating_sub(10).clamp(3, BAR);
+    let titles = mixtures.iter().take(shown).flat_map(|(title, _)| [("", Right), (title.as_str(), Left)]);
+    let mut table = Table::new([("weights", Left)].into_iter().chain(titles));
+    for name in names {
+        let weights = mixtures.iter().take(shown).map(|(_, weights)| weights.get(name).copied().unwrap_or(0.0));
+        let cells = weights.flat_map(|w| [format!("{w:6.4}"), format!("{:room$}", bar(w, room))]);
+        table.row([name.clone()].into_iter().chain(cells));
+    }
+    let mut text = table.to_string();
+    if shown < mixtures.len() {
+        let _ = writeln!(text, "(and {} more)", mixtures.len() - shown);
+    }
+    text
+}
+
+fn failure(f: &mut fmt::Formatter<'_>, failed: &Failed) -> fmt::Result {
+    let Failed { trial, fidelity, attempt, time, reason, state, .. } = failed;
+    let attempt = if *attempt == 0 { "told by hand".into() } else { format!("attempt {attempt}") };
+    writeln!(f, "\ntrial {trial} at {fidelity}, {attempt}, {}: {}", moment(*time), reason.replace('\n', " "))?;
+    failed.stderr.iter().try_for_each(|line| writeln!(f, "  │ {line}"))?;
+    match &failed.stderr_file {
+        Some(file) => writeln!(f, "  └ {}; the trial is {state}", file.display()),
+        None => writeln!(f, "  └ the trial is {state}"),
+    }
+}
+
+fn list(rows: &[Row]) -> Table {
+    let mut table = Table::new([
+        ("trial", Right),
+        ("fidelity", Left),
+        ("state", Left),
+        ("attempts", Right),
+        ("objective", Right),
+        ("took", Right),
+        ("ended", Left),
+        ("", Left),
+    ]);
+    for row in rows {
+        table.row([
+            row.trial.to_string(),
+            row.fidelity.clone(),
+            row.state.to_owned(),
+            row.attempts.to_string(),
+            row.objective.map_or_else(String::new, short),
+            row.duration_s.map_or_else(String::new, seconds),
+            row.ended.map_or_else(String::new, moment),
+            if row.confirmation { "confirmation".into() } else { String::new() },
+        ]);
+    }
+    table
+}
