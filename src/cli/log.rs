@@ -24,8 +24,8 @@ pub enum LogFormat {
 /// The bar above which lines are to be written.
 static BAR: OnceLock<ProgressBar> = OnceLock::new();
 
-/// Begins to log on stderr what is at least of `level`.
-pub(super) fn install(format: LogFormat, level: Level) {
+/// Begins to log on stderr what is at least of `level`; as text with the time where `times`.
+pub(super) fn install(format: LogFormat, level: Level, times: bool) {
     let log = tracing_subscriber::fmt().with_max_level(level).with_writer(|| Stderr).with_ansi(false);
     // Refused when somebody has begun to log before, as a program might that uses the library.
     let _ = match format {
@@ -34,7 +34,7 @@ pub(super) fn install(format: LogFormat, level: Level) {
             let message = |writer: &mut Writer<'_>, field: &tracing::field::Field, value: &dyn std::fmt::Debug| {
                 if field.name() == "message" { write!(writer, "{value:?}") } else { Ok(()) }
             };
-            log.fmt_fields(debug_fn(message)).event_format(Text).try_init()
+            log.fmt_fields(debug_fn(message)).event_format(Text { times }).try_init()
         }
     };
 }
@@ -45,7 +45,9 @@ pub(super) fn above(bar: &ProgressBar) {
 }
 
 /// The message, after what has to be heeded is marked as such.
-struct Text;
+struct Text {
+    times: bool,
+}
 
 impl<S, N> FormatEvent<S, N> for Text
 where
@@ -53,6 +55,9 @@ where
     N: for<'a> FormatFields<'a> + 'static,
 {
     fn format_event(&self, context: &FmtContext<'_, S, N>, mut to: Writer<'_>, event: &Event<'_>) -> std::fmt::Result {
+        if self.times {
+            write!(to, "{} ", text::clock())?;
+        }
         to.write_str(match *event.metadata().level() {
             Level::ERROR => "error: ",
             Level::WARN => "warning: ",

@@ -24,7 +24,7 @@ mod tell;
 mod text;
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -157,7 +157,9 @@ pub fn run(cli: Cli) -> anyhow::Result<u8> {
         (false, 0) => Level::INFO,
         (false, _) => Level::DEBUG,
     };
-    log::install(cli.log_format, level);
+    // Where lines are kept, and come over weeks, they say when.
+    let times = matches!(cli.command, Command::Optimize(_)) && !io::stderr().is_terminal();
+    log::install(cli.log_format, level, times);
     let bars = !cli.quiet && cli.log_format == log::LogFormat::Text;
     match cli.command {
         Command::Init(args) => init::run(&args),

@@ -53,14 +53,19 @@ pub(super) fn duration(time: Duration) -> String {
     }
 }
 
-/// [`duration`] of so many seconds; of less than none where that is negative.
+/// [`duration`] of so many seconds, at least none.
 pub(super) fn seconds(seconds: f64) -> String {
-    duration(Duration::try_from_secs_f64(seconds).unwrap_or_default())
+    duration(Duration::try_from_secs_f64(seconds.round()).unwrap_or_default())
 }
 
 /// Seconds since 1970, now.
 pub(super) fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+}
+
+/// The present time, as a log has it.
+pub(super) fn clock() -> String {
+    Timestamp::now().to_zoned_datetime(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
 /// A time in seconds since 1970, as clocks here show it.

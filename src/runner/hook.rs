@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::process::Command;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use tracing::warn;
+use tracing::{debug, info, warn};
 
 use super::notice::Notice;
 use super::signals::Signals;
@@ -24,8 +24,8 @@ const GRACE: Duration = Duration::from_secs(1);
 /// How many events may wait for it.
 const ROOM: usize = 1000;
 
-/// How long it is waited for at the end.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long it is waited for at the end, before that is said and after.
+const PATIENCE: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(30)];
 
 /// The events on their way to the command.
 #[derive(Debug)]
@@ -41,7 +41,8 @@ impl Hook {
     pub(super) fn new(config: &LauncherConfig, dir: &Path) -> Option<Self> {
         let mut argv = config.on_event.clone()?.into_iter();
         let env = config.env.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-        let call = Call { program: argv.next()?, arguments: argv.collect(), env, log: dir.join("on_event.log") };
+        let (program, log) = (argv.next()?, dir.join("on_event.log"));
+        let call = Call { program, arguments: argv.collect(), env, log, limit: LIMIT };
         let (queue, events) = mpsc::channel(ROOM);
         let (kill, killed) = watch::channel(false);
         Some(Self { queue, caller: tokio::spawn(call.each(events, killed)), kill, dropped: 0 })
@@ -63,12 +64,19 @@ impl Hook {
     pub(super) async fn finish(self, signals: &mut Signals) {
         let Self { queue, mut caller, kill, mut dropped } = self;
         drop(queue);
-        tokio::select! {
-            _ = &mut caller => {}
-            () = async { tokio::select! { () = tokio::time::sleep(PATIENCE) => {} () = signals.next() => {} } } => {
-                kill.send_replace(true);
-                dropped += caller.await.unwrap_or_default();
-            }
+        let patience = async {
+            tokio::time::sleep(PATIENCE[0]).await;
+            info!("waiting for launcher.on_event, which has not been told everything yet; interrupt to skip that");
+            tokio::time::sleep(PATIENCE[1]).await;
+        };
+        let told = tokio::select! {
+            _ = &mut caller => true,
+            () = patience => false,
+            () = signals.next() => false,
+        };
+        if !told {
+            kill.send_replace(true);
+            dropped += caller.await.unwrap_or_default();
         }
         if dropped > 0 {
             warn!("launcher.on_event was not told {dropped} events");
@@ -82,6 +90,7 @@ struct Call {
     arguments: Vec<String>,
     env: Vec<(String, String)>,
     log: PathBuf,
+    limit: Duration,
 }
 
 impl Call {
@@ -94,8 +103,13 @@ impl Call {
             }
             if let Err(why) = self.once(&notice, killed.clone()).await {
                 failures += 1;
+                let event = notice.event;
                 if failures == 1 {
-                    warn!("launcher.on_event failed at {}: {why}; further failures are only counted", notice.event);
+                    warn!(
+                        "launcher.on_event failed at {event}: {why}; -v shows further failures, the end their number"
+                    );
+                } else {
+                    debug!("launcher.on_event failed at {event}: {why}");
                 }
             }
         }
@@ -113,24 +127,76 @@ impl Call {
             let mut command = Command::new(program);
             command.args(&self.arguments).envs(self.env.iter().map(|(name, value)| (name, value)));
             command.env("ADMIRE_EVENT", notice.event).env("ADMIRE_STUDY", &notice.study);
+            // It may have anything in it, but a variable cannot.
+            command.env("ADMIRE_MESSAGE", tail::plain(&notice.message));
             // Not ADMIRE_TRIAL_DIR and ADMIRE_ATTEMPT: by these the processes of a trial are recognized.
             command.envs(notice.trial.map(|id| ("ADMIRE_TRIAL_ID", id.to_string())));
+            command.envs(notice.fidelity.as_ref().map(|name| ("ADMIRE_FIDELITY", name)));
             command.stdin(stdin).stdout(output.try_clone()?).stderr(output);
             let process = Process::start(&mut command)?;
-            let text = serde_json::to_vec(notice)?;
+            let mut text = serde_json::to_vec(notice)?;
+            text.push(b'\n');
             // It may never read it; then this ends with the process.
             tokio::task::spawn_blocking(move || event.write_all(&text));
             Ok(process)
         };
         let process = start().map_err(|e| format!("cannot start `{program}`: {e}"))?;
-        let how = match process.wait(Some(LIMIT), GRACE, killed).await {
+        let how = match process.wait(Some(self.limit), GRACE, killed).await {
             Ok((End::Exited(Some(status)), _)) if status.success() => return Ok(()),
             Ok((End::Exited(Some(status)), _)) => format!("ended with {status}"),
-            Ok((End::TimedOut, _)) => format!("took longer than {} s", LIMIT.as_secs()),
+            Ok((End::TimedOut, _)) => format!("took longer than {} s", self.limit.as_secs_f64()),
             Ok((end, _)) => format!("{end:?}").to_lowercase(),
             Err(e) => e.to_string(),
         };
         let said = tail::last_lines(&self.log, 1).concat();
         Err(format!("`{program}` {how}{}{said}", if said.is_empty() { "" } else { ": " }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::study::Spent;
+
+    /// What calling `sh -c script` for an event says, with 0.2 s for it.
+    fn call(script: &str) -> Result<(), String> {
+        let dir = tempfile::tempdir().unwrap();
+        let arguments = vec!["-c".into(), script.into()];
+        let (log, limit) = (dir.path().join("on_event.log"), Duration::from_millis(200));
+        let call = Call { program: "sh".into(), arguments, env: vec![], log, limit };
+        let notice = Notice {
+            timestamp: String::new(),
+            event: "trial_failed",
+            message: "a\0b\nc".into(),
+            study: "t".into(),
+            dir: dir.path().into(),
+            spent: Spent { cost: 1.0, trials: 1 },
+            trial: Some(7),
+            attempt: Some(1),
+            fidelity: Some("1M".into()),
+            cost: None,
+            objective: None,
+            expected: None,
+            duration_s: None,
+            reason: None,
+            weights: None,
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(call.once(&notice, watch::channel(false).1))
+    }
+
+    #[test]
+    fn facts_are_in_the_environment_and_on_stdin() {
+        let test = r#"[ "$ADMIRE_EVENT $ADMIRE_STUDY $ADMIRE_TRIAL_ID $ADMIRE_FIDELITY" = "trial_failed t 7 1M" ]"#;
+        assert_eq!(
+            call(&format!(r#"{test} && read line && case "$line" in *'"trial":7'*) ;; *) exit 9 ;; esac"#)),
+            Ok(())
+        );
+    }
+
+    #[test]
+    fn failures_say_why() {
+        assert_eq!(call("echo no network >&2; exit 3").unwrap_err(), "`sh` ended with exit status: 3: no network");
+        assert_eq!(call("exec 0<&-; echo hm; sleep 1000").unwrap_err(), "`sh` took longer than 0.2 s: hm");
     }
 }

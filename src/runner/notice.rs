@@ -16,7 +16,7 @@ use crate::study::{Completed, Spent, Study, Trial, TrialId, TrialState};
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Notice {
     /// When, in RFC 3339.
-    pub time: String,
+    pub timestamp: String,
     /// What kind of thing, one of those in docs/watching.md.
     pub event: &'static str,
     /// All of it in words.
@@ -49,7 +49,7 @@ impl Notice {
     pub(super) fn study(event: &'static str, study: &Study, message: impl Into<String>) -> Self {
         let config = study.config();
         Self {
-            time: Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string(),
+            timestamp: Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string(),
             event,
             message: message.into(),
             study: config.name.clone(),

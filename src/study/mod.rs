@@ -142,7 +142,7 @@ pub enum StudyError {
         reason: String,
     },
     /// A trial that was never suggested.
-    #[error("there is no trial {0}; `admire status` lists them")]
+    #[error("there is no trial {0}; `admire status --trials` lists them")]
     NoTrial(TrialId),
     /// What is told contradicts what is known.
     #[error("trial {trial} already {known}; a finished trial cannot be changed")]

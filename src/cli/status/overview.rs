@@ -37,7 +37,10 @@ pub(super) struct Overview {
     pub expected_end: Option<f64>,
     pub fidelities: Vec<Size>,
     pub running: Vec<Running>,
+    /// Of trials that are not complete, the latest first.
     pub failures: Vec<Failed>,
+    /// Attempts that failed or diverged, of all trials.
+    pub failed_attempts: u32,
     /// What the search recommended when it stopped.
     pub recommended: Option<BTreeMap<String, f64>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -108,7 +111,8 @@ impl Overview {
         let usual = study.usual_durations();
         let writer = journal::holder(&config.dir);
         let left_s = study.time_left().filter(|_| !study.ended());
-        let mut failed: Vec<&Trial> = trials.iter().filter(|t| t.failure.is_some()).collect();
+        let recovered = |t: &&Trial| matches!(t.state, TrialState::Complete(_));
+        let mut failed: Vec<&Trial> = trials.iter().filter(|t| t.failure.is_some() && !recovered(t)).collect();
         failed.sort_by(|a, b| time_of_failure(b).total_cmp(&time_of_failure(a)));
         Self {
             study: config.name.clone(),
@@ -125,6 +129,7 @@ impl Overview {
             fidelities: sizes(study, &usual),
             running: trials.iter().filter_map(|t| Running::new(study, t, &usual)).collect(),
             failures: failed.into_iter().take(FAILURES).filter_map(|t| Failed::new(study, t)).collect(),
+            failed_attempts: trials.iter().map(|t| t.failures + t.divergences).sum(),
             recommended: study.stopped().map(|stopped| study.named(&stopped.mixture)),
             list: all.then(|| trials.iter().map(|t| Row::new(study, t)).collect()),
         }

@@ -8,6 +8,7 @@ use crate::cli::text::{self, moment, seconds, short};
 use crate::config::Budget;
 use crate::report::{Align, Table, bar, number};
 use crate::study::Study;
+use crate::study::journal::Holder;
 
 use Align::{Left, Right};
 
@@ -51,21 +52,23 @@ impl Screen<'_> {
     fn head(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (o, Budget { cost, trials, patience, .. }) = (self.overview, &self.study.config().budget);
         writeln!(f, "study {} in {}: {}", o.study, o.dir.display(), state(o))?;
-        let room = (self.width / 5).min(BAR);
-        writeln!(
-            f,
-            "cost    {}",
-            of(short(o.spent.cost), o.spent.cost, cost.map(|limit| (short(limit), limit)), room)
-        )?;
-        let limit = trials.map(|limit| (limit.to_string(), limit as f64));
-        writeln!(f, "trials  {}", of(o.spent.trials.to_string(), o.spent.trials as f64, limit, room))?;
+        match &o.writer {
+            Some(Holder { holder, at_work: Some(true) }) => writeln!(f, "writer  {holder}")?,
+            Some(Holder { holder, .. }) => writeln!(f, "writer  {holder}, if it still runs")?,
+            None => {}
+        }
+        let mut meter = |name, value, limit, what| writeln!(f, "{name}  {}", meter(value, limit, what, self.width / 5));
+        meter("cost  ", o.spent.cost, *cost, "")?;
+        meter("trials", o.spent.trials as f64, trials.map(|limit| limit as f64), "")?;
         if let (Some(limit), None) = (patience, o.stopped) {
-            let calm = self.study.calm(None);
-            let limit = Some((format!("{limit} trials without a change"), *limit as f64));
-            writeln!(f, "calm    {}", of(calm.to_string(), calm as f64, limit, room))?;
+            let what = " trials without a change of the recommendation";
+            meter("calm  ", self.study.calm(None) as f64, Some(*limit as f64), what)?;
         }
         if o.imported > 0 {
             writeln!(f, "imported runs: {}, at no cost", o.imported)?;
+        }
+        if o.failed_attempts > 0 {
+            writeln!(f, "failed  {} attempt(s)", o.failed_attempts)?;
         }
         if let Some(time) = o.latest {
             writeln!(f, "latest  {}", moment(time))?;
@@ -80,24 +83,22 @@ impl Screen<'_> {
 
 /// In a few words, what goes on.
 fn state(o: &Overview) -> String {
-    let stopped = o.stopped.map(|reason| format!("stopped ({reason})"));
-    let doing = match (stopped, o.ended) {
-        (Some(stopped), true) => return stopped,
-        (Some(stopped), false) => stopped + ", to be confirmed",
-        (None, _) => "searching".into(),
-    };
-    match &o.writer {
-        Some(writer) if writer.at_work.is_some() => format!("{doing}; {}", writer.holder),
-        Some(writer) => format!("{doing}; last by {}", writer.holder),
-        None => format!("{doing}; nobody is at work on it"),
+    let idle = if o.writer.is_none() && !o.ended { ", nobody is at work on it" } else { "" };
+    match o.stopped {
+        Some(reason) if o.ended => format!("stopped ({reason})"),
+        Some(reason) => format!("stopped ({reason}), to be confirmed{idle}"),
+        None => format!("searching{idle}"),
     }
 }
 
 /// So much, of a limit where there is one, with a bar.
-fn of(shown: String, value: f64, limit: Option<(String, f64)>, room: usize) -> String {
+fn meter(value: f64, limit: Option<f64>, what: &str, room: usize) -> String {
+    let room = room.min(BAR);
     match limit {
-        Some((words, limit)) => format!("{:room$}  {shown} of {words}", bar(value / limit, room)),
-        None => shown,
+        Some(limit) => {
+            format!("{:room$}  {} of {}{what}", bar(value / limit, room), number(value, 4), number(limit, 4))
+        }
+        None => number(value, 4),
     }
 }
 
