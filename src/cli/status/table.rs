@@ -94,12 +94,11 @@ fn state(o: &Overview) -> String {
 /// So much, of a limit where there is one, with a bar.
 fn meter(value: f64, limit: Option<f64>, what: &str, room: usize) -> String {
     let room = room.min(BAR);
-    match limit {
-        Some(limit) => {
-            format!("{:room$}  {} of {}{what}", bar(value / limit, room), number(value, 4), number(limit, 4))
-        }
-        None => number(value, 4),
-    }
+    let (share, of) = match limit {
+        Some(limit) => (bar(value / limit, room), format!(" of {}{what}", number(limit, 4))),
+        None => Default::default(),
+    };
+    format!("{share:room$}  {}{of}", number(value, 4))
 }
 
 fn sizes(sizes: &[Size]) -> Table {
@@ -189,9 +188,14 @@ fn failure(f: &mut fmt::Formatter<'_>, failed: &Failed) -> fmt::Result {
     let attempt = if *attempt == 0 { "told by hand".into() } else { format!("attempt {attempt}") };
     writeln!(f, "\ntrial {trial} at {fidelity}, {attempt}, {}: {}", moment(*time), reason.replace('\n', " "))?;
     failed.stderr.iter().try_for_each(|line| writeln!(f, "  │ {line}"))?;
+    let now = match *state {
+        "pending" => "it will start again",
+        "running" => "it has started again",
+        _ => "it was given up",
+    };
     match &failed.stderr_file {
-        Some(file) => writeln!(f, "  └ {}; the trial is {state}", file.display()),
-        None => writeln!(f, "  └ the trial is {state}"),
+        Some(file) => writeln!(f, "  └ {now}; {}", file.display()),
+        None => writeln!(f, "  └ {now}"),
     }
 }
 
