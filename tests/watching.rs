@@ -4,6 +4,7 @@
 mod study;
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::process::{Command, Output, Stdio};
 
 use nix::sys::signal::Signal;
@@ -199,6 +200,19 @@ fn watching_ends_with_the_study_and_stops_nobody() {
     assert_eq!((&last["ended"], &last["stopped"], &last["running"]), (&json!(true), &json!("trials"), &json!([])));
     assert_eq!(f.of("completed").len(), 5, "the confirmation belongs to the study");
     assert!(String::from_utf8(table.stdout).unwrap().contains("stopped (trials)"));
+}
+
+#[test]
+fn watching_ends_with_its_reader() {
+    let f = Fixture::new(GOOD, "", "");
+    f.json("suggest", &[]);
+    let mut child =
+        f.command("status").args(["--watch=50ms", "--format", "json"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.contains("\"pending\":1"), "{line}");
+    f.json("suggest", &[]);
+    until("the end of the watching", || child.try_wait().unwrap().is_some());
 }
 
 #[test]

@@ -2,12 +2,12 @@
 
 /// Prints results on stdout, as `print!` does; a reader that has seen enough is no error.
 macro_rules! out {
-    ($($text:tt)*) => { crate::cli::write_out(format_args!($($text)*)) };
+    ($($text:tt)*) => {{ crate::cli::write_out(format_args!($($text)*)); }};
 }
 
 /// The same with an end of line.
 macro_rules! outln {
-    ($($text:tt)*) => { crate::cli::write_out(format_args!("{}\n", format_args!($($text)*))) };
+    ($($text:tt)*) => {{ crate::cli::write_out(format_args!("{}\n", format_args!($($text)*))); }};
 }
 
 mod best;
@@ -186,14 +186,16 @@ fn warn(warnings: &[String]) {
 }
 
 /// Writes results to stdout. Where its reader has seen enough (`| head`), the rest is dropped; where they cannot be written
-/// for another reason (a full disk), the program ends: everything else is saved before anything is printed.
-fn write_out(text: fmt::Arguments<'_>) {
-    match io::stdout().write_all(text::visible(&text.to_string()).as_bytes()) {
+/// for another reason (a full disk), the program ends: everything else is saved before anything is printed. Says whether
+/// anybody reads.
+fn write_out(text: fmt::Arguments<'_>) -> bool {
+    let mut stdout = io::stdout();
+    match stdout.write_all(text::visible(&text.to_string()).as_bytes()).and_then(|()| stdout.flush()) {
         Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
             tracing::error!("cannot write to stdout: {e}");
             std::process::exit(1);
         }
-        _ => {}
+        written => written.is_ok(),
     }
 }
 

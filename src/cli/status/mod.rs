@@ -41,17 +41,20 @@ pub(super) fn run(args: &StatusArgs) -> anyhow::Result<u8> {
     let study = Study::read(config.clone())?;
     super::warn(study.warnings());
     match args.watch {
-        None => args.print(&study, &Overview::new(&study, args.trials)),
+        None => {
+            args.print(&study, &Overview::new(&study, args.trials));
+        }
         Some(pause) => args.watch(&config, study, pause.max(SHORTEST))?,
     }
     Ok(0)
 }
 
 impl StatusArgs {
-    fn print(&self, study: &Study, overview: &Overview) {
+    /// Says whether anybody reads it.
+    fn print(&self, study: &Study, overview: &Overview) -> bool {
         match self.format {
-            Format::Table => out!("{}", screen(study, overview)),
-            Format::Json => outln!("{}", serde_json::json!(overview)),
+            Format::Table => super::write_out(format_args!("{}", screen(study, overview))),
+            Format::Json => super::write_out(format_args!("{}\n", serde_json::json!(overview))),
         }
     }
 
@@ -69,10 +72,9 @@ impl StatusArgs {
             let overview = Overview::new(&study, self.trials);
             if terminal {
                 redraw(&screen(&study, &overview));
-            } else if changed {
-                self.print(&study, &overview);
             }
-            if overview.ended {
+            let read = terminal || !changed || self.print(&study, &overview);
+            if overview.ended || !read {
                 return Ok(());
             }
             changed = false;
