@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::process::Command;
@@ -123,7 +124,9 @@ impl Call {
         let program = &self.program;
         let start = || -> io::Result<Process> {
             let (stdin, mut event) = io::pipe()?;
-            let output = File::create(&self.log)?;
+            // It is to be told of a full disk, too.
+            let output = File::create(&self.log).and_then(|file| Ok((file.try_clone()?.into(), file.into())));
+            let (stdout, stderr) = output.unwrap_or_else(|_| (Stdio::null(), Stdio::null()));
             let mut command = Command::new(program);
             command.args(&self.arguments).envs(self.env.iter().map(|(name, value)| (name, value)));
             command.env("ADMIRE_EVENT", notice.event).env("ADMIRE_STUDY", &notice.study);
@@ -132,7 +135,7 @@ impl Call {
             // Not ADMIRE_TRIAL_DIR and ADMIRE_ATTEMPT: by these the processes of a trial are recognized.
             command.envs(notice.trial.map(|id| ("ADMIRE_TRIAL_ID", id.to_string())));
             command.envs(notice.fidelity.as_ref().map(|name| ("ADMIRE_FIDELITY", name)));
-            command.stdin(stdin).stdout(output.try_clone()?).stderr(output);
+            command.stdin(stdin).stdout(stdout).stderr(stderr);
             let process = Process::start(&mut command)?;
             let mut text = serde_json::to_vec(notice)?;
             text.push(b'\n');

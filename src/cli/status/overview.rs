@@ -102,6 +102,8 @@ pub(super) struct Row {
     pub objective: Option<f64>,
     pub duration_s: Option<f64>,
     pub ended: Option<f64>,
+    /// Why it was given up.
+    pub reason: Option<String>,
 }
 
 impl Overview {
@@ -224,6 +226,7 @@ impl Row {
             objective: outcome.and_then(|outcome| study.objective(outcome)),
             duration_s: outcome.and_then(|outcome| outcome.duration),
             ended: trial.ended,
+            reason: if let TrialState::Failed { reason } = &trial.state { Some(reason.clone()) } else { None },
         }
     }
 }

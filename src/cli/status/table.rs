@@ -27,9 +27,8 @@ impl Display for Screen<'_> {
         let o = self.overview;
         self.head(f)?;
         write!(f, "\n{}", sizes(&o.fidelities))?;
-        let confirming = o.running.iter().any(|trial| trial.confirmation);
         if !o.running.is_empty() {
-            write!(f, "\n{}", running(&o.running, confirming))?;
+            write!(f, "\n{}", running(&o.running))?;
         }
         let names = &self.study.config().domain_order;
         match &o.recommended {
@@ -122,7 +121,12 @@ fn sizes(sizes: &[Size]) -> Table {
     table
 }
 
-fn running(trials: &[Running], confirming: bool) -> Table {
+/// The fidelity of a trial, with what it is for where that is not the search.
+fn fidelity(name: &str, confirmation: bool) -> String {
+    format!("{name}{}", if confirmation { " (confirmation)" } else { "" })
+}
+
+fn running(trials: &[Running]) -> Table {
     let mut table = Table::new([
         ("running", Right),
         ("fidelity", Left),
@@ -133,15 +137,12 @@ fn running(trials: &[Running], confirming: bool) -> Table {
         ("", Left),
     ]);
     for trial in trials {
-        let mut place = match (trial.job, trial.pid, trial.alive) {
+        let place = match (trial.job, trial.pid, trial.alive) {
             (Some(job), ..) => format!("job {job}"),
             (None, Some(pid), Some(false)) => format!("process {pid}, which has ended"),
             (None, Some(pid), _) => format!("process {pid}"),
             (None, None, _) => String::new(),
         };
-        if confirming && trial.confirmation {
-            place += " (confirmation)";
-        }
         let now = text::now();
         let end = trial.expected_end.map(|end| {
             let distance =
@@ -151,7 +152,7 @@ fn running(trials: &[Running], confirming: bool) -> Table {
         });
         table.row([
             trial.trial.to_string(),
-            trial.fidelity.clone(),
+            fidelity(&trial.fidelity, trial.confirmation),
             trial.attempt.to_string(),
             moment(trial.since),
             seconds(now - trial.since),
@@ -213,13 +214,13 @@ fn list(rows: &[Row]) -> Table {
     for row in rows {
         table.row([
             row.trial.to_string(),
-            row.fidelity.clone(),
+            fidelity(&row.fidelity, row.confirmation),
             row.state.to_owned(),
             row.attempts.to_string(),
             row.objective.map_or_else(String::new, short),
             row.duration_s.map_or_else(String::new, seconds),
             row.ended.map_or_else(String::new, moment),
-            if row.confirmation { "confirmation".into() } else { String::new() },
+            row.reason.as_ref().map_or_else(String::new, |reason| reason.replace('\n', " ")),
         ]);
     }
     table
