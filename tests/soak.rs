@@ -186,7 +186,7 @@ fn a_short_study_with_faults_and_restarts() {
 }
 
 #[test]
-#[ignore = "ten minutes; `just soak`"]
+#[ignore = "twenty minutes; `just soak`"]
 fn two_thousand_trials() {
     soak(2000);
 }
