@@ -114,9 +114,8 @@ fn a_hook_that_hangs_holds_nothing_up() {
     let f = Fixture::new(GOOD, hook, "[budget]\ntrials = 4");
     let child = f.command("optimize").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     until("the end of the search", || !f.of("stopped").is_empty());
-    // That the last event is on its way is said by the wait for it; an interruption ends that wait.
-    until("the wait for the hook", || f.json("status", &[])["ended"] == true && !f.lines("hooks").is_empty());
-    std::thread::sleep(std::time::Duration::from_millis(600));
+    // Then it waits for the hook, until that is interrupted.
+    until("the hook", || !f.lines("hooks").is_empty());
     signal(&child, Signal::SIGINT);
     let output = child.wait_with_output().unwrap();
     assert_eq!(code(&output), Some(0), "{}", stderr(&output));
@@ -154,8 +153,14 @@ fn status_says_what_runs_since_when_and_until_when() {
     assert_eq!((&status["writer"], &status["running"][0]["alive"]), (&Value::Null, &json!(true)), "{status}");
     let text = String::from_utf8(f.run("status", &[]).stdout).unwrap();
     assert!(text.contains("nobody is at work on it") && text.contains("of work"), "{text}");
+    let mut child =
+        f.command("optimize").args(["--log-format", "json"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+    let mut log = BufReader::new(child.as_mut().unwrap().stderr.take().unwrap()).lines().map(Result::unwrap);
+    let adopted = log.find(|line| line.contains("trial_adopted")).unwrap();
+    assert_eq!(what(&[serde_json::from_str(&adopted).unwrap()]), [json!(["trial_adopted", 2, 1])]);
     f.write("go", "");
-    assert_eq!(code(&f.run("optimize", &["-q"])), Some(0));
+    assert!(log.last().unwrap().contains("study_stopped"));
+    assert_eq!(child.unwrap().wait().unwrap().code(), Some(0));
     let text = String::from_utf8(f.run("status", &["--trials"]).stdout).unwrap();
     assert!(text.contains("stopped (trials)") && text.contains("recommended"), "{text}");
     assert_eq!(text.matches("  complete  ").count(), 3 + 1, "every trial, and a title: {text}");

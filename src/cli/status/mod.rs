@@ -71,7 +71,7 @@ impl StatusArgs {
             }
             let overview = Overview::new(&study, self.trials);
             if terminal {
-                redraw(&screen(&study, &overview));
+                redraw(&screen(&study, &overview), overview.ended);
             }
             let read = terminal || !changed || self.print(&study, &overview);
             if overview.ended || !read {
@@ -93,10 +93,10 @@ fn screen(study: &Study, overview: &Overview) -> String {
     }
 }
 
-/// Puts `text` in the place of what the terminal shows, as much of it as there is room for.
-fn redraw(text: &str) {
+/// Puts `text` in the place of what the terminal shows, as much of it as there is room for; all of it if it is to stay.
+fn redraw(text: &str, stays: bool) {
     let terminal = Term::stdout();
-    let rows = usize::from(terminal.size().0).saturating_sub(1);
+    let rows = if stays { usize::MAX } else { usize::from(terminal.size().0).saturating_sub(1) };
     let text: Vec<&str> = text.lines().take(rows).collect();
     // A terminal that is gone is noticed by the signal that comes with it.
     let _ = terminal.clear_screen().and_then(|()| terminal.write_line(&text.join("\n")));

@@ -48,9 +48,22 @@ impl Display for Screen<'_> {
 }
 
 impl Screen<'_> {
+    /// In a few words, what goes on.
+    fn state(&self) -> String {
+        let o = self.overview;
+        // Where trials are asked for and told, nobody has to be.
+        let idle = o.writer.is_none() && self.study.config().launcher.is_some();
+        let idle = if idle { ", nobody is at work on it" } else { "" };
+        match o.stopped {
+            Some(reason) if o.ended => format!("stopped ({reason})"),
+            Some(reason) => format!("stopped ({reason}), to be confirmed{idle}"),
+            None => format!("searching{idle}"),
+        }
+    }
+
     fn head(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (o, Budget { cost, trials, patience, .. }) = (self.overview, &self.study.config().budget);
-        writeln!(f, "study {} in {}: {}", o.study, o.dir.display(), state(o))?;
+        writeln!(f, "study {} in {}: {}", o.study, o.dir.display(), self.state())?;
         match &o.writer {
             Some(Holder { holder, at_work: Some(true) }) => writeln!(f, "writer  {holder}")?,
             Some(Holder { holder, .. }) => writeln!(f, "writer  {holder}, if it still runs")?,
@@ -77,16 +90,6 @@ impl Screen<'_> {
             (None, Some(left)) => writeln!(f, "left    about {} of work", seconds(left)),
             _ => Ok(()),
         }
-    }
-}
-
-/// In a few words, what goes on.
-fn state(o: &Overview) -> String {
-    let idle = if o.writer.is_none() && !o.ended { ", nobody is at work on it" } else { "" };
-    match o.stopped {
-        Some(reason) if o.ended => format!("stopped ({reason})"),
-        Some(reason) => format!("stopped ({reason}), to be confirmed{idle}"),
-        None => format!("searching{idle}"),
     }
 }
 
