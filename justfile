@@ -37,6 +37,10 @@ test:
     cargo test --package mixing-law
     cargo test --release --package tiny-lm
 
+# 2,000 trials with faults and restarts, and what they take: docs/performance.md; twenty minutes
+soak:
+    cargo test --test soak -- --ignored --nocapture
+
 # The quickstart: trains real models, a few minutes
 quickstart:
     cargo run --release -- optimize --config configs/quickstart.toml

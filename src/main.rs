@@ -8,7 +8,7 @@ fn main() -> ExitCode {
     match admire::cli::run(admire::cli::Cli::parse()) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            admire::cli::say(format_args!("error: {error:#}"));
+            tracing::error!("{error:#}");
             ExitCode::from(admire::cli::exit_code(&error))
         }
     }

@@ -300,7 +300,7 @@ fn what_trainers_report_does_no_harm() {
         assert!(reason.contains(expected) || reason.starts_with("metric loss is \"xxx"), "{reason}");
     }
     assert_eq!(reasons.len(), 4);
-    let status = f.run("status", &[]);
+    let status = f.run("status", &["--trials"]);
     clean(&status);
     assert!(String::from_utf8_lossy(&status.stdout).contains("\\u001b[2J\\u009b"));
     assert_eq!(stderr(&output).matches("ignored metric").count(), 3);

@@ -37,21 +37,23 @@ fn config(f: &Fixture) -> StudyConfig {
     config
 }
 
-/// All that a study says of itself.
+/// All that a study says of itself, but for times.
 fn told(f: &Fixture) -> Vec<String> {
-    let commands = [
-        &["status"][..],
-        &["status", "--format", "json"],
-        &["best", "--format", "json"],
-        &["export"],
-        &["suggest", "--dry-run", "-n", "2", "--format", "json"],
-    ];
+    let mut status = f.json("status", &["--trials"]);
+    status["latest"].take();
+    for part in ["fidelities", "list"] {
+        for entry in status[part].as_array_mut().unwrap() {
+            entry.as_object_mut().unwrap().retain(|key, _| !["duration_s", "ended"].contains(&key.as_str()));
+        }
+    }
+    let commands =
+        [&["best", "--format", "json"][..], &["export"], &["suggest", "--dry-run", "-n", "2", "--format", "json"]];
     let tell = |arguments: &&[&str]| {
         let output = f.run(arguments[0], &arguments[1..]);
         assert_eq!(code(&output), Some(0), "{arguments:?}: {}", stderr(&output));
         stdout(&output)
     };
-    commands.iter().map(tell).collect()
+    commands.iter().map(tell).chain([status.to_string()]).collect()
 }
 
 /// A run whose loss is the weight of `a`.

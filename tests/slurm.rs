@@ -210,7 +210,7 @@ fn after_a_crash_jobs_are_taken_over() {
     let Some(q) = fixture(&format!("{WAITS}{GOOD}"), "slots = 3", extra) else { return };
     q.orphan(3);
     let status = String::from_utf8(q.0.run("status", &[]).stdout).unwrap();
-    assert!(status.contains(&format!("running    job {}", q.job(3))), "{status}");
+    assert!(status.contains(&format!("job {}", q.job(3))), "{status}");
     // The names in the journal count, not those that new jobs would get.
     let mut child = q.command(&["--set", "study.name='renamed'"]).spawn().unwrap();
     // One for the config that has changed, one for the run itself.

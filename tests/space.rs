@@ -167,6 +167,19 @@ proptest! {
 }
 
 #[test]
+fn projection_from_very_far_away_is_feasible() {
+    for seed in 0..2000 {
+        let mut rng = rng(seed);
+        let polytope = if seed % 2 == 0 { simplex(8) } else { random_polytope(&mut rng) };
+        let far = 10f64.powf(rng.random_range(6.0..13.0));
+        // All that far away in the same direction, so that rounding decides.
+        let y: Vec<f64> = polytope.sample(1, &mut rng).remove(0).iter().map(|x| x - far).collect();
+        let w = polytope.project(&y);
+        assert!(polytope.contains(&w, 1e-9), "seed {seed}: from {far}, {w:?}");
+    }
+}
+
+#[test]
 fn projection_agrees_with_dykstra() {
     let rng = &mut rng(3);
     for case in 0..40 {

@@ -20,8 +20,8 @@ const STEP: (f64, f64) = (1e-10, 1e10);
 /// # Requirements on the problem
 /// [`CostFunction`] and [`Gradient`] over `DVector<f64>`; costs must be finite on the set.
 ///
-/// Terminates when the projected gradient step is shorter than the tolerance (solver converged), or no step decreases
-/// the cost (solver exit).
+/// Terminates when the projected gradient step is shorter than the tolerance or does not lead down, also because the gradient
+/// is not finite (solver converged), or no step decreases the cost (solver exit).
 pub struct ProjectedGradient<P> {
     project: P,
     tolerance: f64,
@@ -67,7 +67,8 @@ where
         let cost = state.get_cost();
         let direction = (self.project)(&(&x - &gradient * self.step)) - &x;
         let slope = gradient.dot(&direction);
-        if direction.amax() < self.tolerance || slope >= 0.0 {
+        // Where the gradient is no number, nor is the slope: there is no way down from there.
+        if direction.amax() < self.tolerance || slope >= 0.0 || slope.is_nan() {
             self.done = TerminationStatus::Terminated(TerminationReason::SolverConverged);
             return Ok((state.param(x).cost(cost).gradient(gradient), None));
         }

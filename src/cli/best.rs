@@ -1,7 +1,7 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{ConfigArgs, Format, Output, text};
+use super::{ConfigArgs, Format, text};
 use crate::runner;
 use crate::space::Mixture;
 use crate::study::{Direction, Purpose, StopReason, Study, Trial, TrialState};
@@ -17,9 +17,9 @@ pub struct BestArgs {
     format: Format,
 }
 
-pub(super) fn run(args: &BestArgs, output: Output) -> anyhow::Result<u8> {
+pub(super) fn run(args: &BestArgs) -> anyhow::Result<u8> {
     let study = Study::read(args.config.load()?)?;
-    super::warn(output, study.warnings());
+    super::warn(study.warnings());
     print(&study, args.format, None)?;
     Ok(0)
 }

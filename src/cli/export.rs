@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{ConfigArgs, Output, UsageError, best};
+use super::{ConfigArgs, UsageError, best};
 use crate::exchange::{ExportFormat, Ingredient, Recipe};
 use crate::space::Mixture;
 use crate::study::{Study, StudyError, TrialId, TrialState};
@@ -73,24 +73,21 @@ impl Format {
     }
 }
 
-pub(super) fn run(args: &ExportArgs, output: Output) -> anyhow::Result<u8> {
+pub(super) fn run(args: &ExportArgs) -> anyhow::Result<u8> {
     let format = args.format.mixture();
     if format.is_none() && args.trial.is_some() {
         return Err(UsageError("--trial is about a mixture; say for which trainer with --format".into()).into());
     }
     let study = Study::read(args.config.load()?)?;
-    super::warn(output, study.warnings());
+    super::warn(study.warnings());
     let text = match format {
         None => runs(&study)?,
         Some(format) => {
             let (title, mixture) = mixture(&study, args.trial)?;
             let recipe = recipe(&study, title, &mixture);
-            super::warn(output, &format.warnings(&recipe));
+            super::warn(&format.warnings(&recipe));
             if args.trial.is_none() && study.evidence().observations.is_empty() {
-                super::warn(
-                    output,
-                    &["nothing has been trained yet; the recommendation is the most even mixture".into()],
-                );
+                super::warn(&["nothing has been trained yet; the recommendation is the most even mixture".into()]);
             }
             format.write(&recipe)?
         }

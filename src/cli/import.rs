@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::{ConfigArgs, Output, UsageError, WriterArgs};
+use super::{ConfigArgs, UsageError, WriterArgs};
 use crate::exchange::{self, ImportFormat, Input, InputFile, Options, Rule};
 use crate::replay::RunLog;
 use crate::study::Study;
@@ -88,37 +88,33 @@ fn named(text: &str) -> Result<(String, f64), String> {
     Ok((name.to_owned(), number))
 }
 
-pub(super) fn run(args: &ImportArgs, output: Output) -> anyhow::Result<u8> {
+pub(super) fn run(args: &ImportArgs) -> anyhow::Result<u8> {
     let format = args.from.format();
     let inputs = args.files.iter().map(|text| input(text, format)).collect::<Result<Vec<_>, _>>()?;
     let imported = exchange::import(format, &inputs, &args.options())?;
-    if !output.quiet {
-        imported.notes.iter().for_each(|note| super::say(format_args!("{note}")));
-    }
+    imported.notes.iter().for_each(|note| tracing::info!("{note}"));
     if args.out.is_some() || args.config.is_none() {
         super::deliver(&exchange::write_runs(&imported.log)?, args.out.as_deref())?;
     }
     if let Some(config) = &args.config {
         let config = ConfigArgs { config: config.clone(), set: args.set.clone(), dir: args.dir.clone() };
-        learn(&imported.log, &config, &args.writer, output)?;
+        learn(&imported.log, &config, &args.writer)?;
     }
     Ok(0)
 }
 
 /// Records the runs in a study, which begins with them where there is none.
-fn learn(log: &RunLog, config: &ConfigArgs, writer: &WriterArgs, output: Output) -> anyhow::Result<()> {
+fn learn(log: &RunLog, config: &ConfigArgs, writer: &WriterArgs) -> anyhow::Result<()> {
     let config = config.load()?;
     // Looked at before the study is opened: a mistake must not begin one.
     let evidence = exchange::evidence(log, &config)?;
     let runs = evidence.runs.len();
     let mut study = Study::open(config, writer.wait)?;
-    super::warn(output, study.warnings());
+    super::warn(study.warnings());
     let new = study.import(evidence.runs)?;
-    if !output.quiet {
-        let left_out: String = evidence.dropped.iter().map(|(why, n)| format!("; {n} left out, {why}")).collect();
-        let known = if new < runs { format!("; {} were there already", runs - new) } else { String::new() };
-        super::say(format_args!("{new} runs imported into the study {}{known}{left_out}", study.config().name));
-    }
+    let left_out: String = evidence.dropped.iter().map(|(why, n)| format!("; {n} left out, {why}")).collect();
+    let known = if new < runs { format!("; {} were there already", runs - new) } else { String::new() };
+    tracing::info!("{new} runs imported into the study {}{known}{left_out}", study.config().name);
     Ok(())
 }
 

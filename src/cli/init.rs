@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Args;
 
-use super::Output;
 use crate::config::TEMPLATE;
 
 /// Write a commented study.toml to start from
@@ -16,7 +15,7 @@ pub struct InitArgs {
     path: PathBuf,
 }
 
-pub(super) fn run(args: &InitArgs, output: Output) -> anyhow::Result<u8> {
+pub(super) fn run(args: &InitArgs) -> anyhow::Result<u8> {
     let path = args.path.display();
     let mut file = OpenOptions::new().write(true).create_new(true).open(&args.path).map_err(|error| {
         if error.kind() == ErrorKind::AlreadyExists {
@@ -26,8 +25,6 @@ pub(super) fn run(args: &InitArgs, output: Output) -> anyhow::Result<u8> {
         }
     })?;
     file.write_all(TEMPLATE.as_bytes()).with_context(|| format!("cannot write {path}"))?;
-    if !output.quiet {
-        super::say(format_args!("wrote {path}; edit it, then: admire check --config {path}"));
-    }
+    tracing::info!("wrote {path}; edit it, then: admire check --config {path}");
     Ok(0)
 }

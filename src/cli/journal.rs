@@ -4,8 +4,9 @@ use std::time::{Duration, UNIX_EPOCH};
 use anyhow::Context;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
+use tracing::info;
 
-use super::{ConfigArgs, Format, Output, WriterArgs, text};
+use super::{ConfigArgs, Format, WriterArgs, text};
 use crate::study::{Checked, StudyError, check, compact, journal};
 
 /// Problems that a table shows; JSON has all of them.
@@ -57,7 +58,7 @@ enum EventFormat {
     Json,
 }
 
-pub(super) fn run(args: &JournalArgs, output: Output) -> anyhow::Result<u8> {
+pub(super) fn run(args: &JournalArgs) -> anyhow::Result<u8> {
     match &args.command {
         Command::Check { config, format } => {
             let checked = check(config.load()?)?;
@@ -70,19 +71,16 @@ pub(super) fn run(args: &JournalArgs, output: Output) -> anyhow::Result<u8> {
         Command::Compact { config, writer } => {
             let done = compact(config.load()?, writer.wait)?;
             let (lines, bytes) = (done.lines, done.bytes);
-            if !output.quiet {
-                let Some(backup) = done.backup else {
-                    super::say(format_args!("nothing can be left out: {} lines, {} bytes", lines.0, bytes.0));
-                    return Ok(0);
-                };
-                super::say(format_args!(
+            match done.backup {
+                None => info!("nothing can be left out: {} lines, {} bytes", lines.0, bytes.0),
+                Some(backup) => info!(
                     "{} of {} lines kept, {} of {} bytes; the journal as it was is {}",
                     lines.1,
                     lines.0,
                     bytes.1,
                     bytes.0,
                     backup.display()
-                ));
+                ),
             }
             Ok(0)
         }

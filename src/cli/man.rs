@@ -4,7 +4,7 @@ use std::{fs, io};
 use anyhow::Context;
 use clap::{Args, CommandFactory};
 
-use super::{Cli, Output};
+use super::Cli;
 
 /// Print the manual page, or write the pages of all commands into a folder
 ///
@@ -16,7 +16,7 @@ pub struct ManArgs {
     dir: Option<PathBuf>,
 }
 
-pub(super) fn run(args: &ManArgs, output: Output) -> anyhow::Result<u8> {
+pub(super) fn run(args: &ManArgs) -> anyhow::Result<u8> {
     let Some(dir) = &args.dir else {
         let mut page = Vec::new();
         clap_mangen::Man::new(Cli::command()).render(&mut page)?;
@@ -25,8 +25,6 @@ pub(super) fn run(args: &ManArgs, output: Output) -> anyhow::Result<u8> {
     };
     fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
     clap_mangen::generate_to(Cli::command(), dir).with_context(|| format!("cannot write to {}", dir.display()))?;
-    if !output.quiet {
-        super::say(format_args!("wrote the manual pages to {}", dir.display()));
-    }
+    tracing::info!("wrote the manual pages to {}", dir.display());
     Ok(0)
 }

@@ -2,12 +2,12 @@
 
 /// Prints results on stdout, as `print!` does; a reader that has seen enough is no error.
 macro_rules! out {
-    ($($text:tt)*) => { crate::cli::write_out(format_args!($($text)*)) };
+    ($($text:tt)*) => {{ crate::cli::write_out(format_args!($($text)*)); }};
 }
 
 /// The same with an end of line.
 macro_rules! outln {
-    ($($text:tt)*) => { crate::cli::write_out(format_args!("{}\n", format_args!($($text)*))) };
+    ($($text:tt)*) => {{ crate::cli::write_out(format_args!("{}\n", format_args!($($text)*))); }};
 }
 
 mod best;
@@ -17,6 +17,7 @@ mod export;
 mod import;
 mod init;
 mod journal;
+mod log;
 mod man;
 mod optimize;
 mod replay;
@@ -26,12 +27,13 @@ mod tell;
 mod text;
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use tracing::Level;
 
 use crate::config::{ConfigError, StudyConfig, duration};
 use crate::exchange::ExportError;
@@ -51,12 +53,15 @@ Exit codes: 0 done, 1 runtime error, 2 wrong usage or config, 3 infeasible searc
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// More detail on stderr (repeat for even more)
+    /// More detail on stderr
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
     /// Only errors on stderr
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
+    /// How to write what goes to stderr
+    #[arg(long, global = true, value_enum, default_value_t, hide_default_value = true)]
+    log_format: log::LogFormat,
 }
 
 #[derive(Debug, Subcommand)]
@@ -130,11 +135,11 @@ struct ForkArgs {
 }
 
 impl ForkArgs {
-    fn open(&self, config: StudyConfig, writer: &WriterArgs, output: Output) -> Result<Study, StudyError> {
+    fn open(&self, config: StudyConfig, writer: &WriterArgs) -> Result<Study, StudyError> {
         let Some(from) = &self.fork else { return Study::open(config, writer.wait) };
         let study = Study::fork(config, from, writer.wait)?;
-        if let Some(origin) = study.origin().filter(|_| !output.quiet) {
-            say(format_args!("forked: {origin}"));
+        if let Some(origin) = study.origin() {
+            tracing::info!("forked: {origin}");
         }
         Ok(study)
     }
@@ -155,31 +160,30 @@ pub enum Format {
 /// # Errors
 /// Whatever the command could not do; [`exit_code`] says which code that is.
 pub fn run(cli: Cli) -> anyhow::Result<u8> {
-    let output = Output { verbose: cli.verbose, quiet: cli.quiet };
+    let level = match (cli.quiet, cli.verbose) {
+        (true, _) => Level::ERROR,
+        (false, 0) => Level::INFO,
+        (false, _) => Level::DEBUG,
+    };
+    // Where lines are kept, and come over weeks, they say when.
+    let times = matches!(cli.command, Command::Optimize(_)) && !io::stderr().is_terminal();
+    log::install(cli.log_format, level, times);
+    let bars = !cli.quiet && cli.log_format == log::LogFormat::Text;
     match cli.command {
-        Command::Init(args) => init::run(&args, output),
-        Command::Check(args) => check::run(&args, output),
-        Command::Optimize(args) => optimize::run(&args, output),
-        Command::Suggest(args) => suggest::run(&args, output),
-        Command::Tell(args) => tell::run(&args, output),
-        Command::Status(args) => status::run(&args, output),
-        Command::Best(args) => best::run(&args, output),
-        Command::Replay(args) => replay::run(&args, output),
-        Command::Import(args) => import::run(&args, output),
-        Command::Export(args) => export::run(&args, output),
-        Command::Journal(args) => journal::run(&args, output),
+        Command::Init(args) => init::run(&args),
+        Command::Check(args) => check::run(&args, cli.verbose > 0),
+        Command::Optimize(args) => optimize::run(&args, bars),
+        Command::Suggest(args) => suggest::run(&args),
+        Command::Tell(args) => tell::run(&args),
+        Command::Status(args) => status::run(&args),
+        Command::Best(args) => best::run(&args),
+        Command::Replay(args) => replay::run(&args, bars),
+        Command::Import(args) => import::run(&args),
+        Command::Export(args) => export::run(&args),
+        Command::Journal(args) => journal::run(&args),
         Command::Completions(args) => completions::run(&args),
-        Command::Man(args) => man::run(&args, output),
+        Command::Man(args) => man::run(&args),
     }
-}
-
-/// How much goes to stderr.
-#[derive(Clone, Copy, Debug)]
-pub struct Output {
-    /// `-v` count.
-    pub verbose: u8,
-    /// `-q`.
-    pub quiet: bool,
 }
 
 /// A mistake on the command line that only shows once the config is known.
@@ -188,26 +192,21 @@ pub struct Output {
 struct UsageError(String);
 
 /// Says what is odd but no error.
-fn warn(output: Output, warnings: &[String]) {
-    if !output.quiet {
-        warnings.iter().for_each(|warning| say(format_args!("warning: {warning}")));
-    }
-}
-
-/// Writes a line to stderr. That nobody can read it any more (a closed terminal, a broken pipe) is no reason to stop.
-pub fn say(line: fmt::Arguments<'_>) {
-    let _ = writeln!(io::stderr(), "{}", text::visible(&line.to_string()));
+fn warn(warnings: &[String]) {
+    warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
 }
 
 /// Writes results to stdout. Where its reader has seen enough (`| head`), the rest is dropped; where they cannot be written
-/// for another reason (a full disk), the program ends: everything else is saved before anything is printed.
-fn write_out(text: fmt::Arguments<'_>) {
-    match io::stdout().write_all(text::visible(&text.to_string()).as_bytes()) {
+/// for another reason (a full disk), the program ends: everything else is saved before anything is printed. Says whether
+/// anybody reads.
+fn write_out(text: fmt::Arguments<'_>) -> bool {
+    let mut stdout = io::stdout();
+    match stdout.write_all(text::visible(&text.to_string()).as_bytes()).and_then(|()| stdout.flush()) {
         Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
-            say(format_args!("error: cannot write to stdout: {e}"));
+            tracing::error!("cannot write to stdout: {e}");
             std::process::exit(1);
         }
-        _ => {}
+        written => written.is_ok(),
     }
 }
 

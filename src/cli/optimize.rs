@@ -2,11 +2,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tracing::info;
 
-use super::{ConfigArgs, ForkArgs, Format, Output, WriterArgs, best, text};
-use crate::launcher::Facts;
-use crate::runner::{self, Ended, Notice, RunError, View};
-use crate::study::{Mark, Spent, Study, TrialId, TrialState};
+use super::{ConfigArgs, ForkArgs, Format, WriterArgs, best, log, text};
+use crate::runner::{self, Ended, RunError, View};
+use crate::study::{Spent, TrialState};
 
 /// Run the whole loop, launching training jobs; goes on where an earlier run stopped
 #[derive(Debug, Args)]
@@ -22,17 +22,21 @@ pub struct OptimizeArgs {
     format: Format,
 }
 
-pub(super) fn run(args: &OptimizeArgs, output: Output) -> anyhow::Result<u8> {
+pub(super) fn run(args: &OptimizeArgs, bars: bool) -> anyhow::Result<u8> {
     let config = args.config.load()?;
     if config.launcher.is_none() {
         return Err(RunError::NoLauncher.into());
     }
-    let mut study = args.fork.open(config, &args.writer, output)?;
-    super::warn(output, study.warnings());
+    let mut study = args.fork.open(config, &args.writer)?;
+    super::warn(study.warnings());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let mut progress = Progress::new(output);
-    let ended = runtime.block_on(runner::run(&mut study, |view, notice| progress.show(view, &notice)));
-    progress.finish();
+    let bar = if bars { progress_bar() } else { ProgressBar::hidden() };
+    log::above(&bar);
+    let ended = runtime.block_on(runner::run(&mut study, |view| {
+        bar.set_message(text::visible(&summary(view)).into_owned());
+        bar.tick();
+    }));
+    bar.finish_and_clear();
     // A suggestion in the making is not worth waiting for.
     runtime.shutdown_background();
     match ended? {
@@ -41,98 +45,19 @@ pub(super) fn run(args: &OptimizeArgs, output: Output) -> anyhow::Result<u8> {
             Ok(0)
         }
         Ended::Interrupted => {
-            let command = args.config.command_line();
-            super::say(format_args!("interrupted; everything is saved. Resume with: admire optimize {command}"));
+            info!("resume with: admire optimize {}", args.config.command_line());
             Ok(130)
         }
     }
 }
 
-/// A line that is redrawn on a terminal; elsewhere one line an event.
-pub(super) struct Progress {
-    bar: ProgressBar,
-    /// Whether the bar is drawn.
-    live: bool,
-    output: Output,
-}
-
-impl Progress {
-    pub(super) fn new(output: Output) -> Self {
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-        if output.quiet {
-            bar.set_draw_target(ProgressDrawTarget::hidden());
-        }
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg}") {
-            bar.set_style(style);
-        }
-        Self { bar, live: false, output }
+/// A line that is redrawn; on terminals only.
+fn progress_bar() -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg}") {
+        bar.set_style(style);
     }
-
-    pub(super) fn finish(&self) {
-        self.bar.finish_and_clear();
-    }
-
-    pub(super) fn show(&mut self, view: View<'_>, notice: &Notice) {
-        let line = match notice {
-            Notice::Tick => None,
-            Notice::Note(note) => Some(note.clone()),
-            Notice::Warning(warning) => Some(format!("warning: {warning}")),
-            Notice::Suggested(id) => (self.output.verbose > 0).then(|| suggested(view, *id)).flatten(),
-            Notice::Launched(id) => launched(view.study, *id, self.output.verbose > 0),
-            Notice::Ended(id) => ended(view.study, *id),
-        };
-        // Not before the first tick: what the set-up prints would run into the bar.
-        self.live |= matches!(notice, Notice::Tick) && !self.bar.is_hidden();
-        if let Some(line) = line.filter(|_| !self.output.quiet) {
-            if self.live { self.bar.println(text::visible(&line)) } else { super::say(format_args!("{line}")) }
-        }
-        if self.live {
-            self.bar.set_message(text::visible(&summary(view)).into_owned());
-            self.bar.tick();
-        }
-    }
-}
-
-/// What was decided on, and what was known then.
-fn suggested(view: View<'_>, id: TrialId) -> Option<String> {
-    let trial = view.study.trial(id).ok()?;
-    let weights = view.study.named(&trial.mixture);
-    let weights: Vec<String> = weights.iter().map(|(n, w)| format!("{n}={}", text::short(*w))).collect();
-    let regret = view.recommendation.and_then(|r| r.expected_regret);
-    let regret = regret.map_or_else(String::new, |r| format!("; expected regret so far {}", text::short(r)));
-    Some(format!("trial {id} is {}{regret}", weights.join(" ")))
-}
-
-fn launched(study: &Study, id: TrialId, verbose: bool) -> Option<String> {
-    let trial = study.trial(id).ok()?;
-    let config = study.config();
-    let fidelity = &config.fidelities.list()[trial.fidelity].name;
-    let how = match &trial.state {
-        TrialState::Running { mark: Some(Mark::Job { id: Some(job), .. }), .. } => format!("submitted as job {job}"),
-        _ => "started".into(),
-    };
-    let line = format!("trial {id} {how} at {fidelity}, attempt {}", trial.attempts);
-    let Some(launcher) = config.launcher.as_ref().filter(|_| verbose) else { return Some(line) };
-    let facts = Facts::new(study, trial, &config.dir.canonicalize().ok()?);
-    let command: Vec<String> = launcher.command.iter().map(|a| facts.render(a)).collect();
-    Some(format!("{line}\n  {}\n  files in {}", text::command_line(&command), facts.dir.display()))
-}
-
-fn ended(study: &Study, id: TrialId) -> Option<String> {
-    let trial = study.trial(id).ok()?;
-    let how = match &trial.state {
-        TrialState::Complete(outcome) => {
-            let value = study.objective(outcome).map_or_else(|| "?".into(), text::short);
-            let expected = trial
-                .expected
-                .map_or_else(String::new, |e| format!(" (expected {} ± {})", text::short(e.mean), text::short(e.sd)));
-            format!("complete: {value}{expected}")
-        }
-        TrialState::Failed { reason } => format!("failed: {reason}"),
-        TrialState::Diverged => "diverged".into(),
-        TrialState::Pending | TrialState::Running { .. } => "did not succeed; it will be started again".into(),
-    };
-    Some(format!("trial {id} {how}"))
+    bar
 }
 
 /// One line: what was spent, what is known, what runs. The end is cut off on a narrow terminal.

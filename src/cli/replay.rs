@@ -9,7 +9,7 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{Format, Output};
+use super::Format;
 use crate::config::StudyConfig;
 use crate::replay::{
     Ablation, AblationRow, Factor, Plan, Playback, Pool, Question, ReplayError, RunLog, Strategy, StrategySummary,
@@ -82,12 +82,12 @@ fn not_negative(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(|x| *x >= 0.0 && f64::is_finite(*x)).ok_or_else(|| "expected a number, 0 or more".into())
 }
 
-pub(super) fn run(args: &ReplayArgs, output: Output) -> anyhow::Result<u8> {
+pub(super) fn run(args: &ReplayArgs, bars: bool) -> anyhow::Result<u8> {
     let (study, log, mut warnings) = study(args)?;
     let candidates = args.candidates.or(study.replay.candidates);
     let pool = Pool::new(&log, &study.space, &study.fidelities, &study.objective, candidates)?;
     warnings.extend(pool.warnings.iter().cloned());
-    super::warn(output, &warnings);
+    super::warn(&warnings);
 
     let target_cost = pool.costs()[pool.fidelities.target()];
     let cheapest = pool.runs.iter().map(|run| run.cost).fold(f64::INFINITY, f64::min);
@@ -103,9 +103,9 @@ pub(super) fn run(args: &ReplayArgs, output: Output) -> anyhow::Result<u8> {
     let question = Question { at, tolerance: args.tolerance };
 
     if let Some(factors) = &args.ablate {
-        return ablate(&pool, &plan, &question, factors, args.format, output);
+        return ablate(&pool, &plan, &question, factors, args.format, bars);
     }
-    let bar = progress_bar(output, &plan);
+    let bar = progress_bar(bars, &plan);
     let playbacks = play(&pool, &plan, &|share| bar.inc((share * BAR as f64) as u64));
     bar.finish_and_clear();
 
@@ -132,11 +132,11 @@ fn ablate(
     question: &Question,
     factors: &[Factor],
     format: Format,
-    output: Output,
+    bars: bool,
 ) -> anyhow::Result<u8> {
     let variants = grid(&plan.settings, factors);
     let plan = Plan { strategies: vec![Strategy::Admire], ..plan.clone() };
-    let bar = progress_bar(output, &plan);
+    let bar = progress_bar(bars, &plan);
     let share = BAR as f64 / variants.len() as f64;
     let rows = variants.into_iter().map(|variant| {
         let playbacks = play(pool, &Plan { settings: variant.settings, ..plan.clone() }, &|part| {
@@ -222,8 +222,8 @@ fn strategies(args: &ReplayArgs, study: &StudyConfig) -> Result<Vec<Strategy>, R
 /// Steps of the progress bar: fine enough that rounding shares of it down loses nothing one could see.
 const BAR: u64 = 1_000_000_000;
 
-fn progress_bar(output: Output, plan: &Plan) -> ProgressBar {
-    if output.quiet || !std::io::stderr().is_terminal() {
+fn progress_bar(bars: bool, plan: &Plan) -> ProgressBar {
+    if !bars || !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
     let bar = ProgressBar::with_draw_target(Some(BAR), ProgressDrawTarget::stderr());

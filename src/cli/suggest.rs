@@ -2,7 +2,7 @@ use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use super::{ConfigArgs, ForkArgs, Output, WriterArgs, best, text};
+use super::{ConfigArgs, ForkArgs, WriterArgs, best, text};
 use crate::optimizer::Optimizer;
 use crate::runner;
 use crate::study::{Event, Plan, Purpose, Study, Trial, TrialId};
@@ -41,7 +41,7 @@ enum SuggestFormat {
     Jsonl,
 }
 
-pub(super) fn run(args: &SuggestArgs, output: Output) -> anyhow::Result<u8> {
+pub(super) fn run(args: &SuggestArgs) -> anyhow::Result<u8> {
     let config = args.config.load()?;
     let only = match &args.fidelity {
         None => None,
@@ -50,12 +50,12 @@ pub(super) fn run(args: &SuggestArgs, output: Output) -> anyhow::Result<u8> {
             super::UsageError(format!("--fidelity {name}: no such fidelity; there are {}", known.join(", ")))
         })?),
     };
-    let mut study = if args.dry_run { Study::peek(config)? } else { args.fork.open(config, &args.writer, output)? };
-    super::warn(output, study.warnings());
+    let mut study = if args.dry_run { Study::peek(config)? } else { args.fork.open(config, &args.writer)? };
+    super::warn(study.warnings());
     let mut optimizer = runner::optimizer(&study);
     let mut ids = Vec::new();
     for _ in 0..args.n {
-        ids.push(next(&mut study, &mut optimizer, only, output)?);
+        ids.push(next(&mut study, &mut optimizer, only)?);
     }
     let costs = study.costs();
     let trials = ids.iter().map(|id| study.trial(*id)).collect::<Result<Vec<&Trial>, _>>()?;
@@ -78,12 +78,7 @@ pub(super) fn run(args: &SuggestArgs, output: Output) -> anyhow::Result<u8> {
 }
 
 /// Decides on one more trial, at fidelity `only` where that is given, and records it (where the study is open).
-pub(super) fn next(
-    study: &mut Study,
-    optimizer: &mut Optimizer,
-    only: Option<usize>,
-    output: Output,
-) -> anyhow::Result<TrialId> {
+pub(super) fn next(study: &mut Study, optimizer: &mut Optimizer, only: Option<usize>) -> anyhow::Result<TrialId> {
     let offered: Vec<usize> = study.open_fidelities().into_iter().filter(|i| only.is_none_or(|o| o == *i)).collect();
     if offered.is_empty() {
         bail!("no trial is left to suggest: max_trials is reached");
@@ -91,7 +86,7 @@ pub(super) fn next(
     let (evidence, id) = (study.evidence(), study.next_id());
     let suggestion = runner::suggest(optimizer, &evidence, &offered, study.config().seed, id)
         .context("the optimizer has nothing to suggest")?;
-    super::warn(output, suggestion.warning.as_slice());
+    super::warn(suggestion.warning.as_slice());
     if let Some(snapshot) = optimizer.snapshot().filter(|s| study.model() != Some(s)).cloned() {
         study.record(Event::Model(snapshot))?;
     }

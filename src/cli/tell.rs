@@ -4,7 +4,7 @@ use anyhow::Context;
 use clap::Args;
 use serde_json::json;
 
-use super::{ConfigArgs, Output, WriterArgs};
+use super::{ConfigArgs, WriterArgs};
 use crate::launcher::{Outcome, protocol};
 use crate::study::{Event, Study, StudyError, TrialId, TrialState};
 
@@ -39,9 +39,9 @@ struct How {
     diverged: bool,
 }
 
-pub(super) fn run(args: &TellArgs, output: Output) -> anyhow::Result<u8> {
+pub(super) fn run(args: &TellArgs) -> anyhow::Result<u8> {
     let mut study = Study::open(args.config.load()?, args.writer.wait)?;
-    super::warn(output, study.warnings());
+    super::warn(study.warnings());
     let objective = study.config().objective.clone();
     let report = |text: &str| protocol::parse(text, &objective).map_err(anyhow::Error::msg);
     let outcome = match (&args.how.loss, &args.how.result) {
@@ -62,7 +62,7 @@ pub(super) fn run(args: &TellArgs, output: Output) -> anyhow::Result<u8> {
         (TrialState::Pending | TrialState::Running { .. }, _) => {
             study.record(match outcome {
                 Some(Outcome::Completed(outcome, ignored)) => {
-                    super::warn(output, &ignored);
+                    super::warn(&ignored);
                     Event::Completed { trial, outcome }
                 }
                 Some(Outcome::Diverged) => Event::Diverged { trial, attempt: 0, last: true, duration: None },

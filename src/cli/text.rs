@@ -2,8 +2,12 @@
 
 use std::borrow::Cow;
 use std::fmt::Write;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+pub(super) use crate::launcher::command::{command_line, quote};
 use crate::space::is_hidden;
 
 /// `text` as it may go to a terminal: what would act on it rather than be seen (a file, a log or a cluster may have put that
@@ -38,25 +42,41 @@ pub(super) fn bar(weight: f64) -> String {
     "█".repeat((weight.clamp(0.0, 1.0) * 20.0).round() as usize)
 }
 
-/// At most two units: `45s`, `3m 20s`, `2h 5m`.
+/// At most two units: `45s`, `3m 20s`, `2h 5m`, `3d 4h`.
 pub(super) fn duration(time: Duration) -> String {
     let seconds = time.as_secs();
-    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
-        (0, 0, s) => format!("{s}s"),
-        (0, m, s) => format!("{m}m {s}s"),
-        (h, m, _) => format!("{h}h {m}m"),
+    match (seconds / 86400, seconds / 3600 % 24, seconds / 60 % 60, seconds % 60) {
+        (0, 0, 0, s) => format!("{s}s"),
+        (0, 0, m, s) => format!("{m}m {s}s"),
+        (0, h, m, _) => format!("{h}h {m}m"),
+        (d, h, _, _) => format!("{d}d {h}h"),
     }
 }
 
-/// An argv array as a shell would take it.
-pub(super) fn command_line(argv: &[String]) -> String {
-    argv.iter().map(|a| quote(a)).collect::<Vec<_>>().join(" ")
+/// [`duration`] of so many seconds, at least none.
+pub(super) fn seconds(seconds: f64) -> String {
+    duration(Duration::try_from_secs_f64(seconds.round()).unwrap_or_default())
 }
 
-/// `text` as one word of a shell.
-pub(super) fn quote(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-=:,@%+".contains(c);
-    if !text.is_empty() && text.chars().all(plain) { text.into() } else { crate::launcher::slurm::quote(text) }
+/// Seconds since 1970, now.
+pub(super) fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+}
+
+/// The present time, as a log has it.
+pub(super) fn clock() -> String {
+    Timestamp::now().to_zoned_datetime(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// A time in seconds since 1970, as clocks here show it.
+pub(super) fn moment(time: f64) -> String {
+    let time = Duration::try_from_secs_f64(time).ok().and_then(|t| Timestamp::try_from(UNIX_EPOCH + t).ok());
+    time.map_or_else(|| "?".into(), |t| t.to_zoned_datetime(TimeZone::system()).strftime("%b %-d %H:%M").to_string())
+}
+
+/// The first columns of a line that is too long for `width` of them.
+pub(super) fn cut(line: &str, width: usize) -> Cow<'_, str> {
+    console::truncate_str(line, width, "…")
 }
 
 #[cfg(test)]

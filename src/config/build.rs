@@ -290,13 +290,17 @@ fn launcher(document: &Section<'_>, domains: &[&str], fidelities: &[&str]) -> Op
             section.report(Some("command"), message);
         }
     }
-    let setup = section.texts("setup");
-    if setup.as_ref().is_some_and(|s| s.first().is_none_or(String::is_empty)) {
-        section.report(Some("setup"), "is empty; leave it out, or name a program");
-    }
-    if setup.iter().flatten().any(|argument| argument.contains('\0')) {
-        section.report(Some("setup"), NUL);
-    }
+    let other = |key| {
+        let argv = section.texts(key);
+        if argv.as_ref().is_some_and(|argv| argv.first().is_none_or(String::is_empty)) {
+            section.report(Some(key), "is empty; leave it out, or name a program");
+        }
+        if argv.iter().flatten().any(|argument| argument.contains('\0')) {
+            section.report(Some(key), NUL);
+        }
+        argv
+    };
+    let (setup, on_event) = (other("setup"), other("on_event"));
     let text = |v: &Value| if let Value::Text(text) = v { Some(text.clone()) } else { None };
     let env: BTreeMap<String, String> =
         section.entries("env", "a table of strings", text).into_iter().flatten().collect();
@@ -311,6 +315,7 @@ fn launcher(document: &Section<'_>, domains: &[&str], fidelities: &[&str]) -> Op
         kind,
         command,
         setup,
+        on_event,
         slots: section.count("slots", 1).unwrap_or(if is_slurm { 4 } else { 1 }),
         timeout: section.duration("timeout"),
         retries: section.integer("retries", 0).unwrap_or(1).try_into().unwrap_or(u32::MAX),

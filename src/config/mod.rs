@@ -138,6 +138,8 @@ pub struct LauncherConfig {
     pub command: Vec<String>,
     /// Run once before the first trial of every `optimize` (build, prepare data); argv without placeholders.
     pub setup: Option<Vec<String>>,
+    /// Run for every event of a study, which it is told on stdin; argv without placeholders.
+    pub on_event: Option<Vec<String>>,
     /// Trials that run at the same time, or are in the queue.
     pub slots: usize,
     /// A trial that runs longer is killed and counts as failed.

@@ -226,6 +226,13 @@ fn is_here(process: &ProcessMark) -> bool {
     process.place.is_none() || process.place == place()
 }
 
+/// Whether a process still runs; `None` where it cannot be looked up by us.
+#[must_use]
+pub fn alive(process: &ProcessMark) -> Option<bool> {
+    let start = process.start_time.filter(|_| process.place.is_some() && is_here(process))?;
+    Some(start_time(process.pid) == Some(start))
+}
+
 /// This boot of this machine, and our namespace of process ids.
 fn place() -> Option<String> {
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;

@@ -4,6 +4,7 @@ pub mod command;
 pub mod local;
 pub mod protocol;
 pub mod slurm;
+pub mod tail;
 
 use std::io;
 use std::process::ExitStatus;
@@ -39,14 +40,8 @@ pub enum End {
 /// How an attempt ended, and for how long it ran where that is known.
 pub type Ending = (End, Option<Duration>);
 
-/// What a launcher has to say while attempts run.
-#[derive(Clone, Debug)]
-pub enum Report {
-    /// An attempt runs, or is in the queue; to be journalled.
-    Started(TrialId, u32, Mark),
-    /// Something that may need doing about.
-    Warning(String),
-}
+/// That an attempt runs, or is in the queue; to be journalled.
+pub type Started = (TrialId, u32, Mark);
 
 /// A running attempt.
 #[derive(Debug)]
@@ -95,14 +90,14 @@ pub enum Found {
 pub struct Launcher {
     config: Arc<LauncherConfig>,
     queue: slurm::Queue,
-    reports: mpsc::UnboundedSender<Report>,
+    reports: mpsc::UnboundedSender<Started>,
 }
 
 impl Launcher {
     /// A launcher that talks to `reports`. Must be called inside a runtime.
     #[must_use]
-    pub fn new(config: LauncherConfig, reports: mpsc::UnboundedSender<Report>) -> Self {
-        let queue = slurm::Queue::new(config.poll, reports.clone());
+    pub fn new(config: LauncherConfig, reports: mpsc::UnboundedSender<Started>) -> Self {
+        let queue = slurm::Queue::new(config.poll);
         Self { config: Arc::new(config), queue, reports }
     }
 
@@ -146,7 +141,7 @@ impl Launcher {
             Ok(running) => {
                 if let Some(mark) = running.mark() {
                     // Nobody listens any more once the runner is gone.
-                    let _ = self.reports.send(Report::Started(facts.trial, attempt, mark));
+                    let _ = self.reports.send((facts.trial, attempt, mark));
                 }
                 self.wait(running, kill).await
             }

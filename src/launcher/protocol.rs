@@ -1,13 +1,13 @@
 //! How a training command reports: a JSON file, or a line of its stdout.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io;
 use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::tail::tail;
 use crate::space::check_name;
 use crate::study::{Completed, Objective};
 
@@ -162,18 +162,9 @@ pub fn read(result: &Path, stdout: &Path, objective: &Objective) -> Result<Outco
             return parse(&text.map_err(|e| format!("cannot read {}: {e}", result.display()))?, objective);
         }
     }
-    let tail = tail(stdout).map_err(|e| format!("cannot read {}: {e}", stdout.display()))?;
+    let tail = tail(stdout, TAIL).map_err(|e| format!("cannot read {}: {e}", stdout.display()))?;
     match tail.lines().rev().find_map(|line| line.strip_prefix("admire: ")) {
         Some(text) => parse(text, objective),
         None => Err("no result: neither the result file nor an `admire: {…}` line on stdout".into()),
     }
-}
-
-fn tail(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
-    let length = file.metadata()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
-    let mut bytes = Vec::new();
-    file.take(TAIL).read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -3,7 +3,10 @@
 //! One task owns the study and takes every event in turn, so that the journal is a linear account: processes, the
 //! optimizer (on a blocking thread) and signals report to it, and nothing is acted on before it is on disk.
 
+mod hook;
+mod notice;
 mod search;
+mod setup;
 mod signals;
 mod think;
 mod trials;
@@ -14,12 +17,15 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
+use tracing::info;
 
 use crate::config::LauncherKind;
-use crate::launcher::{Ending, Launcher, Report};
+use crate::launcher::{Ending, Launcher, Started};
 use crate::optimizer::{Optimizer, Recommendation};
 use crate::study::{Spent, StopReason, Study, StudyError, TrialId, TrialState};
 
+use hook::Hook;
+use notice::Notice;
 pub use search::confirmations;
 use signals::Signals;
 use think::Thought;
@@ -72,23 +78,6 @@ pub enum RunError {
     Task(#[from] JoinError),
 }
 
-/// What just happened, for whoever shows it.
-#[derive(Clone, Debug)]
-pub enum Notice {
-    /// Something to say.
-    Note(String),
-    /// Something that may need doing about.
-    Warning(String),
-    /// A trial was decided on.
-    Suggested(TrialId),
-    /// A process was started, or a job submitted.
-    Launched(TrialId),
-    /// An attempt ended; the trial's state says how.
-    Ended(TrialId),
-    /// A second passed.
-    Tick,
-}
-
 /// What can be shown at any moment.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
@@ -107,8 +96,9 @@ type Attempt = (TrialId, u32, io::Result<Ending>);
 struct Runner<'a, F> {
     study: &'a mut Study,
     show: F,
+    hook: Option<Hook>,
     launcher: Launcher,
-    reports: mpsc::UnboundedReceiver<Report>,
+    reports: mpsc::UnboundedReceiver<Started>,
     root: PathBuf,
     began: Instant,
     spent: Spent,
@@ -129,12 +119,12 @@ enum Draining {
     Failures(TrialId, String),
 }
 
-/// Runs the study to its end, launching trials, and keeps `show` informed.
+/// Runs the study to its end, launching trials. Whenever something has happened, and every second, `show` is called.
 ///
 /// # Errors
 /// [`RunError`]; the study is saved, and trials that were running have ended or are taken over by the next run.
-pub async fn run(study: &mut Study, show: impl FnMut(View<'_>, Notice)) -> Result<Ended, RunError> {
-    let signals = Signals::listen().map_err(|e| RunError::Io("listen to signals".into(), e))?;
+pub async fn run(study: &mut Study, show: impl FnMut(View<'_>)) -> Result<Ended, RunError> {
+    let mut signals = Signals::listen().map_err(|e| RunError::Io("listen to signals".into(), e))?;
     let (report, reports) = mpsc::unbounded_channel();
     let launcher = Launcher::new(study.config().launcher.clone().ok_or(RunError::NoLauncher)?, report);
     let dir = &study.config().dir;
@@ -150,6 +140,7 @@ pub async fn run(study: &mut Study, show: impl FnMut(View<'_>, Notice)) -> Resul
     let mut runner = Runner {
         study,
         show,
+        hook: Hook::new(launcher.config(), &root),
         launcher,
         reports,
         root,
@@ -162,15 +153,23 @@ pub async fn run(study: &mut Study, show: impl FnMut(View<'_>, Notice)) -> Resul
         thinking: JoinSet::new(),
         recommendation: None,
     };
-    runner.run(signals).await
+    let result = runner.run(&mut signals).await;
+    runner.ended(&result);
+    if let Some(hook) = runner.hook.take() {
+        hook.finish(&mut signals).await;
+    }
+    result
 }
 
-impl<F: FnMut(View<'_>, Notice)> Runner<'_, F> {
-    async fn run(&mut self, mut signals: Signals) -> Result<Ended, RunError> {
-        if !self.adopt(&mut signals).await? {
+impl<F: FnMut(View<'_>)> Runner<'_, F> {
+    async fn run(&mut self, signals: &mut Signals) -> Result<Ended, RunError> {
+        let (name, n) = (&self.study.config().name, self.study.trials().len());
+        let words = format!("study {name} in {}: {n} trials so far", self.root.display());
+        self.tell(Notice::study("study_started", self.study, words));
+        if !self.adopt(signals).await? {
             return Ok(Ended::Interrupted);
         }
-        if self.unfinished_business() && !self.set_up(&mut signals).await? {
+        if self.unfinished_business() && !self.set_up(signals).await? {
             self.interrupt();
         }
         let mut tick = tokio::time::interval(Duration::from_secs(1));
@@ -209,16 +208,47 @@ impl<F: FnMut(View<'_>, Notice)> Runner<'_, F> {
                 Some(report) = self.reports.recv() => self.reported(report)?,
                 Some(thought) = self.thinking.join_next() => stop = self.thought(thought?, stop)?,
                 () = signals.next() => self.interrupt(),
-                _ = tick.tick() => self.tell(Notice::Tick),
+                _ = tick.tick() => self.refresh(),
             }
             let late = self.study.config().budget.wall_time.is_some_and(|limit| self.began.elapsed() >= limit);
             stop = stop.or(late.then_some(StopReason::WallTime));
         }
     }
 
+    /// Tells everybody what has happened.
     fn tell(&mut self, notice: Notice) {
+        notice.log();
+        if let Some(hook) = &mut self.hook {
+            hook.send(notice);
+        }
+        self.refresh();
+    }
+
+    fn refresh(&mut self) {
         let recommendation = self.recommendation.as_ref();
-        (self.show)(View { study: self.study, recommendation, began: self.began, spent: self.spent }, notice);
+        (self.show)(View { study: self.study, recommendation, began: self.began, spent: self.spent });
+    }
+
+    /// Tells how it all ended.
+    fn ended(&mut self, result: &Result<Ended, RunError>) {
+        match result {
+            Ok(Ended::Finished(reason)) => {
+                let weights = self.study.stopped().map(|stopped| self.study.named(&stopped.mixture));
+                let expected = self.recommendation.as_ref().and_then(|r| r.expected);
+                let notice = Notice::study("study_stopped", self.study, format!("the study has stopped: {reason}"));
+                self.tell(Notice { weights, expected, ..notice.because(reason.to_string()) });
+            }
+            Ok(Ended::Interrupted) => {
+                self.tell(Notice::study("study_interrupted", self.study, "interrupted; everything is saved"));
+            }
+            // Whoever called says it.
+            Err(error) => {
+                let notice = Notice::study("study_failed", self.study, error.to_string());
+                if let Some(hook) = &mut self.hook {
+                    hook.send(notice.because(error.to_string()));
+                }
+            }
+        }
     }
 
     fn drained(&self) -> Result<Ended, RunError> {
@@ -240,13 +270,13 @@ impl<F: FnMut(View<'_>, Notice)> Runner<'_, F> {
         let n = self.jobs.len();
         if again {
             self.kill.send_replace(true);
-            self.tell(Notice::Note("killing the running trials; they start again on resume".into()));
+            info!("killing the running trials; they start again on resume");
         } else if n > 0 {
             let again = match self.launcher.config().kind {
                 LauncherKind::Local => "interrupt again to kill them",
                 LauncherKind::Slurm { .. } => "interrupt again to cancel them, Ctrl-\\ leaves them in the queue",
             };
-            self.tell(Notice::Note(format!("waiting for {n} running trial(s) to end; {again}")));
+            info!("waiting for {n} running trial(s) to end; {again}");
         }
     }
 }

@@ -2,16 +2,20 @@
 
 use std::collections::HashSet;
 
+use tracing::warn;
+
+use super::notice::Notice;
 use super::think::{Thought, think};
-use super::{Notice, RunError, Runner, View, recommend};
+use super::{RunError, Runner, View, recommend};
 use crate::optimizer::Recommendation;
+use crate::report::number;
 use crate::space::Mixture;
 use crate::study::{Event, Plan, Purpose, StopReason, Study, Trial, seed_of};
 
 /// Confirmation runs take their seeds from here on, far from any trial's number.
 const CONFIRM_SEEDS: u64 = 1 << 32;
 
-impl<F: FnMut(View<'_>, Notice)> Runner<'_, F> {
+impl<F: FnMut(View<'_>)> Runner<'_, F> {
     /// A search that ended by a rule which still holds; the other limits are looked at anew.
     pub(super) fn settled(&self) -> Option<StopReason> {
         let budget = &self.study.config().budget;
@@ -72,13 +76,17 @@ impl<F: FnMut(View<'_>, Notice)> Runner<'_, F> {
         }
         let stop = self.satisfied(&thought.recommendation);
         let incumbent = thought.recommendation.expected;
+        if let Some(expected) = incumbent.filter(|expected| !self.study.still(*expected)) {
+            self.tell(Notice::incumbent(self.study, &thought.recommendation.mixture, expected));
+        }
+        let regret = thought.recommendation.expected_regret;
         self.recommendation = Some(thought.recommendation);
         if stop.is_some() {
             return Ok(stop);
         }
         let Some(suggestion) = thought.suggestion else { return Ok(Some(StopReason::Trials)) };
         if let Some(warning) = suggestion.warning {
-            self.tell(Notice::Warning(warning));
+            warn!(study = self.study.config().name, "{warning}");
         }
         let id = self.study.suggest(&Plan {
             mixture: &suggestion.mixture,
@@ -89,7 +97,11 @@ impl<F: FnMut(View<'_>, Notice)> Runner<'_, F> {
             offered: &thought.offered,
             incumbent,
         })?;
-        self.tell(Notice::Suggested(id));
+        let weights = self.study.named(&suggestion.mixture);
+        let weights: Vec<String> = weights.iter().map(|(name, w)| format!("{name}={}", number(*w, 4))).collect();
+        let regret = regret.map_or_else(String::new, |r| format!("; expected regret so far {}", number(r, 4)));
+        let words = format!("is {}{regret}", weights.join(" "));
+        Notice::trial("trial_suggested", self.study, id, words).log();
         Ok(None)
     }
 

@@ -1,21 +1,20 @@
 //! One trial: how it is launched, watched, and judged when it ends.
 
-use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::pin::pin;
-use std::process::Stdio;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::sys::signal::Signal;
-use tokio::process::Command;
-use tokio::sync::watch;
+use tracing::{debug, warn};
 
+use super::notice::Notice;
 use super::signals::Signals;
-use super::{Attempt, Draining, MIN_FINISHED, Notice, RunError, Runner, View};
-use crate::launcher::{End, Facts, Found, Left, Outcome, Process, Report, Running, prepare, protocol};
+use super::{Attempt, Draining, MIN_FINISHED, RunError, Runner, View};
+use crate::launcher::command::command_line;
+use crate::launcher::{End, Facts, Found, Left, Outcome, Running, Started, prepare, protocol};
 use crate::study::{Event, Mark, Resumed, StopReason, Trial, TrialId, TrialState};
 
-impl<F: FnMut(View<'_>, Notice)> Runner<'_, F> {
+impl<F: FnMut(View<'_>)> Runner<'_, F> {
     /// What a crashed run left behind: what is still at work is waited for, a result is taken, the rest starts again.
     /// False when that was interrupted.
     pub(super) async fn adopt(&mut self, signals: &mut Signals) -> Result<bool, RunError> {
@@ -47,7 +46,8 @@ impl<F: FnMut(View<'_>, Notice)> Runner<'_, F> {
                         self.started(facts.trial, *attempt, found)?;
                     }
                     self.watch(facts.trial, *attempt, running);
-                    self.tell(Notice::Note(format!("trial {} is still running; waiting for it", facts.trial)));
+                    let words = "is still running; waiting for it";
+                    self.tell(Notice::trial("trial_adopted", self.study, facts.trial, words));
                 }
                 Found::Over((end, duration)) => self.judge(facts.trial, *attempt, end, duration)?,
             }
@@ -60,14 +60,17 @@ impl<F: FnMut(View<'_>, Notice)> Runner<'_, F> {
         self.jobs.spawn(async move { (trial, attempt, launcher.wait(running, kill).await) });
     }
 
-    pub(super) fn reported(&mut self, report: Report) -> Result<(), RunError> {
-        match report {
-            Report::Started(trial, attempt, mark) => {
-                self.started(trial, attempt, mark)?;
-                self.tell(Notice::Launched(trial));
-            }
-            Report::Warning(text) => self.tell(Notice::Warning(text)),
-        }
+    pub(super) fn reported(&mut self, (id, attempt, mark): Started) -> Result<(), RunError> {
+        let how = match &mark {
+            Mark::Job { id: Some(job), .. } => format!("submitted as job {job}"),
+            _ => "started".into(),
+        };
+        self.started(id, attempt, mark)?;
+        let facts = Facts::new(self.study, self.study.trial(id)?, &self.root);
+        let words = format!("{how} at {}, attempt {attempt}", facts.fidelity);
+        self.tell(Notice::trial("trial_started", self.study, id, words));
+        let command: Vec<String> = self.launcher.config().command.iter().map(|a| facts.render(a)).collect();
+        debug!(trial = id, "trial {id} runs {} with its files in {}", command_line(&command), facts.dir.display());
         Ok(())
     }
 
@@ -79,38 +82,6 @@ impl<F: FnMut(View<'_>, Notice)> Runner<'_, F> {
             Mark::Job { id: None, .. } => {}
         }
         Ok(())
-    }
-
-    /// Whether anything will be launched, so that `setup` is worth running.
-    pub(super) fn unfinished_business(&self) -> bool {
-        self.study.trials().iter().any(|t| matches!(t.state, TrialState::Pending))
-            || self.settled().or(self.exhausted()).is_none()
-            || self.study.stopped().is_none()
-    }
-
-    /// Runs `launcher.setup`; false when it was interrupted (and killed).
-    pub(super) async fn set_up(&mut self, signals: &mut Signals) -> Result<bool, RunError> {
-        let argv = self.launcher.config().setup.clone().unwrap_or_default();
-        let Some((program, arguments)) = argv.split_first() else { return Ok(true) };
-        self.tell(Notice::Note(format!("setting up: {}", argv.join(" "))));
-        // Stdout is for results: what the set-up prints goes where progress goes.
-        let mut command = Command::new(program);
-        command.args(arguments).envs(&self.launcher.config().env).stdin(Stdio::null()).stdout(io::stderr());
-        let process =
-            Process::start(&mut command).map_err(|e| RunError::Setup(format!("cannot start `{program}`: {e}")))?;
-        let (kill, killed) = watch::channel(false);
-        let mut end = pin!(process.wait(None, self.launcher.config().grace, killed));
-        loop {
-            tokio::select! {
-                end = &mut end => return match end.map_err(|e| RunError::Io(format!("wait for `{program}`"), e))?.0 {
-                    End::Exited(Some(status)) if !status.success() => {
-                        Err(RunError::Setup(format!("`{program}` ended with {status}")))
-                    }
-                    end => Ok(!matches!(end, End::Killed)),
-                },
-                () = signals.next() => drop(kill.send_replace(true)),
-            }
-        }
     }
 
     /// Launches pending trials while there are slots; of the confirmation only once the search has to `stop`, of the
@@ -157,10 +128,9 @@ impl<F: FnMut(View<'_>, Notice)> Runner<'_, F> {
         };
         match end {
             End::Unknown => return Ok(()),
-            End::Killed => return self.lost(id, attempt),
+            End::Killed => return self.lost(id, attempt, "trial_interrupted", "was killed; it starts again on resume"),
             End::Lost(why) => {
-                self.tell(Notice::Warning(format!("trial {id}: {why}; it starts again")));
-                return self.lost(id, attempt);
+                return self.lost(id, attempt, "trial_retried", &format!("was lost ({why}); it starts again"));
             }
             End::Failed(why) => return self.fail(id, attempt, why, duration),
             End::TimedOut => {
@@ -175,28 +145,35 @@ impl<F: FnMut(View<'_>, Notice)> Runner<'_, F> {
             }
             End::Exited(_) => {}
         }
-        match read() {
+        let notice = match read() {
             Ok(Outcome::Completed(mut outcome, oddities)) => {
                 outcome.duration = duration;
-                self.study.record(Event::Completed { trial: id, outcome })?;
+                self.study.record(Event::Completed { trial: id, outcome: outcome.clone() })?;
                 for oddity in oddities {
-                    self.tell(Notice::Warning(format!("trial {id}: {oddity}")));
+                    warn!(study = self.study.config().name, trial = id, "trial {id}: {oddity}");
                 }
+                Notice::complete(self.study, self.study.trial(id)?, &outcome)
             }
             Ok(Outcome::Diverged) => {
                 let last = trial.divergences >= self.launcher.config().retry_diverged;
                 self.study.record(Event::Diverged { trial: id, attempt, last, duration })?;
+                let (event, words) =
+                    if last { ("trial_diverged", "diverged") } else { ("trial_retried", "diverged; it starts again") };
+                Notice::ended(event, self.study, id, duration, words)
             }
             // Nobody saw how it ended, and it left nothing: it died with the machine or with us.
-            Err(_) if matches!(end, End::Exited(None)) => return self.lost(id, attempt),
+            Err(_) if matches!(end, End::Exited(None)) => {
+                return self.lost(id, attempt, "trial_retried", "died unseen; it starts again");
+            }
             Err(reason) => return self.fail(id, attempt, reason, duration),
-        }
-        self.tell(Notice::Ended(id));
+        };
+        self.tell(notice);
         Ok(())
     }
 
-    fn lost(&mut self, trial: TrialId, attempt: u32) -> Result<(), RunError> {
+    fn lost(&mut self, trial: TrialId, attempt: u32, event: &'static str, words: &str) -> Result<(), RunError> {
         self.study.record(Event::Interrupted { trial, attempt })?;
+        self.tell(Notice::trial(event, self.study, trial, words));
         Ok(())
     }
 
@@ -207,14 +184,14 @@ impl<F: FnMut(View<'_>, Notice)> Runner<'_, F> {
         // Looked at whenever a trial fails: a study that is resumed after a repair gets the chance to go on.
         if last && finished >= MIN_FINISHED && failed as f64 > self.launcher.config().max_failure_rate * finished as f64
         {
-            self.draining.get_or_insert(Draining::Failures(id, reason));
+            self.draining.get_or_insert(Draining::Failures(id, reason.clone()));
         }
-        self.tell(Notice::Ended(id));
+        let (event, again) = if last { ("trial_failed", "") } else { ("trial_retried", "; it starts again") };
+        let words = format!("failed: {reason}{again}");
+        self.tell(Notice::ended(event, self.study, id, duration, words).because(reason));
         if matches!(self.draining, Some(Draining::Failures(last, _)) if last == id) && !self.jobs.is_empty() {
             let n = self.jobs.len();
-            self.tell(Notice::Warning(format!(
-                "too many failures; waiting for {n} running trial(s), interrupt to kill them"
-            )));
+            warn!("too many failures; waiting for {n} running trial(s), interrupt to kill them");
         }
         Ok(())
     }

@@ -6,8 +6,8 @@ use std::fmt;
 use serde::Serialize;
 
 use super::{
-    Change, Changes, Entry, Event, Forked, Header, Imported, Mark, Observation, Purpose, Resumed, Sizes, StopReason,
-    Suggested, Trial, TrialId, TrialState,
+    Change, Changes, Entry, Event, Failure, Forked, Header, Imported, Mark, Observation, Purpose, Resumed, Sizes,
+    StopReason, Suggested, Trial, TrialId, TrialState,
 };
 use crate::config::{Settings, StudyConfig};
 use crate::optimizer::Prediction;
@@ -55,12 +55,15 @@ impl Calm {
     /// After one more look at the recommendation, with `complete` trials. The value is kept while it holds, so that a
     /// slow drift is a change too.
     pub fn after(self, expected: Prediction, complete: usize) -> Self {
-        let still = self.value.is_some_and(|v| (v - expected.mean).abs() <= expected.sd);
-        if still { self } else { Self { value: Some(expected.mean), since: complete } }
+        if self.still(expected) { self } else { Self { value: Some(expected.mean), since: complete } }
+    }
+
+    pub fn still(self, expected: Prediction) -> bool {
+        self.value.is_some_and(|v| (v - expected.mean).abs() <= expected.sd)
     }
 }
 
-/// How many trials of the search are in which state.
+/// How many trials are in which state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "the fields are the states")]
 pub struct Counts {
@@ -69,6 +72,24 @@ pub struct Counts {
     pub pending: usize,
     pub failed: usize,
     pub diverged: usize,
+}
+
+impl Counts {
+    /// Counts some trials.
+    #[must_use]
+    pub fn of<'a>(trials: impl IntoIterator<Item = &'a Trial>) -> Self {
+        let mut counts = Self::default();
+        for trial in trials {
+            *match trial.state {
+                TrialState::Pending => &mut counts.pending,
+                TrialState::Running { .. } => &mut counts.running,
+                TrialState::Complete(_) => &mut counts.complete,
+                TrialState::Failed { .. } => &mut counts.failed,
+                TrialState::Diverged => &mut counts.diverged,
+            } += 1;
+        }
+        counts
+    }
 }
 
 impl State {
@@ -115,16 +136,22 @@ impl State {
                 if outcome.se.values().chain(&outcome.cost).chain(&outcome.duration).any(|x| *x < 0.0) {
                     return Err(Misfit::Damage("a negative cost, duration or standard error".into()));
                 }
-                self.unfinished(trial)?.state = TrialState::Complete(outcome);
+                let trial = self.unfinished(trial)?;
+                trial.ended = Some(entry.time);
+                trial.state = TrialState::Complete(outcome);
             }
-            Event::Failed { trial, reason, last, .. } => {
+            Event::Failed { trial, attempt, reason, last, .. } => {
                 let trial = self.unfinished(trial)?;
                 trial.failures += 1;
+                trial.ended = last.then_some(entry.time);
+                trial.failure = Some(Failure { attempt, time: entry.time, reason: reason.clone() });
                 trial.state = if last { TrialState::Failed { reason } } else { TrialState::Pending };
             }
-            Event::Diverged { trial, last, .. } => {
+            Event::Diverged { trial, attempt, last, .. } => {
                 let trial = self.unfinished(trial)?;
                 trial.divergences += 1;
+                trial.ended = last.then_some(entry.time);
+                trial.failure = Some(Failure { attempt, time: entry.time, reason: "diverged".into() });
                 trial.state = if last { TrialState::Diverged } else { TrialState::Pending };
             }
             Event::Interrupted { trial, .. } => self.unfinished(trial)?.state = TrialState::Pending,
@@ -154,6 +181,8 @@ impl State {
             attempts: 0,
             failures: 0,
             divergences: 0,
+            failure: None,
+            ended: None,
             state,
         });
         if purpose == Purpose::Search {
@@ -186,17 +215,7 @@ impl State {
     }
 
     pub fn counts(&self) -> Counts {
-        let mut counts = Counts::default();
-        for trial in self.trials.iter().filter(|t| t.searching()) {
-            *match trial.state {
-                TrialState::Pending => &mut counts.pending,
-                TrialState::Running { .. } => &mut counts.running,
-                TrialState::Complete(_) => &mut counts.complete,
-                TrialState::Failed { .. } => &mut counts.failed,
-                TrialState::Diverged => &mut counts.diverged,
-            } += 1;
-        }
-        counts
+        Counts::of(self.trials.iter().filter(|t| t.searching()))
     }
 
     fn unfinished(&mut self, id: TrialId) -> Result<&mut Trial, Misfit> {

@@ -2,8 +2,11 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+
+use serde::Serialize;
 
 use super::{Entry, Event, FORMAT, StudyError};
 
@@ -142,17 +145,43 @@ impl Lock {
             }
             Err(TryLockError::Error(e)) => return Err(StudyError::io("lock", &path, e)),
         }
-        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         // An override may be a secret (`launcher.env`), and files stay.
         let command = std::env::args_os().map(|a| a.to_string_lossy().into_owned());
         let command: Vec<String> = command.take_while(|a| !a.starts_with("--set")).collect();
-        let holder = format!("pid {} on {}: {}\n", std::process::id(), host.trim(), command.join(" "));
+        let holder = format!("pid {} on {}: {}\n", std::process::id(), hostname(), command.join(" "));
         file.set_len(0)
             .and_then(|()| file.seek(SeekFrom::Start(0)))
             .and_then(|_| file.write_all(holder.as_bytes()))
             .map_err(|e| StudyError::io("write", &path, e))?;
         Ok(Self { _file: file })
     }
+}
+
+/// Who writes to a study.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Holder {
+    /// What it wrote about itself.
+    pub holder: String,
+    /// Whether it does so now; `None` where it is on another machine, and that cannot be known.
+    pub at_work: Option<bool>,
+}
+
+/// Who writes to the study in `dir`, without a look that could get into its way; `None` where nobody does.
+#[must_use]
+pub fn holder(dir: &Path) -> Option<Holder> {
+    let path = dir.join(LOCK);
+    let holder = std::fs::read_to_string(&path).ok()?.trim().to_owned();
+    let here = holder.contains(&format!(" on {}: ", hostname()));
+    let locks = std::fs::read_to_string("/proc/locks").ok().filter(|_| here);
+    let inode = format!(":{}", std::fs::metadata(&path).ok()?.ino());
+    // Lines like `5: FLOCK  ADVISORY  WRITE 4711 08:01:262146 0 EOF`; one with `->` waits.
+    let is_ours = |line: &str| !line.contains("->") && line.split_whitespace().any(|word| word.ends_with(&inode));
+    let at_work = locks.map(|locks| locks.lines().any(is_ours));
+    Some(Holder { holder, at_work }).filter(|holder| !holder.holder.is_empty() && at_work != Some(false))
+}
+
+fn hostname() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned()
 }
 
 /// A journal open for appending.

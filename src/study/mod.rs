@@ -10,6 +10,7 @@ pub mod journal;
 mod objective;
 mod observation;
 mod open;
+mod outlook;
 mod state;
 mod trial;
 
@@ -29,7 +30,7 @@ pub use fold::{Counts, Stopped};
 pub use objective::{Direction, Metric, Objective};
 pub use observation::Observation;
 pub use state::{Plan, Spent, Study};
-pub use trial::{Mark, ProcessMark, Trial, TrialId, TrialState, seed_of};
+pub use trial::{Failure, Mark, ProcessMark, Trial, TrialId, TrialState, seed_of};
 
 /// Why a search ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -141,7 +142,7 @@ pub enum StudyError {
         reason: String,
     },
     /// A trial that was never suggested.
-    #[error("there is no trial {0}; `admire status` lists them")]
+    #[error("there is no trial {0}; `admire status --trials` lists them")]
     NoTrial(TrialId),
     /// What is told contradicts what is known.
     #[error("trial {trial} already {known}; a finished trial cannot be changed")]

@@ -58,6 +58,12 @@ impl Study {
         complete.saturating_sub(calm.since)
     }
 
+    /// Whether the recommendation's value, now `latest`, has not changed by more than its own standard deviation.
+    #[must_use]
+    pub fn still(&self, latest: Prediction) -> bool {
+        self.state.calm.still(latest)
+    }
+
     /// The config it runs under.
     #[must_use]
     pub fn config(&self) -> &StudyConfig {

@@ -31,8 +31,23 @@ pub struct Trial {
     pub failures: u32,
     /// Attempts that diverged.
     pub divergences: u32,
+    /// The latest attempt that failed or diverged, whatever came of the trial.
+    pub failure: Option<Failure>,
+    /// Seconds since 1970 when it finished.
+    pub ended: Option<f64>,
     /// How far it got.
     pub state: TrialState,
+}
+
+/// An attempt that failed or diverged.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Failure {
+    /// Which attempt; 0 was told by hand.
+    pub attempt: u32,
+    /// Seconds since 1970 when that was recorded.
+    pub time: f64,
+    /// Why, for people.
+    pub reason: String,
 }
 
 /// How far a trial got.

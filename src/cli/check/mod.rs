@@ -9,7 +9,7 @@ use std::fmt::{self, Write};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{ConfigArgs, Format, Output, suggest, text};
+use super::{ConfigArgs, Format, suggest, text};
 use crate::config::{LauncherConfig, LauncherKind, StudyConfig};
 use crate::launcher::{Facts, slurm};
 use crate::optimizer::Candidates;
@@ -33,15 +33,15 @@ pub struct CheckArgs {
     format: Format,
 }
 
-pub(super) fn run(args: &CheckArgs, output: Output) -> anyhow::Result<u8> {
+pub(super) fn run(args: &CheckArgs, verbose: bool) -> anyhow::Result<u8> {
     let config = args.config.load()?;
     let mut study = Study::peek(config.clone())?;
-    super::warn(output, study.warnings());
+    super::warn(study.warnings());
     let begun = study.trials().len();
     let measured = budget::Rate::measured(&study);
-    let design = design(&mut study, output)?;
+    let design = design(&mut study)?;
     let first = First::of(&study)?;
-    let tried = if args.trial { Some(trial::run(&config, output)?) } else { None };
+    let tried = if args.trial { Some(trial::run(&config)?) } else { None };
     let rate = measured.or_else(|| tried.as_ref()?.rate.clone());
     let design = &study.trials()[begun..begun + design];
     let plan = budget::Plan::new(&study, begun, design, rate);
@@ -50,7 +50,7 @@ pub(super) fn run(args: &CheckArgs, output: Output) -> anyhow::Result<u8> {
         Format::Table => {
             out!("{}{plan}", region::table(&config, design));
             notes.iter().for_each(|note| outln!("note: {note}"));
-            if output.verbose > 0 && !design.is_empty() {
+            if verbose && !design.is_empty() {
                 out!("{}", designed(&study, design));
             }
             out!("{first}");
@@ -78,7 +78,7 @@ pub(super) fn run(args: &CheckArgs, output: Output) -> anyhow::Result<u8> {
 
 /// Adds to a study that was only read what is left of its initial design, at least one trial, where it has none yet; how
 /// many trials the design still needs.
-fn design(study: &mut Study, output: Output) -> anyhow::Result<usize> {
+fn design(study: &mut Study) -> anyhow::Result<usize> {
     let (mut optimizer, begun) = (runner::optimizer(study), study.trials().len());
     loop {
         let open = study.open_fidelities();
@@ -88,7 +88,7 @@ fn design(study: &mut Study, output: Output) -> anyhow::Result<usize> {
         if !study.trials().is_empty() && (!missing || study.trials().len() >= enough) {
             return Ok(done);
         }
-        suggest::next(study, &mut optimizer, None, output)?;
+        suggest::next(study, &mut optimizer, None)?;
         if !missing {
             // Without a design: the first trial is shown, but is none of it.
             return Ok(0);

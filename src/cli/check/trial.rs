@@ -10,8 +10,7 @@ use anyhow::Context;
 use serde_json::{Value, json};
 
 use super::budget::Rate;
-use super::{Output, suggest, text};
-use crate::cli::optimize::Progress;
+use super::{suggest, text};
 use crate::config::{Budget, StudyConfig};
 use crate::launcher::Facts;
 use crate::runner::{self, Ended, RunError};
@@ -36,9 +35,11 @@ pub(super) struct Tried {
 }
 
 /// Runs the first trial at the cheapest size, once, beside the study's folder: nothing of it gets into the study.
-pub(super) fn run(config: &StudyConfig, output: Output) -> anyhow::Result<Tried> {
+pub(super) fn run(config: &StudyConfig) -> anyhow::Result<Tried> {
     let mut launcher = config.launcher.clone().ok_or(RunError::NoLauncher)?;
     (launcher.slots, launcher.retries, launcher.retry_diverged) = (1, 0, 0);
+    // Whoever waits for notices waits for those of the study.
+    launcher.on_event = None;
     let dir = beside(&config.dir)?;
     let config = StudyConfig {
         dir: dir.clone(),
@@ -48,7 +49,7 @@ pub(super) fn run(config: &StudyConfig, output: Output) -> anyhow::Result<Tried>
         confirm: None,
         ..config.clone()
     };
-    match run_in(config, output) {
+    match run_in(config) {
         Ok(tried) if tried.exit_code() != 0 => Ok(Tried { kept: Some(dir), ..tried }),
         tried => {
             fs::remove_dir_all(&dir).with_context(|| format!("cannot remove {}", dir.display()))?;
@@ -57,16 +58,14 @@ pub(super) fn run(config: &StudyConfig, output: Output) -> anyhow::Result<Tried>
     }
 }
 
-fn run_in(config: StudyConfig, output: Output) -> anyhow::Result<Tried> {
+fn run_in(config: StudyConfig) -> anyhow::Result<Tried> {
     let mut study = Study::open(config, Duration::ZERO)?;
     let costs = study.costs();
     let cheapest = study.open_fidelities().into_iter().min_by(|a, b| costs[*a].total_cmp(&costs[*b]));
     let mut optimizer = runner::optimizer(&study);
-    let id = suggest::next(&mut study, &mut optimizer, cheapest, output)?;
+    let id = suggest::next(&mut study, &mut optimizer, cheapest)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let mut progress = Progress::new(output);
-    let ended = runtime.block_on(runner::run(&mut study, |view, notice| progress.show(view, &notice)));
-    progress.finish();
+    let ended = runtime.block_on(runner::run(&mut study, |_| {}));
     runtime.shutdown_background();
     let ended = ended?;
 

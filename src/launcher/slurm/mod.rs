@@ -14,10 +14,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
+use tracing::warn;
 
-use super::{End, Ending, Found, Left, Report, Running};
+use super::{End, Ending, Found, Left, Running};
 use crate::study::Mark;
 use client::{Accounts, Refusal};
 use states::{Row, State, Traces};
@@ -46,7 +47,6 @@ struct Shared {
     /// Something is new: look soon.
     hurry: Notify,
     longest: Duration,
-    reports: mpsc::UnboundedSender<Report>,
 }
 
 /// What was last seen of every job that was looked at; `None` for one that Slurm does not know any more.
@@ -64,11 +64,6 @@ pub struct Job {
 impl Shared {
     fn watched(&self) -> MutexGuard<'_, BTreeMap<u64, String>> {
         self.watched.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn warn(&self, text: String) {
-        // Nobody listens any more once the runner is gone.
-        let _ = self.reports.send(Report::Warning(text));
     }
 
     /// Begins to watch a job.
@@ -118,7 +113,7 @@ impl Shared {
                 }
                 Err(refusal) => {
                     if !silent {
-                        self.warn(format!("cannot look at the jobs ({refusal}); trying again"));
+                        warn!("cannot look at the jobs ({refusal}); trying again");
                     }
                     (pause, silent) = (pause * 2, true);
                 }
@@ -140,7 +135,7 @@ impl Shared {
         loop {
             match ask().await {
                 Ok(answer) => return answer,
-                Err(refusal) if pause == SHORTEST => self.warn(format!("cannot {what} ({refusal}); trying again")),
+                Err(refusal) if pause == SHORTEST => warn!("cannot {what} ({refusal}); trying again"),
                 Err(_) => {}
             }
             tokio::time::sleep(pause).await;
@@ -152,10 +147,10 @@ impl Shared {
 impl Queue {
     /// A queue that is looked at at least every `longest` while there are jobs. Must be called inside a runtime.
     #[must_use]
-    pub fn new(longest: Duration, reports: mpsc::UnboundedSender<Report>) -> Self {
+    pub fn new(longest: Duration) -> Self {
         let longest = longest.max(SHORTEST);
         let (watched, latest, hurry) = (Mutex::default(), watch::Sender::default(), Notify::new());
-        let shared = Arc::new(Shared { watched, latest, hurry, longest, reports });
+        let shared = Arc::new(Shared { watched, latest, hurry, longest });
         let mut poller = JoinSet::new();
         let polled = Arc::clone(&shared);
         poller.spawn(async move { polled.poll().await });
@@ -186,7 +181,7 @@ impl Queue {
             };
             let passing = matches!(refusal, Refusal::Passing(_));
             if passing && pause == SHORTEST {
-                self.shared.warn(format!("cannot submit {name} ({refusal}); trying again"));
+                warn!("cannot submit {name} ({refusal}); trying again");
             }
             let look = async {
                 if passing {
@@ -313,7 +308,7 @@ impl Job {
                         self.shared.hurry.notify_one();
                     }
                     Err(refusal) => {
-                        self.shared.warn(format!("cannot cancel job {} ({refusal})", self.id));
+                        warn!("cannot cancel job {} ({refusal})", self.id);
                         if end == End::Killed {
                             return (End::Unknown, None);
                         }

@@ -78,6 +78,7 @@ mod tests {
             kind: LauncherKind::Slurm { directives: vec![], fidelity: BTreeMap::new() },
             command: ["sh", "-c", print, "name"].map(str::to_owned).into_iter().chain(words).collect(),
             setup: None,
+            on_event: None,
             slots: 1,
             timeout: None,
             retries: 0,

@@ -1,0 +1,232 @@
+//! What there is to say about a study at a moment; as it is, the JSON of `status`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::cli::text;
+use crate::launcher::{Facts, local, tail};
+use crate::study::journal::{self, Holder};
+use crate::study::{Counts, Mark, Spent, StopReason, Study, Trial, TrialState};
+
+/// The latest failures that are shown.
+const FAILURES: usize = 3;
+
+/// Lines of what a failed attempt wrote to stderr.
+const LINES: usize = 6;
+
+/// Times are seconds since 1970.
+#[derive(Debug, Serialize)]
+pub(super) struct Overview {
+    pub study: String,
+    /// Of the search, as `spent`.
+    pub trials: Counts,
+    pub imported: usize,
+    pub spent: Spent,
+    pub stopped: Option<StopReason>,
+    pub dir: PathBuf,
+    /// Whether nothing is left to do.
+    pub ended: bool,
+    pub writer: Option<Holder>,
+    /// When something last happened to a trial.
+    pub latest: Option<f64>,
+    /// About how much longer it takes with all slots at work.
+    pub left_s: Option<f64>,
+    /// When that is, as long as somebody is at work.
+    pub expected_end: Option<f64>,
+    pub fidelities: Vec<Size>,
+    pub running: Vec<Running>,
+    /// Of trials that are not complete, the latest first.
+    pub failures: Vec<Failed>,
+    /// Attempts that failed or diverged, of all trials.
+    pub failed_attempts: u32,
+    /// What the search recommended when it stopped.
+    pub recommended: Option<BTreeMap<String, f64>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub list: Option<Vec<Row>>,
+}
+
+/// Trials of the search at a fidelity.
+#[derive(Debug, Serialize)]
+pub(super) struct Size {
+    pub fidelity: String,
+    pub target: bool,
+    #[serde(flatten)]
+    pub trials: Counts,
+    /// What a trial usually takes and costs.
+    pub duration_s: Option<f64>,
+    pub cost: f64,
+}
+
+/// A trial that was launched and has not been seen to end.
+#[derive(Debug, Serialize)]
+pub(super) struct Running {
+    pub trial: u64,
+    pub fidelity: String,
+    pub confirmation: bool,
+    pub attempt: u32,
+    pub since: f64,
+    pub expected_end: Option<f64>,
+    pub pid: Option<u32>,
+    /// Number of its job.
+    pub job: Option<u64>,
+    /// Whether its process is alive; `None` where that cannot be known from here.
+    pub alive: Option<bool>,
+    pub weights: BTreeMap<String, f64>,
+}
+
+/// An attempt that failed or diverged.
+#[derive(Debug, Serialize)]
+pub(super) struct Failed {
+    pub trial: u64,
+    pub fidelity: String,
+    pub attempt: u32,
+    pub time: f64,
+    pub reason: String,
+    /// What has become of the trial.
+    pub state: &'static str,
+    /// The last lines of its stderr, and the file they are from.
+    pub stderr: Vec<String>,
+    pub stderr_file: Option<PathBuf>,
+}
+
+/// Any trial.
+#[derive(Debug, Serialize)]
+pub(super) struct Row {
+    pub trial: u64,
+    pub fidelity: String,
+    pub confirmation: bool,
+    pub state: &'static str,
+    pub attempts: u32,
+    pub objective: Option<f64>,
+    pub duration_s: Option<f64>,
+    pub ended: Option<f64>,
+    /// Why it was given up.
+    pub reason: Option<String>,
+}
+
+impl Overview {
+    /// With a list of all trials where `all`.
+    pub(super) fn new(study: &Study, all: bool) -> Self {
+        let (config, trials) = (study.config(), study.trials());
+        let usual = study.usual_durations();
+        let writer = journal::holder(&config.dir);
+        let left_s = study.time_left().filter(|_| !study.ended());
+        let recovered = |t: &&Trial| matches!(t.state, TrialState::Complete(_));
+        let mut failed: Vec<&Trial> = trials.iter().filter(|t| t.failure.is_some() && !recovered(t)).collect();
+        failed.sort_by(|a, b| time_of_failure(b).total_cmp(&time_of_failure(a)));
+        Self {
+            study: config.name.clone(),
+            trials: study.counts(),
+            imported: study.imported().len(),
+            spent: study.spent(),
+            stopped: study.stopped().map(|stopped| stopped.reason),
+            dir: config.dir.clone(),
+            ended: study.ended(),
+            latest: trials.iter().filter_map(latest).max_by(f64::total_cmp),
+            left_s,
+            expected_end: left_s.filter(|_| writer.is_some()).map(|left| text::now() + left),
+            writer,
+            fidelities: sizes(study, &usual),
+            running: trials.iter().filter_map(|t| Running::new(study, t, &usual)).collect(),
+            failures: failed.into_iter().take(FAILURES).filter_map(|t| Failed::new(study, t)).collect(),
+            failed_attempts: trials.iter().map(|t| t.failures + t.divergences).sum(),
+            recommended: study.stopped().map(|stopped| study.named(&stopped.mixture)),
+            list: all.then(|| trials.iter().map(|t| Row::new(study, t)).collect()),
+        }
+    }
+}
+
+fn sizes(study: &Study, usual: &[Option<f64>]) -> Vec<Size> {
+    let (fidelities, costs) = (&study.config().fidelities, study.costs());
+    let size = |(i, fidelity): (usize, &crate::space::Fidelity)| Size {
+        fidelity: fidelity.name.clone(),
+        target: i == fidelities.target(),
+        trials: Counts::of(study.trials().iter().filter(|t| t.searching() && t.fidelity == i)),
+        duration_s: usual[i],
+        cost: costs[i],
+    };
+    fidelities.list().iter().enumerate().map(size).collect()
+}
+
+fn name_of_fidelity(study: &Study, trial: &Trial) -> String {
+    study.config().fidelities.list()[trial.fidelity].name.clone()
+}
+
+fn time_of_failure(trial: &Trial) -> f64 {
+    trial.failure.as_ref().map_or(0.0, |failure| failure.time)
+}
+
+/// When something last happened to a trial.
+fn latest(trial: &Trial) -> Option<f64> {
+    let since = if let TrialState::Running { since, .. } = trial.state { Some(since) } else { None };
+    let failure = trial.failure.as_ref().map(|failure| failure.time);
+    [since, failure, trial.ended].into_iter().flatten().max_by(f64::total_cmp)
+}
+
+fn state(trial: &Trial) -> &'static str {
+    match trial.state {
+        TrialState::Pending => "pending",
+        TrialState::Running { .. } => "running",
+        TrialState::Complete(_) => "complete",
+        TrialState::Failed { .. } => "failed",
+        TrialState::Diverged => "diverged",
+    }
+}
+
+impl Running {
+    fn new(study: &Study, trial: &Trial, usual: &[Option<f64>]) -> Option<Self> {
+        let TrialState::Running { mark, since } = &trial.state else { return None };
+        let process = if let Some(Mark::Process(process)) = mark { Some(process) } else { None };
+        Some(Self {
+            trial: trial.id,
+            fidelity: name_of_fidelity(study, trial),
+            confirmation: !trial.searching(),
+            attempt: trial.attempts,
+            since: *since,
+            expected_end: usual[trial.fidelity].map(|duration| since + duration),
+            pid: process.map(|process| process.pid),
+            job: if let Some(Mark::Job { id, .. }) = mark { *id } else { None },
+            alive: process.and_then(local::alive),
+            weights: study.named(&trial.mixture),
+        })
+    }
+}
+
+impl Failed {
+    fn new(study: &Study, trial: &Trial) -> Option<Self> {
+        let failure = trial.failure.as_ref()?;
+        let dir = Facts::new(study, trial, &study.config().dir).dir;
+        // Files of earlier attempts carry their number.
+        let number = if failure.attempt < trial.attempts { format!(".{}", failure.attempt) } else { String::new() };
+        let stderr_file = dir.join(format!("stderr{number}.log"));
+        Some(Self {
+            trial: trial.id,
+            fidelity: name_of_fidelity(study, trial),
+            attempt: failure.attempt,
+            time: failure.time,
+            reason: failure.reason.clone(),
+            state: state(trial),
+            stderr: tail::last_lines(&stderr_file, LINES),
+            stderr_file: Some(stderr_file).filter(|file| file.exists()),
+        })
+    }
+}
+
+impl Row {
+    fn new(study: &Study, trial: &Trial) -> Self {
+        let outcome = if let TrialState::Complete(outcome) = &trial.state { Some(outcome) } else { None };
+        Self {
+            trial: trial.id,
+            fidelity: name_of_fidelity(study, trial),
+            confirmation: !trial.searching(),
+            state: state(trial),
+            attempts: trial.attempts,
+            objective: outcome.and_then(|outcome| study.objective(outcome)),
+            duration_s: outcome.and_then(|outcome| outcome.duration),
+            ended: trial.ended,
+            reason: if let TrialState::Failed { reason } = &trial.state { Some(reason.clone()) } else { None },
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! The overview for people.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Display, Write};
+
+use super::overview::{Failed, Overview, Row, Running, Size};
+use crate::cli::text::{self, moment, seconds, short};
+use crate::config::Budget;
+use crate::report::{Align, Table, bar, number};
+use crate::study::Study;
+use crate::study::journal::Holder;
+
+use Align::{Left, Right};
+
+/// The widest bar.
+const BAR: usize = 20;
+
+/// What is drawn on `width` columns. Lines may be longer; bars are shorter where that helps.
+pub(super) struct Screen<'a> {
+    pub study: &'a Study,
+    pub overview: &'a Overview,
+    pub width: usize,
+}
+
+impl Display for Screen<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let o = self.overview;
+        self.head(f)?;
+        write!(f, "\n{}", sizes(&o.fidelities))?;
+        if !o.running.is_empty() {
+            write!(f, "\n{}", running(&o.running))?;
+        }
+        let names = &self.study.config().domain_order;
+        match &o.recommended {
+            Some(weights) => write!(f, "\n{}", bars(names, &[("recommended".into(), weights)], self.width))?,
+            None if !o.running.is_empty() => {
+                let columns: Vec<_> = o.running.iter().map(|t| (format!("trial {}", t.trial), &t.weights)).collect();
+                write!(f, "\n{}", bars(names, &columns, self.width))?;
+            }
+            None => {}
+        }
+        o.failures.iter().try_for_each(|failed| failure(f, failed))?;
+        match &o.list {
+            Some(rows) => write!(f, "\n{}", list(rows)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Screen<'_> {
+    /// In a few words, what goes on.
+    fn state(&self) -> String {
+        let o = self.overview;
+        // Where trials are asked for and told, nobody has to be.
+        let idle = o.writer.is_none() && self.study.config().launcher.is_some();
+        let idle = if idle { ", nobody is at work on it" } else { "" };
+        match o.stopped {
+            Some(reason) if o.ended => format!("stopped ({reason})"),
+            Some(reason) => format!("stopped ({reason}), to be confirmed{idle}"),
+            None => format!("searching{idle}"),
+        }
+    }
+
+    fn head(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (o, Budget { cost, trials, patience, .. }) = (self.overview, &self.study.config().budget);
+        writeln!(f, "study {} in {}: {}", o.study, o.dir.display(), self.state())?;
+        match &o.writer {
+            Some(Holder { holder, at_work: Some(true) }) => writeln!(f, "writer  {holder}")?,
+            Some(Holder { holder, .. }) => writeln!(f, "writer  {holder}, if it still runs")?,
+            None => {}
+        }
+        let mut meter = |name, value, limit, what| writeln!(f, "{name}  {}", meter(value, limit, what, self.width / 5));
+        meter("cost  ", o.spent.cost, *cost, "")?;
+        meter("trials", o.spent.trials as f64, trials.map(|limit| limit as f64), "")?;
+        if let (Some(limit), None) = (patience, o.stopped) {
+            let what = " trials without a change of the recommendation";
+            meter("calm  ", self.study.calm(None) as f64, Some(*limit as f64), what)?;
+        }
+        if o.imported > 0 {
+            writeln!(f, "imported runs: {}, at no cost", o.imported)?;
+        }
+        if o.failed_attempts > 0 {
+            writeln!(f, "failed  {} attempt(s)", o.failed_attempts)?;
+        }
+        if let Some(time) = o.latest {
+            writeln!(f, "latest  {}", moment(time))?;
+        }
+        match (o.expected_end, o.left_s) {
+            (Some(end), Some(left)) => writeln!(f, "end     about {}, in {}", moment(end), seconds(left)),
+            (None, Some(left)) => writeln!(f, "left    about {} of work", seconds(left)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// So much, of a limit where there is one, with a bar.
+fn meter(value: f64, limit: Option<f64>, what: &str, room: usize) -> String {
+    let room = room.min(BAR);
+    let (share, of) = match limit {
+        Some(limit) => (bar(value / limit, room), format!(" of {}{what}", number(limit, 4))),
+        None => Default::default(),
+    };
+    format!("{share:room$}  {}{of}", number(value, 4))
+}
+
+fn sizes(sizes: &[Size]) -> Table {
+    let mut table = Table::new([
+        ("fidelity", Left),
+        ("complete", Right),
+        ("running", Right),
+        ("pending", Right),
+        ("failed", Right),
+        ("diverged", Right),
+        ("takes", Right),
+        ("cost", Right),
+    ]);
+    for size in sizes {
+        let t = &size.trials;
+        let mut cells = vec![format!("{}{}", size.fidelity, if size.target { " (target)" } else { "" })];
+        cells.extend([t.complete, t.running, t.pending, t.failed, t.diverged].map(|n| n.to_string()));
+        cells.extend([size.duration_s.map_or_else(|| "?".into(), seconds), number(size.cost, 4)]);
+        table.row(cells);
+    }
+    table
+}
+
+/// The fidelity of a trial, with what it is for where that is not the search.
+fn fidelity(name: &str, confirmation: bool) -> String {
+    format!("{name}{}", if confirmation { " (confirmation)" } else { "" })
+}
+
+fn running(trials: &[Running]) -> Table {
+    let mut table = Table::new([
+        ("running", Right),
+        ("fidelity", Left),
+        ("attempt", Right),
+        ("since", Left),
+        ("for", Right),
+        ("expected end", Left),
+        ("", Left),
+    ]);
+    for trial in trials {
+        let place = match (trial.job, trial.pid, trial.alive) {
+            (Some(job), ..) => format!("job {job}"),
+            (None, Some(pid), Some(false)) => format!("process {pid}, which has ended"),
+            (None, Some(pid), _) => format!("process {pid}"),
+            (None, None, _) => String::new(),
+        };
+        let now = text::now();
+        let end = trial.expected_end.map(|end| {
+            let distance =
+                if end < now { format!("{} late", seconds(now - end)) } else { format!("in {}", seconds(end - now)) };
+            // A job's time in the queue counts, but not towards what it takes.
+            format!("{}{}, {distance}", if trial.job.is_some() { "from " } else { "" }, moment(end))
+        });
+        table.row([
+            trial.trial.to_string(),
+            fidelity(&trial.fidelity, trial.confirmation),
+            trial.attempt.to_string(),
+            moment(trial.since),
+            seconds(now - trial.since),
+            end.unwrap_or_else(|| "?".into()),
+            place,
+        ]);
+    }
+    table
+}
+
+/// Weights of one or more mixtures side by side, as many as there is room for.
+fn bars(names: &[String], mixtures: &[(String, &BTreeMap<String, f64>)], width: usize) -> String {
+    let widest = names.iter().map(|name| console::measure_text_width(name)).max().unwrap_or(0);
+    let left = width.saturating_sub(widest);
+    // Two spaces, a number of six characters, two spaces, a bar of at least three.
+    let shown = mixtures.len().min(left / 13).max(1);
+    let room = (left / shown).saturating_sub(10).clamp(3, BAR);
+    let titles = mixtures.iter().take(shown).flat_map(|(title, _)| [("", Right), (title.as_str(), Left)]);
+    let mut table = Table::new([("weights", Left)].into_iter().chain(titles));
+    for name in names {
+        let weights = mixtures.iter().take(shown).map(|(_, weights)| weights.get(name).copied().unwrap_or(0.0));
+        let cells = weights.flat_map(|w| [format!("{w:6.4}"), format!("{:room$}", bar(w, room))]);
+        table.row([name.clone()].into_iter().chain(cells));
+    }
+    let mut text = table.to_string();
+    if shown < mixtures.len() {
+        let _ = writeln!(text, "(and {} more)", mixtures.len() - shown);
+    }
+    text
+}
+
+fn failure(f: &mut fmt::Formatter<'_>, failed: &Failed) -> fmt::Result {
+    let Failed { trial, fidelity, attempt, time, reason, state, .. } = failed;
+    let attempt = if *attempt == 0 { "told by hand".into() } else { format!("attempt {attempt}") };
+    writeln!(f, "\ntrial {trial} at {fidelity}, {attempt}, {}: {}", moment(*time), reason.replace('\n', " "))?;
+    failed.stderr.iter().try_for_each(|line| writeln!(f, "  │ {line}"))?;
+    let now = match *state {
+        "pending" => "it will start again",
+        "running" => "it has started again",
+        _ => "it was given up",
+    };
+    match &failed.stderr_file {
+        Some(file) => writeln!(f, "  └ {now}; {}", file.display()),
+        None => writeln!(f, "  └ {now}"),
+    }
+}
+
+fn list(rows: &[Row]) -> Table {
+    let mut table = Table::new([
+        ("trial", Right),
+        ("fidelity", Left),
+        ("state", Left),
+        ("attempts", Right),
+        ("objective", Right),
+        ("took", Right),
+        ("ended", Left),
+        ("", Left),
+    ]);
+    for row in rows {
+        table.row([
+            row.trial.to_string(),
+            fidelity(&row.fidelity, row.confirmation),
+            row.state.to_owned(),
+            row.attempts.to_string(),
+            row.objective.map_or_else(String::new, short),
+            row.duration_s.map_or_else(String::new, seconds),
+            row.ended.map_or_else(String::new, moment),
+            row.reason.as_ref().map_or_else(String::new, |reason| reason.replace('\n', " ")),
+        ]);
+    }
+    table
+}

@@ -1,0 +1,76 @@
+//! `launcher.setup`: what is run before anything is launched.
+
+use std::io::{self, BufRead, BufReader, PipeReader, Read};
+use std::pin::pin;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::process::Command;
+use tokio::sync::watch;
+use tracing::info;
+
+use super::signals::Signals;
+use super::{RunError, Runner, View};
+use crate::launcher::command::command_line;
+use crate::launcher::{End, Process, tail};
+use crate::study::TrialState;
+
+/// Lines that are longer are broken.
+const LONGEST: u64 = 1 << 16;
+
+impl<F: FnMut(View<'_>)> Runner<'_, F> {
+    /// Whether anything will be launched, so that `setup` is worth running.
+    pub(super) fn unfinished_business(&self) -> bool {
+        self.study.trials().iter().any(|t| matches!(t.state, TrialState::Pending))
+            || self.settled().or(self.exhausted()).is_none()
+            || self.study.stopped().is_none()
+    }
+
+    /// Runs `launcher.setup`; false when it was interrupted (and killed).
+    pub(super) async fn set_up(&mut self, signals: &mut Signals) -> Result<bool, RunError> {
+        let argv = self.launcher.config().setup.clone().unwrap_or_default();
+        let Some((program, arguments)) = argv.split_first() else { return Ok(true) };
+        info!(event = "setup", study = self.study.config().name, "setting up: {}", command_line(&argv));
+        let cannot = |e: io::Error| RunError::Setup(format!("cannot start `{program}`: {e}"));
+        let (output, input) = io::pipe().map_err(cannot)?;
+        let mut command = Command::new(program);
+        command.args(arguments).envs(&self.launcher.config().env).stdin(Stdio::null());
+        command.stdout(input.try_clone().map_err(cannot)?).stderr(input);
+        let process = Process::start(&mut command).map_err(cannot)?;
+        // Our ends of the pipe: it is to end with the process.
+        drop(command);
+        let said = tokio::task::spawn_blocking(move || pass_on(output));
+        let (kill, killed) = watch::channel(false);
+        let mut end = pin!(process.wait(None, self.launcher.config().grace, killed));
+        let end = loop {
+            tokio::select! {
+                end = &mut end => break end.map_err(|e| RunError::Io(format!("wait for `{program}`"), e))?.0,
+                () = signals.next() => drop(kill.send_replace(true)),
+            }
+        };
+        // Whoever left its group lives on, and may keep the pipe.
+        let said = tokio::time::timeout(Duration::from_secs(1), said).await;
+        match end {
+            End::Exited(Some(status)) if !status.success() => {
+                let last = said.ok().and_then(Result::ok).filter(|line| !line.is_empty());
+                let last = last.map_or_else(String::new, |line| format!(": {line}"));
+                Err(RunError::Setup(format!("`{program}` ended with {status}{last}")))
+            }
+            end => Ok(!matches!(end, End::Killed)),
+        }
+    }
+}
+
+/// Logs what is printed, line by line: stdout is for results. Returns the last line.
+fn pass_on(output: PipeReader) -> String {
+    let (mut output, mut line, mut last) = (BufReader::new(output), Vec::new(), String::new());
+    while output.by_ref().take(LONGEST).read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
+        let text = tail::plain(String::from_utf8_lossy(&line).trim_end_matches('\n'));
+        info!(event = "setup", "{text}");
+        if !text.is_empty() {
+            last = text;
+        }
+        line.clear();
+    }
+    last
+}
