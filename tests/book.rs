@@ -199,8 +199,10 @@ fn every_key_of_the_config_is_documented_and_no_other() {
     for line in page.lines() {
         if let Some(heading) = line.strip_prefix("## ") {
             section = heading.split('`').nth(1).unwrap_or_default().trim_matches(['[', ']']).to_owned();
-        } else if let Some(key) = line.strip_prefix("| `").and_then(|rest| rest.split('`').next()) {
-            documented.entry(section.clone()).or_default().insert(key.to_owned());
+        } else if let Some(keys) = line.strip_prefix("| `").and_then(|rest| rest.split(" |").next()) {
+            // A row may be about several.
+            let keys = keys.trim_end_matches('`').split("`, `").map(str::to_owned);
+            documented.entry(section.clone()).or_default().extend(keys);
         }
     }
     let known = known_keys();

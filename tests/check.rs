@@ -4,10 +4,11 @@
 mod study;
 
 use std::fs;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
-use study::{Fixture, GOOD, code, stderr};
+use study::{Fixture, GOOD, code, signal, stderr, until};
 
 /// Names in the fixture's folder that are not the config or the trainer.
 fn left(f: &Fixture) -> Vec<String> {
@@ -119,6 +120,22 @@ fn a_trial_that_breaks_the_contract_is_kept_and_named() {
     f.write("study.toml", toml.split("[launcher]").next().unwrap());
     let output = f.run("check", &["--trial"]);
     assert!(code(&output) == Some(2) && stderr(&output).contains("no [launcher]"), "{}", stderr(&output));
+}
+
+#[test]
+fn an_interrupted_trial_says_so() {
+    let f = Fixture::new(&format!("while [ ! -e go ]; do sleep 0.02; done; {GOOD}"), "", "");
+    let said = fs::File::create(f.path("said")).unwrap();
+    let child = f.command("check").args(["--trial", "--format", "json"]).stdout(Stdio::piped()).stderr(said).spawn();
+    let child = child.unwrap();
+    until("the trial", || f.lines("said").iter().any(|line| line.contains("trial 1 started")));
+    signal(&child, Signal::SIGINT);
+    until("its notice", || f.lines("said").iter().any(|line| line.contains("waiting for 1 running trial")));
+    f.write("go", "");
+    let output = child.wait_with_output().unwrap();
+    let checked: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((code(&output), &checked["trial"]["state"]), (Some(130), &json!("interrupted")));
+    assert_eq!(left(&f), ["go", "run.check-1", "said"]);
 }
 
 #[test]
