@@ -123,14 +123,14 @@ pub(super) fn print_weights(study: &Study, mixture: &Mixture) {
 }
 
 /// The best completed trial of the search at the target.
-fn measured(study: &Study) -> Option<(&Trial, f64)> {
+pub(super) fn measured(study: &Study) -> Option<(&Trial, f64)> {
     let (target, sign) = (study.config().fidelities.target(), study.config().objective.sign());
     let runs = study.trials().iter().filter(|t| t.searching() && t.fidelity == target);
     let values = runs.filter_map(|t| Some((t, value(study, t)?)));
     values.min_by(|a, b| (sign * a.1).total_cmp(&(sign * b.1)))
 }
 
-fn value(study: &Study, trial: &Trial) -> Option<f64> {
+pub(super) fn value(study: &Study, trial: &Trial) -> Option<f64> {
     match &trial.state {
         TrialState::Complete(outcome) => study.objective(outcome),
         _ => None,
@@ -138,7 +138,7 @@ fn value(study: &Study, trial: &Trial) -> Option<f64> {
 }
 
 /// The recommended mixture against the uniform one, trained with the same seeds.
-struct Comparison {
+pub(super) struct Comparison {
     recommended: Vec<f64>,
     uniform: Vec<f64>,
     /// Differences (recommended − uniform) of runs that share a seed.
@@ -147,7 +147,7 @@ struct Comparison {
 }
 
 impl Comparison {
-    fn new(study: &Study, mixture: &Mixture) -> Option<Self> {
+    pub fn new(study: &Study, mixture: &Mixture) -> Option<Self> {
         let uniform = study.config().space.uniform();
         let runs = |purpose, mixture| -> Vec<(u32, f64)> {
             let trials = runner::confirmations(study, purpose, mixture);
@@ -180,7 +180,7 @@ impl Comparison {
                "difference": side(&self.differences), "verdict": self.verdict})
     }
 
-    fn words(&self) -> String {
+    pub fn words(&self) -> String {
         let side = |values: &[f64]| {
             let (mean, se) = mean_se(values);
             text::short(mean) + &se.map_or_else(String::new, |se| format!(" ± {}", text::short(se)))

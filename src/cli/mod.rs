@@ -17,6 +17,7 @@ mod init;
 mod journal;
 mod optimize;
 mod replay;
+mod report;
 mod status;
 mod suggest;
 mod tell;
@@ -65,6 +66,7 @@ enum Command {
     Best(best::BestArgs),
     Replay(replay::ReplayArgs),
     Export(export::ExportArgs),
+    Report(report::ReportArgs),
     Journal(journal::JournalArgs),
 }
 
@@ -158,6 +160,7 @@ pub fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Best(args) => best::run(&args, output),
         Command::Replay(args) => replay::run(&args, output),
         Command::Export(args) => export::run(&args, output),
+        Command::Report(args) => report::run(&args, output),
         Command::Journal(args) => journal::run(&args, output),
     }
 }

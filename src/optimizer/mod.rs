@@ -2,10 +2,13 @@
 //! does no I/O.
 
 mod design;
+mod insight;
 mod knowledge;
 mod search;
 
 use std::sync::{Arc, Mutex, PoisonError};
+
+pub use insight::{Effect, Gain, LeftOut};
 
 use rand::Rng;
 use serde::{Deserialize, Serialize};

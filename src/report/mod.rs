@@ -1,5 +1,6 @@
-//! What people look at: aligned tables and pictures.
+//! What people look at: aligned tables, pictures, a page.
 
+pub mod html;
 mod plot;
 mod table;
 

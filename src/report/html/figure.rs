@@ -1,0 +1,75 @@
+//! Pictures of the page: drawn by `plotters` in fixed colours, which the style sheet replaces by those of its theme.
+
+use std::io;
+
+use maud::{Markup, PreEscaped, html};
+use plotters::coord::Shift;
+use plotters::prelude::*;
+
+/// What the drawing library could not do.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot draw a picture of the report: {0}")]
+pub struct DrawError(String);
+
+pub(super) type Drawing<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+pub(super) type Drawn = Result<(), DrawingAreaErrorKind<io::Error>>;
+
+// Names of colours rather than colours: `style.css` maps each of them, light and dark.
+pub(super) const INK: RGBColor = RGBColor(45, 45, 45);
+pub(super) const FAINT: RGBColor = RGBColor(226, 226, 226);
+pub(super) const GREY: RGBColor = RGBColor(117, 117, 117);
+pub(super) const BLUE: RGBColor = RGBColor(0, 114, 178);
+pub(super) const ORANGE: RGBColor = RGBColor(213, 94, 0);
+
+/// Of most pictures. On a telephone this becomes about 340 wide, which leaves labels of 10 pixels.
+pub(super) const SIZE: (u32, u32) = (480, 320);
+
+/// A picture with its title and what one sees on it, for those who do not see it; and a caption for everybody.
+pub(super) struct Figure<'a> {
+    pub id: &'a str,
+    pub title: &'a str,
+    pub description: &'a str,
+    pub caption: Markup,
+}
+
+impl Figure<'_> {
+    pub fn draw(&self, size: (u32, u32), paint: impl FnOnce(&Drawing<'_>) -> Drawn) -> Result<Markup, DrawError> {
+        let mut svg = String::new();
+        {
+            let root = SVGBackend::with_string(&mut svg, size).into_drawing_area();
+            paint(&root).and_then(|()| root.present()).map_err(|e| DrawError(e.to_string()))?;
+        }
+        // The element's own start goes: it has a size in pixels, and no name.
+        let (_, content) = svg.split_once('>').ok_or_else(|| DrawError("no picture".into()))?;
+        let content = content.rsplit_once("</svg>").map_or(content, |(content, _)| content);
+        let (title, description) = (format!("{}-title", self.id), format!("{}-desc", self.id));
+        Ok(html! {
+            figure {
+                svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox={ "0 0 " (size.0) " " (size.1) }
+                    aria-labelledby={ (title) " " (description) } {
+                    title id=(title) { (self.title) }
+                    desc id=(description) { (self.description) }
+                    (PreEscaped(content))
+                }
+                figcaption { strong { (self.title) } " " (self.caption) }
+            }
+        })
+    }
+}
+
+/// Text of a size in pixels.
+pub(super) fn font(size: f64, color: RGBColor) -> TextStyle<'static> {
+    // The library takes the height of a line, 1.24 times the size.
+    ("sans-serif", size * 1.24).into_font().color(&color)
+}
+
+/// The smallest range with a margin that has all of `values`; never empty.
+pub(super) fn range(values: impl IntoIterator<Item = f64>) -> std::ops::Range<f64> {
+    let finite = values.into_iter().filter(|x| x.is_finite());
+    let (low, high) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), x| (l.min(x), h.max(x)));
+    if low > high {
+        return 0.0..1.0;
+    }
+    let margin = if high > low { 0.06 * (high - low) } else { (0.05 * high.abs()).max(1e-6) };
+    low - margin..high + margin
+}
