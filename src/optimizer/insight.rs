@@ -48,10 +48,12 @@ pub struct LeftOut {
 }
 
 impl LeftOut {
-    /// How far the measurement is from what was expected, in standard deviations.
+    /// The share of the smallest central interval of the prediction that has the measurement: of calibrated predictions
+    /// all shares between 0 and 1 are equally frequent.
     #[must_use]
-    pub fn z(&self) -> f64 {
-        (self.measured - self.predicted.mean) / self.predicted.sd
+    pub fn central_share(&self) -> f64 {
+        let z = (self.measured - self.predicted.mean) / self.predicted.sd;
+        2.0 * normal::distribution(z.abs()) - 1.0
     }
 }
 

@@ -3,10 +3,13 @@
 use super::uncertain;
 use crate::config::StudyConfig;
 use crate::optimizer::{Evidence, Gain, Optimizer};
-use crate::report::html::{Comparison, DomainRow, Recommendation, Uncertain};
+use crate::report::html::{
+    Cell, Comparison, DomainRow, EffectCurve, Effects, LeftOut, MetricRow, Metrics, Model, Recommendation, SizeModel,
+    Ternary, Uncertain,
+};
 use crate::report::number;
-use crate::space::Mixture;
-use crate::study::Direction;
+use crate::space::{Fidelity, Mixture};
+use crate::study::{Direction, Metric};
 
 /// Weights at which effects are looked at.
 const POINTS: usize = 33;
@@ -30,11 +33,11 @@ fn order(config: &StudyConfig) -> impl Iterator<Item = usize> {
 }
 
 impl Findings<'_> {
-    pub fn recommendation(&self, named: Vec<(String, Mixture)>) -> Recommendation {
+    pub fn recommendation(&self, others: &[(String, Mixture)]) -> Recommendation {
         let Self { config, optimizer, evidence, mixture } = *self;
         let space = &config.space;
         let target = config.fidelities.target();
-        let fidelity = &config.fidelities.list()[target];
+        let fidelity = self.target();
         let expected = optimizer.predict(evidence, &[(mixture.clone(), target)]);
         let effects = optimizer.effects(evidence, mixture, POINTS);
         let tokens = space.limits().map(|l| l.target_tokens).or(fidelity.tokens);
@@ -52,30 +55,125 @@ impl Findings<'_> {
             confirmed: None,
             domains: domains.collect(),
             bounds: space.tight_bounds(mixture).iter().map(|b| b.to_string().replace('`', "")).collect(),
-            comparisons: self.comparisons(named),
+            comparisons: self.comparisons(others),
         }
     }
 
-    /// Uniform, prior, natural, and what the user names.
-    fn comparisons(&self, named: Vec<(String, Mixture)>) -> Vec<Comparison> {
+    /// What the recommendation is compared with: uniform, prior, natural, and what the user names.
+    pub fn others(&self, named: Vec<(String, Mixture)>) -> Vec<(String, Mixture)> {
         let space = &self.config.space;
         let mut others = vec![("uniform".to_owned(), space.uniform())];
         others.extend(space.prior().map(|prior| ("prior".to_owned(), prior)));
         let natural = space.natural().filter(|natural| others.iter().all(|(_, m)| m.distance(natural) > 1e-6));
         others.extend(natural.map(|natural| ("natural".to_owned(), natural)));
         others.extend(named);
+        others
+    }
+
+    fn comparisons(&self, others: &[(String, Mixture)]) -> Vec<Comparison> {
         let mixtures: Vec<Mixture> = others.iter().map(|(_, mixture)| mixture.clone()).collect();
         let gains = self.optimizer.gains(self.evidence, self.mixture, &mixtures);
-        let comparison = |(i, (name, mixture)): (usize, (String, Mixture))| {
+        let comparison = |(i, (name, mixture)): (usize, &(String, Mixture))| {
             let gain = gains.as_ref().map(|gains| gains[i]);
             Comparison {
-                name,
-                weights: in_order(self.config, &mixture),
-                meaning: gain.map(|gain| self.meaning(gain, &mixture)).unwrap_or_default(),
+                name: name.clone(),
+                weights: in_order(self.config, mixture),
+                meaning: gain.map(|gain| self.meaning(gain, mixture)).unwrap_or_default(),
                 gain: gain.map(|g| (Uncertain { mean: g.mean, sd: g.sd }, g.probability())),
             }
         };
-        others.into_iter().enumerate().map(comparison).collect()
+        others.iter().enumerate().map(comparison).collect()
+    }
+
+    pub fn effects(&self) -> Option<Effects> {
+        let sign = self.config.objective.sign();
+        let effects = self.optimizer.effects(self.evidence, self.mixture, POINTS)?;
+        let curve = |i: usize| EffectCurve {
+            domain: self.config.space.domains()[i].name.clone(),
+            present: self.mixture.weights()[i],
+            // What is a gain makes a minimized objective smaller.
+            points: effects[i]
+                .points
+                .iter()
+                .map(|(w, gain)| (*w, Uncertain { mean: -sign * gain.mean, sd: gain.sd }))
+                .collect(),
+        };
+        Some(Effects {
+            target: self.target().name.clone(),
+            noise: self.optimizer.noise_sd(self.evidence)?,
+            curves: order(self.config).map(curve).collect(),
+        })
+    }
+
+    /// Triangles of mixtures, where there are three domains.
+    pub fn ternary(&self) -> Option<Ternary> {
+        let config = self.config;
+        let order: [usize; 3] = order(config).collect::<Vec<_>>().try_into().ok()?;
+        let shown = |mixture: &Mixture| order.map(|i| mixture.weights()[i]);
+        // In the order of the space.
+        let mixture = |shown: [f64; 3]| {
+            let mut weights = vec![0.0; 3];
+            order.iter().zip(shown).for_each(|(i, w)| weights[*i] = w);
+            Mixture::new(weights)
+        };
+        let target = config.fidelities.target();
+        let (corners, points): (Vec<_>, Vec<_>) = triangles()
+            .into_iter()
+            .map(|corners| (corners, mixture(middle(corners))))
+            .filter(|(_, point)| config.space.polytope().contains(point.weights(), 1e-9))
+            .map(|(corners, point)| (corners, (point, target)))
+            .unzip();
+        let expected = self.optimizer.predict(self.evidence, &points)?;
+        Some(Ternary {
+            domains: order.map(|i| config.space.domains()[i].name.clone()),
+            maximize: config.objective.direction == Direction::Maximize,
+            cells: corners.into_iter().zip(expected).map(|(corners, e)| Cell { corners, expected: e.mean }).collect(),
+            trials: self.evidence.observations.iter().map(|o| (shown(&o.mixture), o.fidelity == target)).collect(),
+            recommended: shown(self.mixture),
+        })
+    }
+
+    /// Single metrics, where there are several.
+    pub fn metrics(&self, others: &[(String, Mixture)]) -> Option<Metrics> {
+        let metrics = &self.config.objective.metrics;
+        if metrics.len() < 2 {
+            return None;
+        }
+        let gains = others.iter().map(|(_, other)| self.optimizer.metric_gains(self.evidence, self.mixture, other));
+        let gains = gains.collect::<Option<Vec<Vec<Gain>>>>()?;
+        let row = |(j, metric): (usize, &Metric)| MetricRow {
+            name: metric.name.clone(),
+            weight: metric.weight,
+            gains: gains.iter().map(|g| Uncertain { mean: g[j].mean, sd: g[j].sd }).collect(),
+        };
+        let rows = metrics.iter().enumerate().map(row).collect();
+        Some(Metrics { others: others.iter().map(|(name, _)| name.clone()).collect(), rows })
+    }
+
+    pub fn model(&self) -> Option<Model> {
+        let (agreement, runs) = (self.optimizer.agreement(self.evidence)?, self.optimizer.left_out(self.evidence)?);
+        let target = self.config.fidelities.target();
+        let per_cost = |m: usize| agreement[m].information / self.evidence.costs[m];
+        let size = |(m, fidelity): (usize, &Fidelity)| SizeModel {
+            name: fidelity.name.clone(),
+            correlation: agreement[m].correlation,
+            worth: Some(per_cost(m) / per_cost(target)).filter(|worth| worth.is_finite()),
+            runs: runs
+                .iter()
+                .filter(|run| run.fidelity == m)
+                .map(|run| LeftOut {
+                    measured: run.measured,
+                    predicted: uncertain(run.predicted),
+                    share: run.central_share(),
+                })
+                .collect(),
+        };
+        let sizes = self.config.fidelities.list().iter().enumerate().map(size).collect();
+        Some(Model { target: self.target().name.clone(), sizes })
+    }
+
+    fn target(&self) -> &Fidelity {
+        &self.config.fidelities.list()[self.config.fidelities.target()]
     }
 
     /// What a gain over `other` is worth, as far as it is one.
@@ -121,4 +219,24 @@ impl Findings<'_> {
             )
         })
     }
+}
+
+/// The space of three weights in small triangles, by their corners.
+fn triangles() -> Vec<[[f64; 3]; 3]> {
+    const N: usize = 24;
+    let at = |i: usize, j: usize| [i, j, N - i - j].map(|k| k as f64 / N as f64);
+    let mut triangles = Vec::with_capacity(N * N);
+    for i in 0..N {
+        for j in 0..N - i {
+            triangles.push([at(i, j), at(i + 1, j), at(i, j + 1)]);
+            if i + j + 2 <= N {
+                triangles.push([at(i + 1, j), at(i, j + 1), at(i + 1, j + 1)]);
+            }
+        }
+    }
+    triangles
+}
+
+fn middle(corners: [[f64; 3]; 3]) -> [f64; 3] {
+    std::array::from_fn(|k| corners.iter().map(|corner| corner[k]).sum::<f64>() / 3.0)
 }

@@ -11,9 +11,10 @@ use serde::Deserialize;
 
 use self::findings::Findings;
 use super::{ConfigArgs, Output, UsageError, best, text};
-use crate::report::html::{Progress, Report, Step, TrialRow, Trials, Uncertain};
+use crate::report::html::{Costs, Failure, Progress, Report, SizeCosts, Step, TrialRow, Trials, Uncertain};
+use crate::report::number;
 use crate::runner;
-use crate::space::Mixture;
+use crate::space::{Fidelity, Mixture};
 use crate::study::{Direction, Purpose, Study, TrialState};
 
 /// Write what the study has found as one HTML file
@@ -71,7 +72,8 @@ fn report(study: &Study, named: Vec<(String, Mixture)>) -> Report {
     // Once confirmed, a recommendation stays the one that was confirmed.
     let mixture = study.stopped().map_or_else(|| runner::recommend(study).mixture, |s| s.mixture.clone());
     let findings = Findings { config, optimizer: &optimizer, evidence: &evidence, mixture: &mixture };
-    let mut recommendation = findings.recommendation(named);
+    let others = findings.others(named);
+    let mut recommendation = findings.recommendation(&others);
     recommendation.measured = best::measured(study).map(|(trial, loss)| (format!("trial {}", trial.id), loss));
     recommendation.confirmed = best::Comparison::new(study, &mixture).map(|c| c.words());
     Report {
@@ -80,6 +82,11 @@ fn report(study: &Study, named: Vec<(String, Mixture)>) -> Report {
         facts: facts(study),
         recommendation,
         progress: progress(study),
+        effects: findings.effects(),
+        ternary: findings.ternary(),
+        metrics: findings.metrics(&others),
+        model: findings.model(),
+        costs: costs(study),
         trials: trials(study),
     }
 }
@@ -90,7 +97,7 @@ fn facts(study: &Study) -> Vec<(&'static str, String)> {
     let terms: Vec<String> = objective
         .metrics
         .iter()
-        .map(|m| if m.weight == 1.0 { m.name.clone() } else { format!("{} × {}", text::short(m.weight), m.name) })
+        .map(|m| if m.weight == 1.0 { m.name.clone() } else { format!("{} {}", number(m.weight, 3), m.name) })
         .collect();
     let verb = match objective.direction {
         Direction::Minimize => "minimize",
@@ -139,6 +146,31 @@ fn progress(study: &Study) -> Progress {
         maximize: config.objective.direction == Direction::Maximize,
         steps: steps.collect(),
     }
+}
+
+fn costs(study: &Study) -> Costs {
+    let (list, costs) = (study.config().fidelities.list(), study.costs());
+    let empty = |(fidelity, each): (&Fidelity, &f64)| SizeCosts {
+        name: fidelity.name.clone(),
+        each: *each,
+        ..SizeCosts::default()
+    };
+    let mut sizes: Vec<SizeCosts> = list.iter().zip(&costs).map(empty).collect();
+    let mut failures = Vec::new();
+    for trial in study.trials() {
+        let size = &mut sizes[trial.fidelity];
+        size.cost += study.cost(trial, &costs) * f64::from(u8::from(trial.finished()));
+        let (count, reason) = match &trial.state {
+            TrialState::Pending | TrialState::Running { .. } => (&mut size.unfinished, None),
+            TrialState::Complete(_) => (&mut size.complete, None),
+            TrialState::Failed { reason } => (&mut size.failed, Some(reason.clone())),
+            TrialState::Diverged => (&mut size.diverged, Some("diverged: a metric was not finite".to_owned())),
+        };
+        *count += 1;
+        let fidelity = list[trial.fidelity].name.clone();
+        failures.extend(reason.map(|reason| Failure { trial: trial.id.to_string(), fidelity, reason }));
+    }
+    Costs { sizes, failures }
 }
 
 fn trials(study: &Study) -> Trials {

@@ -1,10 +1,15 @@
 //! Pictures of the page: drawn by `plotters` in fixed colours, which the style sheet replaces by those of its theme.
 
 use std::io;
+use std::ops::Range;
 
 use maud::{Markup, PreEscaped, html};
+use plotters::chart::ChartContext;
 use plotters::coord::Shift;
+use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
+
+use crate::report::number;
 
 /// What the drawing library could not do.
 #[derive(Debug, thiserror::Error)]
@@ -12,7 +17,9 @@ use plotters::prelude::*;
 pub struct DrawError(String);
 
 pub(super) type Drawing<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-pub(super) type Drawn = Result<(), DrawingAreaErrorKind<io::Error>>;
+type Failed = DrawingAreaErrorKind<io::Error>;
+pub(super) type Drawn = Result<(), Failed>;
+type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 
 // Names of colours rather than colours: `style.css` maps each of them, light and dark.
 pub(super) const INK: RGBColor = RGBColor(45, 45, 45);
@@ -57,6 +64,58 @@ impl Figure<'_> {
     }
 }
 
+/// What a chart is drawn in.
+pub(super) struct Axes<'a> {
+    pub x: Range<f64>,
+    pub y: Range<f64>,
+    pub x_label: &'a str,
+    pub y_label: &'a str,
+    /// Whether the horizontal axis is a share of one, to be shown in percent.
+    pub x_percent: bool,
+}
+
+impl Axes<'_> {
+    /// Draws the axes; what is drawn next goes between them.
+    pub fn draw<'a, 'b>(&self, root: &'a Drawing<'b>) -> Result<Chart<'a, 'b>, Failed> {
+        let mut chart = ChartBuilder::on(root)
+            .margin(10)
+            .x_label_area_size(44)
+            .y_label_area_size(64)
+            .build_cartesian_2d(self.x.clone(), self.y.clone())?;
+        let (x_unit, y_digits) = (if self.x_percent { 100.0 } else { 1.0 }, digits(&self.y));
+        let x_digits = digits(&self.x);
+        chart
+            .configure_mesh()
+            .disable_x_mesh()
+            .light_line_style(TRANSPARENT)
+            .bold_line_style(FAINT)
+            .axis_style(INK.mix(0.5))
+            .x_desc(self.x_label)
+            .y_desc(self.y_label)
+            .axis_desc_style(font(14.0, INK))
+            .label_style(font(13.0, INK))
+            .x_labels(6)
+            .y_labels(6)
+            .x_label_formatter(&|x| number(x_unit * x, x_digits))
+            .y_label_formatter(&|y| number(*y, y_digits))
+            .draw()?;
+        Ok(chart)
+    }
+}
+
+/// Digits that tell the labels of an axis apart.
+fn digits(range: &Range<f64>) -> usize {
+    let largest = range.start.abs().max(range.end.abs());
+    ((largest / (range.end - range.start)).log10().floor().max(0.0) as usize + 3).min(9)
+}
+
+/// The area between two lines over the same places: place, lower and upper edge.
+pub(super) fn band(edges: &[(f64, f64, f64)], color: RGBColor) -> Polygon<(f64, f64)> {
+    let upper = edges.iter().map(|(x, _, high)| (*x, *high));
+    let lower = edges.iter().rev().map(|(x, low, _)| (*x, *low));
+    Polygon::new(upper.chain(lower).collect::<Vec<_>>(), color.mix(0.18))
+}
+
 /// Text of a size in pixels.
 pub(super) fn font(size: f64, color: RGBColor) -> TextStyle<'static> {
     // The library takes the height of a line, 1.24 times the size.
@@ -64,7 +123,7 @@ pub(super) fn font(size: f64, color: RGBColor) -> TextStyle<'static> {
 }
 
 /// The smallest range with a margin that has all of `values`; never empty.
-pub(super) fn range(values: impl IntoIterator<Item = f64>) -> std::ops::Range<f64> {
+pub(super) fn range(values: impl IntoIterator<Item = f64>) -> Range<f64> {
     let finite = values.into_iter().filter(|x| x.is_finite());
     let (low, high) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), x| (l.min(x), h.max(x)));
     if low > high {

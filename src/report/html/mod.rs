@@ -3,17 +3,28 @@
 //! Everything here takes plain values and returns markup. What a user named (domains, trials, errors) only ever gets into
 //! the page through [`maud`], which escapes it, or as text of a picture, which `plotters` escapes.
 
+mod bar;
+mod costs;
+mod effects;
 mod figure;
+mod metrics;
+mod model;
 mod progress;
 mod recommendation;
+mod ternary;
 mod trials;
 mod words;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+pub use costs::{Costs, Failure, SizeCosts};
+pub use effects::{EffectCurve, Effects};
 pub use figure::DrawError;
+pub use metrics::{MetricRow, Metrics};
+pub use model::{LeftOut, Model, SizeModel};
 pub use progress::{Progress, Step};
 pub use recommendation::{Comparison, DomainRow, Recommendation};
+pub use ternary::{Cell, Ternary};
 pub use trials::{TrialRow, Trials};
 pub use words::Uncertain;
 
@@ -35,6 +46,16 @@ pub struct Report {
     pub recommendation: Recommendation,
     /// How it got there.
     pub progress: Progress,
+    /// What changing a weight does; `None` before there is a model.
+    pub effects: Option<Effects>,
+    /// The whole space, where there are three domains and a model.
+    pub ternary: Option<Ternary>,
+    /// Which metrics gain and lose, where there are several.
+    pub metrics: Option<Metrics>,
+    /// How far the model can be trusted; `None` before there is one.
+    pub model: Option<Model>,
+    /// What was spent where, and what went wrong.
+    pub costs: Costs,
     /// Every trial.
     pub trials: Trials,
 }
@@ -45,11 +66,23 @@ impl Report {
     /// # Errors
     /// [`DrawError`]
     pub fn render(&self) -> Result<String, DrawError> {
-        let sections = [
-            section("recommendation", "Recommendation", &self.recommendation.render()?),
-            section("progress", "Progress", &self.progress.render()?),
-            section("trials", "Trials", &self.trials.render()),
+        let mut sections = vec![
+            Section::new("recommendation", "Recommendation", self.recommendation.render()),
+            Section::new("progress", "Progress", self.progress.render()?),
         ];
+        if let Some(effects) = &self.effects {
+            let ternary = self.ternary.as_ref().map(Ternary::render).transpose()?;
+            let content = html! { (effects.render()?) @if let Some(ternary) = ternary { (ternary) } };
+            sections.push(Section::new("effects", "What each weight does", content));
+        }
+        if let Some(metrics) = &self.metrics {
+            sections.push(Section::new("metrics", "Which metrics gain and lose", metrics.render()));
+        }
+        if let Some(model) = &self.model {
+            sections.push(Section::new("model", "How far the model can be trusted", model.render()?));
+        }
+        sections.push(Section::new("costs", "Costs and failures", self.costs.render()));
+        sections.push(Section::new("trials", "All trials", self.trials.render()));
         let page = html! {
             (DOCTYPE)
             html lang="en" {
@@ -68,7 +101,8 @@ impl Report {
                         h1 { (self.study) }
                         dl.facts { @for (name, value) in &self.facts { div { dt { (name) } dd { (value) } } } }
                     }
-                    main { @for section in &sections { (section) } }
+                    nav aria-label="Sections" { ul { @for section in &sections { li { (section.link()) } } } }
+                    main { @for section in &sections { (section.render()) } }
                     footer { p { "Written by admire " (self.version) ". Weights are shares of the training tokens." } }
                     script { (PreEscaped(SCRIPT)) }
                 }
@@ -78,6 +112,24 @@ impl Report {
     }
 }
 
-fn section(id: &str, title: &str, content: &Markup) -> Markup {
-    html! { section id=(id) aria-labelledby={ (id) "-title" } { h2 id={ (id) "-title" } { (title) } (content) } }
+/// A part of the page that can be linked to.
+struct Section {
+    id: &'static str,
+    title: &'static str,
+    content: Markup,
+}
+
+impl Section {
+    fn new(id: &'static str, title: &'static str, content: Markup) -> Self {
+        Self { id, title, content }
+    }
+
+    fn link(&self) -> Markup {
+        html! { a href={ "#" (self.id) } { (self.title) } }
+    }
+
+    fn render(&self) -> Markup {
+        let title = format!("{}-title", self.id);
+        html! { section id=(self.id) aria-labelledby=(title) { h2 id=(title) { (self.title) } (self.content) } }
+    }
 }

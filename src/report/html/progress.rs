@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use plotters::prelude::*;
 
-use super::figure::{BLUE, DrawError, Drawing, Drawn, FAINT, Figure, INK, ORANGE, SIZE, font, range};
+use super::figure::{Axes, BLUE, DrawError, Drawing, Drawn, Figure, INK, ORANGE, SIZE, band, range};
 use super::words::Uncertain;
 use crate::report::number;
 
@@ -71,30 +71,17 @@ impl Progress {
     fn paint(&self, root: &Drawing<'_>, best: &[(f64, f64)]) -> Drawn {
         let end = self.steps.iter().map(|s| s.cost).fold(0.0, f64::max).max(1e-9);
         let expected: Vec<(f64, Uncertain)> = self.steps.iter().filter_map(|s| Some((s.cost, s.expected?))).collect();
+        let edges: Vec<(f64, f64, f64)> = expected.iter().map(|(x, e)| (*x, e.mean - e.sd, e.mean + e.sd)).collect();
         let measured = self.steps.iter().filter_map(|s| s.measured);
-        let heights = range(measured.chain(expected.iter().flat_map(|(_, e)| [e.mean - e.sd, e.mean + e.sd])));
-        let mut chart = ChartBuilder::on(root)
-            .margin(10)
-            .x_label_area_size(44)
-            .y_label_area_size(60)
-            .build_cartesian_2d(0.0..end * 1.02, heights)?;
-        chart
-            .configure_mesh()
-            .disable_x_mesh()
-            .light_line_style(TRANSPARENT)
-            .bold_line_style(FAINT)
-            .axis_style(INK.mix(0.5))
-            .x_desc("cost spent")
-            .y_desc("objective")
-            .axis_desc_style(font(14.0, INK))
-            .label_style(font(13.0, INK))
-            .x_label_formatter(&|x| number(*x, 3))
-            .y_label_formatter(&|y| number(*y, 4))
-            .y_labels(6)
-            .draw()?;
-        let upper = expected.iter().map(|(x, e)| (*x, e.mean + e.sd));
-        let lower = expected.iter().rev().map(|(x, e)| (*x, e.mean - e.sd));
-        chart.draw_series([Polygon::new(upper.chain(lower).collect::<Vec<_>>(), BLUE.mix(0.18))])?;
+        let mut chart = Axes {
+            x: 0.0..end * 1.02,
+            y: range(measured.chain(edges.iter().flat_map(|(_, low, high)| [*low, *high]))),
+            x_label: "cost spent",
+            y_label: "objective",
+            x_percent: false,
+        }
+        .draw(root)?;
+        chart.draw_series([band(&edges, BLUE)])?;
         chart.draw_series(LineSeries::new(expected.iter().map(|(x, e)| (*x, e.mean)), BLUE.stroke_width(2)))?;
         let mut steps: Vec<(f64, f64)> = Vec::new();
         for (cost, value) in best {

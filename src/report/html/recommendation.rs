@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::figure::DrawError;
+use super::bar::bar;
 use super::words::{Uncertain, percent, probability};
 use crate::report::number;
 
@@ -52,8 +52,8 @@ pub struct Comparison {
 }
 
 impl Recommendation {
-    pub(super) fn render(&self) -> Result<Markup, DrawError> {
-        Ok(html! {
+    pub(super) fn render(&self) -> Markup {
+        html! {
             p.lede {
                 "Train " strong { (self.target) } " on the mixture below."
                 @if let Some(expected) = self.expected {
@@ -66,7 +66,7 @@ impl Recommendation {
             @if let Some(confirmed) = &self.confirmed { p { "Confirmed: " (confirmed) "." } }
             (self.weights())
             (self.comparisons())
-        })
+        }
     }
 
     fn weights(&self) -> Markup {
@@ -91,7 +91,7 @@ impl Recommendation {
                             tr {
                                 th scope="row" { (domain.name) }
                                 td.number { (percent(domain.weight)) }
-                                td.wide aria-hidden="true" { (bar(domain)) }
+                                td.wide aria-hidden="true" { (bar(domain.weight, domain.within_noise)) }
                                 @if stretch {
                                     td.number {
                                         @if let Some((low, high)) = domain.within_noise {
@@ -136,20 +136,6 @@ impl Recommendation {
                         }
                     }
                 }
-            }
-        }
-    }
-}
-
-/// A bar from 0 to the weight, with the stretch within noise as a line.
-fn bar(domain: &DomainRow) -> Markup {
-    let x = |w: f64| format!("{:.2}", 100.0 * w.clamp(0.0, 1.0));
-    html! {
-        svg.bar viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true" {
-            rect.track x="0" y="0" width="100" height="10" {}
-            rect.fill x="0" y="0" width=(x(domain.weight)) height="10" {}
-            @if let Some((low, high)) = domain.within_noise {
-                rect.stretch x=(x(low)) y="4" width=(x(high - low)) height="2" {}
             }
         }
     }

@@ -34,6 +34,12 @@ impl Uncertain {
         format!("{} to {}", signed(low, decimals), signed(high, decimals))
     }
 
+    /// Mean, with its sign, and standard deviation.
+    pub(super) fn signed(self) -> String {
+        let decimals = self.decimals();
+        format!("{} ± {:.decimals$}", signed(self.mean, decimals), self.sd)
+    }
+
     /// The mean with its sign.
     pub(super) fn signed_mean(self) -> String {
         signed(self.mean, self.decimals())
