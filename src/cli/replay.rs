@@ -9,6 +9,7 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::report::replay::report;
 use super::{Format, Output};
 use crate::config::StudyConfig;
 use crate::replay::{
@@ -59,7 +60,7 @@ pub struct ReplayArgs {
     /// How the result is printed
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-    /// Also write curves.csv, runs.json and regret.svg here
+    /// Also write report.html, curves.csv, runs.json and regret.svg here
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
@@ -111,9 +112,10 @@ pub(super) fn run(args: &ReplayArgs, output: Output) -> anyhow::Result<u8> {
         fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
         write(&dir.join("curves.csv"), &curves_csv(&pool, &playbacks)?)?;
         write(&dir.join("runs.json"), format!("{json}\n").as_bytes())?;
-        let svg =
-            regret_svg(&picture(&pool, &playbacks, &plan, args.tolerance, cheapest)).map_err(anyhow::Error::msg)?;
-        write(&dir.join("regret.svg"), svg.as_bytes())?;
+        let plot = picture(&pool, &playbacks, &plan, args.tolerance, cheapest);
+        write(&dir.join("regret.svg"), regret_svg(&plot).map_err(anyhow::Error::msg)?.as_bytes())?;
+        let page = report(&study, &pool, &summary, plot, conclusions(&summary)).render()?;
+        write(&dir.join("report.html"), page.as_bytes())?;
     }
     match args.format {
         Format::Json => outln!("{json}"),
@@ -317,20 +319,25 @@ fn table(summary: &Summary) -> String {
          stays there\n@cost: mean regret in sd once that much is spent; suggest: median time to choose a run\n\n",
         number(summary.tolerance, 3)
     );
-    for strategy in &summary.strategies {
-        text += &sentence(summary, strategy.name, strategy.seeds, strategy.median_stay());
-    }
+    text + &conclusions(summary).join("\n") + "\n"
+}
+
+/// What the numbers mean, a sentence each.
+fn conclusions(summary: &Summary) -> Vec<String> {
+    let strategies = summary.strategies.iter();
+    let mut conclusions: Vec<String> =
+        strategies.map(|s| sentence(summary, s.name, s.seeds, s.median_stay())).collect();
     if let Some(saving) = &summary.saving_vs_single_fidelity
         && let (Some(median), Some(min), Some(max)) = (saving.median_percent, saving.min_percent, saving.max_percent)
     {
-        text += &format!(
+        conclusions.push(format!(
             "admire saves {median:.1} % of what single-fidelity spends to get there ({min:.1} to {max:.1} %; median of \
-             the {} of {} seeds in which both do).\n",
+             the {} of {} seeds in which both do).",
             saving.pairs,
             summary.strategies.first().map_or(0, |s| s.seeds),
-        );
+        ));
     }
-    text
+    conclusions
 }
 
 fn sentence(summary: &Summary, name: &str, seeds: usize, stay: Option<f64>) -> String {
@@ -341,14 +348,14 @@ fn sentence(summary: &Summary, name: &str, seeds: usize, stay: Option<f64>) -> S
             let share = cost / summary.target.cost;
             let runs = if (share - 1.0).abs() < 1e-9 { "run" } else { "runs" };
             format!(
-                "{name}'s recommendation is within {tolerance} sd of the best from cost {} on ({} {} {runs}; {of}).\n",
+                "{name}'s recommendation is within {tolerance} sd of the best from cost {} on ({} {} {runs}; {of}).",
                 number(cost, 3),
                 number(share, 3),
                 summary.target.fidelity,
             )
         }
         None => format!(
-            "{name}'s recommendation does not settle within {tolerance} sd of the best by cost {} ({of}).\n",
+            "{name}'s recommendation does not settle within {tolerance} sd of the best by cost {} ({of}).",
             number(summary.budget, 4)
         ),
     }

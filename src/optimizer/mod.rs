@@ -252,6 +252,12 @@ impl Optimizer {
         Task { objective: &self.objective, fidelities: &self.fidelities, spec: self.spec(), observations }
     }
 
+    /// Fits the hyperparameters to what has been observed, where [`Self::suggest`] would: before questions about runs that
+    /// nothing was suggested for.
+    pub fn learn(&mut self, evidence: &Evidence) {
+        self.refit(evidence);
+    }
+
     /// Refits the hyperparameters if enough has been observed since the last fit, at any size, or if the settings do not
     /// allow the kind of model that was fitted.
     fn refit(&mut self, evidence: &Evidence) {

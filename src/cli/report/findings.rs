@@ -4,8 +4,8 @@ use super::uncertain;
 use crate::config::StudyConfig;
 use crate::optimizer::{Evidence, Gain, Optimizer};
 use crate::report::html::{
-    Cell, Comparison, DomainRow, EffectCurve, Effects, LeftOut, MetricRow, Metrics, Model, Recommendation, SizeModel,
-    Ternary, Uncertain,
+    Cell, Comparison, DomainRow, EffectCurve, Effects, LeftOut, MetricRow, Metrics, Model, Part, Recommendation,
+    SizeModel, Ternary, Uncertain,
 };
 use crate::report::number;
 use crate::space::{Fidelity, Mixture};
@@ -27,12 +27,36 @@ pub fn in_order(config: &StudyConfig, mixture: &Mixture) -> Vec<f64> {
     order(config).map(|i| mixture.weights()[i]).collect()
 }
 
+/// The objective in words, with all of its terms where these are few.
+pub fn objective(config: &StudyConfig) -> String {
+    const MOST_TERMS: usize = 6;
+    let objective = &config.objective;
+    let verb = match objective.direction {
+        Direction::Minimize => "minimize",
+        Direction::Maximize => "maximize",
+    };
+    let metrics = &objective.metrics;
+    if metrics.len() > MOST_TERMS {
+        return format!("{verb} a weighted sum of {} metrics", metrics.len());
+    }
+    let term =
+        |m: &Metric| if m.weight == 1.0 { m.name.clone() } else { format!("{} {}", number(m.weight, 3), m.name) };
+    format!("{verb} {}", metrics.iter().map(term).collect::<Vec<_>>().join(" + "))
+}
+
 /// The domains' indices in the order of the config file.
 fn order(config: &StudyConfig) -> impl Iterator<Item = usize> {
     config.domain_order.iter().filter_map(|name| config.space.index(name))
 }
 
 impl Findings<'_> {
+    /// What is known about the recommendation, as far as there is a model: the parts after its own and the study's.
+    pub fn parts(&self, others: &[(String, Mixture)]) -> Vec<Part> {
+        let parts =
+            [self.effects().map(Part::Effects), self.metrics(others).map(Part::Metrics), self.model().map(Part::Model)];
+        parts.into_iter().flatten().collect()
+    }
+
     pub fn recommendation(&self, others: &[(String, Mixture)]) -> Recommendation {
         let Self { config, optimizer, evidence, mixture } = *self;
         let space = &config.space;
@@ -85,7 +109,7 @@ impl Findings<'_> {
         others.iter().enumerate().map(comparison).collect()
     }
 
-    pub fn effects(&self) -> Option<Effects> {
+    fn effects(&self) -> Option<Effects> {
         let sign = self.config.objective.sign();
         let effects = self.optimizer.effects(self.evidence, self.mixture, POINTS)?;
         let curve = |i: usize| EffectCurve {
@@ -102,11 +126,12 @@ impl Findings<'_> {
             target: self.target().name.clone(),
             noise: self.optimizer.noise_sd(self.evidence)?,
             curves: order(self.config).map(curve).collect(),
+            ternary: self.ternary(),
         })
     }
 
     /// Triangles of mixtures, where there are three domains.
-    pub fn ternary(&self) -> Option<Ternary> {
+    fn ternary(&self) -> Option<Ternary> {
         let config = self.config;
         let order: [usize; 3] = order(config).collect::<Vec<_>>().try_into().ok()?;
         let shown = |mixture: &Mixture| order.map(|i| mixture.weights()[i]);
@@ -134,7 +159,7 @@ impl Findings<'_> {
     }
 
     /// Single metrics, where there are several.
-    pub fn metrics(&self, others: &[(String, Mixture)]) -> Option<Metrics> {
+    fn metrics(&self, others: &[(String, Mixture)]) -> Option<Metrics> {
         let metrics = &self.config.objective.metrics;
         if metrics.len() < 2 {
             return None;
@@ -150,7 +175,7 @@ impl Findings<'_> {
         Some(Metrics { others: others.iter().map(|(name, _)| name.clone()).collect(), rows })
     }
 
-    pub fn model(&self) -> Option<Model> {
+    fn model(&self) -> Option<Model> {
         let (agreement, runs) = (self.optimizer.agreement(self.evidence)?, self.optimizer.left_out(self.evidence)?);
         let target = self.config.fidelities.target();
         let per_cost = |m: usize| agreement[m].information / self.evidence.costs[m];

@@ -1,6 +1,7 @@
 //! `admire report`: gathers what the page shows.
 
 mod findings;
+pub mod replay;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,8 +11,8 @@ use clap::Args;
 use serde::Deserialize;
 
 use self::findings::Findings;
-use super::{ConfigArgs, Output, UsageError, best, text};
-use crate::report::html::{Costs, Failure, Progress, Report, SizeCosts, Step, TrialRow, Trials, Uncertain};
+use super::{ConfigArgs, Output, UsageError, best};
+use crate::report::html::{Costs, Failure, Part, Progress, Report, SizeCosts, Step, TrialRow, Trials, Uncertain};
 use crate::report::number;
 use crate::runner;
 use crate::space::{Fidelity, Mixture};
@@ -76,33 +77,14 @@ fn report(study: &Study, named: Vec<(String, Mixture)>) -> Report {
     let mut recommendation = findings.recommendation(&others);
     recommendation.measured = best::measured(study).map(|(trial, loss)| (format!("trial {}", trial.id), loss));
     recommendation.confirmed = best::Comparison::new(study, &mixture).map(|c| c.words());
-    Report {
-        study: config.name.clone(),
-        version: env!("CARGO_PKG_VERSION"),
-        facts: facts(study),
-        recommendation,
-        progress: progress(study),
-        effects: findings.effects(),
-        ternary: findings.ternary(),
-        metrics: findings.metrics(&others),
-        model: findings.model(),
-        costs: costs(study),
-        trials: trials(study),
-    }
+    let mut parts = vec![Part::Recommendation(recommendation), Part::Progress(progress(study))];
+    parts.extend(findings.parts(&others));
+    parts.extend([Part::Costs(costs(study)), Part::Trials(trials(study))]);
+    Report { title: config.name.clone(), version: env!("CARGO_PKG_VERSION"), facts: facts(study), parts }
 }
 
 fn facts(study: &Study) -> Vec<(&'static str, String)> {
     let (config, spent, counts) = (study.config(), study.spent(), study.counts());
-    let objective = &config.objective;
-    let terms: Vec<String> = objective
-        .metrics
-        .iter()
-        .map(|m| if m.weight == 1.0 { m.name.clone() } else { format!("{} {}", number(m.weight, 3), m.name) })
-        .collect();
-    let verb = match objective.direction {
-        Direction::Minimize => "minimize",
-        Direction::Maximize => "maximize",
-    };
     let state = match study.stopped() {
         Some(stopped) => format!("stopped ({})", stopped.reason),
         None => "not finished".into(),
@@ -121,9 +103,9 @@ fn facts(study: &Study) -> Vec<(&'static str, String)> {
     }
     vec![
         ("Target", config.fidelities.list()[config.fidelities.target()].name.clone()),
-        ("Objective", format!("{verb} {}", terms.join(" + "))),
+        ("Objective", findings::objective(config)),
         ("Trials", trials),
-        ("Cost spent", text::short(spent.cost)),
+        ("Cost spent", number(spent.cost, 4)),
         ("Search", state),
     ]
 }

@@ -4,6 +4,7 @@ use maud::{Markup, html};
 use plotters::prelude::*;
 
 use super::figure::{Axes, BLUE, DrawError, Drawing, Drawn, Figure, GREY, INK, SIZE, band, range};
+use super::ternary::Ternary;
 use super::words::{Uncertain, percent};
 
 /// Effects of the weights on the objective at the target.
@@ -15,6 +16,8 @@ pub struct Effects {
     pub noise: f64,
     /// One a domain.
     pub curves: Vec<EffectCurve>,
+    /// The whole space, where there are three domains.
+    pub ternary: Option<Ternary>,
 }
 
 /// The effect of one weight.
@@ -45,6 +48,7 @@ impl Effects {
             .draw(SIZE, |root| self.paint(root, curve, heights.clone()))
         });
         let figures = figures.collect::<Result<Vec<_>, _>>()?;
+        let ternary = self.ternary.as_ref().map(Ternary::render).transpose()?;
         Ok(html! {
             p {
                 "How the objective at " (self.target) " is expected to change when one weight moves from the recommendation "
@@ -53,6 +57,7 @@ impl Effects {
                 "one run. All pictures have the same vertical scale: where a curve is flat, the weight hardly matters."
             }
             div.figures { @for figure in figures { (figure) } }
+            @if let Some(ternary) = ternary { (ternary) }
         })
     }
 

@@ -28,8 +28,9 @@ pub(super) const GREY: RGBColor = RGBColor(117, 117, 117);
 pub(super) const BLUE: RGBColor = RGBColor(0, 114, 178);
 pub(super) const ORANGE: RGBColor = RGBColor(213, 94, 0);
 
-/// Of most pictures. On a telephone this becomes about 340 wide, which leaves labels of 10 pixels.
-pub(super) const SIZE: (u32, u32) = (480, 320);
+/// Of pictures in a row, and of those that stand alone. On a telephone both become about 340 wide, with their labels.
+pub(super) const SIZE: (u32, u32) = (400, 280);
+pub(super) const LARGE: (u32, u32) = (520, 300);
 
 /// A picture with its title and what one sees on it, for those who do not see it; and a caption for everybody.
 pub(super) struct Figure<'a> {
@@ -94,8 +95,8 @@ impl Axes<'_> {
             .y_desc(self.y_label)
             .axis_desc_style(font(14.0, INK))
             .label_style(font(13.0, INK))
-            .x_labels(6)
-            .y_labels(6)
+            .x_labels(5)
+            .y_labels(5)
             .x_label_formatter(&|x| number(x_unit * x, x_digits))
             .y_label_formatter(&|y| number(*y, y_digits))
             .draw()?;

@@ -11,6 +11,7 @@ mod metrics;
 mod model;
 mod progress;
 mod recommendation;
+mod regret;
 mod ternary;
 mod trials;
 mod words;
@@ -24,6 +25,7 @@ pub use metrics::{MetricRow, Metrics};
 pub use model::{LeftOut, Model, SizeModel};
 pub use progress::{Progress, Step};
 pub use recommendation::{Comparison, DomainRow, Recommendation};
+pub use regret::{Regret, StrategyRow};
 pub use ternary::{Cell, Ternary};
 pub use trials::{TrialRow, Trials};
 pub use words::Uncertain;
@@ -33,56 +35,56 @@ const SCRIPT: &str = include_str!("sort.js");
 /// Nothing is fetched, even if something of the page asked for it.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
 
-/// A page about one study.
+/// A page.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// Name of the study.
-    pub study: String,
+    /// What it is about: the name of a study.
+    pub title: String,
     /// Version of the program.
     pub version: &'static str,
-    /// What the study is about and how far it is: names and values.
+    /// What was asked and how far that is: names and values.
     pub facts: Vec<(&'static str, String)>,
-    /// What it recommends.
-    pub recommendation: Recommendation,
-    /// How it got there.
-    pub progress: Progress,
-    /// What changing a weight does; `None` before there is a model.
-    pub effects: Option<Effects>,
-    /// The whole space, where there are three domains and a model.
-    pub ternary: Option<Ternary>,
-    /// Which metrics gain and lose, where there are several.
-    pub metrics: Option<Metrics>,
-    /// How far the model can be trusted; `None` before there is one.
-    pub model: Option<Model>,
-    /// What was spent where, and what went wrong.
-    pub costs: Costs,
-    /// Every trial.
-    pub trials: Trials,
+    /// What is said, in this order.
+    pub parts: Vec<Part>,
+}
+
+/// A section of a page.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the types say it")]
+pub enum Part {
+    Recommendation(Recommendation),
+    Progress(Progress),
+    Regret(Regret),
+    Effects(Effects),
+    Metrics(Metrics),
+    Model(Model),
+    Costs(Costs),
+    Trials(Trials),
+}
+
+impl Part {
+    fn section(&self) -> Result<Section, DrawError> {
+        let (id, title, content) = match self {
+            Self::Recommendation(part) => ("recommendation", "Recommendation", part.render()),
+            Self::Progress(part) => ("progress", "Progress", part.render()?),
+            Self::Regret(part) => ("regret", "What the search would have cost", part.render()?),
+            Self::Effects(part) => ("effects", "What each weight does", part.render()?),
+            Self::Metrics(part) => ("metrics", "Which metrics gain and lose", part.render()),
+            Self::Model(part) => ("model", "How far the model can be trusted", part.render()?),
+            Self::Costs(part) => ("costs", "Costs and failures", part.render()),
+            Self::Trials(part) => ("trials", "All trials", part.render()),
+        };
+        Ok(Section { id, title, content })
+    }
 }
 
 impl Report {
-    /// The page.
+    /// The page, each kind of part at most once.
     ///
     /// # Errors
     /// [`DrawError`]
     pub fn render(&self) -> Result<String, DrawError> {
-        let mut sections = vec![
-            Section::new("recommendation", "Recommendation", self.recommendation.render()),
-            Section::new("progress", "Progress", self.progress.render()?),
-        ];
-        if let Some(effects) = &self.effects {
-            let ternary = self.ternary.as_ref().map(Ternary::render).transpose()?;
-            let content = html! { (effects.render()?) @if let Some(ternary) = ternary { (ternary) } };
-            sections.push(Section::new("effects", "What each weight does", content));
-        }
-        if let Some(metrics) = &self.metrics {
-            sections.push(Section::new("metrics", "Which metrics gain and lose", metrics.render()));
-        }
-        if let Some(model) = &self.model {
-            sections.push(Section::new("model", "How far the model can be trusted", model.render()?));
-        }
-        sections.push(Section::new("costs", "Costs and failures", self.costs.render()));
-        sections.push(Section::new("trials", "All trials", self.trials.render()));
+        let sections = self.parts.iter().map(Part::section).collect::<Result<Vec<_>, _>>()?;
         let page = html! {
             (DOCTYPE)
             html lang="en" {
@@ -92,13 +94,13 @@ impl Report {
                     meta name="viewport" content="width=device-width, initial-scale=1";
                     meta name="color-scheme" content="light dark";
                     meta name="generator" content={ "admire " (self.version) };
-                    title { (self.study) " – mixture report" }
+                    title { (self.title) " – mixture report" }
                     style { (PreEscaped(STYLE)) }
                 }
                 body {
                     header {
                         p.kicker { "Mixture report" }
-                        h1 { (self.study) }
+                        h1 { (self.title) }
                         dl.facts { @for (name, value) in &self.facts { div { dt { (name) } dd { (value) } } } }
                     }
                     nav aria-label="Sections" { ul { @for section in &sections { li { (section.link()) } } } }
@@ -120,10 +122,6 @@ struct Section {
 }
 
 impl Section {
-    fn new(id: &'static str, title: &'static str, content: Markup) -> Self {
-        Self { id, title, content }
-    }
-
     fn link(&self) -> Markup {
         html! { a href={ "#" (self.id) } { (self.title) } }
     }

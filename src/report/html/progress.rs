@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use plotters::prelude::*;
 
-use super::figure::{Axes, BLUE, DrawError, Drawing, Drawn, Figure, INK, ORANGE, SIZE, band, range};
+use super::figure::{Axes, BLUE, DrawError, Drawing, Drawn, Figure, INK, LARGE, ORANGE, band, range};
 use super::words::Uncertain;
 use crate::report::number;
 
@@ -41,7 +41,7 @@ impl Progress {
                 format!("The best measured at {} is {} at cost {}.", self.target, number(*value, 5), number(*cost, 4))
             },
         );
-        Figure {
+        let drawn = Figure {
             id: "best-so-far",
             title: "Best so far",
             description: &description,
@@ -53,7 +53,8 @@ impl Progress {
                 }
             },
         }
-        .draw((2 * SIZE.0, SIZE.1), |root| self.paint(root, &best))
+        .draw(LARGE, |root| self.paint(root, &best))?;
+        Ok(html! { div.single { (drawn) } })
     }
 
     /// Cost and value whenever a trial at the target was better than all before.
