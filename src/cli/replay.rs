@@ -9,8 +9,7 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::report::replay::report;
-use super::{Format, Output};
+use super::{Format, Output, report};
 use crate::config::StudyConfig;
 use crate::replay::{
     Ablation, AblationRow, Factor, Plan, Playback, Pool, Question, ReplayError, RunLog, Strategy, StrategySummary,
@@ -114,8 +113,8 @@ pub(super) fn run(args: &ReplayArgs, output: Output) -> anyhow::Result<u8> {
         write(&dir.join("runs.json"), format!("{json}\n").as_bytes())?;
         let plot = picture(&pool, &playbacks, &plan, args.tolerance, cheapest);
         write(&dir.join("regret.svg"), regret_svg(&plot).map_err(anyhow::Error::msg)?.as_bytes())?;
-        let page = report(&study, &pool, &summary, plot, conclusions(&summary)).render()?;
-        write(&dir.join("report.html"), page.as_bytes())?;
+        let page = report::replay::report(&study, &pool, &summary, plot, conclusions(&summary));
+        report::write(&page, &dir.join("report.html"))?;
     }
     match args.format {
         Format::Json => outln!("{json}"),

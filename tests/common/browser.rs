@@ -2,9 +2,9 @@
 
 #![allow(dead_code, reason = "every test program uses some of it")]
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 /// A session; ends with its process.
 pub struct Browser {
     driver: Child,
+    /// Open, so that it may go on talking.
+    _said: BufReader<ChildStdout>,
     session: String,
     agent: ureq::Agent,
 }
@@ -28,14 +30,16 @@ impl Browser {
             eprintln!("skipped: no chromedriver (Debian: apt-get install chromium chromium-driver)");
             return None;
         };
-        let lines = BufReader::new(driver.stdout.take().unwrap()).lines();
-        let port = lines
+        let mut said = BufReader::new(driver.stdout.take().unwrap());
+        let port = said
+            .by_ref()
+            .lines()
             .map_while(Result::ok)
-            .find_map(|line| line.split_once("on port ")?.1.trim_end_matches('.').parse::<u16>().ok())
+            .find_map(|line| line.split_once("successfully on port ")?.1.trim_end_matches('.').parse::<u16>().ok())
             .expect("chromedriver says its port");
         let config = ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(60)));
         let agent = config.http_status_as_error(false).build().new_agent();
-        let mut browser = Self { driver, session: format!("http://127.0.0.1:{port}/session"), agent };
+        let mut browser = Self { driver, _said: said, session: format!("http://127.0.0.1:{port}/session"), agent };
         let options = json!({"args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]});
         let capabilities = json!({"browserName": "chrome", "goog:chromeOptions": options,
                                   "goog:loggingPrefs": {"browser": "ALL"}});

@@ -11,7 +11,7 @@ use clap::Args;
 use serde::Deserialize;
 
 use self::findings::Findings;
-use super::{ConfigArgs, Output, UsageError, best};
+use super::{ConfigArgs, Output, UsageError, best, text};
 use crate::report::html::{Costs, Failure, Part, Progress, Report, SizeCosts, Step, TrialRow, Trials, Uncertain};
 use crate::report::number;
 use crate::runner;
@@ -38,11 +38,16 @@ pub(super) fn run(args: &ReportArgs, output: Output) -> anyhow::Result<u8> {
     let study = Study::read(args.config.load()?)?;
     super::warn(output, study.warnings());
     let named = args.compare.iter().map(|what| named(&study, what)).collect::<anyhow::Result<Vec<_>>>()?;
-    let page = report(&study, named).render()?;
     let path = args.out.clone().unwrap_or_else(|| study.config().dir.join("report.html"));
-    fs::write(&path, page).with_context(|| format!("cannot write {}", path.display()))?;
+    write(&report(&study, named), &path)?;
     outln!("{}", path.display());
     Ok(0)
+}
+
+/// Writes the page. What would act on the text rather than be seen is written as on a terminal.
+pub fn write(report: &Report, path: &Path) -> anyhow::Result<()> {
+    let page = report.render()?;
+    fs::write(path, text::visible(&page).as_bytes()).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// A mixture file: as trials get it, or the weights alone.

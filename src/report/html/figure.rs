@@ -80,6 +80,7 @@ impl Axes<'_> {
     pub fn draw<'a, 'b>(&self, root: &'a Drawing<'b>) -> Result<Chart<'a, 'b>, Failed> {
         let mut chart = ChartBuilder::on(root)
             .margin(10)
+            .margin_right(20)
             .x_label_area_size(44)
             .y_label_area_size(64)
             .build_cartesian_2d(self.x.clone(), self.y.clone())?;
