@@ -237,7 +237,7 @@ impl Findings<'_> {
         let factor = (gain.mean / progress * (sizes[target] - sizes[smaller])).exp();
         (progress > 0.0 && factor < 100.0).then(|| {
             format!(
-                "as much as training that mixture at {} times the size would gain, by the trend from {} to {}",
+                "as much as {} times the size would gain for that mixture, by the trend from {} to {}",
                 number(factor, 2),
                 fidelities.list()[smaller].name,
                 fidelities.list()[target].name

@@ -96,7 +96,7 @@ impl Axes<'_> {
             .y_desc(self.y_label)
             .axis_desc_style(font(14.0, INK))
             .label_style(font(13.0, INK))
-            .x_labels(5)
+            .x_labels(6)
             .y_labels(5)
             .x_label_formatter(&|x| number(x_unit * x, x_digits))
             .y_label_formatter(&|y| number(*y, y_digits))

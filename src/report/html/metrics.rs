@@ -41,7 +41,7 @@ impl Metrics {
                     thead {
                         tr {
                             th scope="col" { "Metric" }
-                            th.number scope="col" { "Share of objective" }
+                            th.number scope="col" { "Weight in objective" }
                             th.wide scope="col" aria-hidden="true" {}
                             th scope="col" { "Verdict" }
                             @for other in &self.others { th.number scope="col" { "Against " (other) } }

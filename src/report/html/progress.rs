@@ -72,16 +72,15 @@ impl Progress {
     fn paint(&self, root: &Drawing<'_>, best: &[(f64, f64)]) -> Drawn {
         let end = self.steps.iter().map(|s| s.cost).fold(0.0, f64::max).max(1e-9);
         let expected: Vec<(f64, Uncertain)> = self.steps.iter().filter_map(|s| Some((s.cost, s.expected?))).collect();
-        let edges: Vec<(f64, f64, f64)> = expected.iter().map(|(x, e)| (*x, e.mean - e.sd, e.mean + e.sd)).collect();
+        // The band is wide at first; what was measured and expected is what one wants to see.
         let measured = self.steps.iter().filter_map(|s| s.measured);
-        let mut chart = Axes {
-            x: 0.0..end * 1.02,
-            y: range(measured.chain(edges.iter().flat_map(|(_, low, high)| [*low, *high]))),
-            x_label: "cost spent",
-            y_label: "objective",
-            x_percent: false,
-        }
-        .draw(root)?;
+        let last = expected.last().into_iter().flat_map(|(_, e)| [e.mean - 2.0 * e.sd, e.mean + 2.0 * e.sd]);
+        let y = range(measured.chain(expected.iter().map(|(_, e)| e.mean)).chain(last));
+        let inside = |v: f64| v.clamp(y.start, y.end);
+        let edges: Vec<(f64, f64, f64)> =
+            expected.iter().map(|(x, e)| (*x, inside(e.mean - e.sd), inside(e.mean + e.sd))).collect();
+        let axes = Axes { x: 0.0..end * 1.02, y, x_label: "cost spent", y_label: "objective", x_percent: false };
+        let mut chart = axes.draw(root)?;
         chart.draw_series([band(&edges, BLUE)])?;
         chart.draw_series(LineSeries::new(expected.iter().map(|(x, e)| (*x, e.mean)), BLUE.stroke_width(2)))?;
         let mut steps: Vec<(f64, f64)> = Vec::new();

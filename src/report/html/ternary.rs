@@ -57,7 +57,7 @@ impl Ternary {
             },
         };
         let drawn = figure.draw((SIDE, SIDE * 9 / 10), |root| self.paint(root, best, worst))?;
-        Ok(html! { div.single { (drawn) } })
+        Ok(html! { div.single id="ternary-figure" { (drawn) } })
     }
 
     fn paint(&self, root: &Drawing<'_>, best: f64, worst: f64) -> Drawn {
