@@ -72,15 +72,17 @@ impl Optimizer {
         (1..mean.len()).map(|i| Gain { mean: mean[i] - mean[0], sd: variance(i).max(0.0).sqrt() }).collect()
     }
 
-    /// For each domain, what changing its weight in `mixture` does, at up to `points` feasible weights and the present
-    /// one. The other domains keep their proportions as far as the bounds allow. `None` before there is a model.
+    /// For each domain, what changing its weight in `mixture` does, at up to `points` weights between the smallest and the
+    /// largest observed, and the present one. The other domains keep their proportions as far as the bounds allow. `None`
+    /// before there is a model.
     #[must_use]
     pub fn effects(&self, evidence: &Evidence, mixture: &Mixture, points: usize) -> Option<Vec<Effect>> {
         let surrogate = self.condition(&evidence.observations)?;
         let noise = surrogate.noise(self.fidelities.target()).sqrt();
         let effect = |domain: usize| {
             let present = mixture.weights()[domain];
-            let (low, high) = self.space.polytope().reach()[domain];
+            let observed = evidence.observations.iter().map(|o| o.mixture.weights()[domain]);
+            let (low, high) = observed.fold((present, present), |(l, h), w| (l.min(w), h.max(w)));
             let step = (high - low) / (points.max(2) - 1) as f64;
             let mut moved: Vec<Mixture> = (0..points)
                 .map(|i| mixture.with_weight(domain, (low + i as f64 * step).min(high)))

@@ -85,7 +85,13 @@ fn report(study: &Study, named: Vec<(String, Mixture)>) -> Report {
     let mut parts = vec![Part::Recommendation(recommendation), Part::Progress(progress(study))];
     parts.extend(findings.parts(&others));
     parts.extend([Part::Costs(costs(study)), Part::Trials(trials(study))]);
-    Report { title: config.name.clone(), version: env!("CARGO_PKG_VERSION"), facts: facts(study), parts }
+    Report {
+        kind: "Mixture report",
+        title: config.name.clone(),
+        version: env!("CARGO_PKG_VERSION"),
+        facts: facts(study),
+        parts,
+    }
 }
 
 fn facts(study: &Study) -> Vec<(&'static str, String)> {

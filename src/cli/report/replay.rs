@@ -50,7 +50,8 @@ pub fn report(
     parts.extend(findings.parts(&others));
     parts.push(Part::Trials(trials(config, pool)));
     Report {
-        title: format!("{} (replay)", config.name),
+        kind: "Replay of logged runs",
+        title: config.name.clone(),
         version: env!("CARGO_PKG_VERSION"),
         facts: vec![
             ("Target", target.fidelity.clone()),

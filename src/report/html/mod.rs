@@ -38,6 +38,8 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 
 /// A page.
 #[derive(Clone, Debug)]
 pub struct Report {
+    /// What kind of report it is.
+    pub kind: &'static str,
     /// What it is about: the name of a study.
     pub title: String,
     /// Version of the program.
@@ -94,12 +96,12 @@ impl Report {
                     meta name="viewport" content="width=device-width, initial-scale=1";
                     meta name="color-scheme" content="light dark";
                     meta name="generator" content={ "admire " (self.version) };
-                    title { (self.title) " – mixture report" }
+                    title { (self.title) " – " (self.kind) }
                     style { (PreEscaped(STYLE)) }
                 }
                 body {
                     header {
-                        p.kicker { "Mixture report" }
+                        p.kicker { (self.kind) }
                         h1 { (self.title) }
                         dl.facts { @for (name, value) in &self.facts { div { dt { (name) } dd { (value) } } } }
                     }
