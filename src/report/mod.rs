@@ -3,6 +3,8 @@
 pub mod html;
 mod plot;
 mod table;
+mod words;
 
 pub use plot::{Band, RegretPlot, Series, regret_svg};
 pub use table::{Align, Table, bar, number};
+pub use words::{Uncertain, percent, probability};

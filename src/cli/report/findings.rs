@@ -5,9 +5,9 @@ use crate::config::StudyConfig;
 use crate::optimizer::{Evidence, Gain, Optimizer};
 use crate::report::html::{
     Cell, Comparison, DomainRow, EffectCurve, Effects, LeftOut, MetricRow, Metrics, Model, Part, Recommendation,
-    SizeModel, Ternary, Uncertain,
+    SizeModel, Ternary,
 };
-use crate::report::number;
+use crate::report::{Uncertain, number};
 use crate::space::{Fidelity, Mixture};
 use crate::study::{Direction, Metric};
 

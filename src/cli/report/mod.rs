@@ -12,8 +12,8 @@ use serde::Deserialize;
 
 use self::findings::Findings;
 use super::{ConfigArgs, Output, UsageError, best, text};
-use crate::report::html::{Costs, Failure, Part, Progress, Report, SizeCosts, Step, TrialRow, Trials, Uncertain};
-use crate::report::number;
+use crate::report::html::{Costs, Failure, Part, Progress, Report, SizeCosts, Step, TrialRow, Trials};
+use crate::report::{Uncertain, number};
 use crate::runner;
 use crate::space::{Fidelity, Mixture};
 use crate::study::{Direction, Purpose, Study, TrialState};

@@ -3,8 +3,8 @@
 use maud::{Markup, html};
 
 use super::bar::centered;
-use super::words::Uncertain;
 use crate::report::number;
+use crate::report::words::Uncertain;
 
 /// Single metrics at the target, recommended against other mixtures.
 #[derive(Clone, Debug)]

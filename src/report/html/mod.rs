@@ -14,7 +14,6 @@ mod recommendation;
 mod regret;
 mod ternary;
 mod trials;
-mod words;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
@@ -28,7 +27,6 @@ pub use recommendation::{Comparison, DomainRow, Recommendation};
 pub use regret::{Regret, StrategyRow};
 pub use ternary::{Cell, Ternary};
 pub use trials::{TrialRow, Trials};
-pub use words::Uncertain;
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("sort.js");

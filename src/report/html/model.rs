@@ -5,8 +5,8 @@ use plotters::prelude::*;
 
 use super::bar::bar;
 use super::figure::{Axes, BLUE, DrawError, Drawing, Drawn, Figure, GREY, INK, SIZE, range};
-use super::words::Uncertain;
 use crate::report::number;
+use crate::report::words::Uncertain;
 
 /// The model, against the runs it was made from.
 #[derive(Clone, Debug)]

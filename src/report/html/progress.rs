@@ -4,8 +4,8 @@ use maud::{Markup, html};
 use plotters::prelude::*;
 
 use super::figure::{Axes, BLUE, DrawError, Drawing, Drawn, Figure, INK, LARGE, ORANGE, band, range};
-use super::words::Uncertain;
 use crate::report::number;
+use crate::report::words::Uncertain;
 
 /// How the search went.
 #[derive(Clone, Debug)]

@@ -3,8 +3,8 @@
 use maud::{Markup, html};
 
 use super::bar::bar;
-use super::words::{Uncertain, percent, probability};
 use crate::report::number;
+use crate::report::words::{Uncertain, percent, probability};
 
 /// The recommended mixture.
 #[derive(Clone, Debug)]

@@ -5,8 +5,8 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::figure::{BLUE, DrawError, Drawing, Drawn, Figure, INK, ORANGE, font};
-use super::words::percent;
 use crate::report::number;
+use crate::report::words::percent;
 
 /// Side of the picture.
 const SIDE: u32 = 480;

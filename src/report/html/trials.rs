@@ -2,8 +2,8 @@
 
 use maud::{Markup, html};
 
-use super::words::{Uncertain, percent};
 use crate::report::number;
+use crate::report::words::{Uncertain, percent};
 
 /// All trials of a study.
 #[derive(Clone, Debug)]

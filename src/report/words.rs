@@ -28,20 +28,23 @@ impl Uncertain {
     }
 
     /// The interval in words, signed.
-    pub(super) fn signed_interval(self) -> String {
+    #[must_use]
+    pub fn signed_interval(self) -> String {
         let (low, high) = self.interval();
         let decimals = self.decimals();
         format!("{} to {}", signed(low, decimals), signed(high, decimals))
     }
 
     /// Mean, with its sign, and standard deviation.
-    pub(super) fn signed(self) -> String {
+    #[must_use]
+    pub fn signed(self) -> String {
         let decimals = self.decimals();
         format!("{} ± {:.decimals$}", signed(self.mean, decimals), self.sd)
     }
 
     /// The mean with its sign.
-    pub(super) fn signed_mean(self) -> String {
+    #[must_use]
+    pub fn signed_mean(self) -> String {
         signed(self.mean, self.decimals())
     }
 }
@@ -65,12 +68,14 @@ fn signed(x: f64, decimals: usize) -> String {
 }
 
 /// A weight, in percent.
-pub(super) fn percent(weight: f64) -> String {
+#[must_use]
+pub fn percent(weight: f64) -> String {
     format!("{:.1} %", 100.0 * weight)
 }
 
 /// A probability: never certain.
-pub(super) fn probability(p: f64) -> String {
+#[must_use]
+pub fn probability(p: f64) -> String {
     match 100.0 * p {
         p if p > 99.9 => "> 99.9 %".into(),
         p if p < 0.1 => "< 0.1 %".into(),
