@@ -141,6 +141,38 @@ fn a_study_without_results_has_a_report_too() {
     assert!(text.contains("Against other") && text.contains("75.0 %"), "{text}");
 }
 
+#[test]
+fn the_recommendation_is_readable_in_a_terminal_and_plain_elsewhere() {
+    let (f, _) = hostile();
+    let plain = String::from_utf8(f.run("best", &[]).stdout).unwrap();
+    for said in [
+        "Recommended mixture for large",
+        "domain",
+        "epochs",
+        "█",
+        "against uniform",
+        "with probability",
+        "1 run",
+        "`a` ≤ 0.55",
+    ] {
+        assert!(plain.contains(said), "{said} is missing in\n{plain}");
+    }
+    assert!(!plain.contains('\u{1b}'), "{plain:?}");
+    let with = |key: &str, value: &str| {
+        let output = f.command("best").env("CLICOLOR_FORCE", "1").env(key, value).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    // Colours change nothing that is said, and bars alone have them.
+    let coloured = with("TERM", "xterm");
+    assert_eq!(coloured.matches("\u{1b}[36m█").count(), coloured.matches("\u{1b}[36m").count());
+    assert!(coloured.contains("\u{1b}[36m█"), "{coloured:?}");
+    assert_eq!(coloured.replace("\u{1b}[36m", "").replace("\u{1b}[0m", ""), plain);
+    assert_eq!(with("NO_COLOR", "1"), plain);
+
+    let gain = &f.json("best", &[])["against_uniform"];
+    assert!(gain["mean"].as_f64().unwrap() > 0.0 && gain["probability"].as_f64().unwrap() > 0.5, "{gain}");
+}
+
 /// Texts whose contrast with what is behind them is too low to read (WCAG 2.2 AA: 4.5).
 const FAINT: &str = r#"
 const parse = c => (c.match(/[\d.]+/g) || []).map(Number);

@@ -1,4 +1,4 @@
-use std::fmt::{self, Write};
+use std::fmt;
 
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::{ConfigArgs, Format, Output, suggest, text};
 use crate::config::{LauncherConfig, LauncherKind, StudyConfig};
 use crate::launcher::{Facts, slurm};
+use crate::report::{Align, Table};
 use crate::runner;
 use crate::space::Mixture;
 use crate::study::Study;
@@ -23,7 +24,10 @@ pub struct CheckArgs {
 pub(super) fn run(args: &CheckArgs, output: Output) -> anyhow::Result<u8> {
     let config = args.config.load()?;
     match args.format {
-        Format::Table => out!("{}{}", table(&config), First::of(&config, output)?),
+        Format::Table => {
+            show!("{}", table(&config));
+            out!("{}", First::of(&config, output)?);
+        }
         Format::Json => outln!("{}", json(&config, &First::of(&config, output)?)),
     }
     Ok(0)
@@ -120,64 +124,72 @@ fn rows(config: &StudyConfig) -> Vec<Row<'_>> {
 }
 
 fn table(config: &StudyConfig) -> String {
+    let tables = [Some(domains(config)), groups(config), Some(fidelities(config))];
+    let width = text::width();
+    let tables: Vec<String> = tables.into_iter().flatten().map(|table| table.fitted(width).to_string()).collect();
+    format!("{}: valid\n\n{}\n{}\n", config.path.display(), tables.join("\n"), budget(config))
+}
+
+fn weight(w: f64) -> String {
+    format!("{w:.4}")
+}
+
+fn domains(config: &StudyConfig) -> Table {
     let rows = rows(config);
     let has_prior = rows.iter().any(|r| r.prior.is_some());
     let has_epochs = rows.iter().any(|r| r.uniform.1.is_some());
-    let weight = |w: f64| format!("{w:.4}");
     let epochs = |e: Option<f64>| e.map_or_else(|| "-".into(), |e| format!("{e:.2}"));
-    let mut header = vec!["domain", "smallest", "largest"];
-    let mut columns = |mixture| {
-        header.push(mixture);
-        header.extend(has_epochs.then_some("epochs"));
-    };
-    columns("uniform");
-    if has_prior {
-        columns("prior");
+    let mut columns = vec![("domain", Align::Left), ("smallest", Align::Right), ("largest", Align::Right)];
+    columns.push(("0      to      1", Align::Left));
+    for mixture in ["uniform"].into_iter().chain(has_prior.then_some("prior")) {
+        columns.push((mixture, Align::Right));
+        columns.extend(has_epochs.then_some(("epochs", Align::Right)));
     }
-    header.push("limited by");
-    let mut cells = vec![header.into_iter().map(str::to_owned).collect::<Vec<_>>()];
+    columns.push(("limited by", Align::Left));
+    let mut table = Table::new(columns);
     for row in &rows {
-        let mut line = vec![row.name.to_owned(), weight(row.reach.0), weight(row.reach.1)];
+        let (low, high) = row.reach;
+        let mut line = vec![row.name.to_owned(), weight(low), weight(high), stretch(low, high)];
         for (w, e) in [Some(row.uniform), row.prior].into_iter().flatten() {
             line.push(weight(w));
             line.extend(has_epochs.then(|| epochs(e)));
         }
         line.push(row.cap.map_or_else(String::new, |_| "token cap".into()));
-        cells.push(line);
+        table.row(line);
     }
-    let mut text = format!("{}: valid\n\n", config.path.display());
-    align(&mut text, &cells);
+    table
+}
 
+/// From where to where a weight can be, on a line from 0 to 1.
+fn stretch(low: f64, high: f64) -> String {
+    const CELLS: f64 = 16.0;
+    let (start, end) = ((low * CELLS).floor() as usize, (high * CELLS).ceil() as usize);
+    format!("{}{}", "·".repeat(start), "█".repeat(end.saturating_sub(start)))
+        + &"·".repeat((CELLS as usize).saturating_sub(end))
+}
+
+fn groups(config: &StudyConfig) -> Option<Table> {
     let groups = config.space.polytope().groups();
-    if !groups.is_empty() {
-        let mut cells = vec![["group", "min", "max", "domains"].map(str::to_owned).to_vec()];
-        for g in groups {
-            let members: Vec<&str> = g.domains.iter().map(|&i| config.space.domains()[i].name.as_str()).collect();
-            cells.push(vec![g.name.clone(), weight(g.min), weight(g.max), members.join(", ")]);
-        }
-        text.push('\n');
-        align(&mut text, &cells);
+    let columns = [("group", Align::Left), ("min", Align::Right), ("max", Align::Right), ("domains", Align::Left)];
+    let mut table = Table::new(columns);
+    for g in groups {
+        let members: Vec<&str> = g.domains.iter().map(|&i| config.space.domains()[i].name.as_str()).collect();
+        table.row([g.name.clone(), weight(g.min), weight(g.max), members.join(", ")]);
     }
+    (!groups.is_empty()).then_some(table)
+}
 
-    let list = config.fidelities.list();
+fn fidelities(config: &StudyConfig) -> Table {
+    let numeric = ["params", "tokens", "cost", "max trials"].map(|title| (title, Align::Right));
+    let mut table = Table::new([("fidelity", Align::Left)].into_iter().chain(numeric).chain([("", Align::Left)]));
     let optional = |x: Option<f64>| x.map_or_else(|| "-".into(), short);
-    let mut cells = vec![["fidelity", "params", "tokens", "cost", "max trials", ""].map(str::to_owned).to_vec()];
-    for (i, f) in list.iter().enumerate() {
+    for (i, f) in config.fidelities.list().iter().enumerate() {
         let trials = f.max_trials.map_or_else(|| "-".into(), |n| n.to_string());
         let target = if i == config.fidelities.target() { "target" } else { "" };
-        cells.push(vec![
-            f.name.clone(),
-            optional(f.params),
-            optional(f.tokens),
-            optional(f.cost),
-            trials,
-            target.to_owned(),
-        ]);
+        let [params, tokens, cost] = [f.params, f.tokens, f.cost].map(optional);
+        table.row([f.name.clone(), params, tokens, cost, trials, target.to_owned()]);
     }
-    text.push('\n');
-    align(&mut text, &cells);
-    let _ = writeln!(text, "\n{}", budget(config));
-    text
+    table
 }
 
 /// What the budget buys, in a sentence.
@@ -256,20 +268,4 @@ fn json(config: &StudyConfig, first: &First) -> Value {
 fn short(x: f64) -> String {
     let rounded: f64 = format!("{x:.3e}").parse().unwrap_or(x);
     if rounded != 0.0 && !(1e-3..1e6).contains(&rounded.abs()) { format!("{rounded:e}") } else { rounded.to_string() }
-}
-
-/// Appends a table: columns of numbers to the right, of words to the left, two spaces between.
-fn align(text: &mut String, cells: &[Vec<String>]) {
-    let columns = cells.first().map_or(0, Vec::len);
-    let width = |c: usize| cells.iter().map(|line| line[c].chars().count()).max().unwrap_or(0);
-    let numeric =
-        |c: usize| cells[1..].iter().all(|line| line[c] == "-" || line[c].parse::<f64>().is_ok()) && cells.len() > 1;
-    let layout: Vec<(usize, bool)> = (0..columns).map(|c| (width(c), numeric(c))).collect();
-    for line in cells {
-        let padded = line
-            .iter()
-            .zip(&layout)
-            .map(|(cell, &(width, right))| if right { format!("{cell:>width$}") } else { format!("{cell:<width$}") });
-        let _ = writeln!(text, "{}", padded.collect::<Vec<_>>().join("  ").trim_end());
-    }
 }

@@ -10,6 +10,11 @@ macro_rules! outln {
     ($($text:tt)*) => { crate::cli::write_out(format_args!("{}\n", format_args!($($text)*))) };
 }
 
+/// Prints results for people: with bars in colour where the terminal wants colours.
+macro_rules! show {
+    ($($text:tt)*) => { crate::cli::write_painted(format_args!($($text)*)) };
+}
+
 mod best;
 mod check;
 mod export;
@@ -191,10 +196,20 @@ pub fn say(line: fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr(), "{}", text::visible(&line.to_string()));
 }
 
-/// Writes results to stdout. Where its reader has seen enough (`| head`), the rest is dropped; where they cannot be written
-/// for another reason (a full disk), the program ends: everything else is saved before anything is printed.
+fn write_painted(text: fmt::Arguments<'_>) {
+    let text = text::visible(&text.to_string()).into_owned();
+    write_raw(&text::painted(&text));
+}
+
+/// Writes results to stdout. What would act on a terminal is made visible.
 fn write_out(text: fmt::Arguments<'_>) {
-    match io::stdout().write_all(text::visible(&text.to_string()).as_bytes()) {
+    write_raw(&text::visible(&text.to_string()));
+}
+
+/// Writes to stdout. Where its reader has seen enough (`| head`), the rest is dropped; where they cannot be written
+/// for another reason (a full disk), the program ends: everything else is saved before anything is printed.
+fn write_raw(text: &str) {
+    match io::stdout().write_all(text.as_bytes()) {
         Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
             say(format_args!("error: cannot write to stdout: {e}"));
             std::process::exit(1);

@@ -9,7 +9,7 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{Format, Output, report};
+use super::{Format, Output, report, text};
 use crate::config::StudyConfig;
 use crate::replay::{
     Ablation, AblationRow, Factor, Plan, Playback, Pool, Question, ReplayError, RunLog, Strategy, StrategySummary,
@@ -118,7 +118,7 @@ pub(super) fn run(args: &ReplayArgs, output: Output) -> anyhow::Result<u8> {
     }
     match args.format {
         Format::Json => outln!("{json}"),
-        Format::Table => out!("{}", table(&summary)),
+        Format::Table => out!("{}", table(&summary, text::width())),
     }
     Ok(0)
 }
@@ -287,7 +287,7 @@ fn picture(pool: &Pool, playbacks: &[Playback], plan: &Plan, tolerance: f64, che
 }
 
 /// The summary for people.
-fn table(summary: &Summary) -> String {
+fn table(summary: &Summary, width: usize) -> String {
     let target = &summary.target;
     let mut text = format!(
         "{} candidates at {}, the best {} (run {}), standard deviation {}; budget {}\n\n",
@@ -312,7 +312,7 @@ fn table(summary: &Summary) -> String {
         row.push(strategy.suggest_ms.median.map_or_else(String::new, |ms| format!("{ms:.1} ms")));
         table.row(row);
     }
-    text += &table.to_string();
+    text += &table.fitted(width).to_string();
     text += &format!(
         "\nfirst, stay: median cost at which the recommendation first is within {} sd of the best, and from which it \
          stays there\n@cost: mean regret in sd once that much is spent; suggest: median time to choose a run\n\n",

@@ -1,6 +1,6 @@
 //! What the model says about a recommendation, whether its runs are a study's trials or a log's.
 
-use super::uncertain;
+use crate::cli::best::{uncertain, uncertain_gain};
 use crate::config::StudyConfig;
 use crate::optimizer::{Evidence, Gain, Optimizer};
 use crate::report::html::{
@@ -64,8 +64,7 @@ impl Findings<'_> {
         let fidelity = self.target();
         let expected = optimizer.predict(evidence, &[(mixture.clone(), target)]);
         let effects = optimizer.effects(evidence, mixture, POINTS);
-        let tokens = space.limits().map(|l| l.target_tokens).or(fidelity.tokens);
-        let epochs = tokens.map(|tokens| space.epochs(mixture, tokens));
+        let epochs = config.target_tokens().map(|tokens| space.epochs(mixture, tokens));
         let domains = order(config).map(|i| DomainRow {
             name: space.domains()[i].name.clone(),
             weight: mixture.weights()[i],
@@ -103,7 +102,7 @@ impl Findings<'_> {
                 name: name.clone(),
                 weights: in_order(self.config, mixture),
                 meaning: gain.map(|gain| self.meaning(gain, mixture)).unwrap_or_default(),
-                gain: gain.map(|g| (Uncertain { mean: g.mean, sd: g.sd }, g.probability())),
+                gain: gain.map(|g| (uncertain_gain(g), g.probability())),
             }
         };
         others.iter().enumerate().map(comparison).collect()
@@ -169,7 +168,7 @@ impl Findings<'_> {
         let row = |(j, metric): (usize, &Metric)| MetricRow {
             name: metric.name.clone(),
             weight: metric.weight,
-            gains: gains.iter().map(|g| Uncertain { mean: g[j].mean, sd: g[j].sd }).collect(),
+            gains: gains.iter().map(|g| uncertain_gain(g[j])).collect(),
         };
         let rows = metrics.iter().enumerate().map(row).collect();
         Some(Metrics { others: others.iter().map(|(name, _)| name.clone()).collect(), rows })

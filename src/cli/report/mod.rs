@@ -13,7 +13,7 @@ use serde::Deserialize;
 use self::findings::Findings;
 use super::{ConfigArgs, Output, UsageError, best, text};
 use crate::report::html::{Costs, Failure, Part, Progress, Report, SizeCosts, Step, TrialRow, Trials};
-use crate::report::{Uncertain, number};
+use crate::report::number;
 use crate::runner;
 use crate::space::{Fidelity, Mixture};
 use crate::study::{Direction, Purpose, Study, TrialState};
@@ -131,7 +131,7 @@ fn progress(study: &Study) -> Progress {
         Step {
             cost: spent,
             measured: best::value(study, trial).filter(|_| trial.fidelity == target),
-            expected: trial.incumbent.map(uncertain),
+            expected: trial.incumbent.map(best::uncertain),
         }
     });
     Progress {
@@ -187,7 +187,7 @@ fn trials(study: &Study) -> Trials {
             },
             state,
             objective: best::value(study, trial),
-            expected: trial.expected.map(uncertain),
+            expected: trial.expected.map(best::uncertain),
             cost: Some(study.cost(trial, &costs)).filter(|_| trial.finished()),
             weights: findings::in_order(config, &trial.mixture),
             note: note.to_owned(),
@@ -210,8 +210,4 @@ fn trials(study: &Study) -> Trials {
         })
     });
     Trials { domains: config.domain_order.clone(), rows: study.trials().iter().map(row).chain(imported).collect() }
-}
-
-fn uncertain(prediction: crate::optimizer::Prediction) -> Uncertain {
-    Uncertain { mean: prediction.mean, sd: prediction.sd }
 }
