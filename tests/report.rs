@@ -44,8 +44,10 @@ fn hostile() -> (Fixture, PathBuf) {
     (f, page)
 }
 
+type Element = (String, BTreeMap<String, String>);
+
 /// The page's elements (with attributes) in order, and the text outside of scripts and styles.
-fn parse(page: &str) -> (Vec<(String, BTreeMap<String, String>)>, String) {
+fn parse(page: &str) -> (Vec<Element>, String) {
     const VOID: [&str; 2] = ["meta", "br"];
     let (mut elements, mut text, mut open) = (Vec::new(), String::new(), Vec::<String>::new());
     let mut emitter = DefaultEmitter::default();
@@ -151,7 +153,7 @@ fn the_recommendation_is_readable_in_a_terminal_and_plain_elsewhere() {
         "epochs",
         "█",
         "against uniform",
-        "with probability",
+        "better with probability",
         "1 run",
         "`a` ≤ 0.55",
     ] {
@@ -179,7 +181,8 @@ const parse = c => (c.match(/[\d.]+/g) || []).map(Number);
 const light = ([r, g, b]) => [r, g, b].map(v => v / 255).map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
   .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
 const behind = e => { for (; e; e = e.parentElement) {
-  const c = parse(getComputedStyle(e).backgroundColor); if (c.length === 3 || c[3] > 0) return c; } return [255, 255, 255]; };
+  const c = parse(getComputedStyle(e).backgroundColor); if (c.length === 3 || c[3] > 0) return c; }
+  return [255, 255, 255]; };
 return [...document.querySelectorAll("body *")].filter(e => !e.closest("script") &&
     [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim()) && e.getClientRects().length)
   .map(e => { const style = getComputedStyle(e), ink = parse(e.tagName === "text" ? style.fill : style.color);

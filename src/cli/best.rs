@@ -69,13 +69,11 @@ pub(super) fn print(study: &Study, format: Format, stopped: Option<StopReason>) 
         outln!("expected objective  {}", uncertain(e));
     }
     if let Some(gain) = gain {
-        let (low, high) = uncertain_gain(gain).interval();
+        let (shown, p) = (uncertain_gain(gain), probability(gain.probability()));
+        let interval = shown.signed_interval();
         outln!(
-            "against uniform     {} better (90 % interval {} to {}), with probability {} at all",
-            uncertain_gain(gain).signed_mean(),
-            number(low, 2),
-            number(high, 2),
-            probability(gain.probability())
+            "against uniform     gains {} (90 % interval {interval}); better with probability {p}",
+            shown.signed_mean()
         );
     }
     if let Some((trial, loss)) = measured {

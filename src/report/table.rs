@@ -43,8 +43,8 @@ impl Table {
 }
 
 impl Table {
-    /// The table in at most `width` terminal columns, as far as that can be had by shortening the longest cells of columns of
-    /// text.
+    /// The table in at most `width` terminal columns, as far as that can be had by shortening the longest cells of a column
+    /// of text.
     #[must_use]
     pub fn fitted(mut self, width: usize) -> Self {
         let widths = self.widths();

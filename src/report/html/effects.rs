@@ -51,10 +51,10 @@ impl Effects {
         let ternary = self.ternary.as_ref().map(Ternary::render).transpose()?;
         Ok(html! {
             p {
-                "How the objective at " (self.target) " is expected to change when one weight moves from the recommendation "
-                "and the other domains make room in proportion, as far as bounds allow. "
-                span.blue { "Band" } ": 90 % interval of the change. Between the dashed lines a change is within the noise of "
-                "one run. All pictures have the same vertical scale: where a curve is flat, the weight hardly matters."
+                "How the objective at " (self.target) " is expected to change when one weight moves from the "
+                "recommendation and the other domains make room in proportion, as far as bounds allow. "
+                span.blue { "Band" } ": 90 % interval of the change. Between the dashed lines a change is "
+                "within the noise of one run. All pictures have the same vertical scale: where a curve is flat, the weight hardly matters."
             }
             div.figures { @for figure in figures { (figure) } }
             @if let Some(ternary) = ternary { (ternary) }

@@ -32,8 +32,8 @@ impl Metrics {
         let limit = first.map(|gain| gain.mean.abs() + 2.0 * gain.sd).fold(1e-12, f64::max);
         html! {
             p {
-                "By how much the recommendation is better in each metric, in the metric's own unit, ± one standard deviation. "
-                "Below zero it is worse. The bars are about the first comparison, with 90 % intervals as lines."
+                "By how much the recommendation is better in each metric, in the metric's own unit, ± one "
+                "standard deviation. Below zero it is worse. The bars are about the first comparison, with 90 % intervals as lines."
             }
             div.scroll {
                 table.weights {

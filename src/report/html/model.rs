@@ -49,8 +49,9 @@ impl Model {
             (self.agreement())
             h3 { "Does it predict runs that it has not seen?" }
             p {
-                "Every run is left out in turn and predicted from the others. If the model is honest, half of the runs are inside "
-                "their 50 % interval and nine of ten inside their 90 % interval; far fewer means that it is too sure of itself."
+                "Every run is left out in turn and predicted from the others. If the model is honest, half of "
+                "the runs are inside their 50 % interval and nine of ten inside their 90 % interval; far fewer means "
+                "that it is too sure of itself."
             }
             (self.calibration())
             div.figures { @for figure in figures { (figure) } }
@@ -85,9 +86,9 @@ impl Model {
                 }
             }
             p.note {
-                "Correlation: of the noise-free objective over mixtures, as the model sees it; with few runs at " (self.target)
-                " it is mostly the prior's. Worth per cost: what a run teaches about " (self.target) " for its cost, as a multiple "
-                "of what a run at " (self.target) " does; below 1 it does not earn its cost."
+                "Correlation: of the noise-free objective over mixtures, as the model sees it; with few runs at "
+                (self.target) " it is mostly the prior's. Worth per cost: what a run teaches about " (self.target)
+                " for its cost, as a multiple of what a run at " (self.target) " does; below 1 it does not earn its cost."
             }
         }
     }
@@ -149,10 +150,10 @@ impl Model {
             let figure = Figure {
                 id: "calibration",
                 title: "Calibration",
-                description: "Share of runs inside the central interval of their prediction, against the share that should be.",
+                description: "Share of runs inside the central interval of their prediction, against its nominal share.",
                 caption: html! {
-                    "share of runs inside their interval, for intervals of every width; above the line the model is cautious, "
-                    "below it too sure"
+                    "share of runs inside their interval, for intervals of every width; above the line the "
+                    "model is cautious, below it too sure"
                 },
             };
             figures.push(figure.draw(SIZE, |root| paint_shares(root, &shares))?);

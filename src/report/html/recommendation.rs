@@ -108,8 +108,8 @@ impl Recommendation {
             }
             @if stretch {
                 p.note {
-                    "Within noise: where each weight alone can go, the others making room in proportion, before the expected "
-                    "objective is worse by more than the noise of one run. The line on each bar is that stretch."
+                    "Within noise: where each weight alone can go, the others making room in proportion, before "
+                    "the expected objective is worse by more than the noise of one run. The line on each bar is that stretch."
                 }
             }
             @if !self.bounds.is_empty() {
@@ -129,7 +129,9 @@ impl Recommendation {
                         @if let Some((gain, p)) = other.gain {
                             p.big { (probability(p)) }
                             p { "probability of being better" }
-                            p { "Expected gain " strong { (gain.signed_mean()) } ", 90 % interval " (gain.signed_interval()) "." }
+                            p {
+                                "Expected gain " strong { (gain.signed_mean()) } ", 90 % interval " (gain.signed_interval()) "."
+                            }
                             @if !other.meaning.is_empty() { ul { @for m in &other.meaning { li { (m) } } } }
                         } @else {
                             p { "Not known before there are trials." }

@@ -72,12 +72,12 @@ impl Regret {
                 }
             }
             p.note {
-                "First, stays: median cost at which the recommendation first is within " (number(self.plot.tolerance, 3))
-                " standard deviations of the best, and from which it stays there. At a cost: mean regret by then, in standard "
-                "deviations of the logged target runs."
+                "First, stays: median cost at which the recommendation first is within "
+                (number(self.plot.tolerance, 3)) " standard deviations of the best, and from which it stays there. "
+                "At a cost: mean regret by then, in standard deviations of the logged target runs."
                 @if predictions {
-                    " Rank: rank correlation of predicted and logged held-out target runs; inside: share of them in the central "
-                    "intervals."
+                    " Rank: rank correlation of predicted and logged held-out target runs; inside: share of them in "
+                    "the central intervals."
                 }
             }
         })

@@ -46,13 +46,14 @@ impl Ternary {
             id: "ternary",
             title: "All mixtures",
             description: &format!(
-                "Every mixture is a point of a triangle; at a corner it is one domain alone. The expected objective is best, \
-                 {}, where the colour is strongest. The recommendation is {}.",
+                "Every mixture is a point of a triangle; at a corner it is one domain alone. The expected objective is \
+                 best, {}, where the colour is strongest. The recommendation is {}.",
                 number(best, 4),
                 weights.join(", ")
             ),
             caption: html! {
-                "the stronger the colour, the better the expected objective (" (number(worst, 4)) " to " (number(best, 4))
+                "the stronger the colour, the better the expected objective (" (number(worst, 4)) " to "
+                (number(best, 4))
                 "). Filled dots: trials at the target; rings: at other sizes; " span.orange { "cross" } ": recommended."
             },
         };
