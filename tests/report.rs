@@ -144,6 +144,41 @@ fn a_study_without_results_has_a_report_too() {
 }
 
 #[test]
+fn odd_studies_have_reports() {
+    let single = "[[domain]]\nname = \"b\"\n[[domain]]\nname = \"c\"\n";
+    for (name, loss, edit) in [
+        ("constant", "1.5", None),
+        ("zero", "0", None),
+        ("huge", "${3}e300", None),
+        ("largest", "-1.7e308", None),
+        ("tiny", "1.00000000000000${3}", None),
+        ("outlier", "$( [ $3 = 4 ] && echo 1e30 || echo 1.$3 )", None),
+        ("one domain", "1.$3", Some((single, ""))),
+        ("free", "1.$3", Some(("cost = 1.0", "cost = 1e-300"))),
+        ("maximized", "1.$3", Some(("metric = \"loss\"", "metric = \"loss\"\ndirection = \"maximize\""))),
+    ] {
+        let script = format!("printf '{{\"loss\": %s}}' \"{loss}\" > \"$1.tmp\" && mv \"$1.tmp\" \"$1\"");
+        let f = Fixture::new(&script, "", "[budget]\ntrials = 8");
+        if let Some((from, to)) = edit {
+            f.edit(from, to);
+        }
+        f.run("optimize", &["-q"]);
+        let done = f.run("report", &[]);
+        assert!(done.status.success(), "{name}: {}", stderr(&done));
+        let page = fs::read_to_string(f.path("run/report.html")).unwrap();
+        let (elements, text) = parse(&page);
+        assert!(text.contains("8 trials"), "{name}: {text}");
+        for (element, attributes) in &elements {
+            let place = |(key, value): (&String, &String)| {
+                ["points", "d", "x", "y", "cx", "cy", "width", "height"].contains(&key.as_str())
+                    && value.contains(['N', 'i'])
+            };
+            assert!(!attributes.iter().any(place), "{name}: <{element} {attributes:?}>");
+        }
+    }
+}
+
+#[test]
 fn the_recommendation_is_readable_in_a_terminal_and_plain_elsewhere() {
     let (f, _) = hostile();
     let plain = String::from_utf8(f.run("best", &[]).stdout).unwrap();
