@@ -163,6 +163,10 @@ fn out_holds_every_curve_the_document_and_a_picture() {
     assert_eq!(curves.lines().count(), 1 + 2 * 3 + 2 * 12);
     assert!(serde_json::from_str::<Value>(&read("runs.json")).unwrap()["strategies"].is_array());
     assert!(read("regret.svg").starts_with("<svg"));
+    let page = read("report.html");
+    for said in ["What the search would have cost", "regression", "Recommendation", "big-4", "24 trials"] {
+        assert!(page.contains(said), "{said} is not in the report");
+    }
 }
 
 #[test]

@@ -13,6 +13,8 @@ const HISTORY: usize = 5;
 const DECREASE: f64 = 1e-4;
 /// Limits of the spectral step length.
 const STEP: (f64, f64) = (1e-10, 1e10);
+/// What is projected is at most so far away: beyond, the projection would lose the digits of what it starts from.
+const FARTHEST: f64 = 1e6;
 
 /// Spectral projected gradient (Birgin, Martínez & Raydan 2000, algorithm SPG2) for a smooth cost over a convex set given
 /// by its Euclidean projection.
@@ -65,7 +67,8 @@ where
         let x = state.take_param().ok_or_else(missing)?;
         let gradient = state.take_gradient().ok_or_else(missing)?;
         let cost = state.get_cost();
-        let direction = (self.project)(&(&x - &gradient * self.step)) - &x;
+        let step = self.step.min(FARTHEST / gradient.amax());
+        let direction = (self.project)(&(&x - &gradient * step)) - &x;
         let slope = gradient.dot(&direction);
         // Where the gradient is no number, nor is the slope: there is no way down from there.
         if direction.amax() < self.tolerance || slope >= 0.0 || slope.is_nan() {

@@ -2,10 +2,15 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::{ConfigArgs, Format, text};
+use crate::optimizer::{Gain, Prediction};
+use crate::report::{Align, Table, Uncertain, bar, number, probability};
 use crate::runner;
 use crate::space::Mixture;
 use crate::study::{Direction, Purpose, StopReason, Study, Trial, TrialState};
 use crate::surrogate::Agreement;
+
+/// Terminal columns of a weight of 1.
+const BAR: usize = 20;
 
 /// Show the recommended mixture
 #[derive(Debug, Args)]
@@ -34,6 +39,7 @@ pub(super) fn print(study: &Study, format: Format, stopped: Option<StopReason>) 
     let optimizer = runner::optimizer(study);
     let expected = optimizer.predict(&evidence, &points).and_then(|p| p.first().copied());
     let sizes = optimizer.agreement(&evidence).map(|sizes| SizeAgreement::all(study, &sizes)).unwrap_or_default();
+    let gain = optimizer.gains(&evidence, mixture, &[config.space.uniform()]).and_then(|g| g.first().copied());
     let measured = measured(study);
     let comparison = study.stopped().and_then(|s| Comparison::new(study, &s.mixture));
     if format == Format::Json {
@@ -41,6 +47,8 @@ pub(super) fn print(study: &Study, format: Format, stopped: Option<StopReason>) 
             "fidelity": fidelity,
             "weights": study.named(mixture),
             "expected": expected,
+            "against_uniform":
+                gain.map(|g| json!({"mean": g.mean, "sd": g.sd, "probability": g.probability()})),
             "measured": measured.map(|(trial, loss)| json!({"trial": trial.id, "loss": loss})),
             "spent": spent,
             "sizes": sizes.iter().map(SizeAgreement::json).collect::<Vec<_>>(),
@@ -52,18 +60,30 @@ pub(super) fn print(study: &Study, format: Format, stopped: Option<StopReason>) 
         outln!("{object}");
         return Ok(());
     }
-    outln!("Recommended mixture for {fidelity}");
-    print_weights(study, mixture);
+    outln!("Recommended mixture for {fidelity}\n");
+    show_weights(study, mixture);
+    outln!("");
     if let Some(e) = expected {
-        outln!("expected objective  {} ± {}", text::short(e.mean), text::short(e.sd));
+        outln!("expected objective  {}", uncertain(e));
+    }
+    if let Some(gain) = gain {
+        let (shown, p) = (uncertain_gain(gain), probability(gain.probability()));
+        let interval = shown.signed_interval();
+        outln!(
+            "against uniform     gains {} (90 % interval {interval}); better with probability {p}",
+            shown.signed_mean()
+        );
     }
     if let Some((trial, loss)) = measured {
-        outln!("best measured       {} (trial {})", text::short(loss), trial.id);
+        outln!("best measured       {} (trial {})", number(loss, 5), trial.id);
     }
     for (i, size) in sizes.iter().enumerate() {
         outln!("{:18}  {}", if i == 0 { "other sizes" } else { "" }, size.words(fidelity));
     }
-    outln!("spent               cost {} in {} trials", text::short(spent.cost), spent.trials);
+    outln!("spent               cost {} in {} trials", number(spent.cost, 4), spent.trials);
+    for bound in config.space.tight_bounds(mixture) {
+        outln!("meets the bound     {bound}");
+    }
     if let Some(reason) = stopped {
         outln!("stopped             {reason}");
     }
@@ -76,6 +96,16 @@ pub(super) fn print(study: &Study, format: Format, stopped: Option<StopReason>) 
 /// The mixture to train with. Once confirmed, a recommendation stays the one that was confirmed.
 pub(super) fn recommended(study: &Study) -> Mixture {
     study.stopped().map_or_else(|| runner::recommend(study).mixture, |stopped| stopped.mixture.clone())
+}
+
+/// A prediction, to be shown.
+pub(super) fn uncertain(prediction: Prediction) -> Uncertain {
+    Uncertain { mean: prediction.mean, sd: prediction.sd }
+}
+
+/// A gain, to be shown.
+pub(super) fn uncertain_gain(gain: Gain) -> Uncertain {
+    Uncertain { mean: gain.mean, sd: gain.sd }
 }
 
 /// How far a fidelity other than the target can be trusted, and whether it is worth its cost.
@@ -109,31 +139,39 @@ impl<'a> SizeAgreement<'a> {
 
     fn words(&self, target: &str) -> String {
         let worth = self.worth.map_or_else(String::new, |worth| {
-            format!("; a run teaches {} times as much per cost as one at {target}", text::short(worth))
+            format!("; a run teaches {} times as much per cost as one at {target}", number(worth, 2))
         });
-        format!("{} ({} run(s)) correlates {:.2} with {target}{worth}", self.fidelity, self.runs, self.correlation)
+        let runs = text::counted(self.runs, "run");
+        format!("{} ({runs}) correlates {:.2} with {target}{worth}", self.fidelity, self.correlation)
     }
 }
 
-/// One line a domain in the config's order, with a bar.
-pub(super) fn print_weights(study: &Study, mixture: &Mixture) {
-    let weights = study.named(mixture);
-    let width = weights.keys().map(|n| n.chars().count()).max().unwrap_or(0);
-    for name in &study.config().domain_order {
-        let weight = weights.get(name).copied().unwrap_or(0.0);
-        outln!("  {name:width$}  {weight:6.4}  {}", text::bar(weight));
+/// One line a domain in the config's order, with a bar, and epochs at the target where they are known.
+pub(super) fn show_weights(study: &Study, mixture: &Mixture) {
+    let config = study.config();
+    let epochs = config.target_tokens().map(|tokens| config.space.epochs(mixture, tokens)).unwrap_or_default();
+    let mut columns = vec![("domain", Align::Left), ("weight", Align::Right), ("", Align::Left)];
+    columns.extend(epochs.iter().any(Option::is_some).then_some(("epochs", Align::Right)));
+    let mut table = Table::new(columns);
+    let cells = BAR.min(text::width() / 3);
+    for i in config.domain_order.iter().filter_map(|name| config.space.index(name)) {
+        let weight = mixture.weights()[i];
+        let mut row = vec![config.space.domains()[i].name.clone(), format!("{weight:.4}"), bar(weight, cells)];
+        row.extend(epochs.get(i).copied().flatten().map(|e| number(e, 3)));
+        table.row(row);
     }
+    show!("{}", table.fitted(text::width()));
 }
 
 /// The best completed trial of the search at the target.
-fn measured(study: &Study) -> Option<(&Trial, f64)> {
+pub(super) fn measured(study: &Study) -> Option<(&Trial, f64)> {
     let (target, sign) = (study.config().fidelities.target(), study.config().objective.sign());
     let runs = study.trials().iter().filter(|t| t.searching() && t.fidelity == target);
     let values = runs.filter_map(|t| Some((t, value(study, t)?)));
     values.min_by(|a, b| (sign * a.1).total_cmp(&(sign * b.1)))
 }
 
-fn value(study: &Study, trial: &Trial) -> Option<f64> {
+pub(super) fn value(study: &Study, trial: &Trial) -> Option<f64> {
     match &trial.state {
         TrialState::Complete(outcome) => study.objective(outcome),
         _ => None,
@@ -141,7 +179,7 @@ fn value(study: &Study, trial: &Trial) -> Option<f64> {
 }
 
 /// The recommended mixture against the uniform one, trained with the same seeds.
-struct Comparison {
+pub(super) struct Comparison {
     recommended: Vec<f64>,
     uniform: Vec<f64>,
     /// Differences (recommended − uniform) of runs that share a seed.
@@ -150,7 +188,7 @@ struct Comparison {
 }
 
 impl Comparison {
-    fn new(study: &Study, mixture: &Mixture) -> Option<Self> {
+    pub fn new(study: &Study, mixture: &Mixture) -> Option<Self> {
         let uniform = study.config().space.uniform();
         let runs = |purpose, mixture| -> Vec<(u32, f64)> {
             let trials = runner::confirmations(study, purpose, mixture);
@@ -183,17 +221,17 @@ impl Comparison {
                "difference": side(&self.differences), "verdict": self.verdict})
     }
 
-    fn words(&self) -> String {
-        let side = |values: &[f64]| {
-            let (mean, se) = mean_se(values);
-            text::short(mean) + &se.map_or_else(String::new, |se| format!(" ± {}", text::short(se)))
+    pub fn words(&self) -> String {
+        let side = |values: &[f64]| match mean_se(values) {
+            (mean, Some(sd)) => Uncertain { mean, sd }.to_string(),
+            (mean, None) => number(mean, 5),
         };
         format!(
-            "recommended {}, uniform {}, difference {} over {} seed(s): {}",
+            "recommended {}, uniform {}, difference {} over {}: {}",
             side(&self.recommended),
             side(&self.uniform),
             side(&self.differences),
-            self.differences.len(),
+            text::counted(self.differences.len(), "seed"),
             self.verdict
         )
     }

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::{ConfigArgs, UsageError, WriterArgs};
+use super::{ConfigArgs, UsageError, WriterArgs, text};
 use crate::exchange::{self, ImportFormat, Input, InputFile, Options, Rule};
 use crate::replay::RunLog;
 use crate::study::Study;
@@ -114,7 +114,8 @@ fn learn(log: &RunLog, config: &ConfigArgs, writer: &WriterArgs) -> anyhow::Resu
     let new = study.import(evidence.runs)?;
     let left_out: String = evidence.dropped.iter().map(|(why, n)| format!("; {n} left out, {why}")).collect();
     let known = if new < runs { format!("; {} were there already", runs - new) } else { String::new() };
-    tracing::info!("{new} runs imported into the study {}{known}{left_out}", study.config().name);
+    let new = text::counted(new, "run");
+    tracing::info!("{new} imported into the study {}{known}{left_out}", study.config().name);
     Ok(())
 }
 

@@ -10,6 +10,11 @@ macro_rules! outln {
     ($($text:tt)*) => {{ crate::cli::write_out(format_args!("{}\n", format_args!($($text)*))); }};
 }
 
+/// Prints results for people: with bars in colour where the terminal wants colours.
+macro_rules! show {
+    ($($text:tt)*) => { { crate::cli::write_painted(format_args!($($text)*)); } };
+}
+
 mod best;
 mod check;
 mod completions;
@@ -21,6 +26,7 @@ mod log;
 mod man;
 mod optimize;
 mod replay;
+mod report;
 mod status;
 mod suggest;
 mod tell;
@@ -76,6 +82,7 @@ enum Command {
     Replay(replay::ReplayArgs),
     Import(import::ImportArgs),
     Export(export::ExportArgs),
+    Report(report::ReportArgs),
     Journal(journal::JournalArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
@@ -180,6 +187,7 @@ pub fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Replay(args) => replay::run(&args, bars),
         Command::Import(args) => import::run(&args),
         Command::Export(args) => export::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Journal(args) => journal::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
@@ -196,12 +204,23 @@ fn warn(warnings: &[String]) {
     warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
 }
 
-/// Writes results to stdout. Where its reader has seen enough (`| head`), the rest is dropped; where they cannot be written
+/// Writes results for people: with bars in colour where the terminal wants colours.
+fn write_painted(text: fmt::Arguments<'_>) -> bool {
+    let text = text::visible(&text.to_string()).into_owned();
+    write_raw(&text::painted(&text))
+}
+
+/// Writes results to stdout. What would act on a terminal is made visible. Says whether anybody reads.
+fn write_out(text: fmt::Arguments<'_>) -> bool {
+    write_raw(&text::visible(&text.to_string()))
+}
+
+/// Writes to stdout. Where its reader has seen enough (`| head`), the rest is dropped; where they cannot be written
 /// for another reason (a full disk), the program ends: everything else is saved before anything is printed. Says whether
 /// anybody reads.
-fn write_out(text: fmt::Arguments<'_>) -> bool {
+fn write_raw(text: &str) -> bool {
     let mut stdout = io::stdout();
-    match stdout.write_all(text::visible(&text.to_string()).as_bytes()).and_then(|()| stdout.flush()) {
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
             tracing::error!("cannot write to stdout: {e}");
             std::process::exit(1);

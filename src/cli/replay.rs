@@ -9,7 +9,7 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::Format;
+use super::{Format, report, text};
 use crate::config::StudyConfig;
 use crate::replay::{
     Ablation, AblationRow, Factor, Plan, Playback, Pool, Question, ReplayError, RunLog, Strategy, StrategySummary,
@@ -62,7 +62,7 @@ pub struct ReplayArgs {
     /// How the result is printed
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-    /// Also write curves.csv, runs.json and regret.svg here
+    /// Also write report.html, curves.csv, runs.json and regret.svg here
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
@@ -115,13 +115,14 @@ pub(super) fn run(args: &ReplayArgs, bars: bool) -> anyhow::Result<u8> {
         fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
         write(&dir.join("curves.csv"), &curves_csv(&pool, &playbacks)?)?;
         write(&dir.join("runs.json"), format!("{json}\n").as_bytes())?;
-        let svg =
-            regret_svg(&picture(&pool, &playbacks, &plan, args.tolerance, cheapest)).map_err(anyhow::Error::msg)?;
-        write(&dir.join("regret.svg"), svg.as_bytes())?;
+        let plot = picture(&pool, &playbacks, &plan, args.tolerance, cheapest);
+        write(&dir.join("regret.svg"), regret_svg(&plot).map_err(anyhow::Error::msg)?.as_bytes())?;
+        let page = report::replay::report(&study, &pool, &summary, plot, conclusions(&summary));
+        report::write(&page, &dir.join("report.html"))?;
     }
     match args.format {
         Format::Json => outln!("{json}"),
-        Format::Table => out!("{}", table(&summary)),
+        Format::Table => out!("{}", table(&summary, text::width())),
     }
     Ok(0)
 }
@@ -291,7 +292,7 @@ fn picture(pool: &Pool, playbacks: &[Playback], plan: &Plan, tolerance: f64, che
 }
 
 /// The summary for people.
-fn table(summary: &Summary) -> String {
+fn table(summary: &Summary, width: usize) -> String {
     let target = &summary.target;
     let mut text = format!(
         "{} candidates at {}, the best {} (run {}), standard deviation {}; budget {}\n\n",
@@ -316,26 +317,31 @@ fn table(summary: &Summary) -> String {
         row.push(strategy.suggest_ms.median.map_or_else(String::new, |ms| format!("{ms:.1} ms")));
         table.row(row);
     }
-    text += &table.to_string();
+    text += &table.fitted(width).to_string();
     text += &format!(
         "\nfirst, stay: median cost at which the recommendation first is within {} sd of the best, and from which it \
          stays there\n@cost: mean regret in sd once that much is spent; suggest: median time to choose a run\n\n",
         number(summary.tolerance, 3)
     );
-    for strategy in &summary.strategies {
-        text += &sentence(summary, strategy.name, strategy.seeds, strategy.median_stay());
-    }
+    text + &conclusions(summary).join("\n") + "\n"
+}
+
+/// What the numbers mean, a sentence each.
+fn conclusions(summary: &Summary) -> Vec<String> {
+    let strategies = summary.strategies.iter();
+    let mut conclusions: Vec<String> =
+        strategies.map(|s| sentence(summary, s.name, s.seeds, s.median_stay())).collect();
     if let Some(saving) = &summary.saving_vs_single_fidelity
         && let (Some(median), Some(min), Some(max)) = (saving.median_percent, saving.min_percent, saving.max_percent)
     {
-        text += &format!(
+        conclusions.push(format!(
             "admire saves {median:.1} % of what single-fidelity spends to get there ({min:.1} to {max:.1} %; median of \
-             the {} of {} seeds in which both do).\n",
+             the {} of {} seeds in which both do).",
             saving.pairs,
             summary.strategies.first().map_or(0, |s| s.seeds),
-        );
+        ));
     }
-    text
+    conclusions
 }
 
 fn sentence(summary: &Summary, name: &str, seeds: usize, stay: Option<f64>) -> String {
@@ -346,14 +352,14 @@ fn sentence(summary: &Summary, name: &str, seeds: usize, stay: Option<f64>) -> S
             let share = cost / summary.target.cost;
             let runs = if (share - 1.0).abs() < 1e-9 { "run" } else { "runs" };
             format!(
-                "{name}'s recommendation is within {tolerance} sd of the best from cost {} on ({} {} {runs}; {of}).\n",
+                "{name}'s recommendation is within {tolerance} sd of the best from cost {} on ({} {} {runs}; {of}).",
                 number(cost, 3),
                 number(share, 3),
                 summary.target.fidelity,
             )
         }
         None => format!(
-            "{name}'s recommendation does not settle within {tolerance} sd of the best by cost {} ({of}).\n",
+            "{name}'s recommendation does not settle within {tolerance} sd of the best by cost {} ({of}).",
             number(summary.budget, 4)
         ),
     }

@@ -2,8 +2,9 @@ use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use super::{ConfigArgs, ForkArgs, WriterArgs, best, text};
+use super::{ConfigArgs, ForkArgs, WriterArgs, best};
 use crate::optimizer::Optimizer;
+use crate::report::number;
 use crate::runner;
 use crate::study::{Event, Plan, Purpose, Study, Trial, TrialId};
 
@@ -64,13 +65,14 @@ pub(super) fn run(args: &SuggestArgs) -> anyhow::Result<u8> {
         SuggestFormat::Json => outln!("{}", json!({"trials": objects().collect::<Vec<_>>()})),
         SuggestFormat::Jsonl => objects().for_each(|o| outln!("{o}")),
         SuggestFormat::Table => {
-            for trial in &trials {
+            for (i, trial) in trials.iter().enumerate() {
                 let fidelity = &study.config().fidelities.list()[trial.fidelity].name;
-                outln!("trial {} at {fidelity}, seed {}", trial.id, trial.seed);
-                best::print_weights(&study, &trial.mixture);
-                if let Some(e) = trial.expected {
-                    outln!("  expected {} ± {}", text::short(e.mean), text::short(e.sd));
-                }
+                let expected =
+                    trial.expected.map_or_else(String::new, |e| format!(", expected {}", best::uncertain(e)));
+                let cost = number(costs[trial.fidelity], 3);
+                let gap = if i == 0 { "" } else { "\n" };
+                outln!("{gap}trial {} at {fidelity}, seed {}, cost {cost}{expected}\n", trial.id, trial.seed);
+                best::show_weights(&study, &trial.mixture);
             }
         }
     }

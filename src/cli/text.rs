@@ -37,9 +37,34 @@ pub(super) fn short(x: f64) -> String {
     format!("{x:.digits$}")
 }
 
-/// A bar of up to 20 cells for a weight.
-pub(super) fn bar(weight: f64) -> String {
-    "█".repeat((weight.clamp(0.0, 1.0) * 20.0).round() as usize)
+/// Columns of the terminal that stdout is; of what is no terminal, more than anything needs.
+pub(super) fn width() -> usize {
+    console::Term::stdout().size_checked().map_or(usize::MAX, |(_, columns)| columns.into())
+}
+
+/// `text` with its bars in colour, where stdout is a terminal that has colours and nobody said `NO_COLOR`. The colour means
+/// nothing, it only leads the eye.
+pub(super) fn painted(text: &str) -> Cow<'_, str> {
+    let is_bar = |c: char| ('▉'..='▏').contains(&c) || c == '█';
+    let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    if unwanted || !console::colors_enabled() || !text.contains(is_bar) {
+        return text.into();
+    }
+    let mut painted = String::with_capacity(2 * text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(is_bar) {
+        let bar = &rest[start..];
+        let length = bar.find(|c| !is_bar(c)).unwrap_or(bar.len());
+        painted += &rest[..start];
+        painted += &console::style(&bar[..length]).cyan().to_string();
+        rest = &bar[length..];
+    }
+    (painted + rest).into()
+}
+
+/// `1 run`, `2 runs`.
+pub(super) fn counted(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
 /// At most two units: `45s`, `3m 20s`, `2h 5m`, `3d 4h`.

@@ -88,6 +88,14 @@ impl StudyConfig {
     }
 }
 
+impl StudyConfig {
+    /// Tokens that the target run trains on: of `[limits]`, else of the fidelity.
+    #[must_use]
+    pub fn target_tokens(&self) -> Option<f64> {
+        self.space.limits().map(|l| l.target_tokens).or(self.fidelities.list()[self.fidelities.target()].tokens)
+    }
+}
+
 /// The known name that `name` probably was meant to be.
 fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     // Time and memory go with the product of the lengths, and this is no misspelt name.

@@ -66,7 +66,7 @@ impl Optimizer {
         let cheapest = possible.first().copied().unwrap_or(target);
         let domains = self.space.dim().min(MOST_DESIGN);
         let affordable = (DESIGN_COST * evidence.costs[target] / evidence.costs[cheapest]) as usize;
-        let cheap = 2 * affordable >= domains || !possible.contains(&target);
+        let cheap = affordable.saturating_mul(2) >= domains || !possible.contains(&target);
         let place = if cheap || self.settings.initial.is_some() { cheapest } else { target };
         match self.settings.initial {
             _ if m != place => 0,

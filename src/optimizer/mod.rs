@@ -2,10 +2,13 @@
 //! does no I/O.
 
 mod design;
+mod insight;
 mod knowledge;
 mod search;
 
 use std::sync::{Arc, Mutex, PoisonError};
+
+pub use insight::{Effect, Gain, LeftOut};
 
 use rand::Rng;
 use serde::{Deserialize, Serialize};
@@ -247,6 +250,12 @@ impl Optimizer {
 
     fn task<'a>(&'a self, observations: &'a [Observation]) -> Task<'a> {
         Task { objective: &self.objective, fidelities: &self.fidelities, spec: self.spec(), observations }
+    }
+
+    /// Fits the hyperparameters to what has been observed, where [`Self::suggest`] would: before questions about runs that
+    /// nothing was suggested for.
+    pub fn learn(&mut self, evidence: &Evidence) {
+        self.refit(evidence);
     }
 
     /// Refits the hyperparameters if enough has been observed since the last fit, at any size, or if the settings do not

@@ -1,7 +1,10 @@
-//! What people look at: aligned tables and pictures.
+//! What people look at: aligned tables, pictures, a page.
 
+pub mod html;
 mod plot;
 mod table;
+mod words;
 
 pub use plot::{Band, RegretPlot, Series, regret_svg};
 pub use table::{Align, Table, bar, number};
+pub use words::{Uncertain, percent, probability};

@@ -54,7 +54,7 @@ const PALETTE: [RGBColor; 6] = [
 ];
 const INK: RGBColor = RGBColor(45, 45, 45);
 const FAINT: RGBColor = RGBColor(226, 226, 226);
-const SIZE: (u32, u32) = (860, 480);
+pub(super) const SIZE: (u32, u32) = (860, 480);
 const LABEL_GAP: i32 = 18;
 
 /// Draws the picture.
@@ -67,7 +67,7 @@ pub fn regret_svg(plot: &RegretPlot) -> Result<String, String> {
     Ok(svg)
 }
 
-fn draw<'a>(
+pub(super) fn draw<'a>(
     plot: &RegretPlot,
     root: &DrawingArea<SVGBackend<'a>, Shift>,
 ) -> Result<(), DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>> {

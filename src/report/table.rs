@@ -42,23 +42,63 @@ impl Table {
     }
 }
 
+impl Table {
+    /// The table in at most `width` terminal columns, as far as that can be had by shortening the longest cells of a column
+    /// of text.
+    #[must_use]
+    pub fn fitted(mut self, width: usize) -> Self {
+        let widths = self.widths();
+        let total = widths.iter().sum::<usize>() + GAP.len() * widths.len().saturating_sub(1);
+        let texts = (0..widths.len()).filter(|column| self.align[*column] == Align::Left);
+        if let Some(column) = texts.max_by_key(|column| widths[*column]).filter(|_| total > width) {
+            let room = widths[column].saturating_sub(total - width).max(LEAST);
+            for row in &mut self.rows {
+                if let Some(cell) = row.get_mut(column).filter(|cell| cell.width() > room) {
+                    *cell = shortened(cell, room);
+                }
+            }
+        }
+        self
+    }
+
+    fn widths(&self) -> Vec<usize> {
+        let widest = |column: usize| self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.width()).max();
+        (0..self.align.len()).map(|column| widest(column).unwrap_or(0)).collect()
+    }
+}
+
+/// Between two columns.
+const GAP: &str = "  ";
+/// No column is shortened below this.
+const LEAST: usize = 8;
+
+/// The start of `text` in `width` terminal columns, with an ellipsis.
+fn shortened(text: &str, width: usize) -> String {
+    let mut short = String::new();
+    for c in text.chars() {
+        short.push(c);
+        if short.width() >= width {
+            short.pop();
+            break;
+        }
+    }
+    short + "…"
+}
+
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let cell = |row: &'_ Vec<String>, column: usize| row.get(column).cloned().unwrap_or_default();
-        let widths: Vec<usize> = (0..self.align.len())
-            .map(|column| self.rows.iter().map(|row| cell(row, column).width()).max().unwrap_or(0))
-            .collect();
+        let widths = self.widths();
         for row in &self.rows {
             let mut line = String::new();
             for (column, (align, width)) in self.align.iter().zip(&widths).enumerate() {
-                let text = cell(row, column);
+                let text = row.get(column).map_or("", String::as_str);
                 let padding = " ".repeat(width - text.width());
                 if column > 0 {
-                    line.push_str("  ");
+                    line.push_str(GAP);
                 }
                 match align {
-                    Align::Left => line.extend([text, padding]),
-                    Align::Right => line.extend([padding, text]),
+                    Align::Left => line.extend([text, &padding]),
+                    Align::Right => line.extend([&padding, text]),
                 }
             }
             writeln!(f, "{}", line.trim_end())?;
@@ -115,6 +155,18 @@ mod tests {
         table.row(["混合", "1.5", "wide characters"]);
         table.row(["ab", "-10"]);
         assert_eq!(table.to_string(), "name    x  note\n混合  1.5  wide characters\nab    -10\n");
+    }
+
+    #[test]
+    fn long_names_give_way_where_there_is_little_room() {
+        let mut table = Table::new([("name", Align::Left), ("weight", Align::Right)]);
+        table.row(["a very long name of a domain", "0.5"]);
+        table.row(["混合混合混合混合", "0.5"]);
+        let fitted = table.clone().fitted(20).to_string();
+        assert_eq!(fitted, "name          weight\na very long…     0.5\n混合混合混…      0.5\n");
+        assert!(fitted.lines().all(|line| line.width() <= 20));
+        assert_eq!(table.clone().fitted(80).to_string(), table.to_string());
+        assert!(table.fitted(0).to_string().starts_with("name      weight\na very …"));
     }
 
     #[test]

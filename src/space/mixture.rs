@@ -26,6 +26,16 @@ impl Mixture {
         &self.0
     }
 
+    /// The mixture with the weight of domain `i` (index) set to `weight`, in `[0, 1]`. The others share the rest in the
+    /// proportions that they have, or equally where they have nothing.
+    #[must_use]
+    pub fn with_weight(&self, i: usize, weight: f64) -> Self {
+        let (others, n) = (1.0 - self.0[i], self.0.len());
+        let share = |w: f64| if others > 1e-12 { w / others } else { 1.0 / (n - 1).max(1) as f64 };
+        let moved = |(j, w): (usize, &f64)| if j == i { weight } else { (1.0 - weight) * share(*w) };
+        Self(self.0.iter().enumerate().map(moved).collect())
+    }
+
     /// Total-variation distance to another mixture: half the sum of absolute differences, in `[0, 1]`. It is the share
     /// of the training data that would have to be exchanged to turn one mixture into the other.
     #[must_use]

@@ -157,6 +157,15 @@ impl SearchSpace {
             .then(|| Mixture::new(self.polytope.project(&priors.iter().map(|p| p / total).collect::<Vec<_>>())))
     }
 
+    /// The feasible mixture nearest to what there is of each domain: shares of the available tokens; `None` unless all
+    /// domains state theirs.
+    #[must_use]
+    pub fn natural(&self) -> Option<Mixture> {
+        let tokens: Vec<f64> = self.domains.iter().map(|d| d.tokens).collect::<Option<_>>()?;
+        let total: f64 = tokens.iter().sum();
+        Some(Mixture::new(self.polytope.project(&tokens.iter().map(|t| t / total).collect::<Vec<_>>())))
+    }
+
     /// A mixture from weights by name. Domains that are not named get none; weights are divided by their sum, which
     /// must be positive. Bounds are not enforced: a run outside the space is still a run.
     ///

@@ -178,6 +178,7 @@ impl State {
             seed,
             purpose,
             expected,
+            incumbent,
             attempts: 0,
             failures: 0,
             divergences: 0,

@@ -121,6 +121,8 @@ impl Study {
     /// Those of [`Self::record`].
     pub fn suggest(&mut self, plan: &Plan<'_>) -> Result<TrialId, StudyError> {
         let trial = self.next_id();
+        // What overflowed is no expectation, and JSON could not say it.
+        let finite = |p: &Prediction| p.mean.is_finite() && p.sd.is_finite();
         let name = |fidelity: usize| self.config.fidelities.list()[fidelity].name.clone();
         self.record(Event::Suggested(Suggested {
             trial,
@@ -128,9 +130,9 @@ impl Study {
             weights: self.named(plan.mixture),
             seed: seed_of(self.config.seed, plan.seed_index),
             purpose: plan.purpose,
-            expected: plan.expected,
+            expected: plan.expected.filter(finite),
             offered: plan.offered.iter().map(|i| name(*i)).collect(),
-            incumbent: plan.incumbent,
+            incumbent: plan.incumbent.filter(finite),
         }))?;
         Ok(trial)
     }

@@ -25,6 +25,8 @@ pub struct Trial {
     pub purpose: Purpose,
     /// What was expected of it.
     pub expected: Option<Prediction>,
+    /// What was expected of the recommendation, at the target, when it was decided on.
+    pub incumbent: Option<Prediction>,
     /// Attempts launched so far, including interrupted ones (they number the log files).
     pub attempts: u32,
     /// Attempts that failed by themselves, excluding interruptions.

@@ -14,6 +14,6 @@ mod standardize;
 
 pub use gp::View;
 pub use lanes::Prepared;
-pub use model::{Agreement, Outlook, Surrogate, Task};
+pub use model::{Agreement, MetricGain, Outlook, Surrogate, Task};
 pub use select::ModelChoice;
 pub use spec::{KernelKind, MOST_COMPONENTS, ModelSnapshot, ModelSpec, Structure};

@@ -54,6 +54,15 @@ pub struct Agreement {
     pub information: f64,
 }
 
+/// By how much one mixture is better than another in one metric.
+#[derive(Clone, Copy, Debug)]
+pub struct MetricGain {
+    /// Posterior mean; above zero is better.
+    pub mean: f64,
+    /// Posterior variance.
+    pub variance: f64,
+}
+
 /// What observing all metrics at (mixture, fidelity) would teach about the objective at the target there.
 #[derive(Clone, Debug, Default)]
 pub struct Outlook {
@@ -394,6 +403,20 @@ impl Surrogate {
             variance[d] += square * d_variance[d];
             reduction[d] += square * (2.0 * ratio * d_covariance[d] - ratio * ratio * d_observed[d]);
         }
+    }
+
+    /// By how much the first column of `x` (weights, D × 2) is better than the second in each process, noise-free and at the
+    /// target: in the unit of the metric, or of the objective where that has the only process.
+    #[must_use]
+    pub fn metric_gains(&self, x: &DMatrix<f64>) -> Vec<MetricGain> {
+        let x = &self.warp.matrix(x);
+        let gain = |k: &MetricModel| {
+            let (mean, covariance) = k.gp.posterior(x, self.target);
+            let unit = k.standardization.scale[self.target];
+            let variance = covariance[(0, 0)] + covariance[(1, 1)] - 2.0 * covariance[(0, 1)];
+            MetricGain { mean: unit * (mean[1] - mean[0]), variance: unit * unit * variance.max(0.0) }
+        };
+        self.metrics.par_iter().map(gain).collect()
     }
 
     /// Leave-one-out predictions of the runs' objectives, in closed form: for each observation the error (observed minus

@@ -48,7 +48,8 @@ pub(super) fn run(args: &CheckArgs, verbose: bool) -> anyhow::Result<u8> {
     let notes = [region::notes(&config, design), plan.notes()].concat();
     match args.format {
         Format::Table => {
-            out!("{}{plan}", region::table(&config, design));
+            show!("{}", region::table(&config, design));
+            out!("{plan}");
             notes.iter().for_each(|note| outln!("note: {note}"));
             if verbose && !design.is_empty() {
                 out!("{}", designed(&study, design));

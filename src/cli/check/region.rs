@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::short;
+use super::{short, text};
 use crate::config::StudyConfig;
 use crate::report::{Align, Table};
 use crate::space::{Mixture, TightBound};
@@ -106,7 +106,8 @@ fn limits(config: &StudyConfig, i: usize) -> Vec<String> {
 
 pub(super) fn table(config: &StudyConfig, design: &[Trial]) -> String {
     let tables = [Some(domains(config, design)), groups(config), repetition(config), Some(sizes(config))];
-    let tables: Vec<String> = tables.into_iter().flatten().map(|table| table.to_string()).collect();
+    let width = text::width();
+    let tables: Vec<String> = tables.into_iter().flatten().map(|table| table.fitted(width).to_string()).collect();
     format!("{}: valid\n\n{}", config.path.display(), tables.join("\n"))
 }
 
@@ -115,6 +116,7 @@ fn domains(config: &StudyConfig, design: &[Trial]) -> Table {
     let has_prior = rows.iter().any(|r| r.prior.is_some());
     let has_epochs = rows.iter().any(|r| r.uniform.1.is_some());
     let mut columns = vec![("domain", Align::Left), ("smallest", Align::Right), ("largest", Align::Right)];
+    columns.push(("0      to      1", Align::Left));
     for mixture in ["uniform"].into_iter().chain(has_prior.then_some("prior")) {
         columns.push((mixture, Align::Right));
         columns.extend(has_epochs.then_some(("epochs", Align::Right)));
@@ -123,7 +125,8 @@ fn domains(config: &StudyConfig, design: &[Trial]) -> Table {
     columns.push(("limited by", Align::Left));
     let mut table = Table::new(columns);
     for row in &rows {
-        let mut line = vec![row.name.to_owned(), weight(row.reach.0), weight(row.reach.1)];
+        let (low, high) = row.reach;
+        let mut line = vec![row.name.to_owned(), weight(low), weight(high), stretch(low, high)];
         for (w, e) in [Some(row.uniform), row.prior].into_iter().flatten() {
             line.push(weight(w));
             line.extend(has_epochs.then(|| epochs(e)));
@@ -133,6 +136,14 @@ fn domains(config: &StudyConfig, design: &[Trial]) -> Table {
         table.row(line);
     }
     table
+}
+
+/// From where to where a weight can be, on a line from 0 to 1.
+fn stretch(low: f64, high: f64) -> String {
+    const CELLS: f64 = 16.0;
+    let (start, end) = ((low * CELLS).floor() as usize, (high * CELLS).ceil() as usize);
+    format!("{}{}", "·".repeat(start), "█".repeat(end.saturating_sub(start)))
+        + &"·".repeat((CELLS as usize).saturating_sub(end))
 }
 
 /// From where to where the design goes in domain `i`.

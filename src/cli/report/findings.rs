@@ -1,0 +1,266 @@
+//! What the model says about a recommendation, whether its runs are a study's trials or a log's.
+
+use crate::cli::best::{uncertain, uncertain_gain};
+use crate::config::StudyConfig;
+use crate::optimizer::{Evidence, Gain, Optimizer};
+use crate::report::html::{
+    Cell, Comparison, DomainRow, EffectCurve, Effects, LeftOut, MetricRow, Metrics, Model, Part, Recommendation,
+    SizeModel, Ternary,
+};
+use crate::report::{Uncertain, number};
+use crate::space::{Fidelity, Mixture};
+use crate::study::{Direction, Metric};
+
+/// Weights at which effects are looked at.
+const POINTS: usize = 33;
+
+/// A recommendation and what it is based on.
+pub struct Findings<'a> {
+    pub config: &'a StudyConfig,
+    pub optimizer: &'a Optimizer,
+    pub evidence: &'a Evidence,
+    pub mixture: &'a Mixture,
+}
+
+/// The weights of a mixture in the order of the config file.
+pub fn in_order(config: &StudyConfig, mixture: &Mixture) -> Vec<f64> {
+    order(config).map(|i| mixture.weights()[i]).collect()
+}
+
+/// The objective in words, with all of its terms where these are few.
+pub fn objective(config: &StudyConfig) -> String {
+    const MOST_TERMS: usize = 6;
+    let objective = &config.objective;
+    let verb = match objective.direction {
+        Direction::Minimize => "minimize",
+        Direction::Maximize => "maximize",
+    };
+    let metrics = &objective.metrics;
+    if metrics.len() > MOST_TERMS {
+        return format!("{verb} a weighted sum of {} metrics", metrics.len());
+    }
+    let term =
+        |m: &Metric| if m.weight == 1.0 { m.name.clone() } else { format!("{} {}", number(m.weight, 3), m.name) };
+    format!("{verb} {}", metrics.iter().map(term).collect::<Vec<_>>().join(" + "))
+}
+
+/// The domains' indices in the order of the config file.
+fn order(config: &StudyConfig) -> impl Iterator<Item = usize> {
+    config.domain_order.iter().filter_map(|name| config.space.index(name))
+}
+
+impl Findings<'_> {
+    /// What is known about the recommendation, as far as there is a model: the parts after its own and the study's.
+    pub fn parts(&self, others: &[(String, Mixture)]) -> Vec<Part> {
+        let parts =
+            [self.effects().map(Part::Effects), self.metrics(others).map(Part::Metrics), self.model().map(Part::Model)];
+        parts.into_iter().flatten().collect()
+    }
+
+    pub fn recommendation(&self, others: &[(String, Mixture)]) -> Recommendation {
+        let Self { config, optimizer, evidence, mixture } = *self;
+        let space = &config.space;
+        let target = config.fidelities.target();
+        let fidelity = self.target();
+        let expected = optimizer.predict(evidence, &[(mixture.clone(), target)]);
+        let effects = optimizer.effects(evidence, mixture, POINTS);
+        let epochs = config.target_tokens().map(|tokens| space.epochs(mixture, tokens));
+        let domains = order(config).map(|i| DomainRow {
+            name: space.domains()[i].name.clone(),
+            weight: mixture.weights()[i],
+            within_noise: effects.as_ref().map(|e| e[i].within_noise),
+            epochs: epochs.as_ref().and_then(|e| e[i]),
+        });
+        Recommendation {
+            target: fidelity.name.clone(),
+            expected: expected.and_then(|p| p.first().copied()).map(uncertain),
+            measured: None,
+            confirmed: None,
+            domains: domains.collect(),
+            bounds: space.tight_bounds(mixture).iter().map(|b| b.to_string().replace('`', "")).collect(),
+            comparisons: self.comparisons(others),
+        }
+    }
+
+    /// What the recommendation is compared with: uniform, prior, natural, and what the user names.
+    pub fn others(&self, named: Vec<(String, Mixture)>) -> Vec<(String, Mixture)> {
+        let space = &self.config.space;
+        let mut others = vec![("uniform".to_owned(), space.uniform())];
+        others.extend(space.prior().map(|prior| ("prior".to_owned(), prior)));
+        let natural = space.natural().filter(|natural| others.iter().all(|(_, m)| m.distance(natural) > 1e-6));
+        others.extend(natural.map(|natural| ("natural".to_owned(), natural)));
+        others.extend(named);
+        others
+    }
+
+    fn comparisons(&self, others: &[(String, Mixture)]) -> Vec<Comparison> {
+        let mixtures: Vec<Mixture> = others.iter().map(|(_, mixture)| mixture.clone()).collect();
+        let gains = self.optimizer.gains(self.evidence, self.mixture, &mixtures);
+        let comparison = |(i, (name, mixture)): (usize, &(String, Mixture))| {
+            let gain = gains.as_ref().map(|gains| gains[i]);
+            Comparison {
+                name: name.clone(),
+                weights: in_order(self.config, mixture),
+                meaning: gain.map(|gain| self.meaning(gain, mixture)).unwrap_or_default(),
+                gain: gain.map(|g| (uncertain_gain(g), g.probability())),
+            }
+        };
+        others.iter().enumerate().map(comparison).collect()
+    }
+
+    fn effects(&self) -> Option<Effects> {
+        let sign = self.config.objective.sign();
+        let effects = self.optimizer.effects(self.evidence, self.mixture, POINTS)?;
+        let curve = |i: usize| EffectCurve {
+            domain: self.config.space.domains()[i].name.clone(),
+            present: self.mixture.weights()[i],
+            // What is a gain makes a minimized objective smaller.
+            points: effects[i]
+                .points
+                .iter()
+                .map(|(w, gain)| (*w, Uncertain { mean: -sign * gain.mean, sd: gain.sd }))
+                .collect(),
+        };
+        Some(Effects {
+            target: self.target().name.clone(),
+            noise: self.optimizer.noise_sd(self.evidence)?,
+            curves: order(self.config).map(curve).collect(),
+            ternary: self.ternary(),
+        })
+    }
+
+    /// Triangles of mixtures, where there are three domains.
+    fn ternary(&self) -> Option<Ternary> {
+        let config = self.config;
+        let order: [usize; 3] = order(config).collect::<Vec<_>>().try_into().ok()?;
+        let shown = |mixture: &Mixture| order.map(|i| mixture.weights()[i]);
+        // In the order of the space.
+        let mixture = |shown: [f64; 3]| {
+            let mut weights = vec![0.0; 3];
+            order.iter().zip(shown).for_each(|(i, w)| weights[*i] = w);
+            Mixture::new(weights)
+        };
+        let target = config.fidelities.target();
+        let (corners, points): (Vec<_>, Vec<_>) = triangles()
+            .into_iter()
+            .map(|corners| (corners, mixture(middle(corners))))
+            .filter(|(_, point)| config.space.polytope().contains(point.weights(), 1e-9))
+            .map(|(corners, point)| (corners, (point, target)))
+            .unzip();
+        let expected = self.optimizer.predict(self.evidence, &points)?;
+        Some(Ternary {
+            domains: order.map(|i| config.space.domains()[i].name.clone()),
+            maximize: config.objective.direction == Direction::Maximize,
+            cells: corners.into_iter().zip(expected).map(|(corners, e)| Cell { corners, expected: e.mean }).collect(),
+            trials: self.evidence.observations.iter().map(|o| (shown(&o.mixture), o.fidelity == target)).collect(),
+            recommended: shown(self.mixture),
+        })
+    }
+
+    /// Single metrics, where there are several.
+    fn metrics(&self, others: &[(String, Mixture)]) -> Option<Metrics> {
+        let metrics = &self.config.objective.metrics;
+        if metrics.len() < 2 {
+            return None;
+        }
+        let gains = others.iter().map(|(_, other)| self.optimizer.metric_gains(self.evidence, self.mixture, other));
+        let gains = gains.collect::<Option<Vec<Vec<Gain>>>>()?;
+        let row = |(j, metric): (usize, &Metric)| MetricRow {
+            name: metric.name.clone(),
+            weight: metric.weight,
+            gains: gains.iter().map(|g| uncertain_gain(g[j])).collect(),
+        };
+        let rows = metrics.iter().enumerate().map(row).collect();
+        Some(Metrics { others: others.iter().map(|(name, _)| name.clone()).collect(), rows })
+    }
+
+    fn model(&self) -> Option<Model> {
+        let (agreement, runs) = (self.optimizer.agreement(self.evidence)?, self.optimizer.left_out(self.evidence)?);
+        let target = self.config.fidelities.target();
+        let per_cost = |m: usize| agreement[m].information / self.evidence.costs[m];
+        let size = |(m, fidelity): (usize, &Fidelity)| SizeModel {
+            name: fidelity.name.clone(),
+            correlation: agreement[m].correlation,
+            worth: Some(per_cost(m) / per_cost(target)).filter(|worth| worth.is_finite()),
+            runs: runs
+                .iter()
+                .filter(|run| run.fidelity == m)
+                .map(|run| LeftOut {
+                    measured: run.measured,
+                    predicted: uncertain(run.predicted),
+                    share: run.central_share(),
+                })
+                .collect(),
+        };
+        let sizes = self.config.fidelities.list().iter().enumerate().map(size).collect();
+        Some(Model { target: self.target().name.clone(), sizes })
+    }
+
+    fn target(&self) -> &Fidelity {
+        &self.config.fidelities.list()[self.config.fidelities.target()]
+    }
+
+    /// What a gain over `other` is worth, as far as it is one.
+    fn meaning(&self, gain: Gain, other: &Mixture) -> Vec<String> {
+        let mut meaning = Vec::new();
+        if gain.mean <= 0.0 {
+            return meaning;
+        }
+        if let Some(noise) = self.optimizer.noise_sd(self.evidence) {
+            meaning.push(format!("{} times the noise of one run", number(gain.mean / noise, 2)));
+        }
+        if self.config.objective.direction == Direction::Minimize {
+            let percent = 100.0 * (1.0 - (-gain.mean).exp());
+            meaning.push(format!("{} % lower perplexity, if the objective is a loss in nats", number(percent, 2)));
+        }
+        meaning.extend(self.compute(gain, other));
+        meaning
+    }
+
+    /// The gain as more compute for the other mixture: by the line, in the logarithm of the size, through what is expected
+    /// of it at the target and at the next smaller size.
+    fn compute(&self, gain: Gain, other: &Mixture) -> Option<String> {
+        let fidelities = &self.config.fidelities;
+        let target = fidelities.target();
+        let sizes = fidelities.log_sizes();
+        let smaller = (0..fidelities.len()).filter(|m| sizes[*m] < sizes[target]);
+        let smaller = smaller.max_by(|a, b| sizes[*a].total_cmp(&sizes[*b]))?;
+        let trained = |m: usize| self.evidence.observations.iter().any(|o| o.fidelity == m);
+        let sized = |m: usize| fidelities.list()[m].params.is_some() || fidelities.list()[m].tokens.is_some();
+        if ![smaller, target].into_iter().all(|m| trained(m) && sized(m)) {
+            return None;
+        }
+        let points = [(other.clone(), smaller), (other.clone(), target)];
+        let expected = self.optimizer.predict(self.evidence, &points)?;
+        let progress = self.config.objective.sign() * (expected[0].mean - expected[1].mean);
+        let factor = (gain.mean / progress * (sizes[target] - sizes[smaller])).exp();
+        (progress > 0.0 && factor < 100.0).then(|| {
+            format!(
+                "as much as {} times the size would gain for that mixture, by the trend from {} to {}",
+                number(factor, 2),
+                fidelities.list()[smaller].name,
+                fidelities.list()[target].name
+            )
+        })
+    }
+}
+
+/// The space of three weights in small triangles, by their corners.
+fn triangles() -> Vec<[[f64; 3]; 3]> {
+    const N: usize = 24;
+    let at = |i: usize, j: usize| [i, j, N - i - j].map(|k| k as f64 / N as f64);
+    let mut triangles = Vec::with_capacity(N * N);
+    for i in 0..N {
+        for j in 0..N - i {
+            triangles.push([at(i, j), at(i + 1, j), at(i, j + 1)]);
+            if i + j + 2 <= N {
+                triangles.push([at(i + 1, j), at(i, j + 1), at(i + 1, j + 1)]);
+            }
+        }
+    }
+    triangles
+}
+
+fn middle(corners: [[f64; 3]; 3]) -> [f64; 3] {
+    std::array::from_fn(|k| corners.iter().map(|corner| corner[k]).sum::<f64>() / 3.0)
+}

@@ -1,0 +1,212 @@
+//! `admire report`: gathers what the page shows.
+
+mod findings;
+pub mod replay;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::Args;
+use serde::Deserialize;
+
+use self::findings::Findings;
+use super::{ConfigArgs, UsageError, best, text};
+use crate::report::html::{Costs, Failure, Part, Progress, Report, SizeCosts, Step, TrialRow, Trials};
+use crate::report::number;
+use crate::runner;
+use crate::space::{Fidelity, Mixture};
+use crate::study::{Direction, Purpose, Study, TrialState};
+
+/// Write what the study has found as one HTML file
+///
+/// The file needs nothing else: send it, print it, open it without a network.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Where to write [default: report.html in the study's directory]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Also compare the recommendation with this mixture: the number of a trial, or a JSON file with weights by domain,
+    /// as trials get it
+    #[arg(long, value_name = "TRIAL|FILE")]
+    compare: Vec<String>,
+}
+
+pub(super) fn run(args: &ReportArgs) -> anyhow::Result<u8> {
+    let study = Study::read(args.config.load()?)?;
+    super::warn(study.warnings());
+    let named = args.compare.iter().map(|what| named(&study, what)).collect::<anyhow::Result<Vec<_>>>()?;
+    let path = args.out.clone().unwrap_or_else(|| study.config().dir.join("report.html"));
+    write(&report(&study, named), &path)?;
+    outln!("{}", path.display());
+    Ok(0)
+}
+
+/// Writes the page. What would act on the text rather than be seen is written as on a terminal.
+pub fn write(report: &Report, path: &Path) -> anyhow::Result<()> {
+    let page = report.render()?;
+    fs::write(path, text::visible(&page).as_bytes()).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// A mixture file: as trials get it, or the weights alone.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum MixtureFile {
+    Trial { weights: std::collections::BTreeMap<String, f64> },
+    Weights(std::collections::BTreeMap<String, f64>),
+}
+
+/// The mixture that `--compare` names, with what it is called.
+fn named(study: &Study, what: &str) -> anyhow::Result<(String, Mixture)> {
+    if let Ok(id) = what.parse() {
+        return Ok((format!("trial {id}"), study.trial(id)?.mixture.clone()));
+    }
+    let path = Path::new(what);
+    let json = fs::read_to_string(path).with_context(|| format!("--compare: cannot read {what}"))?;
+    let wrong = |reason: String| UsageError(format!("--compare {what}: {reason}"));
+    let (MixtureFile::Trial { weights } | MixtureFile::Weights(weights)) = serde_json::from_str(&json)
+        .map_err(|_| wrong("expected JSON like {\"weights\": {\"web\": 0.6, \"code\": 0.4}}".into()))?;
+    let mixture = study.config().space.mixture(weights).map_err(|e| wrong(e.to_string()))?;
+    Ok((path.file_stem().unwrap_or_default().to_string_lossy().into_owned(), mixture))
+}
+
+fn report(study: &Study, named: Vec<(String, Mixture)>) -> Report {
+    let (config, evidence) = (study.config(), study.evidence());
+    let optimizer = runner::optimizer(study);
+    let mixture = best::recommended(study);
+    let findings = Findings { config, optimizer: &optimizer, evidence: &evidence, mixture: &mixture };
+    let others = findings.others(named);
+    let mut recommendation = findings.recommendation(&others);
+    recommendation.measured = best::measured(study).map(|(trial, loss)| (format!("trial {}", trial.id), loss));
+    recommendation.confirmed = best::Comparison::new(study, &mixture).map(|c| c.words());
+    let mut parts = vec![Part::Recommendation(recommendation), Part::Progress(progress(study))];
+    parts.extend(findings.parts(&others));
+    parts.extend([Part::Costs(costs(study)), Part::Trials(trials(study))]);
+    Report {
+        kind: "Mixture report",
+        title: config.name.clone(),
+        version: env!("CARGO_PKG_VERSION"),
+        facts: facts(study),
+        parts,
+    }
+}
+
+fn facts(study: &Study) -> Vec<(&'static str, String)> {
+    let (config, spent, counts) = (study.config(), study.spent(), study.counts());
+    let state = match study.stopped() {
+        Some(stopped) => format!("stopped ({})", stopped.reason),
+        None => "not finished".into(),
+    };
+    let mut trials = format!("{} complete", counts.complete);
+    for (n, what) in [
+        (counts.running, "running"),
+        (counts.pending, "pending"),
+        (counts.failed, "failed"),
+        (counts.diverged, "diverged"),
+        (study.imported().len(), "imported"),
+    ] {
+        if n > 0 {
+            trials += &format!(", {n} {what}");
+        }
+    }
+    vec![
+        ("Target", config.fidelities.list()[config.fidelities.target()].name.clone()),
+        ("Objective", findings::objective(config)),
+        ("Trials", trials),
+        ("Cost spent", number(spent.cost, 4)),
+        ("Search", state),
+    ]
+}
+
+fn progress(study: &Study) -> Progress {
+    let config = study.config();
+    let (target, costs) = (config.fidelities.target(), study.costs());
+    let mut spent = 0.0;
+    let finished = study.trials().iter().filter(|t| t.searching() && t.finished());
+    let steps = finished.map(|trial| {
+        spent += study.cost(trial, &costs);
+        Step {
+            cost: spent,
+            measured: best::value(study, trial).filter(|_| trial.fidelity == target),
+            expected: trial.incumbent.map(best::uncertain),
+        }
+    });
+    Progress {
+        target: config.fidelities.list()[target].name.clone(),
+        maximize: config.objective.direction == Direction::Maximize,
+        steps: steps.collect(),
+    }
+}
+
+fn costs(study: &Study) -> Costs {
+    let (list, costs) = (study.config().fidelities.list(), study.costs());
+    let empty = |(fidelity, each): (&Fidelity, &f64)| SizeCosts {
+        name: fidelity.name.clone(),
+        each: *each,
+        ..SizeCosts::default()
+    };
+    let mut sizes: Vec<SizeCosts> = list.iter().zip(&costs).map(empty).collect();
+    let mut failures = Vec::new();
+    for trial in study.trials() {
+        let size = &mut sizes[trial.fidelity];
+        size.cost += study.cost(trial, &costs) * f64::from(u8::from(trial.finished()));
+        let (count, reason) = match &trial.state {
+            TrialState::Pending | TrialState::Running { .. } => (&mut size.unfinished, None),
+            TrialState::Complete(_) => (&mut size.complete, None),
+            TrialState::Failed { reason } => (&mut size.failed, Some(reason.clone())),
+            TrialState::Diverged => (&mut size.diverged, Some("diverged: a metric was not finite".to_owned())),
+        };
+        *count += 1;
+        let fidelity = list[trial.fidelity].name.clone();
+        failures.extend(reason.map(|reason| Failure { trial: trial.id.to_string(), fidelity, reason }));
+    }
+    Costs { sizes, failures }
+}
+
+fn trials(study: &Study) -> Trials {
+    let config = study.config();
+    let (list, costs) = (config.fidelities.list(), study.costs());
+    let row = |trial: &crate::study::Trial| {
+        let (state, note) = match &trial.state {
+            TrialState::Pending => ("pending", ""),
+            TrialState::Running { .. } => ("running", ""),
+            TrialState::Complete(_) => ("complete", ""),
+            TrialState::Failed { reason } => ("failed", reason.as_str()),
+            TrialState::Diverged => ("diverged", ""),
+        };
+        TrialRow {
+            id: trial.id.to_string(),
+            fidelity: (list[trial.fidelity].name.clone(), trial.fidelity),
+            purpose: match trial.purpose {
+                Purpose::Search => "search",
+                Purpose::ConfirmRecommended => "confirm recommended",
+                Purpose::ConfirmUniform => "confirm uniform",
+            },
+            state,
+            objective: best::value(study, trial),
+            expected: trial.expected.map(best::uncertain),
+            cost: Some(study.cost(trial, &costs)).filter(|_| trial.finished()),
+            weights: findings::in_order(config, &trial.mixture),
+            note: note.to_owned(),
+        }
+    };
+    let imported = study.imported().filter_map(|run| {
+        let fidelity = config.fidelities.index(&run.fidelity)?;
+        Some(TrialRow {
+            id: String::new(),
+            fidelity: (run.fidelity.clone(), fidelity),
+            purpose: "imported",
+            state: "complete",
+            objective: Some(
+                config.objective.metrics.iter().filter_map(|m| Some(m.weight * run.metrics.get(&m.name)?)).sum(),
+            ),
+            expected: None,
+            cost: Some(0.0),
+            weights: config.domain_order.iter().map(|d| run.weights.get(d).copied().unwrap_or(0.0)).collect(),
+            note: run.source.clone(),
+        })
+    });
+    Trials { domains: config.domain_order.clone(), rows: study.trials().iter().map(row).chain(imported).collect() }
+}

@@ -1,0 +1,103 @@
+//! What was spent where, and what went wrong.
+
+use maud::{Markup, html};
+
+use super::bar::bar;
+use crate::report::number;
+
+/// Costs of all trials.
+#[derive(Clone, Debug)]
+pub struct Costs {
+    /// One a fidelity, cheapest first.
+    pub sizes: Vec<SizeCosts>,
+    /// Trials that failed or diverged.
+    pub failures: Vec<Failure>,
+}
+
+/// What trials at one fidelity came to.
+#[derive(Clone, Debug, Default)]
+pub struct SizeCosts {
+    /// Name.
+    pub name: String,
+    /// Cost of one run, configured or as measured.
+    pub each: f64,
+    /// Trials with metrics.
+    pub complete: usize,
+    /// Trials given up after failures.
+    pub failed: usize,
+    /// Trials that diverged.
+    pub diverged: usize,
+    /// Trials that run or wait.
+    pub unfinished: usize,
+    /// Cost of all of them.
+    pub cost: f64,
+}
+
+/// A trial without a result.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// Its number.
+    pub trial: String,
+    /// Name of the fidelity.
+    pub fidelity: String,
+    /// What happened.
+    pub reason: String,
+}
+
+impl Costs {
+    pub(super) fn render(&self) -> Markup {
+        let total: f64 = self.sizes.iter().map(|size| size.cost).sum();
+        html! {
+            div.scroll {
+                table.weights {
+                    caption { "Cost by size, confirmation included" }
+                    thead {
+                        tr {
+                            th scope="col" { "Size" }
+                            @for title in ["One run", "Complete", "Failed", "Diverged", "Unfinished", "Cost", "Share"] {
+                                th.number scope="col" { (title) }
+                            }
+                            th.wide scope="col" aria-hidden="true" {}
+                        }
+                    }
+                    tbody { @for size in &self.sizes { (size.render(total)) } }
+                }
+            }
+            @if self.failures.is_empty() {
+                p { "No trial failed or diverged." }
+            } @else {
+                div.scroll {
+                    table {
+                        caption { "Trials without a result" }
+                        thead { tr { @for title in ["Trial", "Size", "What happened"] { th scope="col" { (title) } } } }
+                        tbody {
+                            @for failure in &self.failures {
+                                tr {
+                                    th scope="row" { (failure.trial) }
+                                    td { (failure.fidelity) }
+                                    td.text { (failure.reason) }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl SizeCosts {
+    fn render(&self, total: f64) -> Markup {
+        let share = if total > 0.0 { self.cost / total } else { 0.0 };
+        html! {
+            tr {
+                th scope="row" { (self.name) }
+                td.number { (number(self.each, 3)) }
+                @for n in [self.complete, self.failed, self.diverged, self.unfinished] { td.number { (n) } }
+                td.number { (number(self.cost, 4)) }
+                td.number { (format!("{:.0} %", 100.0 * share)) }
+                td.wide aria-hidden="true" { (bar(share, None)) }
+            }
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! The report: one HTML file that needs nothing else.
+//!
+//! Everything here takes plain values and returns markup. What a user named (domains, trials, errors) only ever gets into
+//! the page through [`maud`], which escapes it, or as text of a picture, which `plotters` escapes.
+
+mod bar;
+mod costs;
+mod effects;
+mod figure;
+mod metrics;
+mod model;
+mod progress;
+mod recommendation;
+mod regret;
+mod ternary;
+mod trials;
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+pub use costs::{Costs, Failure, SizeCosts};
+pub use effects::{EffectCurve, Effects};
+pub use figure::DrawError;
+pub use metrics::{MetricRow, Metrics};
+pub use model::{LeftOut, Model, SizeModel};
+pub use progress::{Progress, Step};
+pub use recommendation::{Comparison, DomainRow, Recommendation};
+pub use regret::{Regret, StrategyRow};
+pub use ternary::{Cell, Ternary};
+pub use trials::{TrialRow, Trials};
+
+const STYLE: &str = include_str!("style.css");
+const SCRIPT: &str = include_str!("sort.js");
+/// Nothing is fetched, even if something of the page asked for it.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
+
+/// A page.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// What kind of report it is.
+    pub kind: &'static str,
+    /// What it is about: the name of a study.
+    pub title: String,
+    /// Version of the program.
+    pub version: &'static str,
+    /// What was asked and how far that is: names and values.
+    pub facts: Vec<(&'static str, String)>,
+    /// What is said, in this order.
+    pub parts: Vec<Part>,
+}
+
+/// A section of a page.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the types say it")]
+pub enum Part {
+    Recommendation(Recommendation),
+    Progress(Progress),
+    Regret(Regret),
+    Effects(Effects),
+    Metrics(Metrics),
+    Model(Model),
+    Costs(Costs),
+    Trials(Trials),
+}
+
+impl Part {
+    fn section(&self) -> Result<Section, DrawError> {
+        let (id, title, content) = match self {
+            Self::Recommendation(part) => ("recommendation", "Recommendation", part.render()),
+            Self::Progress(part) => ("progress", "Progress", part.render()?),
+            Self::Regret(part) => ("regret", "What the search would have cost", part.render()?),
+            Self::Effects(part) => ("effects", "What each weight does", part.render()?),
+            Self::Metrics(part) => ("metrics", "Which metrics gain and lose", part.render()),
+            Self::Model(part) => ("model", "How far the model can be trusted", part.render()?),
+            Self::Costs(part) => ("costs", "Costs and failures", part.render()),
+            Self::Trials(part) => ("trials", "All trials", part.render()),
+        };
+        Ok(Section { id, title, content })
+    }
+}
+
+impl Report {
+    /// The page, each kind of part at most once.
+    ///
+    /// # Errors
+    /// [`DrawError`]
+    pub fn render(&self) -> Result<String, DrawError> {
+        let sections = self.parts.iter().map(Part::section).collect::<Result<Vec<_>, _>>()?;
+        let page = html! {
+            (DOCTYPE)
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    meta http-equiv="Content-Security-Policy" content=(POLICY);
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    meta name="color-scheme" content="light dark";
+                    meta name="generator" content={ "admire " (self.version) };
+                    title { (self.title) " – " (self.kind) }
+                    style { (PreEscaped(STYLE)) }
+                }
+                body {
+                    header {
+                        p.kicker { (self.kind) }
+                        h1 { (self.title) }
+                        dl.facts { @for (name, value) in &self.facts { div { dt { (name) } dd { (value) } } } }
+                    }
+                    nav aria-label="Sections" { ul { @for section in &sections { li { (section.link()) } } } }
+                    main { @for section in &sections { (section.render()) } }
+                    footer { p { "Written by admire " (self.version) ". Weights are shares of the training tokens." } }
+                    script { (PreEscaped(SCRIPT)) }
+                }
+            }
+        };
+        Ok(page.into_string())
+    }
+}
+
+/// A part of the page that can be linked to.
+struct Section {
+    id: &'static str,
+    title: &'static str,
+    content: Markup,
+}
+
+impl Section {
+    fn link(&self) -> Markup {
+        html! { a href={ "#" (self.id) } { (self.title) } }
+    }
+
+    fn render(&self) -> Markup {
+        let title = format!("{}-title", self.id);
+        html! { section id=(self.id) aria-labelledby=(title) { h2 id=(title) { (self.title) } (self.content) } }
+    }
+}

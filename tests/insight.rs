@@ -1,0 +1,107 @@
+//! What the report asks of the model, against a problem whose truth is known.
+
+#[path = "common/problem.rs"]
+mod problem;
+
+use admire::optimizer::{Evidence, Optimizer, OptimizerSettings};
+use admire::space::Mixture;
+use admire::surrogate::{ModelChoice, ModelSpec, Structure};
+use problem::{Problem, rng};
+
+/// A problem with three metrics that was observed often enough for a good model, and the mixture recommended for it.
+fn known(structure: Structure) -> (Problem, Evidence, Optimizer, Mixture) {
+    let problem = Problem::new(4, 2, 3, 5);
+    let evidence = problem.evidence(problem.runs(&[40, 12], 6));
+    let model = ModelChoice::from(ModelSpec { structure, ..ModelSpec::default() });
+    let mut optimizer = problem.optimizer(OptimizerSettings { model, ..OptimizerSettings::default() });
+    optimizer.learn(&evidence);
+    let mixture = optimizer.recommend(&evidence, None, &mut rng(7)).mixture;
+    (problem, evidence, optimizer, mixture)
+}
+
+#[test]
+fn gains_are_what_the_truth_says_within_their_uncertainty() {
+    let (problem, evidence, optimizer, mixture) = known(Structure::PerMetric);
+    let mut others: Vec<Mixture> =
+        problem.space().polytope().sample(20, &mut rng(8)).into_iter().map(Mixture::new).collect();
+    others.push(mixture.clone());
+    let gains = optimizer.gains(&evidence, &mixture, &others).unwrap();
+    let itself = gains.last().unwrap();
+    assert!(itself.mean.abs() < 1e-12 && itself.sd < 1e-5, "{itself:?}");
+    let best = problem.loss(mixture.weights(), 1);
+    let mut inside = 0;
+    for (other, gain) in others.iter().zip(&gains).take(20) {
+        let truth = problem.loss(other.weights(), 1) - best;
+        inside += usize::from((truth - gain.mean).abs() <= 2.0 * gain.sd);
+        assert!((truth > 0.0) == (gain.probability() > 0.5) || gain.mean.abs() < 2.0 * gain.sd, "{truth} {gain:?}");
+        // The objective is the mean of the metrics, and so are gains.
+        let metrics = optimizer.metric_gains(&evidence, &mixture, other).unwrap();
+        let mean = metrics.iter().map(|g| g.mean).sum::<f64>() / 3.0;
+        assert!((mean - gain.mean).abs() < 1e-9 * (1.0 + gain.mean.abs()), "{mean} {gain:?}");
+    }
+    assert!(inside >= 15, "the truth is inside ± 2 sd for {inside} of 20");
+}
+
+#[test]
+fn a_model_of_the_objective_alone_still_tells_metrics_apart() {
+    let (problem, evidence, optimizer, mixture) = known(Structure::Objective);
+    let uniform = problem.space().uniform();
+    let gains = optimizer.metric_gains(&evidence, &mixture, &uniform).unwrap();
+    let (ours, theirs) = (problem.truth(mixture.weights(), 1), problem.truth(uniform.weights(), 1));
+    for (j, gain) in gains.iter().enumerate() {
+        let truth = theirs[j] - ours[j];
+        assert!((truth - gain.mean).abs() <= 4.0 * gain.sd + 0.01, "metric {j}: {truth} {gain:?}");
+    }
+    assert_eq!(gains.len(), 3);
+}
+
+#[test]
+fn effects_start_from_the_mixture_and_stay_in_the_space() {
+    let (problem, evidence, optimizer, mixture) = known(Structure::PerMetric);
+    let effects = optimizer.effects(&evidence, &mixture, 17).unwrap();
+    let noise = optimizer.noise_sd(&evidence).unwrap();
+    assert_eq!(effects.len(), 4);
+    for (domain, effect) in effects.iter().enumerate() {
+        let weights: Vec<f64> = effect.points.iter().map(|(w, _)| *w).collect();
+        assert!(weights.is_sorted() && weights.iter().all(|w| (0.0..=1.0).contains(w)), "{weights:?}");
+        let present = mixture.weights()[domain];
+        let (_, here) = effect.points.iter().find(|(w, _)| (w - present).abs() < 1e-6).unwrap();
+        assert!(here.mean.abs() < 1e-6 && here.sd < 1e-3, "{here:?}");
+        let (low, high) = effect.within_noise;
+        assert!(low <= present && present <= high);
+        for (weight, gain) in &effect.points {
+            let moved = mixture.with_weight(domain, *weight);
+            assert!((moved.weights().iter().sum::<f64>() - 1.0).abs() < 1e-9);
+            let truth = problem.loss(mixture.weights(), 1) - problem.loss(moved.weights(), 1);
+            assert!((truth - gain.mean).abs() <= 5.0 * gain.sd + 0.01, "domain {domain} at {weight}: {truth} {gain:?}");
+            if (low..=high).contains(weight) {
+                assert!(gain.mean >= -noise * (1.0 + 1e-9), "{gain:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn runs_left_out_are_predicted_as_well_as_promised() {
+    let (problem, evidence, optimizer, _) = known(Structure::PerMetric);
+    let runs = optimizer.left_out(&evidence).unwrap();
+    assert_eq!(runs.len(), 52);
+    for (run, observation) in runs.iter().zip(&evidence.observations) {
+        assert_eq!(run.measured, problem.objective().value(&observation.metrics));
+        assert_eq!(run.fidelity, observation.fidelity);
+        assert!((0.0..=1.0).contains(&run.central_share()));
+    }
+    let inside = runs.iter().filter(|run| run.central_share() <= 0.9).count();
+    assert!((40..=52).contains(&inside), "{inside} of 52 are inside their 90 % interval");
+}
+
+#[test]
+fn without_observations_nothing_is_claimed() {
+    let problem = Problem::new(3, 2, 1, 1);
+    let (optimizer, evidence) = (problem.optimizer(OptimizerSettings::default()), problem.evidence(vec![]));
+    let uniform = problem.space().uniform();
+    assert!(optimizer.gains(&evidence, &uniform, std::slice::from_ref(&uniform)).is_none());
+    assert!(optimizer.effects(&evidence, &uniform, 9).is_none());
+    assert!(optimizer.metric_gains(&evidence, &uniform, &uniform).is_none());
+    assert!(optimizer.left_out(&evidence).is_none());
+}

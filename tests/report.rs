@@ -1,0 +1,301 @@
+//! The report: one page that needs nothing, says what was found, and works in a browser.
+
+#[path = "common/browser.rs"]
+mod browser;
+#[path = "common/study.rs"]
+mod study;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use browser::Browser;
+use html5gum::{DefaultEmitter, Token, Tokenizer};
+use serde_json::{Value, json};
+use study::{Fixture, GOOD, code, stderr};
+
+/// A domain and a metric that a page must not act on.
+const HOSTILE: &str = "</style><script>alert(1)</script>&\"'";
+
+/// Two metrics; the third trial fails. Loss is best with half of `a`.
+const TRAINER: &str = r#"[ "$3" = 3 ] && exit 1
+awk -v a="$2" -v s="$4" -v out="$1" -v name="$METRIC" 'BEGIN {
+  x = (a - 0.5) ^ 2 + 1 + (s % 100) / 10000; y = 2 - a
+  printf "{\"metrics\": {\"loss\": %.6f, \"%s\": %.6f}}", x, name, y > (out ".tmp") }'
+mv "$1.tmp" "$1""#;
+
+/// A finished study with names that are markup, and its page.
+fn hostile() -> (Fixture, PathBuf) {
+    let metric = HOSTILE.replace('\'', "");
+    // As awk's `-v` reads it, and what that makes of it as JSON does.
+    let escaped = metric.replace('"', "\\\\\\\"");
+    let f = Fixture::new(TRAINER, &format!("env = {{ METRIC = '''{escaped}''' }}\nslots = 1"), "[budget]\ntrials = 16");
+    f.edit("name = \"c\"", &format!("name = '''{HOSTILE}'''\ntokens = 2e6"));
+    f.edit("name = \"a\"", "name = \"a\"\ntokens = 1e6\nmax = 0.55");
+    f.edit("name = \"b\"", "name = \"b\"\ntokens = 3e6\nprior = 1.0");
+    f.edit("metric = \"loss\"", &format!("metrics = {{ loss = 1.0, '{}' = 0.1 }}", metric));
+    f.edit("[objective]", "[limits]\ntarget_tokens = 1e6\n[objective]");
+    let done = f.run("optimize", &["--quiet"]);
+    assert!(done.status.success(), "{}", stderr(&done));
+    let page = f.path("page.html");
+    let done = f.run("report", &["--out", page.to_str().unwrap(), "--compare", "2"]);
+    assert!(done.status.success(), "{}", stderr(&done));
+    assert_eq!(String::from_utf8_lossy(&done.stdout).trim(), page.display().to_string());
+    (f, page)
+}
+
+type Element = (String, BTreeMap<String, String>);
+
+/// The page's elements (with attributes) in order, and the text outside of scripts and styles.
+fn parse(page: &str) -> (Vec<Element>, String) {
+    const VOID: [&str; 2] = ["meta", "br"];
+    let (mut elements, mut text, mut open) = (Vec::new(), String::new(), Vec::<String>::new());
+    let mut emitter = DefaultEmitter::default();
+    emitter.naively_switch_states(true);
+    let string = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    for Ok(token) in Tokenizer::new_with_emitter(page, emitter) {
+        match token {
+            Token::StartTag(tag) => {
+                let name = string(&tag.name);
+                let attributes = tag.attributes.iter().map(|(k, v)| (string(k), string(v))).collect();
+                if !tag.self_closing && !VOID.contains(&name.as_str()) {
+                    open.push(name.clone());
+                }
+                elements.push((name, attributes));
+            }
+            Token::EndTag(tag) => assert_eq!(open.pop(), Some(string(&tag.name)), "{text}"),
+            Token::String(s) if !open.iter().any(|e| e == "script" || e == "style") => text += &string(&s),
+            Token::Error(error) => panic!("{error:?} after {text}"),
+            _ => {}
+        }
+    }
+    assert!(open.is_empty(), "{open:?}");
+    (elements, text)
+}
+
+#[test]
+fn one_page_that_needs_nothing_and_escapes_everything() {
+    let (_f, path) = hostile();
+    let page = fs::read_to_string(path).unwrap();
+    let (elements, text) = parse(&page);
+    let of = |name: &str| elements.iter().filter(|(n, _)| n == name).collect::<Vec<_>>();
+    assert_eq!((of("html").len(), of("script").len(), of("style").len(), of("link").len()), (1, 1, 1, 0));
+    for (name, attributes) in &elements {
+        for (key, value) in attributes {
+            let address = ["src", "href", "xlink:href", "action", "data", "srcset"].contains(&key.as_str());
+            assert!(!address || value.starts_with('#'), "<{name} {key}={value}> is fetched");
+            assert!(!key.starts_with("on"), "<{name} {key}={value}> runs");
+        }
+    }
+    assert!(!page.contains("url(") && !page.contains("@import"));
+    // Names appear as they are written, nowhere as markup.
+    assert!(text.contains(HOSTILE), "{text}");
+    assert!(!page.contains("<script>alert"));
+
+    // Pictures have names and descriptions for those who cannot see them.
+    let pictures = of("svg").into_iter().filter(|(_, a)| a.get("role").is_some_and(|r| r == "img"));
+    let ids: Vec<&String> = elements.iter().filter_map(|(_, a)| a.get("id")).collect();
+    let mut count = 0;
+    for (_, attributes) in pictures {
+        count += 1;
+        let labels: Vec<&str> = attributes["aria-labelledby"].split(' ').collect();
+        assert!(labels.len() == 2 && labels.iter().all(|l| ids.contains(&&(*l).to_owned())), "{attributes:?}");
+    }
+    // Best so far, three effects, the triangle, two sizes left out, calibration.
+    assert_eq!(count, 8);
+    let unique: std::collections::BTreeSet<_> = ids.iter().collect();
+    assert_eq!(unique.len(), ids.len(), "an id appears twice: {ids:?}");
+
+    for said in [
+        "Against uniform",
+        "Against prior",
+        "Against natural",
+        "Against trial 2",
+        "probability of being better",
+        "Within noise",
+        "Epochs",
+        "16 trials",
+        "exit status: 1",
+        "a ≤ 0.55",
+    ] {
+        assert!(text.contains(said), "{said} is missing in\n{text}");
+    }
+}
+
+#[test]
+fn a_study_without_results_has_a_report_too() {
+    let f = Fixture::new(GOOD, "", "");
+    assert!(f.run("suggest", &[]).status.success());
+    assert!(f.run("report", &[]).status.success());
+    let (_, text) = parse(&fs::read_to_string(f.path("run/report.html")).unwrap());
+    assert!(text.contains("No trial has finished yet"), "{text}");
+
+    // What cannot be compared is a mistake on the command line.
+    f.write("other.json", r#"{"weights": {"a": 0.5, "x": 0.5}}"#);
+    for (what, said) in [("9", "no trial 9"), ("other.json", "domain `x`"), ("study.toml", "expected JSON")] {
+        let done = f.run("report", &["--compare", what]);
+        assert_eq!(code(&done), Some(2), "{}", stderr(&done));
+        assert!(stderr(&done).contains(said), "{}", stderr(&done));
+    }
+    f.write("other.json", r#"{"a": 1, "b": 3}"#);
+    assert!(f.run("report", &["--compare", "other.json"]).status.success());
+    let (_, text) = parse(&fs::read_to_string(f.path("run/report.html")).unwrap());
+    assert!(text.contains("Against other") && text.contains("75.0 %"), "{text}");
+}
+
+#[test]
+fn odd_studies_have_reports() {
+    let single = "[[domain]]\nname = \"b\"\n[[domain]]\nname = \"c\"\n";
+    for (name, loss, edit) in [
+        ("constant", "1.5", None),
+        ("zero", "0", None),
+        ("huge", "${3}e300", None),
+        ("largest", "-1.7e308", None),
+        ("tiny", "1.00000000000000${3}", None),
+        ("outlier", "$( [ $3 = 4 ] && echo 1e30 || echo 1.$3 )", None),
+        ("one domain", "1.$3", Some((single, ""))),
+        ("free", "1.$3", Some(("cost = 1.0", "cost = 1e-300"))),
+        ("maximized", "1.$3", Some(("metric = \"loss\"", "metric = \"loss\"\ndirection = \"maximize\""))),
+    ] {
+        let script = format!("printf '{{\"loss\": %s}}' \"{loss}\" > \"$1.tmp\" && mv \"$1.tmp\" \"$1\"");
+        let f = Fixture::new(&script, "", "[budget]\ntrials = 8");
+        if let Some((from, to)) = edit {
+            f.edit(from, to);
+        }
+        f.run("optimize", &["-q"]);
+        let done = f.run("report", &[]);
+        assert!(done.status.success(), "{name}: {}", stderr(&done));
+        let page = fs::read_to_string(f.path("run/report.html")).unwrap();
+        let (elements, text) = parse(&page);
+        assert!(text.contains("8 trials"), "{name}: {text}");
+        for (element, attributes) in &elements {
+            let place = |(key, value): (&String, &String)| {
+                ["points", "d", "x", "y", "cx", "cy", "width", "height"].contains(&key.as_str())
+                    && value.contains(['N', 'i'])
+            };
+            assert!(!attributes.iter().any(place), "{name}: <{element} {attributes:?}>");
+        }
+    }
+}
+
+#[test]
+fn the_recommendation_is_readable_in_a_terminal_and_plain_elsewhere() {
+    let (f, _) = hostile();
+    let plain = String::from_utf8(f.run("best", &[]).stdout).unwrap();
+    for said in [
+        "Recommended mixture for large",
+        "domain",
+        "epochs",
+        "█",
+        "against uniform",
+        "better with probability",
+        "1 run",
+        "`a` ≤ 0.55",
+    ] {
+        assert!(plain.contains(said), "{said} is missing in\n{plain}");
+    }
+    assert!(!plain.contains('\u{1b}'), "{plain:?}");
+    let with = |key: &str, value: &str| {
+        let output = f.command("best").env("CLICOLOR_FORCE", "1").env(key, value).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    // Colours change nothing that is said, and bars alone have them.
+    let coloured = with("TERM", "xterm");
+    assert_eq!(coloured.matches("\u{1b}[36m█").count(), coloured.matches("\u{1b}[36m").count());
+    assert!(coloured.contains("\u{1b}[36m█"), "{coloured:?}");
+    assert_eq!(coloured.replace("\u{1b}[36m", "").replace("\u{1b}[0m", ""), plain);
+    assert_eq!(with("NO_COLOR", "1"), plain);
+
+    let gain = &f.json("best", &[])["against_uniform"];
+    assert!(gain["mean"].as_f64().unwrap() > 0.0 && gain["probability"].as_f64().unwrap() > 0.5, "{gain}");
+}
+
+/// Texts whose contrast with what is behind them is too low to read (WCAG 2.2 AA: 4.5).
+const FAINT: &str = r#"
+const parse = c => (c.match(/[\d.]+/g) || []).map(Number);
+const light = ([r, g, b]) => [r, g, b].map(v => v / 255).map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+  .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+const behind = e => { for (; e; e = e.parentElement) {
+  const c = parse(getComputedStyle(e).backgroundColor); if (c.length === 3 || c[3] > 0) return c; }
+  return [255, 255, 255]; };
+return [...document.querySelectorAll("body *")].filter(e => !e.closest("script") &&
+    [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim()) && e.getClientRects().length)
+  .map(e => { const style = getComputedStyle(e), ink = parse(e.tagName === "text" ? style.fill : style.color);
+    const [a, b] = [light(ink), light(behind(e))]; const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    return [ratio, e.textContent.trim()]; })
+  .filter(([ratio]) => ratio < 4.5).map(([ratio, text]) => ratio.toFixed(2) + " " + text);"#;
+
+/// Labels of pictures that are cut off or cover each other.
+const CLUTTER: &str = r#"
+const bad = [];
+for (const svg of document.querySelectorAll("figure svg")) {
+  const frame = svg.getBoundingClientRect(), texts = [...svg.querySelectorAll("text")];
+  const boxes = texts.map(t => t.getBoundingClientRect());
+  boxes.forEach((a, i) => {
+    const name = svg.querySelector("title").textContent + ": " + texts[i].textContent.trim();
+    if (a.left < frame.left - 1 || a.right > frame.right + 1 || a.top < frame.top - 1 || a.bottom > frame.bottom + 1)
+      bad.push(name + " is cut off");
+    boxes.slice(i + 1).forEach((b, j) => {
+      if (a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1)
+        bad.push(name + " covers " + texts[i + 1 + j].textContent.trim());
+    });
+  });
+}
+return bad;"#;
+
+/// The values of a column of the table of trials, as shown.
+fn column(browser: &Browser, index: usize) -> Vec<String> {
+    let cells = browser.script(&format!(
+        "return [...document.querySelector('#all-trials').tBodies[0].rows].map(r => r.cells[{index}].textContent.trim())"
+    ));
+    serde_json::from_value(cells).unwrap()
+}
+
+#[test]
+fn it_works_in_a_browser() {
+    let Some(browser) = Browser::start() else { return };
+    let (_f, page) = hostile();
+    let shots = Path::new(env!("CARGO_TARGET_TMPDIR")).join("report");
+    fs::create_dir_all(&shots).unwrap();
+    fs::copy(&page, shots.join("report.html")).unwrap();
+    browser.open(&page);
+    for (name, width, theme, medium) in [
+        ("light", 1200, "light", "screen"),
+        ("dark", 1200, "dark", "screen"),
+        ("phone", 375, "light", "screen"),
+        ("phone-dark", 375, "dark", "screen"),
+        ("print", 800, "light", "print"),
+    ] {
+        browser.look(width, theme, medium);
+        browser.screenshot(&shots.join(format!("{name}.png")));
+        assert_eq!(browser.script(FAINT), json!([]), "{name}: too faint");
+        assert_eq!(browser.script(CLUTTER), json!([]), "{name}");
+        let wide = browser.script("return document.documentElement.scrollWidth - innerWidth");
+        assert!(medium == "print" || wide.as_f64().unwrap() <= 0.0, "{name}: {wide} pixels too wide");
+    }
+
+    browser.look(1200, "light", "screen");
+    let press = |index: usize| {
+        browser.script(&format!(
+            "const head = document.querySelector('#all-trials').tHead.rows[0].cells[{index}];
+             head.querySelector('button').click(); return head.getAttribute('aria-sort')"
+        ))
+    };
+    let values =
+        |index: usize| -> Vec<f64> { column(&browser, index).iter().filter_map(|text| text.parse().ok()).collect() };
+    assert_eq!(press(4), Value::from("ascending"));
+    let objectives = values(4);
+    assert!(objectives.len() == 15 && objectives.is_sorted(), "{objectives:?}");
+    // What has none comes last, whichever way.
+    assert_eq!(column(&browser, 4).last().unwrap(), "");
+    assert_eq!(press(4), Value::from("descending"));
+    assert!(values(4).iter().rev().is_sorted());
+    assert_eq!(column(&browser, 4).last().unwrap(), "");
+    assert_eq!(press(1), Value::from("ascending"));
+    let sizes = column(&browser, 1);
+    assert!(sizes.iter().rev().is_sorted(), "small comes before large: {sizes:?}");
+    assert_eq!(press(0), Value::from("ascending"));
+    assert_eq!(values(0), (1..=16).map(f64::from).collect::<Vec<_>>());
+
+    assert_eq!(browser.console(), Vec::<String>::new());
+}
