@@ -25,8 +25,8 @@ pub(super) fn run(args: &CheckArgs, output: Output) -> anyhow::Result<u8> {
     let config = args.config.load()?;
     match args.format {
         Format::Table => {
-            show!("{}", table(&config));
-            out!("{}", First::of(&config, output)?);
+            let first = First::of(&config, output)?;
+            show!("{}{first}", table(&config));
         }
         Format::Json => outln!("{}", json(&config, &First::of(&config, output)?)),
     }
