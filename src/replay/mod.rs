@@ -26,4 +26,6 @@ pub use log::{LoggedRun, RunLog};
 pub use pool::{Pool, Run};
 pub use run::{Plan, Playback, play};
 pub use strategy::Strategy;
-pub use summary::{Calibration, Question, RegretAt, Saving, StrategySummary, SuggestMs, Summary, Target};
+pub use summary::{
+    Calibration, Question, RegretAt, Saving, StrategySummary, SuggestMs, Summary, Target, rank_correlation,
+};

@@ -226,7 +226,8 @@ fn calibration(pool: &Pool, group: &[Playback]) -> Option<Calibration> {
 
 /// Spearman's rank correlation, ties sharing their mean rank; `None` where either side is constant or there are fewer
 /// than two values.
-pub(super) fn rank_correlation(a: &[f64], b: &[f64]) -> Option<f64> {
+#[must_use]
+pub fn rank_correlation(a: &[f64], b: &[f64]) -> Option<f64> {
     let ranks = |x: &[f64]| -> Vec<f64> {
         let rank = |v: &f64| x.iter().map(|u| f64::from(u8::from(u < v)) + 0.5 * f64::from(u8::from(u == v))).sum();
         x.iter().map(rank).collect()

@@ -3,6 +3,7 @@
 use crate::cli::best::{uncertain, uncertain_gain};
 use crate::config::StudyConfig;
 use crate::optimizer::{Evidence, Gain, Optimizer};
+use crate::replay::rank_correlation;
 use crate::report::html::{
     Cell, Comparison, DomainRow, EffectCurve, Effects, LeftOut, MetricRow, Metrics, Model, Part, Recommendation,
     SizeModel, Ternary,
@@ -13,6 +14,8 @@ use crate::study::{Direction, Metric};
 
 /// Weights at which effects are looked at.
 const POINTS: usize = 33;
+/// Mixtures closer than this are the same one, but for the rounding of logs.
+const SAME: f64 = 1e-4;
 
 /// A recommendation and what it is based on.
 pub struct Findings<'a> {
@@ -178,22 +181,43 @@ impl Findings<'_> {
         let (agreement, runs) = (self.optimizer.agreement(self.evidence)?, self.optimizer.left_out(self.evidence)?);
         let target = self.config.fidelities.target();
         let per_cost = |m: usize| agreement[m].information / self.evidence.costs[m];
-        let size = |(m, fidelity): (usize, &Fidelity)| SizeModel {
-            name: fidelity.name.clone(),
-            correlation: agreement[m].correlation,
-            worth: Some(per_cost(m) / per_cost(target)).filter(|worth| worth.is_finite()),
-            runs: runs
-                .iter()
-                .filter(|run| run.fidelity == m)
-                .map(|run| LeftOut {
-                    measured: run.measured,
-                    predicted: uncertain(run.predicted),
-                    share: run.central_share(),
-                })
-                .collect(),
+        let size = |(m, fidelity): (usize, &Fidelity)| {
+            let pairs = self.pairs(m);
+            let (here, there): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
+            let left_out = runs.iter().filter(|run| run.fidelity == m).map(|run| LeftOut {
+                measured: run.measured,
+                predicted: uncertain(run.predicted),
+                share: run.central_share(),
+            });
+            SizeModel {
+                name: fidelity.name.clone(),
+                correlation: agreement[m].correlation,
+                worth: Some(per_cost(m) / per_cost(target)).filter(|worth| worth.is_finite()),
+                runs: left_out.collect(),
+                rank: rank_correlation(&here, &there),
+                pairs,
+            }
         };
         let sizes = self.config.fidelities.list().iter().enumerate().map(size).collect();
         Some(Model { target: self.target().name.clone(), sizes })
+    }
+
+    /// Of each mixture that was trained both at fidelity `m` and at the target, the mean objective at both.
+    fn pairs(&self, m: usize) -> Vec<(f64, f64)> {
+        let observed = &self.evidence.observations;
+        let target = self.config.fidelities.target();
+        let mean = |mixture: &Mixture, m: usize| {
+            let same = observed.iter().filter(|o| o.fidelity == m && o.mixture.distance(mixture) < SAME);
+            let values: Vec<f64> = same.map(|o| self.config.objective.value(&o.metrics)).collect();
+            (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+        };
+        let mut mixtures: Vec<&Mixture> = Vec::new();
+        for run in observed.iter().filter(|o| o.fidelity == target) {
+            if mixtures.iter().all(|known| known.distance(&run.mixture) >= SAME) {
+                mixtures.push(&run.mixture);
+            }
+        }
+        mixtures.into_iter().filter_map(|mixture| Some((mean(mixture, m)?, mean(mixture, target)?))).collect()
     }
 
     fn target(&self) -> &Fidelity {

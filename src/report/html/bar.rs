@@ -2,8 +2,10 @@
 
 use maud::{Markup, html};
 
+/// In percent of the width. What is not a number is nowhere.
 fn place(share: f64) -> String {
-    format!("{:.2}", 100.0 * share.clamp(0.0, 1.0))
+    let share = if share.is_nan() { 0.0 } else { share.clamp(0.0, 1.0) };
+    format!("{:.2}", 100.0 * share)
 }
 
 /// A bar from 0 to `share` of the width, with a stretch of it as a line.

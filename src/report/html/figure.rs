@@ -124,6 +124,16 @@ pub(super) fn font(size: f64, color: RGBColor) -> TextStyle<'static> {
     ("sans-serif", size * 1.24).into_font().color(&color)
 }
 
+/// A name that fits into a picture.
+pub(super) fn shortened(name: &str) -> String {
+    const LONGEST: usize = 22;
+    if name.chars().count() <= LONGEST {
+        name.to_owned()
+    } else {
+        name.chars().take(LONGEST - 1).chain(['…']).collect()
+    }
+}
+
 /// The smallest range with a margin that has all of `values`; never empty.
 pub(super) fn range(values: impl IntoIterator<Item = f64>) -> Range<f64> {
     let finite = values.into_iter().filter(|x| x.is_finite());

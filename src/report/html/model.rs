@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use plotters::prelude::*;
 
 use super::bar::bar;
-use super::figure::{Axes, BLUE, DrawError, Drawing, Drawn, Figure, GREY, INK, SIZE, range};
+use super::figure::{Axes, BLUE, DrawError, Drawing, Drawn, Figure, GREY, INK, SIZE, range, shortened};
 use crate::report::number;
 use crate::report::words::Uncertain;
 
@@ -28,6 +28,10 @@ pub struct SizeModel {
     pub worth: Option<f64>,
     /// Its runs, each predicted from all the others.
     pub runs: Vec<LeftOut>,
+    /// Of mixtures trained both here and at the target: the mean objective here and there.
+    pub pairs: Vec<(f64, f64)>,
+    /// Rank correlation of these pairs.
+    pub rank: Option<f64>,
 }
 
 /// A run, predicted from all the others.
@@ -43,10 +47,11 @@ pub struct LeftOut {
 
 impl Model {
     pub(super) fn render(&self) -> Result<Markup, DrawError> {
-        let figures = self.figures()?;
+        let (pairs, figures) = (self.pairs()?, self.figures()?);
         Ok(html! {
             h3 { "Do small sizes speak for the target?" }
             (self.agreement())
+            @if !pairs.is_empty() { div.figures { @for figure in pairs { (figure) } } }
             h3 { "Does it predict runs that it has not seen?" }
             p {
                 "Every run is left out in turn and predicted from the others. If the model is honest, half of "
@@ -91,6 +96,23 @@ impl Model {
                 " for its cost, as a multiple of what a run at " (self.target) " does; below 1 it does not earn its cost."
             }
         }
+    }
+
+    /// What was measured of mixtures that two sizes share: no model is needed to compare them.
+    fn pairs(&self) -> Result<Vec<Markup>, DrawError> {
+        let sizes = self.sizes.iter().enumerate().filter(|(_, size)| size.name != self.target && size.pairs.len() > 2);
+        sizes
+            .map(|(i, size)| {
+                let rank = size.rank.map_or_else(String::new, |rank| format!("; rank correlation {rank:.2}"));
+                Figure {
+                    id: &format!("pairs-{i}"),
+                    title: &format!("{} against {}", self.target, size.name),
+                    description: &format!("Objective of {} mixtures trained at both sizes{rank}.", size.pairs.len()),
+                    caption: html! { "as measured, " (size.pairs.len()) " mixtures trained at both" (rank) },
+                }
+                .draw(SIZE, |root| paint_pairs(root, size, &self.target))
+            })
+            .collect()
     }
 
     fn calibration(&self) -> Markup {
@@ -186,6 +208,19 @@ impl SizeModel {
         chart.draw_series(self.runs.iter().map(|r| Circle::new((r.predicted.mean, r.measured), 4, BLUE.filled())))?;
         Ok(())
     }
+}
+
+fn paint_pairs(root: &Drawing<'_>, size: &SizeModel, target: &str) -> Drawn {
+    let axes = Axes {
+        x: range(size.pairs.iter().map(|pair| pair.0)),
+        y: range(size.pairs.iter().map(|pair| pair.1)),
+        x_label: &format!("at {}", shortened(&size.name)),
+        y_label: &format!("at {}", shortened(target)),
+        x_percent: false,
+    };
+    let mut chart = axes.draw(root)?;
+    chart.draw_series(size.pairs.iter().map(|pair| Circle::new(*pair, 4, BLUE.filled())))?;
+    Ok(())
 }
 
 /// The shares, sorted, as a distribution function.

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::figure::{BLUE, DrawError, Drawing, Drawn, Figure, INK, ORANGE, font};
+use super::figure::{BLUE, DrawError, Drawing, Drawn, Figure, INK, ORANGE, font, shortened};
 use crate::report::number;
 use crate::report::words::percent;
 
@@ -96,14 +96,4 @@ fn place(weights: [f64; 3]) -> (i32, i32) {
     let x = 45.0 + side * (weights[2] + 0.5 * weights[0]);
     let y = 40.0 + height * (1.0 - weights[0]);
     (x.round() as i32, y.round() as i32)
-}
-
-/// A name that fits beside a corner.
-fn shortened(name: &str) -> String {
-    const LONGEST: usize = 22;
-    if name.chars().count() <= LONGEST {
-        name.to_owned()
-    } else {
-        name.chars().take(LONGEST - 1).chain(['…']).collect()
-    }
 }
