@@ -140,7 +140,7 @@ fn domains(config: &StudyConfig) -> Table {
     let has_epochs = rows.iter().any(|r| r.uniform.1.is_some());
     let epochs = |e: Option<f64>| e.map_or_else(|| "-".into(), |e| format!("{e:.2}"));
     let mut columns = vec![("domain", Align::Left), ("smallest", Align::Right), ("largest", Align::Right)];
-    columns.push(("0      to      1", Align::Left));
+    columns.push(("0      to      1", Align::Bar));
     for mixture in ["uniform"].into_iter().chain(has_prior.then_some("prior")) {
         columns.push((mixture, Align::Right));
         columns.extend(has_epochs.then_some(("epochs", Align::Right)));
