@@ -201,7 +201,7 @@ impl Optimizer {
         if let Some(m) = self.design_fidelity(evidence, candidates) {
             return self.fill_space(evidence, candidates, m, rng).map(|s| self.with_expectation(s, evidence));
         }
-        self.refit(evidence);
+        self.learn(evidence);
         if let Some(surrogate) = self.condition(&evidence.observations)
             && let Some(pending) = surrogate.with_pending(&evidence.pending)
             && let Some(suggestion) = self.search(&surrogate, &pending, evidence, candidates, &open, rng)
@@ -252,15 +252,9 @@ impl Optimizer {
         Task { objective: &self.objective, fidelities: &self.fidelities, spec: self.spec(), observations }
     }
 
-    /// Fits the hyperparameters to what has been observed, where [`Self::suggest`] would: before questions about runs that
-    /// nothing was suggested for.
-    pub fn learn(&mut self, evidence: &Evidence) {
-        self.refit(evidence);
-    }
-
     /// Refits the hyperparameters if enough has been observed since the last fit, at any size, or if the settings do not
-    /// allow the kind of model that was fitted.
-    fn refit(&mut self, evidence: &Evidence) {
+    /// allow the kind of model that was fitted. [`Self::suggest`] does; who asks about runs without it begins with this.
+    pub fn learn(&mut self, evidence: &Evidence) {
         let observations = &evidence.observations;
         let due = self.snapshot.as_ref().is_none_or(|last| {
             let (fitted, later) = observations.split_at(last.observations.min(observations.len()));

@@ -11,6 +11,8 @@ pub enum Align {
     Left,
     /// Numbers.
     Right,
+    /// Left, and first to go where there is little room: a picture of a number that is there too.
+    Bar,
 }
 
 /// A table whose columns are as wide as their widest cell, measured in terminal columns (not bytes or characters).
@@ -43,12 +45,15 @@ impl Table {
 }
 
 impl Table {
-    /// The table in at most `width` terminal columns, as far as that can be had by shortening the longest cells of a column
-    /// of text.
+    /// The table in at most `width` terminal columns, as far as that can be had by leaving out bars and shortening the longest
+    /// cells of a column of text.
     #[must_use]
     pub fn fitted(mut self, width: usize) -> Self {
-        let widths = self.widths();
-        let total = widths.iter().sum::<usize>() + GAP.len() * widths.len().saturating_sub(1);
+        while let Some(bar) = self.align.iter().position(|a| *a == Align::Bar).filter(|_| self.width() > width) {
+            self.align.remove(bar);
+            self.rows.iter_mut().filter(|row| bar < row.len()).for_each(|row| drop(row.remove(bar)));
+        }
+        let (total, widths) = (self.width(), self.widths());
         let texts = (0..widths.len()).filter(|column| self.align[*column] == Align::Left);
         if let Some(column) = texts.max_by_key(|column| widths[*column]).filter(|_| total > width) {
             let room = widths[column].saturating_sub(total - width).max(LEAST);
@@ -59,6 +64,11 @@ impl Table {
             }
         }
         self
+    }
+
+    fn width(&self) -> usize {
+        let widths = self.widths();
+        widths.iter().sum::<usize>() + GAP.len() * widths.len().saturating_sub(1)
     }
 
     fn widths(&self) -> Vec<usize> {
@@ -97,7 +107,7 @@ impl fmt::Display for Table {
                     line.push_str(GAP);
                 }
                 match align {
-                    Align::Left => line.extend([text, &padding]),
+                    Align::Left | Align::Bar => line.extend([text, &padding]),
                     Align::Right => line.extend([&padding, text]),
                 }
             }
@@ -166,6 +176,9 @@ mod tests {
         assert_eq!(fitted, "name          weight\na very long…     0.5\n混合混合混…      0.5\n");
         assert!(fitted.lines().all(|line| line.width() <= 20));
         assert_eq!(table.clone().fitted(80).to_string(), table.to_string());
+        let mut bars = Table::new([("name", Align::Left), ("", Align::Bar), ("x", Align::Right)]);
+        bars.row(["web".to_owned(), bar(1.0, 20), "1".to_owned()]);
+        assert_eq!(bars.fitted(20).to_string(), "name  x\nweb   1\n");
         assert!(table.fitted(0).to_string().starts_with("name      weight\na very …"));
     }
 

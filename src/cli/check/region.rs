@@ -116,7 +116,7 @@ fn domains(config: &StudyConfig, design: &[Trial]) -> Table {
     let has_prior = rows.iter().any(|r| r.prior.is_some());
     let has_epochs = rows.iter().any(|r| r.uniform.1.is_some());
     let mut columns = vec![("domain", Align::Left), ("smallest", Align::Right), ("largest", Align::Right)];
-    columns.push(("0      to      1", Align::Left));
+    columns.push(("0      to      1", Align::Bar));
     for mixture in ["uniform"].into_iter().chain(has_prior.then_some("prior")) {
         columns.push((mixture, Align::Right));
         columns.extend(has_epochs.then_some(("epochs", Align::Right)));

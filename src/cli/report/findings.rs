@@ -77,6 +77,7 @@ impl Findings<'_> {
         Recommendation {
             target: fidelity.name.clone(),
             expected: expected.and_then(|p| p.first().copied()).map(uncertain),
+            regret: None,
             measured: None,
             confirmed: None,
             domains: domains.collect(),

@@ -75,10 +75,13 @@ fn named(study: &Study, what: &str) -> anyhow::Result<(String, Mixture)> {
 fn report(study: &Study, named: Vec<(String, Mixture)>) -> Report {
     let (config, evidence) = (study.config(), study.evidence());
     let optimizer = runner::optimizer(study);
-    let mixture = best::recommended(study);
+    let recommended = runner::recommend(study);
+    // Once confirmed, a recommendation stays the one that was confirmed.
+    let mixture = study.stopped().map_or(recommended.mixture, |s| s.mixture.clone());
     let findings = Findings { config, optimizer: &optimizer, evidence: &evidence, mixture: &mixture };
     let others = findings.others(named);
     let mut recommendation = findings.recommendation(&others);
+    recommendation.regret = recommended.expected_regret;
     recommendation.measured = best::measured(study).map(|(trial, loss)| (format!("trial {}", trial.id), loss));
     recommendation.confirmed = best::Comparison::new(study, &mixture).map(|c| c.words());
     let mut parts = vec![Part::Recommendation(recommendation), Part::Progress(progress(study))];

@@ -38,6 +38,7 @@ pub fn report(
     let others = findings.others(Vec::new());
     let mut recommendation = findings.recommendation(&others);
     let target = &summary.target;
+    recommendation.regret = recommended.expected_regret;
     recommendation.measured = Some((format!("run {}", target.best_run), target.best));
 
     let regret = Regret {

@@ -13,6 +13,8 @@ pub struct Recommendation {
     pub target: String,
     /// The objective expected there.
     pub expected: Option<Uncertain>,
+    /// By how much the best mixture of all is expected to be better still.
+    pub regret: Option<f64>,
     /// The best trial there: its name and its objective.
     pub measured: Option<(String, f64)>,
     /// What training it again has shown.
@@ -62,6 +64,9 @@ impl Recommendation {
             }
             @if let Some((trial, value)) = &self.measured {
                 p { "The best trial at " (self.target) " so far measured " (number(*value, 5)) " (" (trial) ")." }
+            }
+            @if let Some(regret) = self.regret {
+                p { "The best of all mixtures is expected to be better still by " (number(regret, 2)) "." }
             }
             @if let Some(confirmed) = &self.confirmed { p { "Confirmed: " (confirmed) "." } }
             (self.weights())
