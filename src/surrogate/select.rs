@@ -90,7 +90,7 @@ impl ModelChoice {
     }
 
     /// The kind of model that predicts the task's observations best, starting from the task's own kind and changing one
-    /// respect at a time. A rival must win by more than [`STANDARD_ERRORS`] of the difference: what differs by chance
+    /// respect at a time. A rival must win by more than three standard errors of the difference: what differs by chance
     /// stays as it is.
     #[must_use]
     pub fn select(&self, task: &Task<'_>) -> ModelSpec {
