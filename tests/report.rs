@@ -162,7 +162,8 @@ fn odd_studies_have_reports() {
         if let Some((from, to)) = edit {
             f.edit(from, to);
         }
-        f.run("optimize", &["-q"]);
+        let searched = f.run("optimize", &["-q"]);
+        assert!(searched.status.success(), "{name}: {}", stderr(&searched));
         let done = f.run("report", &[]);
         assert!(done.status.success(), "{name}: {}", stderr(&done));
         let page = fs::read_to_string(f.path("run/report.html")).unwrap();
