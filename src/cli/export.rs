@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use super::{ConfigArgs, UsageError, best};
 use crate::exchange::{ExportFormat, Ingredient, Recipe};
@@ -13,9 +13,10 @@ use crate::study::{Study, StudyError, TrialId, TrialState};
 pub struct ExportArgs {
     #[command(flatten)]
     config: ConfigArgs,
-    /// The runs, or the recommended mixture for a trainer
-    #[arg(long, value_enum, default_value_t, hide_default_value = true)]
-    format: Format,
+    /// The recommended mixture, for this trainer [default: not the mixture but completed runs, as a long CSV that `replay`
+    /// and `import` read]
+    #[arg(long, value_enum)]
+    format: Option<ExportFormat>,
     /// The mixture of this trial instead of the recommended one
     #[arg(long, value_name = "N")]
     trial: Option<TrialId>,
@@ -24,63 +25,13 @@ pub struct ExportArgs {
     out: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-enum Format {
-    /// Completed runs as a long CSV, as `replay` and `import` read it [default]
-    #[default]
-    Runs,
-    /// Megatron-LM: --data-path with weights and prefixes, for a command line
-    Megatron,
-    /// Megatron-LM: the file of --data-args-path
-    MegatronArgs,
-    /// Megatron-LM: the file of --per-split-data-args-path
-    MegatronJson,
-    /// OLMo-core: the YAML of a source mixture
-    OlmoCore,
-    /// LLaMA-Factory: the keys of its YAML that mix datasets
-    LlamaFactory,
-    /// Hugging Face: Python that calls interleave_datasets
-    Huggingface,
-    /// MosaicML streaming: the YAML of streams, as LLM Foundry has it
-    Streaming,
-    /// nanotron: the YAML of a data stage
-    Nanotron,
-    /// RegMix: the YAML of its trainer
-    Regmix,
-    /// All weights as JSON
-    Json,
-    /// All weights as CSV, a domain a row
-    Csv,
-}
-
-impl Format {
-    /// The format of a mixture; none for the runs.
-    fn mixture(self) -> Option<ExportFormat> {
-        Some(match self {
-            Self::Runs => return None,
-            Self::Megatron => ExportFormat::Megatron,
-            Self::MegatronArgs => ExportFormat::MegatronArgs,
-            Self::MegatronJson => ExportFormat::MegatronJson,
-            Self::OlmoCore => ExportFormat::OlmoCore,
-            Self::LlamaFactory => ExportFormat::LlamaFactory,
-            Self::Huggingface => ExportFormat::Huggingface,
-            Self::Streaming => ExportFormat::Streaming,
-            Self::Nanotron => ExportFormat::Nanotron,
-            Self::Regmix => ExportFormat::Regmix,
-            Self::Json => ExportFormat::Json,
-            Self::Csv => ExportFormat::Csv,
-        })
-    }
-}
-
 pub(super) fn run(args: &ExportArgs) -> anyhow::Result<u8> {
-    let format = args.format.mixture();
-    if format.is_none() && args.trial.is_some() {
+    if args.format.is_none() && args.trial.is_some() {
         return Err(UsageError("--trial is about a mixture; say for which trainer with --format".into()).into());
     }
     let study = Study::read(args.config.load()?)?;
     super::warn(study.warnings());
-    let text = match format {
+    let text = match args.format {
         None => runs(&study)?,
         Some(format) => {
             let (title, mixture) = mixture(&study, args.trial)?;

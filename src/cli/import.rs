@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use super::{ConfigArgs, UsageError, WriterArgs, text};
 use crate::exchange::{self, ImportFormat, Input, InputFile, Options, Rule};
@@ -13,7 +13,7 @@ use crate::study::Study;
 pub struct ImportArgs {
     /// Whose files
     #[arg(long, value_enum, value_name = "FORMAT")]
-    from: From,
+    from: ImportFormat,
     /// [SIZE=]FILE, or [SIZE=]MIXTURES,RESULTS where a format has two files; SIZE names the fidelity
     #[arg(required = true, value_name = "[SIZE=]FILE[,FILE]")]
     files: Vec<String>,
@@ -51,36 +51,6 @@ pub struct ImportArgs {
     writer: WriterArgs,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum From {
-    /// RegMix: SIZE=MIXTURES.csv,LOSSES.csv for each size
-    Regmix,
-    /// ADMIRE-BayesOpt: the CSV of its published runs
-    Admire,
-    /// olmix: SIZE=ratios.csv,metrics.csv
-    Olmix,
-    /// DoReMi: SIZE=FILE.json, with --metric
-    Doremi,
-    /// A CSV with one row a run; also what `admire export` writes
-    #[value(alias = "runs")]
-    Wide,
-    /// A CSV with one row a run and weight or metric, in columns `name` and `value`
-    Long,
-}
-
-impl From {
-    fn format(self) -> ImportFormat {
-        match self {
-            Self::Regmix => ImportFormat::Regmix,
-            Self::Admire => ImportFormat::Admire,
-            Self::Olmix => ImportFormat::Olmix,
-            Self::Doremi => ImportFormat::Doremi,
-            Self::Wide => ImportFormat::Wide,
-            Self::Long => ImportFormat::Long,
-        }
-    }
-}
-
 /// `NAME=NUMBER`.
 fn named(text: &str) -> Result<(String, f64), String> {
     let (name, number) = text.rsplit_once('=').ok_or("expected NAME=NUMBER")?;
@@ -89,7 +59,7 @@ fn named(text: &str) -> Result<(String, f64), String> {
 }
 
 pub(super) fn run(args: &ImportArgs) -> anyhow::Result<u8> {
-    let format = args.from.format();
+    let format = args.from;
     let inputs = args.files.iter().map(|text| input(text, format)).collect::<Result<Vec<_>, _>>()?;
     let imported = exchange::import(format, &inputs, &args.options())?;
     imported.notes.iter().for_each(|note| tracing::info!("{note}"));

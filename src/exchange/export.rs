@@ -1,35 +1,36 @@
 //! From a mixture to a trainer's files.
 
+use clap::ValueEnum;
 use serde_json::{Map, json};
 
 use super::recipe::{ExportError, Recipe};
 use super::text::csv;
 use super::{huggingface, llama_factory, megatron, nanotron, olmo_core, regmix, streaming};
 
-/// For whom.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// For whom; also the values of `export --format`, with what its help says of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ExportFormat {
-    /// Megatron-LM's `--data-path` and its words.
+    /// Megatron-LM: --data-path with weights and prefixes, for a command line.
     Megatron,
-    /// The file of Megatron-LM's `--data-args-path`.
+    /// Megatron-LM: the file of --data-args-path.
     MegatronArgs,
-    /// The file of Megatron-LM's `--per-split-data-args-path`.
+    /// Megatron-LM: the file of --per-split-data-args-path.
     MegatronJson,
-    /// OLMo-core's source mixture.
+    /// OLMo-core: the YAML of a source mixture.
     OlmoCore,
-    /// LLaMA-Factory's YAML.
+    /// LLaMA-Factory: the keys of its YAML that mix datasets.
     LlamaFactory,
-    /// Python that calls Hugging Face's `interleave_datasets`.
+    /// Hugging Face: Python that calls interleave_datasets.
     Huggingface,
-    /// MosaicML streaming's `streams`.
+    /// MosaicML streaming: the YAML of streams, as LLM Foundry has it.
     Streaming,
-    /// nanotron's data stage.
+    /// nanotron: the YAML of a data stage.
     Nanotron,
-    /// RegMix's YAML.
+    /// RegMix: the YAML of its trainer.
     Regmix,
-    /// All weights by name.
+    /// All weights as JSON.
     Json,
-    /// All weights, a domain a row.
+    /// All weights as CSV, a domain a row.
     Csv,
 }
 

@@ -3,26 +3,29 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use clap::ValueEnum;
+
 use super::columns::{ColumnMap, Rule};
 use super::table::Table;
 use super::{admire, doremi, generic, olmix, regmix};
 use crate::replay::{ReplayError, RunLog};
 use crate::space::check_domain_name;
 
-/// Whose files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Whose files; also the values of `import --from`, with what its help says of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ImportFormat {
-    /// RegMix: mixtures and losses in a pair of CSVs a size.
+    /// RegMix: SIZE=MIXTURES.csv,LOSSES.csv for each size.
     Regmix,
-    /// ADMIRE-BayesOpt's published runs.
+    /// ADMIRE-BayesOpt: the CSV of its published runs.
     Admire,
-    /// olmix: `ratios.csv` and `metrics.csv`.
+    /// olmix: SIZE=ratios.csv,metrics.csv.
     Olmix,
-    /// DoReMi: the JSON of one mixture.
+    /// DoReMi: SIZE=FILE.json, with --metric.
     Doremi,
-    /// One row a run; without rules, logged runs as `admire` writes them.
+    /// A CSV with one row a run; also what `admire export` writes.
+    #[value(alias = "runs")]
     Wide,
-    /// One row a run and weight or metric.
+    /// A CSV with one row a run and weight or metric, in columns `name` and `value`.
     Long,
 }
 
