@@ -105,3 +105,21 @@ fn a_second_writer_is_turned_away_or_waits() {
     let suggested: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(suggested["trials"][0]["trial"], 3);
 }
+
+/// A killed process may leave its lock, for a moment, to a child that it was about to start.
+#[test]
+fn a_lock_that_is_let_go_at_once_turns_nobody_away() {
+    let f = Fixture::new(GOOD, "", "");
+    f.json("suggest", &["-q"]);
+    let lock = std::fs::File::open(f.path("run/lock")).unwrap();
+    lock.lock().unwrap();
+    let mut child = f.command("suggest").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let (files, path) = (format!("/proc/{}/fd", child.id()), f.path("run/lock").canonicalize().unwrap());
+    let looks = || {
+        std::fs::read_dir(&files)
+            .is_ok_and(|fds| fds.flatten().any(|fd| std::fs::read_link(fd.path()).is_ok_and(|to| to == path)))
+    };
+    until("it asks for the lock", || looks() || child.try_wait().unwrap().is_some());
+    lock.unlock().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}

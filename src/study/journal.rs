@@ -19,6 +19,10 @@ pub(super) const LOCK: &str = "lock";
 /// Between two attempts at a lock that somebody else has.
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// So long everybody waits: a process that is killed while it starts a program leaves its lock to a child that drops it
+/// only when that program begins. Without this, starting `admire` again at once would fail now and then.
+const LINGER: Duration = Duration::from_secs(1);
+
 /// A journal, read without a lock: its complete lines.
 #[derive(Debug)]
 pub struct Contents {
@@ -117,7 +121,7 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Creates `dir` where needed and takes its lock, waiting at most so long for whoever has it.
+    /// Creates `dir` where needed and takes its lock, waiting at most so long for whoever has it, and a second anyway.
     ///
     /// # Errors
     /// [`StudyError::Locked`] when another process has it, with what that process wrote about itself.
@@ -126,7 +130,7 @@ impl Lock {
         let path = dir.join(LOCK);
         let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let mut file = open.map_err(|e| StudyError::io("open", &path, e))?;
-        let start = Instant::now();
+        let (start, wait) = (Instant::now(), wait.max(LINGER));
         let locked = loop {
             match file.try_lock() {
                 Err(TryLockError::WouldBlock) if start.elapsed() < wait => std::thread::sleep(PAUSE),
