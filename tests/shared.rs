@@ -4,6 +4,7 @@
 mod study;
 
 use std::collections::BTreeMap;
+use std::io::{Read, Write};
 use std::process::Stdio;
 use std::thread;
 
@@ -104,6 +105,28 @@ fn a_second_writer_is_turned_away_or_waits() {
     assert_eq!(code(&output), Some(0));
     let suggested: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(suggested["trials"][0]["trial"], 3);
+}
+
+/// As when a second machine writes that was shown an outdated file, or does not see the lock.
+#[test]
+fn what_another_writer_wrote_stops_the_study_and_stays() {
+    let f = Fixture::new(&format!("while [ ! -e go ]; do sleep 0.02; done; {GOOD}"), "", "[budget]\ntrials = 2");
+    let mut child = f.command("optimize").stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    until("a trial", || !f.of("started").is_empty());
+    let journal = f.path("run/journal.jsonl");
+    let foreign = f.of("suggested")[0].to_string().replace("\"trial\":1", "\"trial\":2") + "\n";
+    std::fs::OpenOptions::new().append(true).open(&journal).unwrap().write_all(foreign.as_bytes()).unwrap();
+    let before = std::fs::read(&journal).unwrap();
+    f.write("go", "");
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1), "{said}");
+    assert!(said.contains("something else writes there"), "{said}");
+    assert_eq!(std::fs::read(&journal).unwrap(), before);
+    // Those who come later read it all; the trial that ran meanwhile is taken as it is.
+    let output = f.run("optimize", &["-q"]);
+    assert_eq!(code(&output), Some(0), "{}", stderr(&output));
+    assert_eq!((f.of("launched").len(), f.of("completed").len()), (2, 2));
 }
 
 /// A killed process may leave its lock, for a moment, to a child that it was about to start.

@@ -195,6 +195,8 @@ pub struct Writer {
     dir: PathBuf,
     /// The format that the first line states; a new journal's first line is yet to come.
     format: u32,
+    /// Of the file, in bytes, by what was read and written.
+    length: u64,
     _lock: Lock,
 }
 
@@ -203,55 +205,80 @@ impl Writer {
     /// `lock` was taken.
     ///
     /// # Errors
-    /// [`StudyError::Io`]
+    /// [`StudyError::Io`]; [`StudyError::Outdated`] where the file has more lines than that.
     pub fn open(dir: &Path, lock: Lock, contents: Option<&Contents>) -> Result<Self, StudyError> {
         let path = path(dir);
-        let open = || -> io::Result<File> {
-            let file = OpenOptions::new().append(true).create(true).open(&path)?;
-            file.set_len(contents.map_or(0, |c| c.bytes.len() as u64))?;
+        let length = contents.map_or(0, |c| c.bytes.len() as u64);
+        let open = || -> io::Result<Option<File>> {
+            let mut file = OpenOptions::new().read(true).append(true).create(true).open(&path)?;
+            // What is cut off is what a crash tore, never an event that this machine was not shown.
+            let mut rest = Vec::new();
+            file.seek(SeekFrom::Start(length))?;
+            file.read_to_end(&mut rest)?;
+            if rest.contains(&b'\n') || file.metadata()?.len() != length + rest.len() as u64 {
+                return Ok(None);
+            }
+            if !rest.is_empty() {
+                file.set_len(length)?;
+            }
             file.sync_all()?;
             // A new file survives a power cut only once its directory does.
             File::open(dir)?.sync_all()?;
-            Ok(file)
+            Ok(Some(file))
         };
-        let file = open().map_err(|e| StudyError::io("open", &path, e))?;
+        let file = open().map_err(|e| StudyError::io("open", &path, e))?.ok_or(StudyError::Outdated { path })?;
         let format = contents.map_or(FORMAT, |c| c.format);
-        Ok(Self { file, dir: dir.to_owned(), format, _lock: lock })
+        Ok(Self { file, dir: dir.to_owned(), format, length, _lock: lock })
     }
 
     /// Appends entries and returns once they are on disk.
     ///
     /// # Errors
-    /// [`StudyError::Io`]; the caller must not act on the events then.
+    /// [`StudyError::Io`] and [`StudyError::Outdated`]; the caller must not act on the events then.
     pub fn append(&mut self, entries: &[Entry]) -> Result<(), StudyError> {
-        let mut write = || -> io::Result<()> {
+        let path = path(&self.dir);
+        let mut write = || -> io::Result<bool> {
             let mut lines = Vec::new();
             for entry in entries {
                 match &entry.event {
                     Event::Study(header) => self.format = header.format,
-                    event if event.since() > self.format => self.raise(event.since())?,
+                    event if event.since() > self.format && !self.raise(event.since())? => return Ok(false),
                     _ => {}
                 }
                 serde_json::to_writer(&mut lines, entry)?;
                 lines.push(b'\n');
             }
+            if self.file.metadata()?.len() != self.length {
+                return Ok(false);
+            }
             (&self.file).write_all(&lines)?;
-            self.file.sync_data()
+            self.file.sync_data()?;
+            self.length += lines.len() as u64;
+            // Some file systems know only now where the file really ended.
+            Ok(self.file.metadata()?.len() == self.length)
         };
-        write().map_err(|e| StudyError::io("append to", &path(&self.dir), e))
+        match write() {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(StudyError::Outdated { path }),
+            Err(e) => Err(StudyError::io("append to", &path, e)),
+        }
     }
 
     /// Rewrites the first line, so that older programs say that they are too old, instead of taking an event that they
-    /// do not know for damage.
-    fn raise(&mut self, format: u32) -> io::Result<()> {
+    /// do not know for damage. Says `false` and does nothing where the journal is not as this writer left it.
+    fn raise(&mut self, format: u32) -> io::Result<bool> {
         let bytes = std::fs::read(path(&self.dir))?;
+        if bytes.len() as u64 != self.length {
+            return Ok(false);
+        }
         let end = bytes.iter().position(|b| *b == b'\n').unwrap_or(bytes.len());
         let mut header: serde_json::Value = serde_json::from_slice(&bytes[..end])?;
         header["format"] = format.into();
-        write_new(&self.dir, &[header.to_string().as_bytes(), &bytes[end..]].concat())?;
+        let raised = [header.to_string().as_bytes(), &bytes[end..]].concat();
+        write_new(&self.dir, &raised)?;
         self.file = put_new(&self.dir)?;
-        self.format = format;
-        Ok(())
+        (self.format, self.length) = (format, raised.len() as u64);
+        Ok(true)
     }
 }
 

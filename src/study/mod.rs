@@ -83,6 +83,17 @@ pub enum StudyError {
         /// What is wrong with it.
         reason: String,
     },
+    /// There is more in the journal than this machine was shown.
+    #[error(
+        "{} is longer than what could be read of it or was written to it: something else writes there, or the file system \
+         shows machines outdated files; nothing was deleted, look with `admire journal check`, and run all of the study's \
+         commands on one machine, or on a file system on which a file that is opened is up to date (docs/journal.md)",
+        path.display()
+    )]
+    Outdated {
+        /// The journal.
+        path: PathBuf,
+    },
     /// The journal is from the future.
     #[error("{} has format {found}, this version of admire reads up to {FORMAT}; use a newer one", path.display())]
     Format {
