@@ -88,6 +88,7 @@ def streaming(file):
 def olmo_core(file):
     """Writes tokens at every path, fewer than the first source must give, and selects from them."""
     need("torch", "olmo_core", "numpy")
+    bare("olmo_core")
     bare("olmo_core.data")
     import numpy
     from olmo_core.data.source_mixture import SourceMixtureDatasetConfig, SourceMixtureList
