@@ -9,6 +9,7 @@ import importlib.util
 import itertools
 import json
 import sys
+import types
 
 DRAWS = 4000
 
@@ -18,6 +19,13 @@ def need(*packages):
     if absent:
         print(f"not installed: {', '.join(absent)}", file=sys.stderr)
         sys.exit(77)
+
+
+def bare(package):
+    """Lets modules of a package be imported without its own, which imports all of the trainer and what that depends on."""
+    module = types.ModuleType(package)
+    module.__path__ = importlib.util.find_spec(package).submodule_search_locations
+    sys.modules[package] = module
 
 
 def yaml_of(file):
@@ -62,8 +70,9 @@ def llama_factory(file):
 
 def streaming(file):
     """Writes a dataset at every path, and draws an epoch."""
-    need("streaming", "yaml")
-    from streaming import MDSWriter, Stream, StreamingDataset
+    need("torch", "streaming", "yaml")
+    bare("streaming")
+    from streaming.base import MDSWriter, Stream, StreamingDataset
 
     config = yaml_of(file)
     for stream in config["streams"].values():
@@ -77,18 +86,21 @@ def streaming(file):
 
 
 def olmo_core(file):
-    """With its own classes, where they are installed."""
-    if importlib.util.find_spec("olmo_core"):
-        from olmo_core.data.source_mixture import SourceMixtureList
+    """Writes tokens at every path, fewer than the first source must give, and selects from them."""
+    need("torch", "olmo_core", "numpy")
+    bare("olmo_core")
+    bare("olmo_core.data")
+    import numpy
+    from olmo_core.data.source_mixture import SourceMixtureDatasetConfig, SourceMixtureList
 
-        mixture = SourceMixtureList.from_yaml(file)
-        mixture.validate()
-        for source in mixture.sources:
-            source.validate()
-        return {source.paths[0]: source.target_ratio for source in mixture.sources}
-    sources = yaml_of(file)["sources"]
-    assert all(type(source["target_ratio"]) is float for source in sources)
-    return {source["paths"][0]: source["target_ratio"] for source in sources}
+    sources = SourceMixtureList.from_yaml(file)
+    for source in sources.sources:
+        source.validate()
+        for path in source.paths:
+            numpy.zeros(DRAWS * 3 // 8, numpy.uint32).tofile(path)
+    config = SourceMixtureDatasetConfig(sources, requested_tokens=DRAWS, global_batch_size=1, quiet=True)
+    mixture = config.build(npdtype=numpy.uint32, sequence_length=1)
+    return shares(chosen.path for chosen in mixture.selected_path_tokens() for _ in range(chosen.tokens))
 
 
 def nanotron(file):
