@@ -118,6 +118,10 @@ pub struct Predicted {
     pub level_variance: f64,
 }
 
+/// Means computed at a time: a search asks for those of all mixtures that were trained, whose covariances with the data are as
+/// large a matrix as the factor.
+const MEANS: usize = 64;
+
 /// Smallest variance ever reported, relative to the prior's: rounding can make the difference negative.
 const VARIANCE_FLOOR: f64 = 1e-12;
 
@@ -283,7 +287,13 @@ impl Gp {
     /// Posterior means at the columns of `z` (D × p), fidelity `m`.
     #[must_use]
     pub fn mean(&self, z: &DMatrix<f64>, m: usize) -> DVector<f64> {
-        self.cross(z, m).tr_mul(&self.solved.alpha).add_scalar(self.solved.levels[m])
+        let mut mean = DVector::from_element(z.ncols(), self.solved.levels[m]);
+        for (start, count) in (0..z.ncols()).step_by(MEANS).map(|start| (start, MEANS.min(z.ncols() - start))) {
+            let cross = self.cross(&z.columns(start, count).clone_owned(), m);
+            let mut mean = mean.rows_mut(start, count);
+            mean += cross.tr_mul(&self.solved.alpha);
+        }
+        mean
     }
 
     /// Posterior mean at one point and its derivative with respect to the warped mixture (length D).
