@@ -118,8 +118,8 @@ pub struct Predicted {
     pub level_variance: f64,
 }
 
-/// Means computed at a time: a search asks for those of all mixtures that were trained, whose covariances with the data are as
-/// large a matrix as the factor.
+/// Means computed at a time: a search asks for those of all mixtures that were trained, whose covariances with the data
+/// would be as large a matrix as the factor.
 const MEANS: usize = 64;
 
 /// Smallest variance ever reported, relative to the prior's: rounding can make the difference negative.
