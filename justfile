@@ -37,7 +37,7 @@ test:
     cargo test --package mixing-law
     cargo test --release --package tiny-lm
 
-# 2,000 trials with faults and restarts, and what they take: docs/performance.md; twenty minutes
+# 2,000 trials with faults and restarts, and what they take: docs/performance.md; ten minutes
 soak:
     cargo test --test soak -- --ignored --nocapture
 

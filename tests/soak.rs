@@ -189,9 +189,9 @@ fn a_short_study_with_faults_and_restarts() {
 }
 
 #[test]
-#[ignore = "twenty minutes; `just soak`"]
+#[ignore = "ten minutes; `just soak`"]
 fn two_thousand_trials() {
     let resident = soak(2000);
-    // A matrix of all runs has 31 MiB, and the surrogate some of them.
-    assert!(resident.iter().all(|mib| *mib < 500.0), "{resident:?}");
+    // A matrix of all runs has 31 MiB, and there is room for one.
+    assert!(resident.iter().all(|mib| *mib < 100.0), "{resident:?}");
 }

@@ -267,6 +267,8 @@ impl Optimizer {
         if !due || observations.is_empty() {
             return;
         }
+        // Of no use any more, and as large as what comes in its place.
+        self.keep(None);
         let mut task = self.task(observations);
         let mut compared = self.snapshot.as_ref().map_or(0, |s| s.compared);
         if observations.len() >= COMPARED_FROM.max(2 * compared) {
@@ -276,16 +278,16 @@ impl Optimizer {
         if let Some((surrogate, snapshot)) = Surrogate::fit(&task, self.snapshot.as_ref()) {
             let snapshot = ModelSnapshot { compared, ..snapshot };
             self.snapshot = Some(snapshot.clone());
-            self.keep(Conditioned {
+            self.keep(Some(Conditioned {
                 observations: evidence.observations.clone(),
                 snapshot,
                 surrogate: Arc::new(surrogate),
-            });
+            }));
         }
     }
 
-    fn keep(&self, model: Conditioned) {
-        *self.cache.lock().unwrap_or_else(PoisonError::into_inner) = Some(model);
+    fn keep(&self, model: Option<Conditioned>) {
+        *self.cache.lock().unwrap_or_else(PoisonError::into_inner) = model;
     }
 
     /// The model of these observations at the last fit's hyperparameters, or, before any, freshly fitted.
@@ -306,11 +308,11 @@ impl Optimizer {
         };
         let surrogate = surrogate.or_else(|| Surrogate::fit(&task, None).map(|(surrogate, _)| surrogate))?;
         let surrogate = Arc::new(surrogate);
-        self.keep(Conditioned {
+        self.keep(Some(Conditioned {
             observations: observations.to_vec(),
             snapshot: snapshot.clone(),
             surrogate: Arc::clone(&surrogate),
-        });
+        }));
         Some(surrogate)
     }
 

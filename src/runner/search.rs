@@ -121,6 +121,8 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
 
     /// Records the end of the search and what is still to be confirmed.
     pub(super) fn conclude(&mut self, reason: StopReason) -> Result<(), RunError> {
+        // Nothing is asked of it any more, and the recommendation takes a model of its own, which is as large.
+        self.optimizer = None;
         let known = self.study.stopped().filter(|stopped| stopped.reason == reason);
         let recommended = match known {
             Some(stopped) => stopped.mixture.clone(),

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use nalgebra::{DMatrix, DVector};
+use nalgebra::{DMatrix, DVector, DVectorView};
 
 use super::hyper::{Hyperparameters, NaturalGradient};
 use super::lanes::Prepared;
@@ -118,6 +118,10 @@ pub struct Predicted {
     pub level_variance: f64,
 }
 
+/// Means computed at a time: a search asks for those of all mixtures that were trained, whose covariances with the data
+/// would be as large a matrix as the factor.
+const MEANS: usize = 64;
+
 /// Smallest variance ever reported, relative to the prior's: rounding can make the difference negative.
 const VARIANCE_FLOOR: f64 = 1e-12;
 
@@ -126,32 +130,34 @@ impl Gp {
     #[must_use]
     pub fn condition(data: &Data, hyper: Hyperparameters) -> Option<Self> {
         let prepared = hyper.kernel.prepare(&data.x);
-        let k = hyper.kernel.matrix(&prepared);
-        Self::with_kernel(data, hyper, prepared, k)
+        let solved = Self::factor(data, &hyper, || hyper.kernel.matrix(&prepared))?;
+        Some(Self::with(data, hyper, prepared, solved))
     }
 
-    /// Conditions on `data`, given the kernel's covariances of the mixtures alone (n × n).
-    fn with_kernel(data: &Data, hyper: Hyperparameters, prepared: Vec<Prepared>, mut k: DMatrix<f64>) -> Option<Self> {
+    /// Factors the covariance of `data`, given the kernel's covariances of the mixtures alone (n × n): asked for anew with
+    /// every jitter, so that there is no second matrix in the usual case, where the first suffices.
+    fn factor(data: &Data, hyper: &Hyperparameters, kernel: impl Fn() -> DMatrix<f64>) -> Option<Solved> {
         let sizes = hyper.sizes.matrix();
         let n = data.y.len();
-        for j in 0..n {
-            let row = &sizes[data.fidelity[j]];
-            for i in 0..n {
-                k[(i, j)] *= row[data.fidelity[i]];
+        JITTER.iter().find_map(|jitter| {
+            let mut k = kernel();
+            for j in 0..n {
+                let row = &sizes[data.fidelity[j]];
+                for i in 0..n {
+                    k[(i, j)] *= row[data.fidelity[i]];
+                }
             }
-        }
-        let scale = (0..n).map(|i| k[(i, i)]).fold(0.0, f64::max);
-        for i in 0..n {
-            k[(i, i)] += hyper.noise[data.fidelity[i]] + data.known_noise[i];
-        }
-        let solved = JITTER.iter().find_map(|jitter| {
-            let mut a = k.clone();
+            let scale = (0..n).map(|i| k[(i, i)]).fold(0.0, f64::max);
             for i in 0..n {
-                a[(i, i)] += jitter * scale;
+                k[(i, i)] += hyper.noise[data.fidelity[i]] + data.known_noise[i];
+                k[(i, i)] += jitter * scale;
             }
-            Solved::new(data, Factored::new(a)?)
-        })?;
-        Some(Self { hyper, sizes, fidelity: data.fidelity.clone(), prepared, solved })
+            Solved::new(data, Factored::new(k)?)
+        })
+    }
+
+    fn with(data: &Data, hyper: Hyperparameters, prepared: Vec<Prepared>, solved: Solved) -> Self {
+        Self { sizes: hyper.sizes.matrix(), hyper, fidelity: data.fidelity.clone(), prepared, solved }
     }
 
     /// Conditions on one run more than before, the last of `data`, without factoring anew: O(n²). Where rounding forbids
@@ -162,12 +168,10 @@ impl Gp {
         let m = data.fidelity[n];
         let k = self.cross(&data.x.columns(n, 1).clone_owned(), m).column(0).clone_owned();
         let diagonal = self.prior_variance(m, m) + self.hyper.noise[m] + data.known_noise[n];
-        let Some(solved) = self.solved.covariance.append(&k, diagonal).and_then(|k| Solved::new(data, k)) else {
+        let Some(solved) = self.solved.covariance.append(k, diagonal).and_then(|k| Solved::new(data, k)) else {
             return Self::condition(data, self.hyper.clone());
         };
-        let (hyper, sizes) = (self.hyper.clone(), self.sizes.clone());
-        let prepared = hyper.kernel.prepare(&data.x);
-        Some(Self { hyper, sizes, fidelity: data.fidelity.clone(), prepared, solved })
+        Some(Self::with(data, self.hyper.clone(), self.hyper.kernel.prepare(&data.x), solved))
     }
 
     /// The hyperparameters it was conditioned with.
@@ -187,7 +191,7 @@ impl Gp {
     pub fn log_likelihood(&self) -> f64 {
         let n = self.solved.residual.len() as f64;
         -0.5 * (self.solved.residual.dot(&self.solved.alpha)
-            + self.solved.covariance.cholesky.log_determinant()
+            + self.solved.covariance.log_determinant()
             + n * std::f64::consts::TAU.ln()
             + self.solved.level_penalty)
     }
@@ -197,7 +201,8 @@ impl Gp {
     pub fn condition_with_gradient(data: &Data, hyper: Hyperparameters) -> Option<(Self, NaturalGradient)> {
         let prepared = hyper.kernel.prepare(&data.x);
         let k = hyper.kernel.matrix(&prepared);
-        let gp = Self::with_kernel(data, hyper, prepared, k.clone())?;
+        let solved = Self::factor(data, &hyper, || k.clone())?;
+        let gp = Self::with(data, hyper, prepared, solved);
         let gradient = gp.log_likelihood_gradient(data, &k);
         Some((gp, gradient))
     }
@@ -209,7 +214,7 @@ impl Gp {
         let f = self.sizes.len();
         // w = ½ (α αᵀ − K⁻¹), then, element by element, times B.
         let mut w = &self.solved.alpha * self.solved.alpha.transpose();
-        w -= &self.solved.covariance.inverse;
+        w -= self.solved.covariance.inverse();
         w *= 0.5;
         let mut log_noise = vec![0.0; f];
         for i in 0..n {
@@ -247,9 +252,10 @@ impl Gp {
     /// (Rasmussen & Williams 2006, eq. 5.12), at the levels fitted to all data.
     #[must_use]
     pub fn leave_one_out(&self) -> Vec<(f64, f64)> {
+        let precision = self.solved.covariance.inverse_diagonal();
         (0..self.solved.residual.len())
             .map(|i| {
-                let variance = 1.0 / self.solved.covariance.inverse[(i, i)];
+                let variance = 1.0 / precision[i];
                 (
                     self.solved.levels[self.fidelity[i]] + self.solved.residual[i] - self.solved.alpha[i] * variance,
                     variance,
@@ -281,7 +287,13 @@ impl Gp {
     /// Posterior means at the columns of `z` (D × p), fidelity `m`.
     #[must_use]
     pub fn mean(&self, z: &DMatrix<f64>, m: usize) -> DVector<f64> {
-        self.cross(z, m).tr_mul(&self.solved.alpha).add_scalar(self.solved.levels[m])
+        let mut mean = DVector::from_element(z.ncols(), self.solved.levels[m]);
+        for (start, count) in (0..z.ncols()).step_by(MEANS).map(|start| (start, MEANS.min(z.ncols() - start))) {
+            let cross = self.cross(&z.columns(start, count).clone_owned(), m);
+            let mut mean = mean.rows_mut(start, count);
+            mean += cross.tr_mul(&self.solved.alpha);
+        }
+        mean
     }
 
     /// Posterior mean at one point and its derivative with respect to the warped mixture (length D).
@@ -301,7 +313,7 @@ impl Gp {
         let cross = self.cross(z, m);
         let mean = cross.tr_mul(&self.solved.alpha).add_scalar(self.solved.levels[m]);
         let mut covariance = self.hyper.kernel.matrix(&self.hyper.kernel.prepare(z)) * self.sizes[m][m];
-        let whitened = self.solved.covariance.cholesky.whiten(cross);
+        let whitened = self.solved.covariance.whiten(cross);
         covariance.gemm(-1.0, &whitened.transpose(), &whitened, 1.0);
         (mean, covariance)
     }
@@ -313,7 +325,7 @@ impl Gp {
         let cross = self.cross(z, m);
         let mean = cross.tr_mul(&self.solved.alpha);
         let level_weight = cross.tr_mul(&self.solved.indicators);
-        let whitened = self.solved.covariance.cholesky.whiten(cross);
+        let whitened = self.solved.covariance.whiten(cross);
         let prior = self.prior_variance(m, m);
         (0..z.ncols())
             .map(|j| {
@@ -334,13 +346,13 @@ impl Gp {
         let whitened = |m: usize| {
             let mut k = k.clone();
             self.scale_rows(&mut k, m);
-            self.solved.covariance.cholesky.whiten(k)
+            self.solved.covariance.whiten(k)
         };
         let floor = |x: f64, prior: f64| x.max(VARIANCE_FLOOR * prior);
         let mut at_target = k.clone();
         self.scale_rows(&mut at_target, target);
         let mean = at_target.tr_mul(&self.solved.alpha);
-        let at_target = self.solved.covariance.cholesky.whiten(at_target);
+        let at_target = self.solved.covariance.whiten(at_target);
         let prior = self.prior_variance(target, target);
         at.iter()
             .map(|&m| {
@@ -371,7 +383,7 @@ impl Gp {
     pub fn view(&self, t: &DMatrix<f64>, target: usize) -> View {
         View {
             prepared: self.hyper.kernel.prepare(t),
-            whitened: self.solved.covariance.cholesky.whiten(self.cross(t, target)).transpose(),
+            whitened: self.solved.covariance.whiten(self.cross(t, target)).transpose(),
             fidelity: target,
         }
     }
@@ -382,7 +394,7 @@ impl Gp {
     #[must_use]
     pub fn influence(&self, z: &DMatrix<f64>, m: usize, view: &View) -> (DMatrix<f64>, Vec<f64>) {
         let mut covariance = self.hyper.kernel.cross(&view.prepared, z) * self.sizes[m][view.fidelity];
-        let at_z = self.solved.covariance.cholesky.whiten(self.cross(z, m));
+        let at_z = self.solved.covariance.whiten(self.cross(z, m));
         covariance.gemm(-1.0, &view.whitened, &at_z, 1.0);
         let prior = self.prior_variance(m, m);
         let sd: Vec<f64> = at_z
@@ -401,17 +413,12 @@ impl Gp {
         let k = self.hyper.kernel.cross(&self.prepared, z);
         let (row_t, row_m) = (&self.sizes[target], &self.sizes[m]);
         let n = self.fidelity.len();
-        let scaled = |row: &[f64]| DVector::from_fn(n, |i, _| k[(i, 0)] * row[self.fidelity[i]]);
-        let k_t = scaled(row_t);
-        let v_t = &self.solved.covariance.inverse * &k_t;
-        let (k_m, v_m) = if m == target {
-            (k_t.clone(), v_t.clone())
-        } else {
-            let k_m = scaled(row_m);
-            let v_m = &self.solved.covariance.inverse * &k_m;
-            (k_m, v_m)
-        };
-        let posterior = |a: usize, b: usize, k: &DVector<f64>, v: &DVector<f64>| {
+        let columns = if m == target { 1 } else { 2 };
+        let k = DMatrix::from_fn(n, columns, |i, j| k[(i, 0)] * [row_t, row_m][j][self.fidelity[i]]);
+        let v = self.solved.covariance.solve(k.clone());
+        let (k_t, v_t) = (k.column(0), v.column(0));
+        let (k_m, v_m) = (k.column(columns - 1), v.column(columns - 1));
+        let posterior = |a: usize, b: usize, k: &DVectorView<'_, f64>, v: &DVectorView<'_, f64>| {
             let prior = self.prior_variance(a, b);
             let value = prior - k.dot(v);
             if a == b { value.max(VARIANCE_FLOOR * prior) } else { value }

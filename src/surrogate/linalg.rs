@@ -4,7 +4,12 @@
 //! Right-looking updates are phrased as matrix products, which nalgebra hands to a cache-blocked, vectorized kernel; the
 //! unblocked remainder works on at most 64 columns that stay in the first-level cache.
 
-use nalgebra::{DMatrix, DMatrixViewMut, DVector};
+use std::sync::{Arc, OnceLock};
+
+use nalgebra::allocator::Allocator;
+use nalgebra::{
+    DMatrix, DMatrixView, DMatrixViewMut, DVector, DefaultAllocator, Dim, Dyn, Matrix, OMatrix, StorageMut,
+};
 
 /// Columns factored at once: 64 columns of 64 doubles fill a 32 KiB first-level cache.
 const BLOCK: usize = 64;
@@ -61,64 +66,22 @@ impl Cholesky {
         2.0 * self.lower.diagonal().iter().map(|x| x.ln()).sum::<f64>()
     }
 
-    /// `A⁻¹ b`.
+    /// `A⁻¹ B` for an n × p matrix or a vector: n² p multiply-adds.
     #[must_use]
-    pub fn solve(&self, b: &DVector<f64>) -> DVector<f64> {
-        let mut x = b.clone();
-        self.whiten_vector(&mut x);
-        self.unwhiten_vector(&mut x);
-        x
-    }
-
-    /// Overwrites `b` with `L⁻¹ b`.
-    fn whiten_vector(&self, b: &mut DVector<f64>) {
-        for j in 0..b.len() {
-            let column = self.lower.column(j);
-            let value = b[j] / column[j];
-            b[j] = value;
-            b.rows_range_mut(j + 1..).axpy(-value, &column.rows_range(j + 1..), 1.0);
-        }
-    }
-
-    /// Overwrites `b` with `L⁻ᵀ b`.
-    fn unwhiten_vector(&self, b: &mut DVector<f64>) {
-        for j in (0..b.len()).rev() {
-            let column = self.lower.column(j);
-            let dot = column.rows_range(j + 1..).dot(&b.rows_range(j + 1..));
-            b[j] = (b[j] - dot) / column[j];
-        }
-    }
-
-    /// `L⁻¹ B` for an n × p matrix: n² p multiply-adds, nearly all of them in matrix products.
-    #[must_use]
-    pub fn whiten(&self, mut b: DMatrix<f64>) -> DMatrix<f64> {
-        let n = b.nrows();
-        let mut start = 0;
-        while start < n {
-            let width = BLOCK.min(n - start);
-            let diagonal = self.lower.view((start, start), (width, width));
-            for mut column in b.rows_mut(start, width).column_iter_mut() {
-                for j in 0..width {
-                    let value = column[j] / diagonal[(j, j)];
-                    column[j] = value;
-                    column.rows_range_mut(j + 1..).axpy(-value, &diagonal.column(j).rows_range(j + 1..), 1.0);
-                }
-            }
-            let end = start + width;
-            if end < n {
-                let (solved, mut rest) = b.rows_range_pair_mut(start..end, end..n);
-                rest.gemm(-1.0, &self.lower.view((end, start), (n - end, width)), &solved, 1.0);
-            }
-            start = end;
-        }
+    pub fn solve<C: Dim>(&self, mut b: OMatrix<f64, Dyn, C>) -> OMatrix<f64, Dyn, C>
+    where
+        DefaultAllocator: Allocator<Dyn, C>,
+    {
+        whiten(&self.lower.as_view(), &mut b);
+        unwhiten(&self.lower.as_view(), &mut b);
         b
     }
 
     /// `A⁻¹`, symmetric, both triangles filled.
     #[must_use]
-    pub fn inverse(&self) -> DMatrix<f64> {
+    pub fn inverse(self) -> DMatrix<f64> {
         let n = self.lower.nrows();
-        let mut inverse = self.lower.clone();
+        let mut inverse = self.lower;
         invert_lower(&mut inverse.as_view_mut());
         // A⁻¹ = L⁻ᵀ L⁻¹: entry (i, j) sums over rows ≥ max(i, j), so each block column needs only the rows below it.
         let mut product = DMatrix::zeros(n, n);
@@ -134,51 +97,158 @@ impl Cholesky {
         product.fill_lower_triangle_with_upper_triangle();
         product
     }
+
+    /// The diagonal of `A⁻¹`: the squared norms of the columns of `L⁻¹`, of which only some are there at a time.
+    fn inverse_diagonal(&self) -> DVector<f64> {
+        let n = self.lower.nrows();
+        let mut diagonal = DVector::zeros(n);
+        for start in (0..n).step_by(BLOCK) {
+            let (below, width) = (n - start, BLOCK.min(n - start));
+            let mut columns = DMatrix::identity(below, width);
+            whiten(&self.lower.view((start, start), (below, below)), &mut columns);
+            for (d, column) in diagonal.rows_mut(start, width).iter_mut().zip(columns.column_iter()) {
+                *d = column.norm_squared();
+            }
+        }
+        diagonal
+    }
 }
 
-/// A symmetric positive definite matrix, factored and inverted, to which rows can be appended.
+/// A factored symmetric positive definite matrix to which rows can be appended. Copies share the rows that were factored at
+/// once, which are most: a long study has room for one matrix of all runs, not for several.
 #[derive(Clone, Debug)]
 pub struct Factored {
-    /// The Cholesky factor.
-    pub cholesky: Cholesky,
-    /// The inverse, both triangles filled.
-    pub inverse: DMatrix<f64>,
+    /// Of the rows that were factored at once (n × n).
+    base: Arc<Cholesky>,
+    /// The factor's further rows (p × (n + p)).
+    appended: DMatrix<f64>,
+    /// Diagonal of the inverse (length n + p). A fit never asks for it; [`Self::append`] does.
+    inverse_diagonal: OnceLock<DVector<f64>>,
 }
 
 impl Factored {
-    /// Factors `a` (n × n) and inverts it: n³ multiply-adds. `None` as for [`Cholesky::new`].
+    /// Factors `a` (n × n). `None` as for [`Cholesky::new`].
     #[must_use]
     pub fn new(a: DMatrix<f64>) -> Option<Self> {
-        let cholesky = Cholesky::new(a)?;
-        Some(Self { inverse: cholesky.inverse(), cholesky })
+        let appended = DMatrix::zeros(0, a.ncols());
+        Some(Self { base: Arc::new(Cholesky::new(a)?), appended, inverse_diagonal: OnceLock::new() })
     }
 
-    /// The matrix with a row and column appended: `k` off the diagonal (length n), `diagonal` on it; 2 n² multiply-adds.
+    /// The matrix with a row and column appended: `k` off the diagonal (length n), `diagonal` on it; n² multiply-adds.
     /// `None` where the result would not be numerically positive definite.
     #[must_use]
-    pub fn append(&self, k: &DVector<f64>, diagonal: f64) -> Option<Self> {
-        let n = k.len();
-        let mut row = k.clone();
-        self.cholesky.whiten_vector(&mut row);
+    pub fn append(&self, k: DVector<f64>, diagonal: f64) -> Option<Self> {
+        let (rows, n) = self.appended.shape();
+        let row = self.whiten(k);
         let pivot = diagonal - row.norm_squared();
         // Below this the difference is mostly rounding: better factored anew, with jitter.
         if pivot.is_nan() || pivot <= 1e-10 * diagonal {
             return None;
         }
-        let mut lower = self.cholesky.lower.clone().resize(n + 1, n + 1, 0.0);
-        lower.view_mut((n, 0), (1, n)).copy_from(&row.transpose());
-        lower[(n, n)] = pivot.sqrt();
+        let mut appended = self.appended.clone().resize(rows + 1, n + 1, 0.0);
+        appended.view_mut((rows, 0), (1, n)).copy_from(&row.transpose());
+        appended[(rows, n)] = pivot.sqrt();
         // The inverse of a bordered matrix: with u = A⁻¹ k, [A⁻¹ + u uᵀ/p, −u/p; −uᵀ/p, 1/p].
-        // That u comes from the factor, not from the inverse, whose errors would grow with every row until nothing is left of it.
-        let mut u = row;
-        self.cholesky.unwhiten_vector(&mut u);
-        let mut inverse = self.inverse.clone().resize(n + 1, n + 1, 0.0);
-        inverse.view_mut((0, 0), (n, n)).ger(1.0 / pivot, &u, &u, 1.0);
-        u /= -pivot;
-        inverse.view_mut((0, n), (n, 1)).copy_from(&u);
-        inverse.view_mut((n, 0), (1, n)).copy_from(&u.transpose());
-        inverse[(n, n)] = 1.0 / pivot;
-        Some(Self { cholesky: Cholesky { lower }, inverse })
+        let u = self.unwhiten(row);
+        let inverse_diagonal = self.inverse_diagonal().zip_map(&u, |d, u| d + u * u / pivot).push(1.0 / pivot);
+        Some(Self { base: Arc::clone(&self.base), appended, inverse_diagonal: inverse_diagonal.into() })
+    }
+
+    /// The factor's appended rows: left of their own triangle, and that triangle.
+    fn border(&self) -> (DMatrixView<'_, f64>, DMatrixView<'_, f64>) {
+        self.appended.columns_range_pair(..self.base.lower.ncols(), self.base.lower.ncols()..)
+    }
+
+    /// `L⁻¹ B` for an n × p matrix or a vector: n² p / 2 multiply-adds, nearly all of them in matrix products.
+    #[must_use]
+    pub fn whiten<C: Dim>(&self, mut b: OMatrix<f64, Dyn, C>) -> OMatrix<f64, Dyn, C>
+    where
+        DefaultAllocator: Allocator<Dyn, C>,
+    {
+        let (border, corner) = self.border();
+        let (mut head, mut tail) = b.rows_range_pair_mut(..border.ncols(), border.ncols()..);
+        whiten(&self.base.lower.as_view(), &mut head);
+        tail.gemm(-1.0, &border, &head, 1.0);
+        whiten(&corner, &mut tail);
+        b
+    }
+
+    /// `L⁻ᵀ B` for an n × p matrix or a vector.
+    fn unwhiten<C: Dim>(&self, mut b: OMatrix<f64, Dyn, C>) -> OMatrix<f64, Dyn, C>
+    where
+        DefaultAllocator: Allocator<Dyn, C>,
+    {
+        let (border, corner) = self.border();
+        let (mut head, mut tail) = b.rows_range_pair_mut(..border.ncols(), border.ncols()..);
+        unwhiten(&corner, &mut tail);
+        head.gemm_tr(-1.0, &border, &tail, 1.0);
+        unwhiten(&self.base.lower.as_view(), &mut head);
+        b
+    }
+
+    /// `A⁻¹ B` for an n × p matrix or a vector: n² p multiply-adds.
+    #[must_use]
+    pub fn solve<C: Dim>(&self, b: OMatrix<f64, Dyn, C>) -> OMatrix<f64, Dyn, C>
+    where
+        DefaultAllocator: Allocator<Dyn, C>,
+    {
+        self.unwhiten(self.whiten(b))
+    }
+
+    /// `log det A`.
+    #[must_use]
+    pub fn log_determinant(&self) -> f64 {
+        self.base.log_determinant() + 2.0 * self.border().1.diagonal().iter().map(|x| x.ln()).sum::<f64>()
+    }
+
+    /// `A⁻¹`, symmetric, both triangles filled: n³ multiply-adds.
+    #[must_use]
+    pub fn inverse(&self) -> DMatrix<f64> {
+        let (rows, n) = self.appended.shape();
+        let mut lower = self.base.lower.clone().resize(n, n, 0.0);
+        lower.rows_mut(n - rows, rows).copy_from(&self.appended);
+        Cholesky { lower }.inverse()
+    }
+
+    /// The diagonal of `A⁻¹`: n³/6 multiply-adds when it is first asked for.
+    #[must_use]
+    pub fn inverse_diagonal(&self) -> &DVector<f64> {
+        // Where rows were appended it is there.
+        self.inverse_diagonal.get_or_init(|| self.base.inverse_diagonal())
+    }
+}
+
+/// Overwrites `b` (n × p) with `L⁻¹ b`.
+fn whiten<C: Dim, S: StorageMut<f64, Dyn, C>>(lower: &DMatrixView<'_, f64>, b: &mut Matrix<f64, Dyn, C, S>) {
+    let n = b.nrows();
+    let mut start = 0;
+    while start < n {
+        let width = BLOCK.min(n - start);
+        let diagonal = lower.view((start, start), (width, width));
+        for mut column in b.rows_mut(start, width).column_iter_mut() {
+            for j in 0..width {
+                let value = column[j] / diagonal[(j, j)];
+                column[j] = value;
+                column.rows_range_mut(j + 1..).axpy(-value, &diagonal.column(j).rows_range(j + 1..), 1.0);
+            }
+        }
+        let end = start + width;
+        if end < n {
+            let (solved, mut rest) = b.rows_range_pair_mut(start..end, end..n);
+            rest.gemm(-1.0, &lower.view((end, start), (n - end, width)), &solved, 1.0);
+        }
+        start = end;
+    }
+}
+
+/// Overwrites `b` (n × p) with `L⁻ᵀ b`.
+fn unwhiten<C: Dim, S: StorageMut<f64, Dyn, C>>(lower: &DMatrixView<'_, f64>, b: &mut Matrix<f64, Dyn, C, S>) {
+    for mut b in b.column_iter_mut() {
+        for j in (0..b.len()).rev() {
+            let column = lower.column(j);
+            let dot = column.rows_range(j + 1..).dot(&b.rows_range(j + 1..));
+            b[j] = (b[j] - dot) / column[j];
+        }
     }
 }
 
@@ -262,31 +332,41 @@ mod tests {
             let factor = Cholesky::new(a.clone()).unwrap();
             let scale = a.amax();
             assert!((factor.lower() * factor.lower().transpose() - &a).amax() < 1e-12 * scale * n as f64);
-            let inverse = factor.inverse();
+            let inverse = factor.clone().inverse();
             assert!((&inverse * &a - DMatrix::identity(n, n)).amax() < 1e-9, "inverse at n = {n}");
             assert!((&inverse - inverse.transpose()).amax() == 0.0);
             let b = DVector::from_fn(n, |i, _| (i as f64).sin());
-            assert!((&a * factor.solve(&b) - &b).amax() < 1e-9);
+            assert!((&a * factor.solve(b.clone()) - &b).amax() < 1e-9);
             let rhs = DMatrix::from_fn(n, 5, |i, j| ((i + 3 * j) as f64).cos());
-            assert!((factor.lower() * factor.whiten(rhs.clone()) - rhs).amax() < 1e-10);
+            let factored = Factored::new(a.clone()).unwrap();
+            assert!((factor.lower() * factored.whiten(rhs.clone()) - rhs).amax() < 1e-10);
+            assert!((factored.inverse_diagonal() - inverse.diagonal()).amax() < 1e-12 * inverse.amax());
             let reference = a.clone().cholesky().unwrap().ln_determinant();
             assert!((factor.log_determinant() - reference).abs() < 1e-9 * n as f64);
         }
     }
 
+    /// The first `n` rows factored at once, the others appended.
+    fn appended(a: &DMatrix<f64>, n: usize) -> Factored {
+        let first = Factored::new(a.view((0, 0), (n, n)).clone_owned()).unwrap();
+        (n..a.nrows())
+            .fold(first, |factored, n| factored.append(a.column(n).rows(0, n).clone_owned(), a[(n, n)]).unwrap())
+    }
+
     #[test]
     fn appending_rows_agrees_with_factoring_the_whole() {
-        let a = spd(90);
-        let mut factored = Factored::new(a.view((0, 0), (60, 60)).clone_owned()).unwrap();
-        for n in 60..90 {
-            factored = factored.append(&a.view((0, n), (n, 1)).column(0).clone_owned(), a[(n, n)]).unwrap();
-        }
+        let a = spd(230);
         let whole = Factored::new(a.clone()).unwrap();
-        assert!((factored.cholesky.lower() - whole.cholesky.lower()).amax() < 1e-10 * a.amax());
-        assert!((&factored.inverse - &whole.inverse).amax() < 1e-9 * whole.inverse.amax());
-        // A copy of a row makes the matrix singular.
-        let copy = a.column(0).clone_owned();
-        assert!(factored.append(&copy, a[(0, 0)]).is_none());
+        let rhs = DMatrix::from_fn(230, 7, |i, j| ((i + 3 * j) as f64).cos());
+        for n in [60, 150, 229] {
+            let factored = appended(&a, n);
+            assert!((factored.whiten(rhs.clone()) - whole.whiten(rhs.clone())).amax() < 1e-9);
+            assert!((&a * factored.solve(rhs.clone()) - &rhs).amax() < 1e-8);
+            assert!((factored.inverse() - whole.inverse()).amax() < 1e-9 * whole.inverse().amax());
+            assert!((factored.log_determinant() - whole.log_determinant()).abs() < 1e-9 * 230.0);
+            // A copy of a row makes the matrix singular.
+            assert!(factored.append(a.column(0).clone_owned(), a[(0, 0)]).is_none());
+        }
     }
 
     #[test]
@@ -296,12 +376,11 @@ mod tests {
         let distance2 = |i, j| (0..6).map(|d| (at(i, d) - at(j, d)).powi(2)).sum::<f64>();
         let entry = |i, j| 70.0 * (-0.5 * distance2(i, j)).exp() + if i == j { 1e-5 } else { 0.0 };
         let a = DMatrix::from_fn(500, 500, entry);
-        let mut factored = Factored::new(a.view((0, 0), (300, 300)).clone_owned()).unwrap();
-        for n in 300..500 {
-            factored = factored.append(&a.view((0, n), (n, 1)).column(0).clone_owned(), a[(n, n)]).unwrap();
-        }
-        let whole = Factored::new(a).unwrap();
-        let error = (&factored.inverse - &whole.inverse).amax() / whole.inverse.amax();
+        let factored = appended(&a, 300);
+        let inverse = Cholesky::new(a).unwrap().inverse();
+        let error = (factored.inverse_diagonal() - inverse.diagonal()).amax() / inverse.amax();
+        assert!(error < 1e-6, "{error}");
+        let error = (factored.inverse() - &inverse).amax() / inverse.amax();
         assert!(error < 1e-6, "{error}");
     }
 

@@ -433,8 +433,9 @@ impl Surrogate {
 
 fn leave_one_out(metrics: &[MetricModel]) -> Vec<(f64, f64)> {
     let mut total = vec![(0.0, 0.0); metrics.first().map_or(0, |first| first.data.y.len())];
-    for metric in metrics {
-        for (i, (mean, variance)) in metric.gp.leave_one_out().into_iter().enumerate() {
+    let parts: Vec<_> = metrics.par_iter().map(|metric| metric.gp.leave_one_out()).collect();
+    for (metric, parts) in metrics.iter().zip(parts) {
+        for (i, (mean, variance)) in parts.into_iter().enumerate() {
             let gain = metric.gain[metric.data.fidelity[i]];
             total[i].0 += gain * (metric.data.y[i] - mean);
             total[i].1 += gain * gain * variance;

@@ -8,7 +8,7 @@ use super::linalg::{Cholesky, Factored};
 /// A covariance matrix of the data with everything that was solved with it. Where there is one, all of it is finite.
 #[derive(Clone, Debug)]
 pub(super) struct Solved {
-    /// `K`, factored and inverted (n × n).
+    /// `K`, factored (n × n).
     pub covariance: Factored,
     /// Most probable level of each fidelity (length F).
     pub levels: DVector<f64>,
@@ -32,9 +32,9 @@ impl Solved {
         let f = data.level_sd.len();
         let mut indicators = DMatrix::zeros(n, f);
         for (i, m) in data.fidelity.iter().enumerate() {
-            let mut column = indicators.column_mut(*m);
-            column += covariance.inverse.column(i);
+            indicators[(i, *m)] = 1.0;
         }
+        let indicators = covariance.solve(indicators);
         let mut precision = DMatrix::zeros(f, f);
         for (i, m) in data.fidelity.iter().enumerate() {
             for l in 0..f {
@@ -45,9 +45,9 @@ impl Solved {
             precision[(m, m)] += data.level_sd[m].powi(-2);
         }
         let level_cholesky = Cholesky::new(precision)?;
-        let levels = level_cholesky.solve(&indicators.tr_mul(&data.y));
+        let levels = level_cholesky.solve(indicators.tr_mul(&data.y));
         let residual = DVector::from_fn(n, |i, _| data.y[i] - levels[data.fidelity[i]]);
-        let alpha = covariance.cholesky.solve(&residual);
+        let alpha = covariance.solve(residual.clone());
         if !alpha.iter().all(|a| a.is_finite()) {
             return None;
         }
