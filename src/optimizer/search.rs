@@ -31,6 +31,10 @@ const DESCENT_STEPS: u64 = 40;
 /// with nearly equal means the better known one is recommended.
 const CAUTION: f64 = 0.25;
 
+/// The same in a pool in which runs have been bought at the target: what they are worth is known exactly, and competes with
+/// what a model that few such runs have taught says of the others, with too much confidence (docs/math.md has figures).
+const BOUGHT_CAUTION: f64 = 0.75;
+
 /// Draws from the posterior of the objective's minimum.
 struct Minima {
     values: Vec<f64>,
@@ -310,7 +314,7 @@ impl Optimizer {
         order.into_iter().take(count).map(|i| mixtures[i].clone()).collect()
     }
 
-    /// The mixture of smallest posterior mean at the target, cautiously ([`CAUTION`]): of `candidates`, or of the space.
+    /// The mixture of smallest posterior mean at the target, cautiously ([`CAUTION`], [`BOUGHT_CAUTION`]): of `candidates`, or of the space.
     pub(super) fn best(
         &self,
         surrogate: &Surrogate,
@@ -355,9 +359,10 @@ impl Optimizer {
         order.truncate(SUPPORT);
         let (mean, covariance) = surrogate.posterior(&x.select_columns(&order));
         let noise = if self.settings.realized { surrogate.noise(self.fidelities.target()) } else { 0.0 };
+        let caution = if known.iter().any(Option::is_some) { BOUGHT_CAUTION } else { CAUTION };
         let known = |i: usize| known.get(order[i]).copied().flatten();
         let bound =
-            |i: usize| known(i).unwrap_or_else(|| mean[i] + CAUTION * (covariance[(i, i)].max(0.0) + noise).sqrt());
+            |i: usize| known(i).unwrap_or_else(|| mean[i] + caution * (covariance[(i, i)].max(0.0) + noise).sqrt());
         let recommended = (0..order.len()).min_by(|a, b| bound(*a).total_cmp(&bound(*b))).unwrap_or(0);
         let scale = covariance.diagonal().max();
         let factor = [1e-10, 1e-8, 1e-6, 1e-4, 1e-2].iter().find_map(|jitter| {
