@@ -60,6 +60,23 @@ fn a_small_expected_regret_converges() {
 }
 
 #[test]
+fn a_trial_that_is_not_worth_its_cost_ends_the_search() {
+    let f = Fixture::new(GOOD, "", "[budget]\ngain = 1000.0\ntrials = 12");
+    assert_eq!(f.json("optimize", &["-q"])["stopped"], "converged");
+    let trials = f.of("suggested").len();
+    assert!((1..12).contains(&trials), "{trials}");
+    assert_eq!((&f.of("stopped")[0]["limit"], &f.of("stopped")[0]["gain"]), (&Value::Null, &1000.0.into()));
+    // It stays stopped while as much is asked for, and goes on where less will do.
+    assert_eq!(f.json("optimize", &["-q", "--set", "budget.gain=2000"])["stopped"], "converged");
+    assert_eq!(f.of("suggested").len(), trials);
+    assert_eq!(f.json("optimize", &["-q", "--set", "budget.gain=1e-300"])["stopped"], "trials");
+    assert_eq!(f.of("suggested").len(), 12);
+    let output = f.run("optimize", &["--set", "optimizer.acquisition=\"entropy\""]);
+    assert_eq!(code(&output), Some(2));
+    assert!(stderr(&output).contains("budget.gain: needs optimizer.acquisition"), "{}", stderr(&output));
+}
+
+#[test]
 fn max_trials_closes_a_fidelity() {
     let f = Fixture::new(GOOD, "", "");
     f.edit("cost = 1.0\n", "cost = 1.0\nmax_trials = 3\n");

@@ -96,6 +96,24 @@ fn several_slots_do_not_train_the_same_thing() {
 }
 
 #[test]
+fn the_gain_is_per_unit_of_cost_and_in_the_objectives_unit() {
+    let problem = Problem::new(5, 3, 2, 18);
+    let evidence = problem.evidence(problem.runs(&[12, 4, 1], 19));
+    let next = |evidence: &Evidence| next(&mut problem.optimizer(OptimizerSettings::default()), evidence, 20);
+    let suggestion = next(&evidence);
+    let gain = suggestion.gain.unwrap();
+    let mut tenfold = evidence.clone();
+    tenfold.costs.iter_mut().for_each(|cost| *cost *= 10.0);
+    let dearer = next(&tenfold);
+    assert_eq!(place(&dearer), place(&suggestion));
+    assert!((10.0 * dearer.gain.unwrap() / gain - 1.0).abs() < 1e-9, "{gain} {:?}", dearer.gain);
+    let mut hundredfold = evidence.clone();
+    hundredfold.observations.iter_mut().flat_map(|run| &mut run.metrics).for_each(|metric| *metric *= 100.0);
+    let scaled = next(&hundredfold).gain.unwrap();
+    assert!((scaled / (100.0 * gain) - 1.0).abs() < 0.01, "{gain} {scaled}");
+}
+
+#[test]
 fn what_failed_is_not_suggested_again() {
     let problem = Problem::new(5, 3, 1, 9);
     let mut evidence = problem.evidence(problem.runs(&[10, 3, 0], 10));

@@ -306,6 +306,38 @@ fn the_shipped_sweep_of_tiny_models_replays() {
 }
 
 #[test]
+fn a_search_that_gains_less_than_asked_for_stops() {
+    let bench = Bench::new();
+    let replay = |runs: &Path, arguments: &[&str]| -> Value {
+        let always = ["--strategy", "admire", "--seeds", "3", "--format", "json"];
+        let output = bench.replay(runs, &[&always[..], arguments].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()["strategies"][0].take()
+    };
+    let runs = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/tiny-lm-runs.csv"));
+    let costs = |strategy: &Value, key: &str| -> Vec<Option<f64>> {
+        strategy[key].as_array().unwrap().iter().map(Value::as_f64).collect()
+    };
+    let never = replay(runs, &["--budget", "2", "--set", "budget.gain=1e-300"]);
+    assert_eq!(costs(&never, "stopped"), [None; 3]);
+    let at_once = replay(runs, &["--budget", "2", "--set", "budget.gain=1e9"]);
+    assert!(costs(&at_once, "stopped").iter().all(|cost| cost.is_some_and(|cost| cost < 2.0)), "{at_once}");
+
+    let pile = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data/pile.csv"));
+    if !pile.exists() {
+        eprintln!("skipped: {} is not there", pile.display());
+        return;
+    }
+    let budget = ["--candidates", "48", "--budget", "0.3"];
+    let whole = replay(pile, &budget);
+    let stopped = replay(pile, &[&budget[..], &["--set", "budget.gain=0.2"]].concat());
+    for (stay, stopped) in costs(&whole, "stay").into_iter().zip(costs(&stopped, "stopped")) {
+        let (stay, stopped) = (stay.unwrap(), stopped.unwrap());
+        assert!(stay <= stopped && stopped <= 3.0 * stay, "settled at {stay}, stopped at {stopped}");
+    }
+}
+
+#[test]
 fn an_ablation_plays_every_combination_of_what_it_varies() {
     let bench = Bench::new();
     let runs = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/tiny-lm-runs.csv"));

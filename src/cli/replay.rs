@@ -97,6 +97,7 @@ pub(super) fn run(args: &ReplayArgs, bars: bool) -> anyhow::Result<u8> {
         seeds: (0..seeds).map(|i| study.seed.wrapping_add(i)).collect(),
         budget: args.budget.or(study.budget.cost).unwrap_or(3.0 * target_cost),
         slots: args.slots.map_or(1, |n| n as usize),
+        gain: study.budget.gain,
         settings: study.optimizer.clone(),
     };
     let at = if args.at.is_empty() { cost_grid(cheapest, plan.budget) } else { args.at.clone() };
@@ -331,6 +332,7 @@ fn conclusions(summary: &Summary) -> Vec<String> {
     let strategies = summary.strategies.iter();
     let mut conclusions: Vec<String> =
         strategies.map(|s| sentence(summary, s.name, s.seeds, s.median_stay())).collect();
+    conclusions.extend(summary.strategies.iter().filter_map(stop));
     if let Some(saving) = &summary.saving_vs_single_fidelity
         && let (Some(median), Some(min), Some(max)) = (saving.median_percent, saving.min_percent, saving.max_percent)
     {
@@ -342,6 +344,21 @@ fn conclusions(summary: &Summary) -> Vec<String> {
         ));
     }
     conclusions
+}
+
+/// Where `budget.gain` stopped a strategy, if it did.
+fn stop(strategy: &StrategySummary) -> Option<String> {
+    let costs: Vec<f64> = strategy.stopped.iter().copied().flatten().collect();
+    let [least, median, most] = [0.0, 0.5, 1.0].map(|q| quantile(&costs, q).map(|cost| number(cost, 3)));
+    Some(format!(
+        "{} stops by budget.gain at cost {} ({} to {}; median of the {} of {} seeds that it stops).",
+        strategy.name,
+        median?,
+        least?,
+        most?,
+        costs.len(),
+        strategy.seeds,
+    ))
 }
 
 fn sentence(summary: &Summary, name: &str, seeds: usize, stay: Option<f64>) -> String {

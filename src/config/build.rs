@@ -46,7 +46,7 @@ pub(super) fn build(path: &Path, root: &Node) -> Result<StudyConfig, ConfigError
     let limits = limits(&document, &domains, fidelities.as_ref());
     let objective = objective(&document);
     let optimizer = optimizer(&document);
-    let budget = budget(&document);
+    let budget = budget(&document, optimizer.acquisition);
     let sizes: Vec<&str> = fidelities.iter().flat_map(Fidelities::list).map(|f| f.name.as_str()).collect();
     let launcher = launcher(&document, &names, &sizes);
     let section = document.section("confirm");
@@ -262,7 +262,7 @@ fn optimizer(document: &Section<'_>) -> OptimizerSettings {
     settings
 }
 
-fn budget(document: &Section<'_>) -> Budget {
+fn budget(document: &Section<'_>, acquisition: AcquisitionKind) -> Budget {
     let section = document.section("budget");
     let budget = Budget {
         cost: section.positive("cost"),
@@ -270,7 +270,12 @@ fn budget(document: &Section<'_>) -> Budget {
         wall_time: section.duration("wall_time"),
         patience: section.count("patience", 1),
         regret: section.positive("regret"),
+        gain: section.positive("gain"),
     };
+    if budget.gain.is_some() && acquisition != AcquisitionKind::KnowledgeGradient {
+        section
+            .report(Some("gain"), "needs optimizer.acquisition = \"knowledge-gradient\": other functions tell no gain");
+    }
     section.finish();
     budget
 }

@@ -121,6 +121,9 @@ pub struct Budget {
     pub patience: Option<usize>,
     /// Stop when the expected regret of the recommendation is below this, in the objective's unit.
     pub regret: Option<f64>,
+    /// Stop when no trial is expected to improve the recommendation by this much per unit of its cost, in the objective's
+    /// unit.
+    pub gain: Option<f64>,
 }
 
 /// Which launcher starts trials.

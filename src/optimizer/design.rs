@@ -100,7 +100,7 @@ impl Optimizer {
                 (runs[index].0.clone(), Some(index))
             }
         };
-        Some(Suggestion { mixture, fidelity: m, pool_index, expected: None, warning: None })
+        Some(Suggestion { mixture, fidelity: m, pool_index, expected: None, gain: None, warning: None })
     }
 
     /// What to recommend without a model: the mixture with the best objective at the largest size observed, else the

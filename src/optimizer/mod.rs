@@ -122,6 +122,9 @@ pub struct Suggestion {
     pub pool_index: Option<usize>,
     /// The objective that the model expects there, at that fidelity; `None` before there is a model.
     pub expected: Option<Prediction>,
+    /// By how much the trial is expected to improve the recommendation, per unit of its cost, in the objective's unit;
+    /// from the knowledge gradient alone.
+    pub gain: Option<f64>,
     /// Something worth telling the user (a numerical fallback), if anything.
     pub warning: Option<String>,
 }

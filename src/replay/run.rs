@@ -23,6 +23,8 @@ pub struct Plan {
     pub budget: f64,
     /// Runs under way at once.
     pub slots: usize,
+    /// `budget.gain`, by which `admire` may stop before its budget is spent.
+    pub gain: Option<f64>,
     /// Settings of the strategies that search.
     pub settings: OptimizerSettings,
 }
@@ -38,6 +40,8 @@ pub struct Playback {
     pub curve: Curve,
     /// How long each choice of a run took (not the recommendation that follows it).
     pub suggest: Vec<Duration>,
+    /// Whether it stopped by [`Plan::gain`].
+    pub stopped: bool,
     /// Predictions of the held-out target runs at the end, from strategies that make them.
     pub predictions: Option<Vec<Prediction>>,
 }
@@ -77,7 +81,7 @@ fn play_one(pool: &Pool, plan: &Plan, strategy: Strategy, seed: u64, progress: &
         rng
     };
     let (mut choices, mut advice) = (stream(0), stream(1));
-    let mut player = strategy.player(pool, &plan.settings, &mut choices);
+    let mut player = strategy.player(pool, plan, &mut choices);
     let mut curve = Curve::new(pool);
     let mut suggest = Vec::new();
     let (mut committed, mut spent) = (0.0, 0.0);
@@ -112,7 +116,7 @@ fn play_one(pool: &Pool, plan: &Plan, strategy: Strategy, seed: u64, progress: &
     }
     progress(1.0 - spent / plan.budget);
     let predictions = if pool.held_out.is_empty() { None } else { player.predict(&pool.held_out) };
-    Playback { strategy, seed, curve, suggest, predictions }
+    Playback { strategy, seed, curve, suggest, stopped: player.stopped(), predictions }
 }
 
 /// Rounds away what adding costs up has left behind (0.30000000000000004).

@@ -9,6 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use super::error::{ReplayError, hint};
 use super::pool::{Pool, Run};
 use super::regression::BoostedTrees;
+use super::run::Plan;
 use crate::optimizer::{AcquisitionKind, Candidates, Evidence, Optimizer, OptimizerSettings, Prediction};
 use crate::space::Mixture;
 use crate::study::Observation;
@@ -42,19 +43,14 @@ impl Strategy {
     }
 
     /// The player of this strategy; `rng` draws what it decides beforehand.
-    pub(super) fn player<'a>(
-        self,
-        pool: &'a Pool,
-        settings: &OptimizerSettings,
-        rng: &mut ChaCha8Rng,
-    ) -> Box<dyn Player + 'a> {
-        let target = pool.fidelities.target();
+    pub(super) fn player<'a>(self, pool: &'a Pool, plan: &Plan, rng: &mut ChaCha8Rng) -> Box<dyn Player + 'a> {
+        let (target, settings) = (pool.fidelities.target(), &plan.settings);
         match self {
-            Self::Admire => Box::new(Searching::new(pool, settings.clone(), settings.target_only)),
+            Self::Admire => Box::new(Searching::new(pool, settings.clone(), settings.target_only, plan.gain)),
             Self::SingleFidelity => {
                 let acquisition = AcquisitionKind::ExpectedImprovement;
                 let settings = OptimizerSettings { target_only: true, acquisition, ..settings.clone() };
-                Box::new(Searching::new(pool, settings, true))
+                Box::new(Searching::new(pool, settings, true, None))
             }
             Self::Random => Box::new(RandomTarget { pool, order: shuffled(pool, target, rng), best: None }),
             Self::Regression => {
@@ -112,6 +108,11 @@ pub(super) trait Player {
     /// What to train at the target now.
     fn recommend(&mut self, rng: &mut ChaCha8Rng) -> Advice;
 
+    /// Whether it wants nothing more because nothing is worth its cost.
+    fn stopped(&self) -> bool {
+        false
+    }
+
     /// Predictions of held-out target runs, in the user's orientation, from strategies that have a model of them.
     fn predict(&self, runs: &[Run]) -> Option<Vec<Prediction>> {
         let _ = runs;
@@ -141,10 +142,13 @@ struct Searching<'a> {
     offers: Vec<(Mixture, usize)>,
     open: Vec<usize>,
     candidates: Vec<Mixture>,
+    /// `budget.gain`, and whether it has stopped the search.
+    gain: Option<f64>,
+    stopped: bool,
 }
 
 impl<'a> Searching<'a> {
-    fn new(pool: &'a Pool, settings: OptimizerSettings, target_only: bool) -> Self {
+    fn new(pool: &'a Pool, settings: OptimizerSettings, target_only: bool, gain: Option<f64>) -> Self {
         let target = pool.fidelities.target();
         // A logged run is what is recommended and scored, with its noise.
         let settings = OptimizerSettings { realized: true, ..settings };
@@ -157,6 +161,8 @@ impl<'a> Searching<'a> {
             offers: open.iter().map(|i| (pool.runs[*i].mixture.clone(), pool.runs[*i].fidelity)).collect(),
             open,
             candidates: pool.candidates.iter().map(|i| pool.runs[*i].mixture.clone()).collect(),
+            gain,
+            stopped: false,
         }
     }
 
@@ -170,11 +176,18 @@ impl<'a> Searching<'a> {
 
 impl Player for Searching<'_> {
     fn buy(&mut self, purse: f64, rng: &mut ChaCha8Rng) -> Option<usize> {
+        if self.stopped {
+            return None;
+        }
         // The purse only ever shrinks, so what is too expensive now stays so.
         let pool = self.pool;
         self.withdraw(|run| pool.runs[run].cost <= purse);
         let offers = Candidates::Pool { runs: &self.offers, targets: &self.candidates };
         let suggestion = self.optimizer.suggest(&self.evidence, offers, rng)?;
+        self.stopped = self.gain.zip(suggestion.gain).is_some_and(|(limit, gain)| gain <= limit);
+        if self.stopped {
+            return None;
+        }
         let run = self.open.get(suggestion.pool_index?).copied()?;
         self.withdraw(|other| other != run);
         self.evidence.pending.push((suggestion.mixture, suggestion.fidelity));
@@ -198,6 +211,10 @@ impl Player for Searching<'_> {
     fn recommend(&mut self, rng: &mut ChaCha8Rng) -> Advice {
         let recommended = self.optimizer.recommend(&self.evidence, Some(&self.candidates), rng);
         Advice { candidate: recommended.pool_index.unwrap_or(0), expected_regret: recommended.expected_regret }
+    }
+
+    fn stopped(&self) -> bool {
+        self.stopped
     }
 
     fn predict(&self, runs: &[Run]) -> Option<Vec<Prediction>> {

@@ -60,6 +60,8 @@ pub struct StrategySummary {
     pub first: Vec<Option<f64>>,
     /// Each seed's [`Curve::stay`](super::Curve::stay).
     pub stay: Vec<Option<f64>>,
+    /// What each seed had spent when `budget.gain` stopped it; `None` where it did not.
+    pub stopped: Vec<Option<f64>>,
     /// Mean over seeds at the costs asked for.
     pub regret: Vec<RegretAt>,
     /// How long choosing a run took.
@@ -163,6 +165,7 @@ impl StrategySummary {
             seeds: group.len(),
             first: curves().map(|curve| curve.first(question.tolerance)).collect(),
             stay: curves().map(|curve| curve.stay(question.tolerance)).collect(),
+            stopped: group.iter().map(|p| p.curve.steps.last().filter(|_| p.stopped).map(|step| step.cost)).collect(),
             regret: question.at.iter().map(|&cost| RegretAt { cost, mean: mean_at(cost) }).collect(),
             suggest_ms: SuggestMs { median: quantile(&ms, 0.5).map(round), max: quantile(&ms, 1.0).map(round) },
             calibration: calibration(pool, group),

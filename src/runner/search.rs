@@ -22,7 +22,10 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
         let stopped = self.study.stopped()?;
         let holds = match stopped.reason {
             StopReason::Patience => budget.patience.zip(stopped.limit).is_some_and(|(now, then)| now as f64 <= then),
-            StopReason::Converged => budget.regret.zip(stopped.limit).is_some_and(|(now, then)| now >= then),
+            StopReason::Converged => {
+                let still = |now: Option<f64>, then: Option<f64>| now.zip(then).is_some_and(|(now, then)| now >= then);
+                still(budget.regret, stopped.limit) || still(budget.gain, stopped.gain)
+            }
             StopReason::Budget | StopReason::Trials | StopReason::WallTime => false,
         };
         holds.then_some(stopped.reason)
@@ -74,7 +77,8 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
         if let Some(snapshot) = snapshot {
             self.study.record(Event::Model(snapshot))?;
         }
-        let stop = self.satisfied(&thought.recommendation);
+        let gain = thought.suggestion.as_ref().and_then(|suggestion| suggestion.gain);
+        let stop = self.satisfied(&thought.recommendation, gain);
         let incumbent = thought.recommendation.expected;
         if let Some(expected) = incumbent.filter(|expected| !self.study.still(*expected)) {
             self.tell(Notice::incumbent(self.study, &thought.recommendation.mixture, expected));
@@ -105,11 +109,11 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
         Ok(None)
     }
 
-    /// The patience and regret rules.
-    fn satisfied(&self, recommendation: &Recommendation) -> Option<StopReason> {
+    /// The rules of patience, regret, and gain: what the next trial would gain per unit of its cost.
+    fn satisfied(&self, recommendation: &Recommendation, gain: Option<f64>) -> Option<StopReason> {
         let budget = &self.study.config().budget;
-        let converged =
-            budget.regret.zip(recommendation.expected_regret).is_some_and(|(limit, regret)| regret <= limit);
+        let below = |limit: Option<f64>, value: Option<f64>| limit.zip(value).is_some_and(|(limit, x)| x <= limit);
+        let converged = below(budget.regret, recommendation.expected_regret) || below(budget.gain, gain);
         let calm = self.study.calm(recommendation.expected);
         let patient = recommendation.expected.is_none() || budget.patience.is_none_or(|limit| calm < limit);
         match (converged, patient) {
@@ -128,14 +132,18 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
             Some(stopped) => stopped.mixture.clone(),
             None => {
                 let budget = &self.study.config().budget;
+                let regret = self.recommendation.as_ref().and_then(|r| r.expected_regret);
                 let limit = match reason {
                     StopReason::Patience => budget.patience.map(|limit| limit as f64),
-                    StopReason::Converged => budget.regret,
+                    StopReason::Converged => {
+                        budget.regret.filter(|limit| regret.is_some_and(|regret| regret <= *limit))
+                    }
                     StopReason::Budget | StopReason::Trials | StopReason::WallTime => None,
                 };
+                let gain = budget.gain.filter(|_| reason == StopReason::Converged && limit.is_none());
                 let mixture = recommend(self.study).mixture;
                 let recommended = self.study.named(&mixture);
-                self.study.record(Event::Stopped { reason, recommended, limit })?;
+                self.study.record(Event::Stopped { reason, recommended, limit, gain })?;
                 mixture
             }
         };

@@ -137,6 +137,9 @@ pub enum Event {
         /// `budget.patience` or `budget.regret` as it was then, where that is why.
         #[serde(default)]
         limit: Option<f64>,
+        /// `budget.gain` as it was then, where that is why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        gain: Option<f64>,
     },
     /// `optimize` went on with this journal, or the config has changed.
     Resumed(Resumed),

@@ -42,6 +42,8 @@ pub struct Stopped {
     pub mixture: Mixture,
     /// `budget.patience` or `budget.regret` as it was then, where that is why.
     pub limit: Option<f64>,
+    /// `budget.gain` as it was then, where that is why.
+    pub gain: Option<f64>,
 }
 
 /// The value of the recommendation, and since how many completed trials it has stood still.
@@ -111,8 +113,8 @@ impl State {
             }
             Event::Model(snapshot) if snapshot.is_possible() => self.model = Some(snapshot),
             Event::Model(_) => return Err(Misfit::Damage("hyperparameters that no fit can have".into())),
-            Event::Stopped { reason, recommended, limit } => {
-                self.stopped = Some(Stopped { reason, mixture: mixture(config, &recommended)?, limit });
+            Event::Stopped { reason, recommended, limit, gain } => {
+                self.stopped = Some(Stopped { reason, mixture: mixture(config, &recommended)?, limit, gain });
             }
             Event::Resumed(resumed) => self.resume(entry.time, resumed),
             Event::Launched { trial, attempt, job } => {

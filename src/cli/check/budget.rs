@@ -168,6 +168,7 @@ fn sentence(config: &StudyConfig) -> String {
     limits.extend(budget.wall_time.map(|t| format!("{} s of wall time", short(t.as_secs_f64()))));
     limits.extend(budget.patience.map(|n| format!("patience of {n} trials")));
     limits.extend(budget.regret.map(|r| format!("expected regret below {}", short(r))));
+    limits.extend(budget.gain.map(|g| format!("a gain below {} per unit of cost", short(g))));
     match limits.len() {
         0 => "budget: none, the study goes on until it is interrupted".into(),
         1 => format!("budget: {}", limits[0]),
@@ -192,5 +193,6 @@ pub(super) fn limits(config: &StudyConfig) -> Value {
         "wall_time": config.budget.wall_time.map(|t| t.as_secs_f64()),
         "patience": config.budget.patience,
         "regret": config.budget.regret,
+        "gain": config.budget.gain,
     })
 }
