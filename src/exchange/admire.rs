@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::columns::{ColumnMap, Rule};
-use super::import::{InputFile, Part, params_of};
-use super::table::Table;
+use super::part::{Part, params_of};
+use super::table::{InputFile, Table};
 use crate::replay::ReplayError;
 
 const COLUMNS: [(&str, &str); 5] = [

@@ -4,8 +4,8 @@ use csv::StringRecord;
 use serde_json::Value;
 
 use super::columns::{ColumnMap, Rule};
-use super::import::{InputFile, Part};
-use super::table::Table;
+use super::part::Part;
+use super::table::{InputFile, Table};
 use crate::replay::ReplayError;
 
 /// Reads the file. It says nothing about results: those are in `metrics`.

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use csv::StringRecord;
 
 use super::columns::{ColumnMap, Rule};
-use super::import::{InputFile, Part};
-use super::table::Table;
+use super::part::Part;
+use super::table::{InputFile, Table};
 use crate::replay::ReplayError;
 
 /// The columns of logged runs, under their own names.

@@ -1,12 +1,12 @@
 //! From files of other projects to logged runs.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
-use super::columns::{ColumnMap, Rule};
-use super::table::Table;
+use super::columns::Rule;
+use super::part::params_of;
+use super::table::{InputFile, Table};
 use super::{admire, doremi, generic, olmix, regmix};
 use crate::replay::{ReplayError, RunLog};
 use crate::space::check_domain_name;
@@ -49,29 +49,6 @@ pub struct Input {
     pub files: Vec<InputFile>,
 }
 
-/// A file and what is in it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InputFile {
-    /// What it is called.
-    pub path: PathBuf,
-    /// Its content.
-    pub text: Vec<u8>,
-}
-
-impl InputFile {
-    /// Reads a file.
-    ///
-    /// # Errors
-    /// [`ReplayError::Unreadable`]
-    pub fn read(path: &Path) -> Result<Self, ReplayError> {
-        let path = path.to_owned();
-        match std::fs::read(&path) {
-            Ok(text) => Ok(Self { path, text }),
-            Err(source) => Err(ReplayError::Unreadable { file: path, source }),
-        }
-    }
-}
-
 /// What is not in the files.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -94,14 +71,6 @@ pub struct Imported {
     pub log: RunLog,
     /// What was skipped, left out and renormalized, with counts.
     pub notes: Vec<String>,
-}
-
-/// What one format's reader returns: a table with the columns of logged runs, those it did not use, and how many rows
-/// had no partner.
-pub(super) struct Part {
-    pub table: Table,
-    pub ignored: Vec<String>,
-    pub skipped: usize,
 }
 
 /// Makes runs of files.
@@ -133,18 +102,6 @@ pub fn import(format: ImportFormat, inputs: &[Input], options: &Options) -> Resu
     notes.append(&mut log.warnings);
     notes.push(summary(&log));
     Ok(Imported { log, notes })
-}
-
-/// A pair of files, each with its own columns, whose rows have the same `run_id`.
-pub(super) fn pair(files: &[InputFile], mixtures: &ColumnMap, results: &ColumnMap) -> Result<Part, ReplayError> {
-    let (weights, mut ignored) = Table::read(&files[0])?.rename(mixtures);
-    let (metrics, more) = Table::read(&files[1])?.rename(results);
-    if !weights.header.iter().any(|column| column.starts_with("w:")) {
-        return Err(weights.wrong("there are no weights in it; of a pair, the file of the mixtures comes first"));
-    }
-    ignored.extend(more);
-    let (table, skipped) = weights.join(&metrics, "run_id")?;
-    Ok(Part { table, ignored, skipped })
 }
 
 /// Adds what is not in the files, and checks what becomes of names.
@@ -189,22 +146,6 @@ fn distinct(mut table: Table, log: &RunLog) -> Result<Table, ReplayError> {
     Ok(table)
 }
 
-/// The number of parameters in a name like `60M`, `0.5B`, `Qwen2.5-7B`.
-pub(super) fn params_of(name: &str) -> Option<f64> {
-    let last = name.rsplit(['-', '_', ' ']).next()?;
-    let unit = last.chars().next_back()?;
-    let scale = match unit.to_ascii_uppercase() {
-        'K' => 1e3,
-        'M' => 1e6,
-        'B' => 1e9,
-        'T' => 1e12,
-        _ => return None,
-    };
-    let digits = &last[..last.len() - 1];
-    let plain = digits.chars().all(|c| c.is_ascii_digit() || c == '.');
-    digits.parse::<f64>().ok().filter(|x| plain && *x > 0.0).map(|x| x * scale)
-}
-
 fn summary(log: &RunLog) -> String {
     let sizes: BTreeSet<&str> = log.runs.iter().map(|run| run.fidelity.as_str()).collect();
     let count = |size: &str| log.runs.iter().filter(|run| run.fidelity == size).count();
@@ -222,16 +163,4 @@ fn summary(log: &RunLog) -> String {
         text += &format!("; {lacking} lack a metric and count as diverged");
     }
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::params_of;
-
-    #[test]
-    fn sizes_are_read_off_names_that_are_sizes() {
-        let sizes = [("1M", 1e6), ("60m", 6e7), ("0.5B", 5e8), ("Qwen2.5-7B", 7e9), ("tiny 30k", 3e4)];
-        assert!(sizes.iter().all(|(name, params)| params_of(name) == Some(*params)));
-        assert!(["", "B", "small", "1e3M", "-B", "0M", "model", "1Mé"].iter().all(|name| params_of(name).is_none()));
-    }
 }

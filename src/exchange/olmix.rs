@@ -1,7 +1,8 @@
 //! olmix (allenai/olmix): `ratios.csv` and `metrics.csv`, matched by `run` or `run_id`.
 
 use super::columns::{ColumnMap, Rule};
-use super::import::{InputFile, Part, pair};
+use super::part::{Part, pair};
+use super::table::InputFile;
 use crate::replay::ReplayError;
 
 /// Columns that both files may have; of the last kind are row numbers that pandas wrote.

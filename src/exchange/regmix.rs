@@ -4,8 +4,9 @@
 use serde_json::{Map, Value, json};
 
 use super::columns::{ColumnMap, Rule};
-use super::import::{InputFile, Part, pair};
+use super::part::{Part, pair};
 use super::recipe::{ExportError, Recipe};
+use super::table::InputFile;
 use super::text::yaml as write;
 use crate::replay::ReplayError;
 

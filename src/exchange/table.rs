@@ -1,13 +1,35 @@
 //! Tables on their way to logged runs.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use csv::StringRecord;
 
 use super::columns::ColumnMap;
-use super::import::InputFile;
 use crate::replay::{self, ReplayError, RunLog};
+
+/// A file and what is in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputFile {
+    /// What it is called.
+    pub path: PathBuf,
+    /// Its content.
+    pub text: Vec<u8>,
+}
+
+impl InputFile {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// [`ReplayError::Unreadable`]
+    pub fn read(path: &Path) -> Result<Self, ReplayError> {
+        let path = path.to_owned();
+        match std::fs::read(&path) {
+            Ok(text) => Ok(Self { path, text }),
+            Err(source) => Err(ReplayError::Unreadable { file: path, source }),
+        }
+    }
+}
 
 /// A table of text, with the lines its rows were on.
 #[derive(Clone, Debug)]

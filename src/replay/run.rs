@@ -81,7 +81,7 @@ fn play_one(pool: &Pool, plan: &Plan, strategy: Strategy, seed: u64, progress: &
         rng
     };
     let (mut choices, mut advice) = (stream(0), stream(1));
-    let mut player = strategy.player(pool, plan, &mut choices);
+    let mut player = strategy.player(pool, &plan.settings, plan.gain, &mut choices);
     let mut curve = Curve::new(pool);
     let mut suggest = Vec::new();
     let (mut committed, mut spent) = (0.0, 0.0);

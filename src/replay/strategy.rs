@@ -9,7 +9,6 @@ use rand_chacha::ChaCha8Rng;
 use super::error::{ReplayError, hint};
 use super::pool::{Pool, Run};
 use super::regression::BoostedTrees;
-use super::run::Plan;
 use crate::optimizer::{AcquisitionKind, Candidates, Evidence, Optimizer, OptimizerSettings, Prediction};
 use crate::space::Mixture;
 use crate::study::Observation;
@@ -42,11 +41,17 @@ impl Strategy {
         }
     }
 
-    /// The player of this strategy; `rng` draws what it decides beforehand.
-    pub(super) fn player<'a>(self, pool: &'a Pool, plan: &Plan, rng: &mut ChaCha8Rng) -> Box<dyn Player + 'a> {
-        let (target, settings) = (pool.fidelities.target(), &plan.settings);
+    /// The player of this strategy, of `admire` with the limit `budget.gain`; `rng` draws what it decides beforehand.
+    pub(super) fn player<'a>(
+        self,
+        pool: &'a Pool,
+        settings: &OptimizerSettings,
+        gain: Option<f64>,
+        rng: &mut ChaCha8Rng,
+    ) -> Box<dyn Player + 'a> {
+        let target = pool.fidelities.target();
         match self {
-            Self::Admire => Box::new(Searching::new(pool, settings.clone(), settings.target_only, plan.gain)),
+            Self::Admire => Box::new(Searching::new(pool, settings.clone(), settings.target_only, gain)),
             Self::SingleFidelity => {
                 let acquisition = AcquisitionKind::ExpectedImprovement;
                 let settings = OptimizerSettings { target_only: true, acquisition, ..settings.clone() };
