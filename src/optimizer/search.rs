@@ -325,7 +325,8 @@ impl Optimizer {
         order.into_iter().take(count).map(|i| mixtures[i].clone()).collect()
     }
 
-    /// The mixture of smallest posterior mean at the target, cautiously ([`CAUTION`], [`BOUGHT_CAUTION`]): of `candidates`, or of the space.
+    /// The mixture of smallest posterior mean at the target, cautiously ([`CAUTION`], [`BOUGHT_CAUTION`]): of `candidates`,
+    /// or of the space.
     pub(super) fn best(
         &self,
         surrogate: &Surrogate,

@@ -87,7 +87,7 @@ pub enum StudyError {
     #[error(
         "{} is longer than what could be read of it or was written to it: something else writes there, or the file system \
          shows machines outdated files; nothing was deleted, look with `admire journal check`, and run all of the study's \
-         commands on one machine, or on a file system on which a file that is opened is up to date (docs/journal.md)",
+         commands on one machine, or on a file system on which a file that is opened is up to date (docs/cli.md)",
         path.display()
     )]
     Outdated {
