@@ -1,5 +1,8 @@
 //! Points laid out for covariances: eight at a time, coordinate by coordinate, so that the compiler can work on several
 //! points with one instruction where a loop over one point's coordinates would wait for each sum.
+//!
+//! Everything here that works on lanes is inlined without exception: which instructions there are depends on the function
+//! in `kernel.rs` that it ends up in.
 
 use std::f64::consts::TAU;
 
@@ -20,7 +23,7 @@ pub(super) fn each(f: impl Fn(usize) -> f64) -> Lanes {
 }
 
 /// `values[start..]`, as many as there are, and zeros.
-#[inline]
+#[inline(always)]
 pub(super) fn load(values: &[f64], start: usize) -> Lanes {
     let mut lanes = [0.0; LANES];
     let rest = &values[start..values.len().min(start + LANES)];
@@ -51,14 +54,14 @@ impl Coordinates {
     }
 
     /// The coordinates of one point.
-    #[inline]
+    #[inline(always)]
     fn point(&self, j: usize) -> &[f64] {
         let dim = self.points.nrows();
         &self.points.as_slice()[j * dim..(j + 1) * dim]
     }
 
     /// The coordinates of the points of one block.
-    #[inline]
+    #[inline(always)]
     fn block(&self, block: usize) -> &[Lanes] {
         let dim = self.points.nrows();
         &self.blocks[block * dim..(block + 1) * dim]
@@ -111,20 +114,20 @@ impl Prepared {
     }
 
     /// Differences of the block's points from point `j` of `other`, in length-scales: dimension by dimension.
-    #[inline]
+    #[inline(always)]
     pub(super) fn differences(&self, block: usize, other: &Self, j: usize) -> impl Iterator<Item = Lanes> {
         let pairs = self.scaled.block(block).iter().zip(other.scaled.point(j));
         pairs.map(|(x, z)| each(|l| x[l] - z))
     }
 
     /// Squared distances of the block's points from point `j` of `other`, in length-scales.
-    #[inline]
+    #[inline(always)]
     pub(super) fn squared_distances(&self, block: usize, other: &Self, j: usize) -> Lanes {
         self.differences(block, other, j).fold([0.0; LANES], |sum, t| each(|l| sum[l] + t[l] * t[l]))
     }
 
     /// Cosine and sine of the differences of phases, dimension by dimension; nothing without frequencies.
-    #[inline]
+    #[inline(always)]
     fn turns(
         &self,
         block: usize,
@@ -141,14 +144,14 @@ impl Prepared {
     }
 
     /// `Π_d cos(φ_d − φ'_d)`; 1 without frequencies.
-    #[inline]
+    #[inline(always)]
     pub(super) fn cosine_products(&self, block: usize, other: &Self, j: usize) -> Lanes {
         self.turns(block, other, j).fold([1.0; LANES], |product, (cos, _)| each(|l| product[l] * cos[l]))
     }
 
     /// Writes, for every d, `sin(φ_d − φ'_d) Π_{e≠d} cos(φ_e − φ'_e)` to `out` (length D) using prefix and suffix products
     /// (a division by the cosine would fail where it is zero), and returns the product of all cosines.
-    #[inline]
+    #[inline(always)]
     pub(super) fn sine_products(&self, block: usize, other: &Self, j: usize, out: &mut [Lanes]) -> Lanes {
         let mut prefix = [1.0; LANES];
         for (out, (cos, sin)) in out.iter_mut().zip(self.turns(block, other, j)) {
