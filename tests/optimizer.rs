@@ -278,6 +278,25 @@ fn the_search_closes_most_of_the_gap_for_two_target_runs() {
 }
 
 #[test]
+fn an_expensive_size_waits_until_as_much_has_been_spent() {
+    let problem = Problem::new(4, 3, 1, 27);
+    let mut optimizer = problem.optimizer(OptimizerSettings::default());
+    let (mut evidence, mut rng) = (problem.evidence(vec![]), rng(28));
+    let (mut spent, mut first) = (0.0, [None; 3]);
+    for _ in 0..80 {
+        let Suggestion { mixture, fidelity, .. } = optimizer.suggest(&evidence, ANYWHERE, &mut rng).unwrap();
+        first[fidelity].get_or_insert(spent);
+        spent += evidence.costs[fidelity];
+        evidence.observations.push(problem.observe(&mixture, fidelity, &mut rng));
+    }
+    assert_eq!(first[0], Some(0.0));
+    let after = |m: usize| first[m].unwrap_or_else(|| panic!("nothing at size {m} for {spent}"));
+    for m in [1, 2] {
+        assert!(after(m) >= evidence.costs[m] * (1.0 - 1e-9), "size {m} after {}", after(m));
+    }
+}
+
+#[test]
 fn small_sizes_may_not_outspend_the_target_by_more_than_one_run() {
     let problem = Problem::new(4, 3, 1, 27);
     let mut optimizer = problem.optimizer(OptimizerSettings::default());

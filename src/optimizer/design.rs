@@ -3,7 +3,7 @@
 use rand::Rng;
 
 use super::{Candidates, Evidence, Optimizer, Recommendation, Suggestion};
-use crate::space::{Mixture, Warp};
+use crate::space::{Mixture, Warp, affordable};
 
 /// Runs of an initial design: more teach less than what the acquisition function chooses next.
 const LEAST_DESIGN: usize = 5;
@@ -20,19 +20,25 @@ impl Optimizer {
     /// target (the design may cost two). However badly they mislead, at least half of the cost goes where the truth is,
     /// but for that head start; where the target is never trained, or all of its runs together cost less than one,
     /// nothing is restricted.
+    ///
+    /// Expensive sizes must wait: of what is open then, all but the cheapest only once as much as one of their runs costs
+    /// has been spent. An acquisition function that looks one trial ahead sees what a run says about the mixtures, but not
+    /// what many cheap ones teach the model of how mixtures differ; and waiting can at most double what it costs to learn
+    /// anything.
     pub(super) fn open_fidelities(&self, evidence: &Evidence, candidates: Candidates<'_>) -> Vec<usize> {
-        let possible = self.possible_fidelities(evidence, candidates);
+        let mut open = self.possible_fidelities(evidence, candidates);
         let target = self.fidelities.target();
-        if !possible.contains(&target) {
-            return possible;
+        if open.contains(&target) {
+            let spent = |m: usize| bought(evidence, m).count() as f64 * evidence.costs[m];
+            let on_proxies: f64 = (0..self.fidelities.len()).filter(|m| *m != target).map(spent).sum();
+            let allowed = spent(target) + evidence.costs[target];
+            open.retain(|m| *m == target || affordable(on_proxies + evidence.costs[*m], allowed));
         }
-        let spent = |m: usize| bought(evidence, m).count() as f64 * evidence.costs[m];
-        let on_proxies: f64 = (0..self.fidelities.len()).filter(|m| *m != target).map(spent).sum();
-        let allowed = spent(target) + evidence.costs[target];
-        possible
-            .into_iter()
-            .filter(|m| *m == target || on_proxies + evidence.costs[*m] <= allowed * (1.0 + 1e-9))
-            .collect()
+        let known: f64 =
+            (0..self.fidelities.len()).map(|m| taken(evidence, m).count() as f64 * evidence.costs[m]).sum();
+        let cheapest = open.first().copied();
+        open.retain(|m| Some(*m) == cheapest || affordable(evidence.costs[*m], known));
+        open
     }
 
     fn possible_fidelities(&self, evidence: &Evidence, candidates: Candidates<'_>) -> Vec<usize> {

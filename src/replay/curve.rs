@@ -1,6 +1,7 @@
 //! What a strategy's purchases were worth: regret against cumulative cost.
 
 use super::pool::Pool;
+use crate::space::affordable;
 
 /// One run that has finished, and the recommendation that follows it.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,14 +27,6 @@ pub struct Curve {
     pub steps: Vec<Step>,
 }
 
-/// Costs within this relative distance are the same: sums of costs are rounded.
-const SAME: f64 = 1e-9;
-
-/// Whether `cost` is at most `limit`, up to the rounding of a sum.
-pub(super) fn within(cost: f64, limit: f64) -> bool {
-    cost <= limit * (1.0 + SAME)
-}
-
 impl Curve {
     /// A curve before its first purchase.
     pub(super) fn new(pool: &Pool) -> Self {
@@ -43,7 +36,7 @@ impl Curve {
     /// Regret once `cost` has been spent.
     #[must_use]
     pub fn regret(&self, cost: f64) -> f64 {
-        let bought = self.steps.partition_point(|step| within(step.cost, cost));
+        let bought = self.steps.partition_point(|step| affordable(step.cost, cost));
         bought.checked_sub(1).map_or(self.blind, |last| self.steps[last].regret)
     }
 
@@ -88,7 +81,7 @@ pub fn cost_grid(cheapest: f64, budget: f64) -> Vec<f64> {
     let exponents = start.log10().floor() as i32..=budget.log10().ceil() as i32;
     let mut grid: Vec<f64> = exponents
         .flat_map(|e| [1.0, 3.0].map(|m| format!("{m}e{e}").parse().unwrap_or(f64::NAN)))
-        .filter(|cost| (start..budget / (1.0 + SAME)).contains(cost))
+        .filter(|cost| *cost >= start && !affordable(budget, *cost))
         .collect();
     grid.push(budget);
     grid

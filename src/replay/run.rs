@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use super::curve::{Curve, Step, within};
+use super::curve::{Curve, Step};
 use super::pool::Pool;
 use super::strategy::{Advice, Strategy};
 use crate::optimizer::{OptimizerSettings, Prediction};
+use crate::space::affordable;
 
 /// What to play.
 #[derive(Clone, Debug)]
@@ -94,7 +95,7 @@ fn play_one(pool: &Pool, plan: &Plan, strategy: Strategy, seed: u64, progress: &
             let Some(run) = choice else { break };
             suggest.push(started.elapsed());
             committed += pool.runs[run].cost;
-            debug_assert!(within(committed, plan.budget), "committed {committed} of {}", plan.budget);
+            debug_assert!(affordable(committed, plan.budget), "committed {committed} of {}", plan.budget);
             under_way.push((now + pool.runs[run].cost, run));
         }
         let Some(first) = (0..under_way.len()).min_by(|a, b| under_way[*a].0.total_cmp(&under_way[*b].0)) else {

@@ -9,7 +9,7 @@ use super::think::{Thought, think};
 use super::{RunError, Runner, View, recommend};
 use crate::optimizer::Recommendation;
 use crate::report::number;
-use crate::space::Mixture;
+use crate::space::{Mixture, affordable};
 use crate::study::{Event, Plan, Purpose, StopReason, Study, Trial, seed_of};
 
 /// Confirmation runs take their seeds from here on, far from any trial's number.
@@ -42,8 +42,7 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
         }
         let unfinished = self.study.trials().iter().filter(|t| t.searching() && !t.finished());
         let committed: f64 = spent.cost + unfinished.map(|t| costs[t.fidelity]).sum::<f64>();
-        // Sums of decimal fractions: 0.1 + 0.2 must fit into 0.3.
-        let fits = |i: &usize| budget.cost.is_none_or(|limit| committed + costs[*i] <= limit * (1.0 + 1e-9));
+        let fits = |i: &usize| budget.cost.is_none_or(|limit| affordable(committed + costs[*i], limit));
         let fitting: Vec<usize> = open.into_iter().filter(fits).collect();
         if fitting.is_empty() { Err(StopReason::Budget) } else { Ok(fitting) }
     }

@@ -1,5 +1,11 @@
 //! Training scales.
 
+/// Whether `cost` is at most `limit`, but for what rounding leaves in sums of costs: 0.1 + 0.2 fits into 0.3.
+#[must_use]
+pub fn affordable(cost: f64, limit: f64) -> bool {
+    cost <= limit * (1.0 + 1e-9)
+}
+
 /// A training scale: a model size with its token budget.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fidelity {
