@@ -77,6 +77,38 @@ fn a_trial_that_is_not_worth_its_cost_ends_the_search() {
 }
 
 #[test]
+fn no_more_is_under_way_than_has_finished() {
+    let f = Fixture::new(&format!("sleep 0.05; {GOOD}"), "slots = 6", "[budget]\ntrials = 30");
+    let output = f.run("optimize", &[]);
+    assert_eq!(code(&output), Some(0), "{}", stderr(&output));
+    let (mut under_way, mut finished, mut most) = (0.0, 0.0, 0);
+    let mut running: Vec<(u64, f64)> = Vec::new();
+    for event in f.events() {
+        let trial = || event["trial"].as_u64().unwrap();
+        match event["event"].as_str().unwrap() {
+            "suggested" => {
+                let cost = if event["fidelity"] == "small" { 1.0 } else { 4.0 };
+                // The design, of five trials, waits for nothing.
+                let allowed = running.is_empty() || trial() <= 5 || under_way + cost <= finished;
+                assert!(allowed, "trial {}: {under_way} under way, {finished} finished", trial());
+                under_way += cost;
+                running.push((trial(), cost));
+                most = most.max(running.len());
+            }
+            "completed" => {
+                let (_, cost) = running.swap_remove(running.iter().position(|(id, _)| *id == trial()).unwrap());
+                (under_way, finished) = (under_way - cost, finished + cost);
+            }
+            _ => {}
+        }
+    }
+    assert!(running.is_empty() && finished >= 30.0, "{running:?}");
+    // Later all slots are used.
+    assert_eq!(most, 6);
+    assert!(stderr(&output).contains("the next trial waits for a result"), "{}", stderr(&output));
+}
+
+#[test]
 fn max_trials_closes_a_fidelity() {
     let f = Fixture::new(GOOD, "", "");
     f.edit("cost = 1.0\n", "cost = 1.0\nmax_trials = 3\n");

@@ -31,7 +31,9 @@ impl Optimizer {
         if open.contains(&target) {
             let spent = |m: usize| bought(evidence, m).count() as f64 * evidence.costs[m];
             let on_proxies: f64 = (0..self.fidelities.len()).filter(|m| *m != target).map(spent).sum();
-            let allowed = spent(target) + evidence.costs[target];
+            // What is under way at the target has proved nothing yet.
+            let pending = evidence.pending.iter().filter(|(_, m)| *m == target).count() as f64 * evidence.costs[target];
+            let allowed = spent(target) - pending + evidence.costs[target];
             open.retain(|m| *m == target || affordable(on_proxies + evidence.costs[*m], allowed));
         }
         let known: f64 =
@@ -39,6 +41,17 @@ impl Optimizer {
         let cheapest = open.first().copied();
         open.retain(|m| Some(*m) == cheapest || affordable(evidence.costs[*m], known));
         open
+    }
+
+    /// Whether a trial at fidelity `m` that is not of the design is too early: with it, what is under way would cost more
+    /// than what has finished. Trials chosen together are guesses that know nothing of each other's results: no more is to be
+    /// guessed at once than has been learned. The design is not chosen by results, and never too early.
+    pub(super) fn early(&self, evidence: &Evidence, m: usize) -> bool {
+        let costs = &evidence.costs;
+        let under_way: f64 = evidence.pending.iter().map(|(_, m)| costs[*m]).sum();
+        let finished = evidence.observations.iter().map(|o| o.fidelity).chain(evidence.failed.iter().map(|(_, m)| *m));
+        let finished: f64 = finished.map(|m| costs[m]).sum();
+        under_way > 0.0 && !affordable(under_way + costs[m], finished)
     }
 
     fn possible_fidelities(&self, evidence: &Evidence, candidates: Candidates<'_>) -> Vec<usize> {
@@ -106,7 +119,7 @@ impl Optimizer {
                 (runs[index].0.clone(), Some(index))
             }
         };
-        Some(Suggestion { mixture, fidelity: m, pool_index, expected: None, gain: None, warning: None })
+        Some(Suggestion { mixture, fidelity: m, pool_index, expected: None, gain: None, early: false, warning: None })
     }
 
     /// What to recommend without a model: the mixture with the best objective at the largest size observed, else the

@@ -125,6 +125,9 @@ pub struct Suggestion {
     /// By how much the trial is expected to improve the recommendation, per unit of its cost, in the objective's unit;
     /// from the knowledge gradient alone.
     pub gain: Option<f64>,
+    /// Whether it is chosen too early: with it, what is under way would cost more than what has finished. Who pays for runs
+    /// waits for results then; who asks for several at once knows why.
+    pub early: bool,
     /// Something worth telling the user (a numerical fallback), if anything.
     pub warning: Option<String>,
 }
@@ -214,7 +217,7 @@ impl Optimizer {
         let fallback = self.fill_space(evidence, candidates, open[0], rng)?;
         let warning = (!evidence.observations.is_empty())
             .then(|| "the model could not be fitted numerically; this trial fills the space instead".to_owned());
-        Some(Suggestion { warning, ..fallback })
+        Some(Suggestion { warning, early: self.early(evidence, fallback.fidelity), ..fallback })
     }
 
     /// The mixture to train at the target: the best posterior mean over the space, or over `candidates` when given (not

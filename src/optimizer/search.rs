@@ -89,7 +89,8 @@ impl Optimizer {
         let mixture = Mixture::new(found.weights);
         let expected = Some(self.prediction(surrogate, &mixture, found.fidelity));
         let gain = (self.settings.acquisition == AcquisitionKind::KnowledgeGradient).then(|| found.score.exp());
-        Some(Suggestion { mixture, fidelity: found.fidelity, pool_index, expected, gain, warning: None })
+        let early = self.early(evidence, found.fidelity);
+        Some(Suggestion { mixture, fidelity: found.fidelity, pool_index, expected, gain, early, warning: None })
     }
 
     /// For each mixture the loss of its run at the target, if runs are what counts and it has one.

@@ -104,7 +104,7 @@ impl Advice {
 /// One strategy at work on one pool. It learns a run's metrics through [`Player::see`] and in no other way.
 pub(super) trait Player {
     /// The next run to buy among those that cost at most `purse` and were not bought: index into [`Pool::runs`];
-    /// `None` when there is nothing it wants or can pay.
+    /// `None` when there is nothing it wants or can pay, or it waits for what is under way.
     fn buy(&mut self, purse: f64, rng: &mut ChaCha8Rng) -> Option<usize>;
 
     /// Takes in a run that was bought: it has finished.
@@ -191,6 +191,9 @@ impl Player for Searching<'_> {
         let suggestion = self.optimizer.suggest(&self.evidence, offers, rng)?;
         self.stopped = self.gain.zip(suggestion.gain).is_some_and(|(limit, gain)| gain <= limit);
         if self.stopped {
+            return None;
+        }
+        if suggestion.early {
             return None;
         }
         let run = self.open.get(suggestion.pool_index?).copied()?;

@@ -108,6 +108,8 @@ struct Runner<'a, F> {
     optimizer: Option<Optimizer>,
     /// At most one.
     thinking: JoinSet<Thought>,
+    /// Whether the next trial is to wait for the end of one that is running.
+    waiting: bool,
     recommendation: Option<Recommendation>,
 }
 
@@ -151,6 +153,7 @@ pub async fn run(study: &mut Study, show: impl FnMut(View<'_>)) -> Result<Ended,
         draining: None,
         optimizer,
         thinking: JoinSet::new(),
+        waiting: false,
         recommendation: None,
     };
     let result = runner.run(&mut signals).await;
@@ -181,7 +184,7 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
                     stop = self.exhausted();
                 }
                 match stop {
-                    None if self.jobs.len() < self.launcher.config().slots => self.start_thinking(),
+                    None if self.jobs.len() < self.launcher.config().slots && !self.waiting => self.start_thinking(),
                     Some(reason) if self.jobs.is_empty() && self.thinking.is_empty() => {
                         self.conclude(reason)?;
                         if !self.launch_pending(stop)? {

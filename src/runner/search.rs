@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::notice::Notice;
 use super::think::{Thought, think};
@@ -88,6 +88,15 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
             return Ok(stop);
         }
         let Some(suggestion) = thought.suggestion else { return Ok(Some(StopReason::Trials)) };
+        // Trials handed out may never be told: they alone hold nothing up.
+        if suggestion.early && !self.jobs.is_empty() {
+            self.waiting = true;
+            let n = self.jobs.len();
+            info!(
+                "what is under way costs as much as all that has finished: the next trial waits for a result ({n} running)"
+            );
+            return Ok(None);
+        }
         if let Some(warning) = suggestion.warning {
             warn!(study = self.study.config().name, "{warning}");
         }

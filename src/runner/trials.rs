@@ -110,6 +110,7 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
 
     pub(super) fn attempt_ended(&mut self, (trial, attempt, ending): Attempt) -> Result<(), RunError> {
         let (end, duration) = ending.map_err(|e| RunError::Io(format!("wait for trial {trial}"), e))?;
+        self.waiting = false;
         // That it had started comes before that it has ended.
         while let Ok(report) = self.reports.try_recv() {
             self.reported(report)?;
