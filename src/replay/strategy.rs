@@ -190,10 +190,7 @@ impl Player for Searching<'_> {
         let offers = Candidates::Pool { runs: &self.offers, targets: &self.candidates };
         let suggestion = self.optimizer.suggest(&self.evidence, offers, rng)?;
         self.stopped = self.gain.zip(suggestion.gain).is_some_and(|(limit, gain)| gain <= limit);
-        if self.stopped {
-            return None;
-        }
-        if suggestion.early {
+        if self.stopped || suggestion.early {
             return None;
         }
         let run = self.open.get(suggestion.pool_index?).copied()?;
