@@ -1,9 +1,12 @@
-//! Trials that fill the space: the initial design, and the last resort.
+//! Trials chosen without regard to results: the initial design, and the last resort.
 
+use nalgebra::{DMatrix, DVector};
 use rand::Rng;
 
 use super::{Candidates, Evidence, Optimizer, Recommendation, Suggestion};
-use crate::space::{Mixture, Warp, affordable};
+use crate::space::{Mixture, affordable};
+use crate::surrogate::gp::{Data, Gp};
+use crate::surrogate::hyper::Layout;
 
 /// Runs of an initial design: more teach less than what the acquisition function chooses next.
 const LEAST_DESIGN: usize = 5;
@@ -12,6 +15,8 @@ const MOST_DESIGN: usize = 20;
 const DESIGN_COST: f64 = 2.0;
 /// Runs of a design where it is made of runs at the target, which are also what one looks for.
 const TARGET_DESIGN: usize = 3;
+/// Random mixtures among which a trial of the design is chosen, and as many that it is to tell about.
+const DESIGN_SAMPLED: usize = 256;
 
 impl Optimizer {
     /// Fidelities at which a trial can be suggested, cheapest first.
@@ -95,7 +100,8 @@ impl Optimizer {
         }
     }
 
-    /// The candidate at fidelity `m` that is farthest from all trials at that fidelity.
+    /// The candidate at fidelity `m` whose run tells most ([`Self::most_telling`]); of nothing yet, the most even one of a
+    /// space, or any of a pool.
     pub(super) fn fill_space(
         &self,
         evidence: &Evidence,
@@ -103,23 +109,59 @@ impl Optimizer {
         m: usize,
         rng: &mut impl Rng,
     ) -> Option<Suggestion> {
-        let taken: Vec<&[f64]> = taken(evidence, m).map(Mixture::weights).collect();
+        let known = self.columns(taken(evidence, m).map(Mixture::weights));
         let (mixture, pool_index) = match candidates {
+            Candidates::Space(_) if known.is_empty() => (self.space.uniform(), None),
             Candidates::Space(_) => {
-                let mut design = self.space.polytope().max_min_design(1, &taken, rng);
-                (Mixture::new(design.pop()?), None)
+                let polytope = self.space.polytope();
+                let mut sampled = polytope.sample(DESIGN_SAMPLED, rng);
+                let x = self.columns(sampled.iter().map(Vec::as_slice));
+                let about = polytope.sample(DESIGN_SAMPLED, rng);
+                let about = self.columns(about.iter().map(Vec::as_slice));
+                (Mixture::new(sampled.swap_remove(self.most_telling(&x, &about, &known)?)), None)
             }
-            Candidates::Pool { runs, .. } => {
+            Candidates::Pool { runs, targets } => {
                 let at: Vec<usize> = (0..runs.len()).filter(|i| runs[*i].1 == m).collect();
-                let index = if taken.is_empty() {
-                    *at.get(rng.random_range(0..at.len().max(1)))?
+                let index = if known.is_empty() {
+                    rng.random_range(0..at.len().max(1))
                 } else {
-                    farthest(runs, &at, &taken)?
+                    let x = self.columns(at.iter().map(|i| runs[*i].0.weights()));
+                    self.most_telling(&x, &self.columns(targets.iter().map(Mixture::weights)), &known)?
                 };
+                let index = *at.get(index)?;
                 (runs[index].0.clone(), Some(index))
             }
         };
         Some(Suggestion { mixture, fidelity: m, pool_index, expected: None, gain: None, early: false, warning: None })
+    }
+
+    /// Which of the mixtures in `x` tells most about how those in `about` differ, given that runs of `known` will have
+    /// been seen (weights, D × c, D × p, D × n): the one by which their variance around their common mean shrinks most, on
+    /// average over them (Cohn 1996; Seo et al. 2000), with the hyperparameters at the mode of their prior. No result
+    /// enters. The farthest mixture from all others, which is the usual choice, is an odd one that tells about few. `None` if
+    /// `x` is empty or the process cannot be conditioned.
+    fn most_telling(&self, x: &DMatrix<f64>, about: &DMatrix<f64>, known: &DMatrix<f64>) -> Option<usize> {
+        let spec = self.spec();
+        let [x, about, known] = [x, about, known].map(|weights| spec.warp.matrix(weights));
+        let runs = known.ncols();
+        let layout = Layout {
+            kind: spec.kernel,
+            components: spec.components,
+            dim: self.space.dim(),
+            size_steps: Vec::new(),
+            lengthscale_sd: spec.lengthscale_sd,
+        };
+        let data = Data {
+            x: known,
+            fidelity: vec![0; runs],
+            y: DVector::zeros(runs),
+            known_noise: vec![0.0; runs],
+            level_sd: vec![1.0],
+        };
+        let process = Gp::condition(&data, layout.natural(&layout.start()))?;
+        let (moves, _) = process.influence(&x, 0, &process.view(&about, 0));
+        let told = moves.column_iter().map(|moves| moves.variance());
+        told.enumerate().max_by(|a, b| a.1.total_cmp(&b.1)).map(|(i, _)| i)
     }
 
     /// What to recommend without a model: the mixture with the best objective at the largest size observed, else the
@@ -156,13 +198,4 @@ fn bought(evidence: &Evidence, m: usize) -> impl Iterator<Item = &Mixture> {
     let observed = trials.filter(move |o| o.fidelity == m).map(|o| &o.mixture);
     let others = evidence.pending.iter().chain(&evidence.failed).filter(move |(_, l)| *l == m).map(|(w, _)| w);
     observed.chain(others)
-}
-
-/// The run, of those with indices `at`, whose nearest taken mixture is farthest (in the Hellinger distance).
-fn farthest(runs: &[(Mixture, usize)], at: &[usize], taken: &[&[f64]]) -> Option<usize> {
-    let distance = |a: &[f64], b: &[f64]| -> f64 {
-        a.iter().zip(b).map(|(x, y)| (Warp::Sqrt.apply(*x) - Warp::Sqrt.apply(*y)).powi(2)).sum()
-    };
-    let nearest = |i: usize| taken.iter().map(|t| distance(runs[i].0.weights(), t)).fold(f64::INFINITY, f64::min);
-    at.iter().copied().map(|i| (nearest(i), i)).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, i)| i)
 }
