@@ -4,8 +4,11 @@
 mod problem;
 
 use admire::optimizer::{AcquisitionKind, Candidates, Evidence, Optimizer, OptimizerSettings, Suggestion};
-use admire::space::{Domain, GroupSpec, Limits, Mixture, SearchSpace};
+use admire::space::{Domain, GroupSpec, Limits, Mixture, SearchSpace, Warp, columns};
+use admire::surrogate::gp::{Data, Gp};
+use admire::surrogate::hyper::Layout;
 use admire::surrogate::{KernelKind, ModelSpec};
+use nalgebra::DVector;
 use problem::{Problem, rng};
 
 const KERNELS: [KernelKind; 3] = [KernelKind::SpectralMixture, KernelKind::Matern52, KernelKind::Rbf];
@@ -49,6 +52,57 @@ fn every_kernel_with_every_acquisition_suggests_the_same_thing_twice() {
             let expected = a.expected.unwrap();
             assert!(expected.mean.is_finite() && expected.sd > 0.0 && expected.sd.is_finite());
         }
+    }
+}
+
+/// How much is left to know of how mixtures differ after runs of `design`: the variance of each of many mixtures around
+/// their mean, on average, with the hyperparameters at the mode of their prior.
+fn left_to_know(problem: &Problem, design: &[Mixture]) -> f64 {
+    let dim = problem.space().dim();
+    let root = |mixtures: &[Vec<f64>]| Warp::Sqrt.matrix(&columns(dim, mixtures.iter().map(Vec::as_slice)));
+    let spec = ModelSpec::default();
+    let layout = Layout {
+        kind: spec.kernel,
+        components: spec.components,
+        dim,
+        size_steps: vec![],
+        lengthscale_sd: spec.lengthscale_sd,
+    };
+    let n = design.len();
+    let data = Data {
+        x: root(&design.iter().map(|mixture| mixture.weights().to_vec()).collect::<Vec<_>>()),
+        fidelity: vec![0; n],
+        y: DVector::zeros(n),
+        known_noise: vec![0.0; n],
+        level_sd: vec![1.0],
+    };
+    let process = Gp::condition(&data, layout.natural(&layout.start())).unwrap();
+    let (_, covariance) = process.posterior(&root(&problem.space().polytope().sample(400, &mut rng(99))), 0);
+    covariance.trace() / 400.0 - covariance.mean()
+}
+
+#[test]
+fn the_design_tells_more_than_random_mixtures() {
+    for domains in [3, 8, 17] {
+        let problem = Problem::new(domains, 1, 1, 1);
+        let design = |seed: u64| {
+            let mut optimizer = problem.optimizer(OptimizerSettings { initial: Some(12), ..Default::default() });
+            let (mut evidence, mut rng) = (problem.evidence(vec![]), rng(seed));
+            for _ in 0..12 {
+                let suggestion = optimizer.suggest(&evidence, Candidates::Space(&[0]), &mut rng).unwrap();
+                evidence.pending.push((suggestion.mixture, 0));
+            }
+            evidence.pending.into_iter().map(|(mixture, _)| mixture).collect::<Vec<_>>()
+        };
+        let (chosen, again) = (design(5), design(5));
+        assert_eq!(chosen, again);
+        let random = |seed: u64| {
+            let sampled = problem.space().polytope().sample(12, &mut rng(seed));
+            left_to_know(&problem, &sampled.into_iter().map(Mixture::new).collect::<Vec<_>>())
+        };
+        let best_of_many = (0..50).map(random).fold(f64::INFINITY, f64::min);
+        let left = left_to_know(&problem, &chosen);
+        assert!(left < best_of_many, "{domains} domains: {left} against {best_of_many}");
     }
 }
 

@@ -272,7 +272,6 @@ fn pinned_weights_stay() {
     let point = Polytope::new(vec![0.25, 0.75], vec![0.25, 0.75], vec![group("g", &[1], 0.5, 1.0)]).unwrap();
     assert_eq!(point.project(&[9.0, -9.0]), [0.25, 0.75]);
     assert_eq!(point.sample(2, &mut rng(0)), [[0.25, 0.75], [0.25, 0.75]]);
-    assert_eq!(point.max_min_design(3, &[], &mut rng(0)).len(), 3);
 }
 
 #[test]
@@ -291,22 +290,6 @@ fn reach_is_tighter_than_bounds_where_others_bind() {
     for ((a, b), (x, y)) in polytope.reach().iter().zip(expected) {
         assert!((a - x).abs() < 1e-12 && (b - y).abs() < 1e-12, "{:?}", polytope.reach());
     }
-}
-
-#[test]
-fn designs_spread_and_repeat() {
-    let polytope = simplex(17);
-    let design = polytope.max_min_design(16, &[], &mut rng(5));
-    assert_eq!(design, polytope.max_min_design(16, &[], &mut rng(5)));
-    let root = |w: &[f64]| w.iter().map(|x| x.sqrt()).collect::<Vec<_>>();
-    let closest = |points: &[Vec<f64>]| {
-        let pairs = (0..points.len()).flat_map(|i| (0..i).map(move |j| (i, j)));
-        pairs.map(|(i, j)| norm(&root(&points[i]), &root(&points[j]))).fold(f64::INFINITY, f64::min)
-    };
-    // The first point is the centre, from which no point of a uniform sample is very far.
-    assert!(closest(&design[1..]) > 1.2 * closest(&polytope.sample(15, &mut rng(6))));
-    let more = polytope.max_min_design(4, &design.iter().map(Vec::as_slice).collect::<Vec<_>>(), &mut rng(5));
-    assert!(more.iter().all(|w| !design.contains(w)));
 }
 
 #[test]

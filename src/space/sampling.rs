@@ -1,12 +1,9 @@
-//! Uniform sampling of a [`Polytope`] and space-filling designs from it.
+//! Uniform sampling of a [`Polytope`].
 
 use rand::Rng;
 use rand_distr::{Distribution, Exp1, StandardNormal};
 
 use super::polytope::{Polytope, dot};
-
-/// Mixtures that a design is chosen from, at least.
-const POOL: usize = 1000;
 
 impl Polytope {
     /// `n` points distributed uniformly over the polytope (over its affine hull, where bounds imply equalities).
@@ -43,37 +40,6 @@ impl Polytope {
         let total: f64 = shares.iter().sum();
         let point: Vec<f64> = self.lower.iter().zip(&shares).map(|(l, s)| l + slack * s / total).collect();
         self.project(&point)
-    }
-
-    /// A space-filling design: `n` points chosen one after another, each as far as possible (in the Hellinger distance,
-    /// the Euclidean one between square roots of weights) from those before it and from `taken`.
-    ///
-    /// The points come from a uniform sample, not from the corners of the polytope, which are farthest from one
-    /// another but say little about mixtures. With nothing taken, the first point is the most even mixture.
-    pub fn max_min_design(&self, n: usize, taken: &[&[f64]], rng: &mut impl Rng) -> Vec<Vec<f64>> {
-        let mut design: Vec<Vec<f64>> = Vec::with_capacity(n);
-        if taken.is_empty() && n > 0 {
-            design.push(self.project(&vec![1.0 / self.dim() as f64; self.dim()]));
-        }
-        let pool = self.sample(POOL.max(10 * n), rng);
-        let root = |w: &[f64]| w.iter().map(|x| x.max(0.0).sqrt()).collect::<Vec<f64>>();
-        let roots: Vec<Vec<f64>> = pool.iter().map(|w| root(w)).collect();
-        let squared = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(x, y)| (x - y) * (x - y)).sum::<f64>();
-        let mut nearest = vec![f64::INFINITY; pool.len()];
-        let exclude = |point: &[f64], nearest: &mut [f64]| {
-            for (d, r) in nearest.iter_mut().zip(&roots) {
-                *d = d.min(squared(point, r));
-            }
-        };
-        for point in taken.iter().copied().chain(design.iter().map(Vec::as_slice)) {
-            exclude(&root(point), &mut nearest);
-        }
-        while design.len() < n {
-            let farthest = (0..pool.len()).fold(0, |best, i| if nearest[i] > nearest[best] { i } else { best });
-            design.push(pool[farthest].clone());
-            exclude(&roots[farthest], &mut nearest);
-        }
-        design
     }
 }
 
