@@ -14,6 +14,9 @@ use crate::study::{Objective, Observation};
 /// L-BFGS iterations from a fresh start, and from the last fit.
 const FRESH_ITERATIONS: u64 = 40;
 const WARM_ITERATIONS: u64 = 12;
+/// Whenever the number of runs passes a power of this, a fit starts afresh, too, and has time to converge: hyperparameters
+/// that a few runs suggested are not kept because no better ones are near.
+const AFRESH: f64 = 1.25;
 /// Runs that hyperparameters are fitted to, at most: they hardly change with more, and a fit costs the cube.
 const MOST_FITTED: usize = 256;
 /// Runs' worth of belief that the errors of metrics are independent.
@@ -108,6 +111,8 @@ impl Surrogate {
         let layout = task.layout();
         let series = task.series();
         let warm = warm.filter(|s| s.spec == task.spec);
+        let power = |runs: usize| ((runs.max(1) as f64).ln() / AFRESH.ln()).floor();
+        let afresh = warm.is_some_and(|s| power(task.observations.len()) > power(s.observations));
         let fitted = Standardization::all(task, &series)
             .into_par_iter()
             .zip(&series)
@@ -117,6 +122,7 @@ impl Surrogate {
                 let data = all.thinned(MOST_FITTED);
                 let warm = warm.and_then(|s| s.hyperparameters.get(j)).filter(|z| z.len() == layout.len());
                 let (z, _) = match warm {
+                    Some(z) if afresh => fit(&data, &layout, &[z.clone(), layout.start()], FRESH_ITERATIONS),
                     Some(z) => fit(&data, &layout, std::slice::from_ref(z), WARM_ITERATIONS),
                     None => None,
                 }
