@@ -292,7 +292,7 @@ fn the_published_logs_replay_as_published() {
 fn the_shipped_sweep_of_tiny_models_replays() {
     let bench = Bench::new();
     let runs = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/tiny-lm-runs.csv"));
-    let strategies = ["--strategy", "admire", "--strategy", "random", "--seeds", "12", "--budget", "2"];
+    let strategies = ["--strategy", "admire", "--strategy", "random", "--seeds", "40", "--budget", "2"];
     let output = bench.replay(runs, &[&strategies[..], &["--format", "json"]].concat());
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let json: Value = serde_json::from_slice(&output.stdout).unwrap();

@@ -190,7 +190,7 @@ fn the_recommendation_is_readable_in_a_terminal_and_plain_elsewhere() {
         "█",
         "against uniform",
         "better with probability",
-        "1 run",
+        "runs) correlates",
         "`a` ≤ 0.55",
     ] {
         assert!(plain.contains(said), "{said} is missing in\n{plain}");
