@@ -1,12 +1,11 @@
 //! Trials chosen without regard to results: the initial design, and the last resort.
 
-use nalgebra::{DMatrix, DVector};
+use nalgebra::DMatrix;
 use rand::Rng;
 
 use super::{Candidates, Evidence, Optimizer, Recommendation, Suggestion};
 use crate::space::{Mixture, affordable};
-use crate::surrogate::gp::{Data, Gp};
-use crate::surrogate::hyper::Layout;
+use crate::surrogate::told;
 
 /// Runs of an initial design: more teach less than what the acquisition function chooses next.
 const LEAST_DESIGN: usize = 5;
@@ -135,33 +134,11 @@ impl Optimizer {
         Some(Suggestion { mixture, fidelity: m, pool_index, expected: None, gain: None, early: false, warning: None })
     }
 
-    /// Which of the mixtures in `x` tells most about how those in `about` differ, given that runs of `known` will have
-    /// been seen (weights, D × c, D × p, D × n): the one by which their variance around their common mean shrinks most, on
-    /// average over them (Cohn 1996; Seo et al. 2000), with the hyperparameters at the mode of their prior. No result
-    /// enters. The farthest mixture from all others, which is the usual choice, is an odd one that tells about few. `None` if
-    /// `x` is empty or the process cannot be conditioned.
+    /// Which run of a mixture in `x` tells most about those in `about`, given runs of `known` (weights, D × c, D × p, D × n),
+    /// results aside. The mixture farthest from all others, which is the usual choice, is an odd one that tells about few.
     fn most_telling(&self, x: &DMatrix<f64>, about: &DMatrix<f64>, known: &DMatrix<f64>) -> Option<usize> {
-        let spec = self.spec();
-        let [x, about, known] = [x, about, known].map(|weights| spec.warp.matrix(weights));
-        let runs = known.ncols();
-        let layout = Layout {
-            kind: spec.kernel,
-            components: spec.components,
-            dim: self.space.dim(),
-            size_steps: Vec::new(),
-            lengthscale_sd: spec.lengthscale_sd,
-        };
-        let data = Data {
-            x: known,
-            fidelity: vec![0; runs],
-            y: DVector::zeros(runs),
-            known_noise: vec![0.0; runs],
-            level_sd: vec![1.0],
-        };
-        let process = Gp::condition(&data, layout.natural(&layout.start()))?;
-        let (moves, _) = process.influence(&x, 0, &process.view(&about, 0));
-        let told = moves.column_iter().map(|moves| moves.variance());
-        told.enumerate().max_by(|a, b| a.1.total_cmp(&b.1)).map(|(i, _)| i)
+        let told = told(&self.spec(), x, about, known)?;
+        (0..told.len()).max_by(|a, b| told[*a].total_cmp(&told[*b]))
     }
 
     /// What to recommend without a model: the mixture with the best objective at the largest size observed, else the

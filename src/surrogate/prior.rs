@@ -1,0 +1,32 @@
+//! What the model says before there are results.
+
+use nalgebra::{DMatrix, DVector};
+
+use super::gp::{Data, Gp};
+use super::hyper::Layout;
+use super::spec::ModelSpec;
+
+/// How much a run of each mixture in `x` would tell about how those in `about` differ, once runs of `known` have been made at
+/// the same size (weights, D × c, D × p, D × n, n ≥ 1): by how much the variance of a mixture around the common mean of all
+/// shrinks, on average over `about`, in units of the metric's prior variance (length c). That is the reduction of integrated
+/// variance of Cohn (1996) and Seo et al. (2000), but for what all mixtures share, which no choice between them depends on.
+///
+/// Hyperparameters are at the mode of their prior: no result enters. `None` if the process cannot be conditioned.
+#[must_use]
+pub fn told(spec: &ModelSpec, x: &DMatrix<f64>, about: &DMatrix<f64>, known: &DMatrix<f64>) -> Option<Vec<f64>> {
+    let [x, about, known] = [x, about, known].map(|weights| spec.warp.matrix(weights));
+    let (dim, n) = known.shape();
+    let layout = Layout {
+        kind: spec.kernel,
+        components: spec.components,
+        dim,
+        size_steps: Vec::new(),
+        lengthscale_sd: spec.lengthscale_sd,
+    };
+    let data =
+        Data { x: known, fidelity: vec![0; n], y: DVector::zeros(n), known_noise: vec![0.0; n], level_sd: vec![1.0] };
+    let process = Gp::condition(&data, layout.natural(&layout.start()))?;
+    // A run moves the mean at t by cov(t, x) / sd(x) standard normals: what moves apart is what it tells.
+    let (moves, _) = process.influence(&x, 0, &process.view(&about, 0));
+    Some(moves.column_iter().map(|moves| moves.variance()).collect())
+}
