@@ -137,7 +137,8 @@ impl Optimizer {
     /// Which run of a mixture in `x` tells most about those in `about`, given runs of `known` (weights, D × c, D × p, D × n),
     /// results aside. The mixture farthest from all others, which is the usual choice, is an odd one that tells about few.
     fn most_telling(&self, x: &DMatrix<f64>, about: &DMatrix<f64>, known: &DMatrix<f64>) -> Option<usize> {
-        let told = told(&self.spec(), x, about, known)?;
+        // Without a model any of them will do: a search is not to end because a matrix could not be factored.
+        let told = told(&self.spec(), x, about, known).unwrap_or_else(|| vec![0.0; x.ncols()]);
         (0..told.len()).max_by(|a, b| told[*a].total_cmp(&told[*b]))
     }
 
