@@ -68,7 +68,7 @@ pub(super) fn run(args: &TellArgs) -> anyhow::Result<u8> {
                 Some(Outcome::Diverged) => Event::Diverged { trial, attempt: 0, last: true, duration: None },
                 None => {
                     let reason = "told so".into();
-                    Event::Failed { trial, attempt: 0, reason, last: true, duration: None }
+                    Event::Failed { trial, attempt: 0, reason, last: true, duration: None, unseen: false }
                 }
             })?;
             true

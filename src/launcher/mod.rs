@@ -29,7 +29,9 @@ pub enum End {
     TimedOut,
     /// We were asked to kill it.
     Killed,
-    /// It could not be started, or was ended for a reason that counts against it.
+    /// It could not be started: nothing ran, nothing is owed. It is tried again, later.
+    NotStarted(String),
+    /// It was ended for a reason that counts against it.
     Failed(String),
     /// It was ended for a reason that does not count against it: it starts again.
     Lost(String),
@@ -120,7 +122,7 @@ impl Launcher {
     /// `job` is its name in the queue, [`Self::job_name`].
     ///
     /// # Errors
-    /// Whatever the system says while it is waited for; that it cannot be started is an [`End`].
+    /// Whatever the system says while it is waited for; that it cannot be started is [`End::NotStarted`].
     pub async fn run(
         &self,
         facts: &Facts,
@@ -135,7 +137,7 @@ impl Launcher {
             }
             _ => Process::spawn(&self.config, facts, attempt)
                 .map(Running::Process)
-                .map_err(|e| End::Failed(e.to_string())),
+                .map_err(|e| End::NotStarted(e.to_string())),
         };
         match running {
             Ok(running) => {

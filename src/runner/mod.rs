@@ -3,6 +3,7 @@
 //! One task owns the study and takes every event in turn, so that the journal is a linear account: processes, the
 //! optimizer (on a blocking thread) and signals report to it, and nothing is acted on before it is on disk.
 
+mod backoff;
 mod hook;
 mod notice;
 mod search;
@@ -24,6 +25,7 @@ use crate::launcher::{Ending, Launcher, Started};
 use crate::optimizer::{Optimizer, Recommendation};
 use crate::study::{Spent, StopReason, Study, StudyError, TrialId, TrialState};
 
+use backoff::Backoff;
 use hook::Hook;
 use notice::Notice;
 pub use search::confirmations;
@@ -108,6 +110,8 @@ struct Runner<'a, F> {
     optimizer: Option<Optimizer>,
     /// At most one.
     thinking: JoinSet<Thought>,
+    /// After a trial could not be started.
+    backoff: Backoff,
     /// Whether the next trial is to wait for the end of one that is running.
     waiting: bool,
     recommendation: Option<Recommendation>,
@@ -153,6 +157,7 @@ pub async fn run(study: &mut Study, show: impl FnMut(View<'_>)) -> Result<Ended,
         draining: None,
         optimizer,
         thinking: JoinSet::new(),
+        backoff: Backoff::default(),
         waiting: false,
         recommendation: None,
     };
@@ -184,7 +189,7 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
                     stop = self.exhausted();
                 }
                 match stop {
-                    None if self.jobs.len() < self.launcher.config().slots && !self.waiting => self.start_thinking(),
+                    None if self.has_room() => self.start_thinking(),
                     Some(reason) if self.jobs.is_empty() && self.thinking.is_empty() => {
                         self.conclude(reason)?;
                         if !self.launch_pending(stop)? {
@@ -210,12 +215,18 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
                 }
                 Some(report) = self.reports.recv() => self.reported(report)?,
                 Some(thought) = self.thinking.join_next() => stop = self.thought(thought?, stop)?,
+                () = self.backoff.wait(), if self.draining.is_none() => {}
                 () = signals.next() => self.interrupt(),
                 _ = tick.tick() => self.refresh(),
             }
             let late = self.study.config().budget.wall_time.is_some_and(|limit| self.began.elapsed() >= limit);
             stop = stop.or(late.then_some(StopReason::WallTime));
         }
+    }
+
+    /// Whether a slot is free for a trial that is yet to be decided on.
+    fn has_room(&self) -> bool {
+        self.jobs.len() < self.launcher.config().slots && !self.waiting && !self.backoff.active()
     }
 
     /// Tells everybody what has happened.

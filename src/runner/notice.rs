@@ -128,7 +128,7 @@ impl Notice {
         }
         match *event {
             "trial_suggested" => log!(debug),
-            "trial_failed" | "trial_retried" => log!(warn),
+            "trial_failed" | "trial_retried" | "trial_not_started" => log!(warn),
             _ => log!(info),
         }
     }

@@ -7,12 +7,16 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use nix::sys::signal::Signal;
 use tracing::{debug, warn};
 
+use super::backoff::{Backoff, seconds};
 use super::notice::Notice;
 use super::signals::Signals;
 use super::{Attempt, Draining, MIN_FINISHED, RunError, Runner, View};
 use crate::launcher::command::command_line;
 use crate::launcher::{End, Facts, Found, Left, Outcome, Running, Started, prepare, protocol};
-use crate::study::{Event, Mark, Resumed, StopReason, Trial, TrialId, TrialState};
+use crate::study::{Cause, Event, Mark, Resumed, StopReason, Trial, TrialId, TrialState};
+
+/// From so many deaths in a row on that nobody saw, each counts as a failure: a trial may be what brings its machine down.
+const UNSEEN_DEATHS: u32 = 3;
 
 impl<F: FnMut(View<'_>)> Runner<'_, F> {
     /// What a crashed run left behind: what is still at work is waited for, a result is taken, the rest starts again.
@@ -65,6 +69,7 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
             Mark::Job { id: Some(job), .. } => format!("submitted as job {job}"),
             _ => "started".into(),
         };
+        self.backoff = Backoff::default();
         self.started(id, attempt, mark)?;
         let facts = Facts::new(self.study, self.study.trial(id)?, &self.root);
         let words = format!("{how} at {}, attempt {attempt}", facts.fidelity);
@@ -85,11 +90,14 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
     }
 
     /// Launches pending trials while there are slots; of the confirmation only once the search has to `stop`, of the
-    /// search not when its time is over. Says whether anything runs.
+    /// search not when its time is over. Says whether anything runs, or waits to be tried again.
     pub(super) fn launch_pending(&mut self, stop: Option<StopReason>) -> Result<bool, RunError> {
         let due = |t: &&Trial| if t.searching() { stop != Some(StopReason::WallTime) } else { stop.is_some() };
         let pending = self.study.trials().iter().filter(|t| matches!(t.state, TrialState::Pending)).filter(due);
         let pending: Vec<_> = pending.cloned().collect();
+        if !self.backoff.over() {
+            return Ok(!self.jobs.is_empty() || !pending.is_empty());
+        }
         for trial in pending {
             if self.jobs.len() >= self.launcher.config().slots {
                 break;
@@ -129,20 +137,19 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
         };
         match end {
             End::Unknown => return Ok(()),
-            End::Killed => return self.lost(id, attempt, "trial_interrupted", "was killed; it starts again on resume"),
-            End::Lost(why) => {
-                return self.lost(id, attempt, "trial_retried", &format!("was lost ({why}); it starts again"));
-            }
-            End::Failed(why) => return self.fail(id, attempt, why, duration),
+            End::Killed => return self.interrupted(id, attempt, Cause::Killed, None),
+            End::Lost(why) => return self.interrupted(id, attempt, Cause::Lost, Some(why)),
+            End::NotStarted(why) => return self.interrupted(id, attempt, Cause::NotStarted, Some(why)),
+            End::Failed(why) => return self.fail(id, attempt, why, duration, false),
             End::TimedOut => {
                 let limit = self.launcher.config().timeout.unwrap_or_default().as_secs_f64();
-                return self.fail(id, attempt, format!("timed out after {limit} s"), duration);
+                return self.fail(id, attempt, format!("timed out after {limit} s"), duration, false);
             }
             End::Exited(Some(status)) if !status.success() => {
                 // Not by us: then it mostly was the kernel.
                 let memory = status.signal() == Some(Signal::SIGKILL as i32);
                 let hint = if memory { "; out of memory?" } else { "" };
-                return self.fail(id, attempt, format!("the command ended with {status}{hint}"), duration);
+                return self.fail(id, attempt, format!("the command ended with {status}{hint}"), duration, false);
             }
             End::Exited(_) => {}
         }
@@ -164,23 +171,53 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
             }
             // Nobody saw how it ended, and it left nothing: it died with the machine or with us.
             Err(_) if matches!(end, End::Exited(None)) => {
-                return self.lost(id, attempt, "trial_retried", "died unseen; it starts again");
+                if trial.unseen + 1 < UNSEEN_DEATHS {
+                    return self.interrupted(id, attempt, Cause::Unseen, None);
+                }
+                let why = format!("it died while nobody watched, {} times in a row", trial.unseen + 1);
+                return self.fail(id, attempt, why, duration, true);
             }
-            Err(reason) => return self.fail(id, attempt, reason, duration),
+            Err(reason) => return self.fail(id, attempt, reason, duration, false),
         };
         self.tell(notice);
         Ok(())
     }
 
-    fn lost(&mut self, trial: TrialId, attempt: u32, event: &'static str, words: &str) -> Result<(), RunError> {
-        self.study.record(Event::Interrupted { trial, attempt })?;
-        self.tell(Notice::trial(event, self.study, trial, words));
+    /// Records that an attempt came to nothing through no fault of its own.
+    fn interrupted(
+        &mut self,
+        trial: TrialId,
+        attempt: u32,
+        cause: Cause,
+        reason: Option<String>,
+    ) -> Result<(), RunError> {
+        self.study.record(Event::Interrupted { trial, attempt, cause: Some(cause), reason: reason.clone() })?;
+        let why = reason.clone().unwrap_or_default();
+        let (event, words) = match cause {
+            Cause::Killed => ("trial_interrupted", "was killed; it starts again on resume".to_owned()),
+            Cause::Lost => ("trial_retried", format!("was lost ({why}); it starts again")),
+            Cause::Unseen => ("trial_retried", "died unseen; it starts again".to_owned()),
+            Cause::NotStarted => {
+                let pause = self.backoff.grow();
+                let again = format!("trying again in {}, and then less and less often", seconds(pause));
+                ("trial_not_started", format!("could not be started, which costs nothing: {why}; {again}"))
+            }
+        };
+        let notice = Notice::trial(event, self.study, trial, words);
+        self.tell(Notice { reason, ..notice });
         Ok(())
     }
 
-    fn fail(&mut self, id: TrialId, attempt: u32, reason: String, duration: Option<f64>) -> Result<(), RunError> {
+    fn fail(
+        &mut self,
+        id: TrialId,
+        attempt: u32,
+        reason: String,
+        duration: Option<f64>,
+        unseen: bool,
+    ) -> Result<(), RunError> {
         let last = self.study.trial(id)?.failures >= self.launcher.config().retries;
-        self.study.record(Event::Failed { trial: id, attempt, reason: reason.clone(), last, duration })?;
+        self.study.record(Event::Failed { trial: id, attempt, reason: reason.clone(), last, duration, unseen })?;
         let (failed, finished) = self.failures();
         // Looked at whenever a trial fails: a study that is resumed after a repair gets the chance to go on.
         if last && finished >= MIN_FINISHED && failed as f64 > self.launcher.config().max_failure_rate * finished as f64

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Entry, Event, Resumed, Study, StudyError, Trial, TrialId, TrialState, journal};
+use super::{Cause, Entry, Event, Resumed, Study, StudyError, Trial, TrialId, TrialState, journal};
 use crate::config::StudyConfig;
 
 /// What compaction did.
@@ -88,7 +88,12 @@ fn needed(entries: &[&Entry], trials: &[Trial]) -> Vec<bool> {
         Event::Started { trial, .. } | Event::Submitted { trial, .. } => {
             latest(trial, i) && matches!(state(trial), Some(TrialState::Running { .. }))
         }
-        Event::Interrupted { trial, .. } => latest(trial, i) && matches!(state(trial), Some(TrialState::Pending)),
+        // How often in a row nobody saw a trial die is counted as long as it has not finished; an attempt that could not be
+        // started gives its number back.
+        Event::Interrupted { trial, cause, .. } => {
+            matches!(state(trial), Some(TrialState::Pending | TrialState::Running { .. }))
+                || *cause == Some(Cause::NotStarted) && latest(trial, i)
+        }
         Event::Study(_)
         | Event::Forked(_)
         | Event::Suggested(_)

@@ -103,6 +103,9 @@ pub enum Event {
         /// Seconds that the attempt ran.
         #[serde(default)]
         duration: Option<f64>,
+        /// Whether it died while nobody watched, once too often.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        unseen: bool,
     },
     /// An attempt reported a NaN or infinite metric.
     Diverged {
@@ -117,12 +120,18 @@ pub enum Event {
         #[serde(default)]
         duration: Option<f64>,
     },
-    /// An attempt was ended by us, or lost in a crash: the trial starts again with the same seed.
+    /// An attempt came to nothing through no fault of its own: the trial starts again with the same seed.
     Interrupted {
         /// Which trial.
         trial: TrialId,
         /// Which attempt.
         attempt: u32,
+        /// What happened to it; older journals do not say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cause: Option<Cause>,
+        /// More about that, for people.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
     },
     /// A run from elsewhere is to be learned from.
     Imported(Imported),
@@ -317,6 +326,20 @@ impl Header {
         check("study.seed", self.seed.to_string(), now.seed.to_string());
         list
     }
+}
+
+/// Why an attempt was interrupted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// It was killed because the user interrupted `admire`.
+    Killed,
+    /// Its job was preempted, or its node failed.
+    Lost,
+    /// It ended while no `admire` watched, and left no result.
+    Unseen,
+    /// It could not be started: the next attempt has the same number.
+    NotStarted,
 }
 
 /// What a trial is for.

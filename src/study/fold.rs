@@ -6,8 +6,8 @@ use std::fmt;
 use serde::Serialize;
 
 use super::{
-    Change, Changes, Entry, Event, Failure, Forked, Header, Imported, Mark, Observation, Purpose, Resumed, Sizes,
-    StopReason, Suggested, Trial, TrialId, TrialState,
+    Cause, Change, Changes, Entry, Event, Failure, Forked, Header, Imported, Mark, Observation, Purpose, Resumed,
+    Sizes, StopReason, Suggested, Trial, TrialId, TrialState,
 };
 use crate::config::{Settings, StudyConfig};
 use crate::optimizer::Prediction;
@@ -139,12 +139,14 @@ impl State {
                     return Err(Misfit::Damage("a negative cost, duration or standard error".into()));
                 }
                 let trial = self.unfinished(trial)?;
+                trial.unseen = 0;
                 trial.ended = Some(entry.time);
                 trial.state = TrialState::Complete(outcome);
             }
-            Event::Failed { trial, attempt, reason, last, .. } => {
+            Event::Failed { trial, attempt, reason, last, unseen, .. } => {
                 let trial = self.unfinished(trial)?;
                 trial.failures += 1;
+                trial.unseen = if unseen && !last { trial.unseen + 1 } else { 0 };
                 trial.ended = last.then_some(entry.time);
                 trial.failure = Some(Failure { attempt, time: entry.time, reason: reason.clone() });
                 trial.state = if last { TrialState::Failed { reason } } else { TrialState::Pending };
@@ -152,11 +154,21 @@ impl State {
             Event::Diverged { trial, attempt, last, .. } => {
                 let trial = self.unfinished(trial)?;
                 trial.divergences += 1;
+                trial.unseen = 0;
                 trial.ended = last.then_some(entry.time);
                 trial.failure = Some(Failure { attempt, time: entry.time, reason: "diverged".into() });
                 trial.state = if last { TrialState::Diverged } else { TrialState::Pending };
             }
-            Event::Interrupted { trial, .. } => self.unfinished(trial)?.state = TrialState::Pending,
+            Event::Interrupted { trial, attempt, cause, .. } => {
+                let trial = self.unfinished(trial)?;
+                match cause {
+                    Some(Cause::Unseen) => trial.unseen += 1,
+                    // The next one takes its number.
+                    Some(Cause::NotStarted) => trial.attempts = attempt.saturating_sub(1),
+                    Some(Cause::Killed | Cause::Lost) | None => trial.unseen = 0,
+                }
+                trial.state = TrialState::Pending;
+            }
         }
         Ok(())
     }
@@ -184,6 +196,7 @@ impl State {
             attempts: 0,
             failures: 0,
             divergences: 0,
+            unseen: 0,
             failure: None,
             ended: None,
             state,

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 pub use check::{Checked, check};
 pub use compact::{Compacted, compact};
 pub use event::{
-    Change, Changes, Completed, Entry, Event, FORMAT, Forked, Header, Imported, Purpose, Resumed, Size, Sizes,
+    Cause, Change, Changes, Completed, Entry, Event, FORMAT, Forked, Header, Imported, Purpose, Resumed, Size, Sizes,
     Suggested,
 };
 pub use fold::{Counts, Stopped};

@@ -27,12 +27,14 @@ pub struct Trial {
     pub expected: Option<Prediction>,
     /// What was expected of the recommendation, at the target, when it was decided on.
     pub incumbent: Option<Prediction>,
-    /// Attempts launched so far, including interrupted ones (they number the log files).
+    /// Attempts started so far, including interrupted ones (they number the log files).
     pub attempts: u32,
     /// Attempts that failed by themselves, excluding interruptions.
     pub failures: u32,
     /// Attempts that diverged.
     pub divergences: u32,
+    /// The latest attempts that died while nobody watched, in a row.
+    pub unseen: u32,
     /// The latest attempt that failed or diverged, whatever came of the trial.
     pub failure: Option<Failure>,
     /// Seconds since 1970 when it finished.

@@ -171,12 +171,12 @@ impl Queue {
         script: &str,
         mut kill: watch::Receiver<bool>,
     ) -> Result<Job, End> {
-        fs::write(dir.join("job.sh"), script).map_err(|e| End::Failed(format!("cannot write job.sh: {e}")))?;
+        fs::write(dir.join("job.sh"), script).map_err(|e| End::NotStarted(format!("cannot write job.sh: {e}")))?;
         let (names, mut pause) = ([name], SHORTEST);
         loop {
             let refusal = match client::sbatch(dir).await {
                 Ok(id) => return Ok(self.shared.job(id, name, dir)),
-                Err(Refusal::NotRun(why)) => return Err(End::Failed(why)),
+                Err(Refusal::NotRun(why)) => return Err(End::NotStarted(why)),
                 Err(refusal) => refusal,
             };
             let passing = matches!(refusal, Refusal::Passing(_));
@@ -197,7 +197,7 @@ impl Queue {
                 return Ok(self.shared.job(row.id, name, dir));
             }
             if !passing {
-                return Err(End::Failed(format!("cannot submit: {refusal}")));
+                return Err(End::NotStarted(format!("cannot submit: {refusal}")));
             }
             pause = (pause * 2).min(self.shared.longest);
         }
