@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use super::{ConfigArgs, Format, text};
 use crate::optimizer::{Gain, Prediction};
 use crate::report::{Align, Table, Uncertain, bar, number, probability};
-use crate::runner;
+use crate::runner::{self, Answer};
 use crate::space::Mixture;
 use crate::study::{Direction, Purpose, StopReason, Study, Trial, TrialState};
 use crate::surrogate::Agreement;
@@ -33,7 +33,7 @@ pub(super) fn run(args: &BestArgs) -> anyhow::Result<u8> {
 pub(super) fn print(study: &Study, format: Format, stopped: Option<StopReason>) -> anyhow::Result<()> {
     let (config, spent) = (study.config(), study.spent());
     let fidelity = &config.fidelities.list()[config.fidelities.target()].name;
-    let mixture = &recommended(study);
+    let Answer { mixture, caveats } = &runner::answer(study)?;
     let evidence = study.evidence();
     let points = [(mixture.clone(), config.fidelities.target())];
     let optimizer = runner::optimizer(study);
@@ -41,11 +41,12 @@ pub(super) fn print(study: &Study, format: Format, stopped: Option<StopReason>) 
     let sizes = optimizer.agreement(&evidence).map(|sizes| SizeAgreement::all(study, &sizes)).unwrap_or_default();
     let gain = optimizer.gains(&evidence, mixture, &[config.space.uniform()]).and_then(|g| g.first().copied());
     let measured = measured(study);
-    let comparison = study.stopped().and_then(|s| Comparison::new(study, &s.mixture));
+    let comparison = study.stopped().and_then(|_| Comparison::new(study, mixture));
     if format == Format::Json {
         let mut object = json!({
             "fidelity": fidelity,
             "weights": study.named(mixture),
+            "caveats": caveats.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "expected": expected,
             "against_uniform":
                 gain.map(|g| json!({"mean": g.mean, "sd": g.sd, "probability": g.probability()})),
@@ -59,6 +60,9 @@ pub(super) fn print(study: &Study, format: Format, stopped: Option<StopReason>) 
         }
         outln!("{object}");
         return Ok(());
+    }
+    for caveat in caveats {
+        outln!("Note: {caveat}.\n");
     }
     outln!("Recommended mixture for {fidelity}\n");
     show_weights(study, mixture);
@@ -85,17 +89,12 @@ pub(super) fn print(study: &Study, format: Format, stopped: Option<StopReason>) 
         outln!("meets the bound     {bound}");
     }
     if let Some(reason) = stopped {
-        outln!("stopped             {reason}");
+        outln!("stopped             {}", runner::why(study, reason));
     }
     if let Some(c) = comparison {
         outln!("confirmed           {}", c.words());
     }
     Ok(())
-}
-
-/// The mixture to train with. Once confirmed, a recommendation stays the one that was confirmed.
-pub(super) fn recommended(study: &Study) -> Mixture {
-    study.stopped().map_or_else(|| runner::recommend(study).mixture, |stopped| stopped.mixture.clone())
 }
 
 /// A prediction, to be shown.
@@ -162,10 +161,11 @@ pub(super) fn show_weights(study: &Study, mixture: &Mixture) {
     show!("{}", table.fitted(text::width()));
 }
 
-/// The best completed trial of the search at the target.
+/// The best complete trial of the search at the target, among the mixtures that the config allows.
 pub(super) fn measured(study: &Study) -> Option<(&Trial, f64)> {
     let (target, sign) = (study.config().fidelities.target(), study.config().objective.sign());
-    let runs = study.trials().iter().filter(|t| t.searching() && t.fidelity == target);
+    let allowed = |t: &&Trial| study.config().space.broken_bounds(&t.mixture).is_empty();
+    let runs = study.trials().iter().filter(|t| t.searching() && t.fidelity == target).filter(allowed);
     let values = runs.filter_map(|t| Some((t, value(study, t)?)));
     values.min_by(|a, b| (sign * a.1).total_cmp(&(sign * b.1)))
 }
@@ -190,7 +190,7 @@ impl Comparison {
     pub fn new(study: &Study, mixture: &Mixture) -> Option<Self> {
         let uniform = study.config().space.uniform();
         let runs = |purpose, mixture| -> Vec<(u32, f64)> {
-            let trials = runner::confirmations(study, purpose, mixture);
+            let trials = study.confirmations(purpose, mixture);
             trials.filter_map(|t| Some((t.seed, value(study, t)?))).collect()
         };
         let (a, b) = (runs(Purpose::ConfirmRecommended, mixture), runs(Purpose::ConfirmUniform, &uniform));

@@ -1,12 +1,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use anyhow::bail;
 use clap::Args;
 
-use super::{ConfigArgs, UsageError, best};
+use super::{ConfigArgs, UsageError};
 use crate::exchange::{ExportFormat, Ingredient, Recipe};
+use crate::runner::{self, Answer};
 use crate::space::Mixture;
-use crate::study::{Study, StudyError, TrialId, TrialState};
+use crate::study::{Study, TrialId, TrialState};
 
 /// Write a study's runs, or its mixture for a trainer
 #[derive(Debug, Args)]
@@ -35,11 +37,11 @@ pub(super) fn run(args: &ExportArgs) -> anyhow::Result<u8> {
         None => runs(&study)?,
         Some(format) => {
             let (title, mixture) = mixture(&study, args.trial)?;
+            if let [first, ..] = study.config().space.broken_bounds(&mixture).as_slice() {
+                bail!("the mixture of {title} breaks the config: {first}; relax that, or export another mixture");
+            }
             let recipe = recipe(&study, title, &mixture);
             super::warn(&format.warnings(&recipe));
-            if args.trial.is_none() && study.evidence().observations.is_empty() {
-                super::warn(&["nothing has been trained yet; the recommendation is the most even mixture".into()]);
-            }
             format.write(&recipe)?
         }
     };
@@ -48,13 +50,15 @@ pub(super) fn run(args: &ExportArgs) -> anyhow::Result<u8> {
 }
 
 /// What is exported, in one line, and its weights.
-fn mixture(study: &Study, trial: Option<TrialId>) -> Result<(String, Mixture), StudyError> {
+fn mixture(study: &Study, trial: Option<TrialId>) -> anyhow::Result<(String, Mixture)> {
     let config = study.config();
     let (what, mixture) = match trial {
         Some(id) => (format!("trial {id}"), study.trial(id)?.mixture.clone()),
         None => {
             let target = &config.fidelities.list()[config.fidelities.target()].name;
-            (format!("what is recommended for {target}"), best::recommended(study))
+            let Answer { mixture, caveats } = runner::answer(study)?;
+            super::warn(&caveats.iter().map(ToString::to_string).collect::<Vec<_>>());
+            (format!("what is recommended for {target}"), mixture)
         }
     };
     Ok((format!("{what} in the study {}, written by admire", config.name), mixture))

@@ -256,7 +256,7 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
         _ => None,
     });
     match (run, study) {
-        (Some(RunError::FailureRate { .. }), _) => 4,
+        (Some(RunError::FailureRate { .. } | RunError::Fruitless { .. }), _) => 4,
         (_, Some(StudyError::Locked { .. })) => 5,
         (Some(RunError::NoLauncher), _)
         | (

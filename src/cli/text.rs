@@ -62,10 +62,7 @@ pub(super) fn painted(text: &str) -> Cow<'_, str> {
     (painted + rest).into()
 }
 
-/// `1 run`, `2 runs`.
-pub(super) fn counted(n: usize, what: &str) -> String {
-    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
-}
+pub(super) use crate::report::counted;
 
 /// At most two units: `45s`, `3m 20s`, `2h 5m`, `3d 4h`.
 pub(super) fn duration(time: Duration) -> String {

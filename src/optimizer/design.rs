@@ -99,6 +99,32 @@ impl Optimizer {
         }
     }
 
+    /// The next trial of the initial design at fidelity `m`: one that failed before the launcher was repaired, else the one that
+    /// tells most.
+    pub(super) fn design(
+        &self,
+        evidence: &Evidence,
+        candidates: Candidates<'_>,
+        m: usize,
+        rng: &mut impl Rng,
+    ) -> Option<Suggestion> {
+        let due = |(mixture, l): &&(Mixture, usize)| {
+            *l == m && !taken(evidence, m).any(|known| known == mixture) && self.space.broken_bounds(mixture).is_empty()
+        };
+        match evidence.repaired.iter().find(due) {
+            Some((mixture, _)) => Some(Suggestion {
+                mixture: mixture.clone(),
+                fidelity: m,
+                pool_index: None,
+                expected: None,
+                gain: None,
+                early: false,
+                warning: None,
+            }),
+            None => self.fill_space(evidence, candidates, m, rng),
+        }
+    }
+
     /// The candidate at fidelity `m` whose run tells most ([`Self::most_telling`]); of nothing yet, the most even one of a
     /// space, or any of a pool.
     pub(super) fn fill_space(
@@ -153,7 +179,14 @@ impl Optimizer {
                 let loss = |o: &crate::study::Observation| sign * self.objective.value(&o.metrics);
                 a.fidelity.cmp(&b.fidelity).then(loss(b).total_cmp(&loss(a)))
             })
-            .map_or_else(|| self.space.uniform(), |o| o.mixture.clone());
+            // Bounds may have been tightened since it was trained.
+            .map_or_else(
+                || self.space.uniform(),
+                |o| match self.space.broken_bounds(&o.mixture).as_slice() {
+                    [] => o.mixture.clone(),
+                    _ => Mixture::new(self.space.polytope().project(o.mixture.weights())),
+                },
+            );
         let nearest = candidates
             .and_then(|c| (0..c.len()).min_by(|a, b| c[*a].distance(&best).total_cmp(&c[*b].distance(&best))));
         let mixture = match (candidates, nearest) {

@@ -93,6 +93,8 @@ pub struct Evidence {
     pub pending: Vec<(Mixture, usize)>,
     /// Mixture and fidelity of trials that failed or diverged: not to be proposed again, but without a loss.
     pub failed: Vec<(Mixture, usize)>,
+    /// Mixture and fidelity of trials that failed before the launcher was repaired: the initial design takes them up again.
+    pub repaired: Vec<(Mixture, usize)>,
     /// Cost of one run at each fidelity (configured, or learned from durations), all positive.
     pub costs: Vec<f64>,
 }
@@ -205,7 +207,7 @@ impl Optimizer {
             return None;
         }
         if let Some(m) = self.design_fidelity(evidence, candidates) {
-            return self.fill_space(evidence, candidates, m, rng).map(|s| self.with_expectation(s, evidence));
+            return self.design(evidence, candidates, m, rng).map(|s| self.with_expectation(s, evidence));
         }
         self.learn(evidence);
         if let Some(surrogate) = self.condition(&evidence.observations)

@@ -7,4 +7,4 @@ mod words;
 
 pub use plot::{Band, RegretPlot, Series, regret_svg};
 pub use table::{Align, Table, bar, number};
-pub use words::{Uncertain, percent, probability};
+pub use words::{Uncertain, counted, percent, probability};

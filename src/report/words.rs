@@ -2,6 +2,12 @@
 
 use std::fmt;
 
+/// `1 run`, `2 runs`.
+#[must_use]
+pub fn counted(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
 /// A Gaussian. Shown with two digits of the standard deviation, and as many of the mean.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Uncertain {

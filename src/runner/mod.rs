@@ -3,6 +3,7 @@
 //! One task owns the study and takes every event in turn, so that the journal is a linear account: processes, the
 //! optimizer (on a blocking thread) and signals report to it, and nothing is acted on before it is on disk.
 
+mod answer;
 mod backoff;
 mod hook;
 mod notice;
@@ -18,17 +19,17 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::config::LauncherKind;
 use crate::launcher::{Ending, Launcher, Started};
 use crate::optimizer::{Optimizer, Recommendation};
-use crate::study::{Spent, StopReason, Study, StudyError, TrialId, TrialState};
+use crate::study::{Event, Spent, StopReason, Study, StudyError, TrialId, TrialState};
 
+pub use answer::{Answer, Caveat, NothingKnown, answer, why};
 use backoff::Backoff;
 use hook::Hook;
 use notice::Notice;
-pub use search::confirmations;
 use signals::Signals;
 use think::Thought;
 pub use think::{optimizer, recommend, suggest};
@@ -63,10 +64,36 @@ pub enum RunError {
          {reason}\nIts files are in {}", dir.display()
     )]
     FailureRate {
-        /// Failed in the study.
+        /// Failed since the launcher was last changed.
         failed: usize,
-        /// Finished in the study.
+        /// Finished since then.
         finished: usize,
+        /// Why the last one failed.
+        reason: String,
+        /// Where its logs are.
+        dir: PathBuf,
+    },
+    /// The search is over, and nothing is known.
+    #[error(
+        "the search has ended ({reason}) without one complete run, so nothing is recommended{}",
+        last.as_ref().map_or_else(String::new, |last| format!("; the last attempt failed: {last}"))
+    )]
+    NothingComplete {
+        /// Why the search ended.
+        reason: StopReason,
+        /// Why the last attempt failed.
+        last: Option<String>,
+    },
+    /// Attempts fail so soon that they would go on for ever.
+    #[error(
+        "attempts at {fidelity} have failed or diverged that would have cost {lost} as whole runs, which is more than \
+         budget.cost; none was complete meanwhile; the last one because: {reason}\nIts files are in {}", dir.display()
+    )]
+    Fruitless {
+        /// Where.
+        fidelity: String,
+        /// What as many runs would have cost.
+        lost: f64,
         /// Why the last one failed.
         reason: String,
         /// Where its logs are.
@@ -107,6 +134,8 @@ struct Runner<'a, F> {
     jobs: JoinSet<Attempt>,
     kill: watch::Sender<bool>,
     draining: Option<Draining>,
+    /// By fidelity, what the attempts would have cost as whole runs that failed or diverged since a trial there was complete.
+    lost: Vec<f64>,
     optimizer: Option<Optimizer>,
     /// At most one.
     thinking: JoinSet<Thought>,
@@ -121,8 +150,8 @@ struct Runner<'a, F> {
 #[derive(Debug)]
 enum Draining {
     Interrupted,
-    /// The last trial that failed, and why.
-    Failures(TrialId, String),
+    /// Too much fails.
+    Failing(RunError),
 }
 
 /// Runs the study to its end, launching trials. Whenever something has happened, and every second, `show` is called.
@@ -142,7 +171,7 @@ pub async fn run(study: &mut Study, show: impl FnMut(View<'_>)) -> Result<Ended,
         return Err(RunError::Io(format!("use {}", dir.display()), reason));
     }
     let optimizer = Some(think::optimizer(study));
-    let spent = study.spent();
+    let (spent, lost) = (study.spent(), vec![0.0; study.config().fidelities.len()]);
     let mut runner = Runner {
         study,
         show,
@@ -155,6 +184,7 @@ pub async fn run(study: &mut Study, show: impl FnMut(View<'_>)) -> Result<Ended,
         jobs: JoinSet::new(),
         kill: watch::channel(false).0,
         draining: None,
+        lost,
         optimizer,
         thinking: JoinSet::new(),
         backoff: Backoff::default(),
@@ -245,6 +275,18 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
 
     /// Tells how it all ended.
     fn ended(&mut self, result: &Result<Ended, RunError>) {
+        let halted = match result {
+            Ok(Ended::Finished(_)) => None,
+            Ok(Ended::Interrupted) => Some("it was interrupted".to_owned()),
+            // The journal itself is what is wrong.
+            Err(RunError::Study(_)) => None,
+            Err(error) => Some(error.to_string()),
+        };
+        if let Some(reason) = halted
+            && let Err(error) = self.study.record(Event::Halted { reason })
+        {
+            warn!("{error}");
+        }
         match result {
             Ok(Ended::Finished(reason)) => {
                 let weights = self.study.stopped().map(|stopped| self.study.named(&stopped.mixture));
@@ -265,16 +307,16 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
         }
     }
 
-    fn drained(&self) -> Result<Ended, RunError> {
-        let Some(Draining::Failures(trial, reason)) = &self.draining else { return Ok(Ended::Interrupted) };
-        let (failed, finished) = self.failures();
-        let dir = self.root.join("trials").join(format!("{trial:04}"));
-        Err(RunError::FailureRate { failed, finished, reason: reason.clone(), dir })
+    fn drained(&mut self) -> Result<Ended, RunError> {
+        match self.draining.take() {
+            Some(Draining::Failing(error)) => Err(error),
+            _ => Ok(Ended::Interrupted),
+        }
     }
 
-    /// How many trials of the study failed, of how many that finished.
+    /// How many trials failed, of how many that finished, since the launcher was last changed.
     fn failures(&self) -> (usize, usize) {
-        let finished = || self.study.trials().iter().filter(|t| t.finished());
+        let finished = || self.study.trials().iter().filter(|t| t.finished() && !t.outdated);
         (finished().filter(|t| matches!(t.state, TrialState::Failed { .. })).count(), finished().count())
     }
 

@@ -71,13 +71,12 @@ impl Notice {
     pub(super) fn trial(event: &'static str, study: &Study, id: TrialId, words: impl AsRef<str>) -> Self {
         let notice = Self::study(event, study, format!("trial {id} {}", words.as_ref()));
         let Ok(trial) = study.trial(id) else { return notice };
-        let costs = study.costs();
-        let spent = study.cost(trial, &costs);
+        let spent = study.charges().of(trial);
         Self {
             trial: Some(id),
             attempt: Some(trial.attempts),
             fidelity: Some(study.config().fidelities.list()[trial.fidelity].name.clone()),
-            cost: Some(if spent > 0.0 { spent } else { costs[trial.fidelity] }),
+            cost: Some(if spent > 0.0 || trial.failure.is_some() { spent } else { study.costs()[trial.fidelity] }),
             objective: if let TrialState::Complete(outcome) = &trial.state { study.objective(outcome) } else { None },
             expected: trial.expected,
             ..notice

@@ -10,7 +10,7 @@ use super::{RunError, Runner, View, recommend};
 use crate::optimizer::Recommendation;
 use crate::report::number;
 use crate::space::{Mixture, affordable};
-use crate::study::{Event, Plan, Purpose, StopReason, Study, Trial, seed_of};
+use crate::study::{Event, Plan, Purpose, StopReason, Stopped, seed_of};
 
 /// Confirmation runs take their seeds from here on, far from any trial's number.
 const CONFIRM_SEEDS: u64 = 1 << 32;
@@ -135,30 +135,15 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
     pub(super) fn conclude(&mut self, reason: StopReason) -> Result<(), RunError> {
         // Nothing is asked of it any more, and the recommendation takes a model of its own, which is as large.
         self.optimizer = None;
-        let known = self.study.stopped().filter(|stopped| stopped.reason == reason);
-        let recommended = match known {
+        let recommended = match self.study.stopped().filter(|stopped| stopped.reason == reason && self.stands(stopped))
+        {
             Some(stopped) => stopped.mixture.clone(),
-            None => {
-                let budget = &self.study.config().budget;
-                let regret = self.recommendation.as_ref().and_then(|r| r.expected_regret);
-                let limit = match reason {
-                    StopReason::Patience => budget.patience.map(|limit| limit as f64),
-                    StopReason::Converged => {
-                        budget.regret.filter(|limit| regret.is_some_and(|regret| regret <= *limit))
-                    }
-                    StopReason::Budget | StopReason::Trials | StopReason::WallTime => None,
-                };
-                let gain = budget.gain.filter(|_| reason == StopReason::Converged && limit.is_none());
-                let mixture = recommend(self.study).mixture;
-                let recommended = self.study.named(&mixture);
-                self.study.record(Event::Stopped { reason, recommended, limit, gain })?;
-                mixture
-            }
+            None => self.recommend(reason)?,
         };
-        let Some(confirm) = self.study.config().confirm.clone() else { return Ok(()) };
-        let (target, uniform) = (self.study.config().fidelities.target(), self.study.config().space.uniform());
-        for (purpose, mixture) in [(Purpose::ConfirmRecommended, recommended), (Purpose::ConfirmUniform, uniform)] {
-            let have: HashSet<u32> = confirmations(self.study, purpose, &mixture).map(|t| t.seed).collect();
+        let Some(confirm) = self.study.confirm(&recommended).cloned() else { return Ok(()) };
+        let target = self.study.config().fidelities.target();
+        for (purpose, mixture) in self.study.confirmed_pairs(&recommended) {
+            let have: HashSet<u32> = self.study.confirmations(purpose, &mixture).map(|t| t.seed).collect();
             for index in (0..confirm.seeds as u64).map(|i| CONFIRM_SEEDS + i) {
                 if !have.contains(&seed_of(self.study.config().seed, index)) {
                     let (mixture, fidelity) = (&mixture, target);
@@ -171,9 +156,44 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
         }
         Ok(())
     }
-}
 
-/// The confirmation runs of a mixture.
-pub fn confirmations<'a>(study: &'a Study, purpose: Purpose, mixture: &'a Mixture) -> impl Iterator<Item = &'a Trial> {
-    study.trials().iter().filter(move |t| t.purpose == purpose && t.mixture == *mixture)
+    /// Whether what a search recommended still is what it would recommend: the config allows it, and no run has come since.
+    fn stands(&self, stopped: &Stopped) -> bool {
+        stopped.runs == self.study.known_runs() && self.allowed(&stopped.mixture)
+    }
+
+    fn allowed(&self, mixture: &Mixture) -> bool {
+        self.study.config().space.broken_bounds(mixture).is_empty()
+    }
+
+    /// Journals what is recommended now that the search ends for `reason`.
+    fn recommend(&mut self, reason: StopReason) -> Result<Mixture, RunError> {
+        let (counts, imported) = (self.study.counts(), self.study.imported().len());
+        if counts.complete == 0 && (imported == 0 || counts.failed + counts.diverged > 0) {
+            return Err(RunError::NothingComplete { reason, last: self.last_failure() });
+        }
+        let config = self.study.config();
+        let regret = self.recommendation.as_ref().and_then(|r| r.expected_regret);
+        let limit = match reason {
+            StopReason::Patience => config.budget.patience.map(|limit| limit as f64),
+            StopReason::Converged => config.budget.regret.filter(|limit| regret.is_some_and(|regret| regret <= *limit)),
+            StopReason::Budget | StopReason::Trials | StopReason::WallTime => None,
+        };
+        let gain = config.budget.gain.filter(|_| reason == StopReason::Converged && limit.is_none());
+        let mut mixture = recommend(self.study).mixture;
+        // What was confirmed is not given up for a mixture that counts as the same one.
+        let before = self.study.stopped().map(|stopped| &stopped.mixture).filter(|before| self.allowed(before));
+        if let Some(before) = before.filter(|before| before.distance(&mixture) < config.optimizer.tolerance) {
+            mixture = before.clone();
+        }
+        let recommended = self.study.named(&mixture);
+        self.study.record(Event::Stopped { reason, recommended, limit, gain })?;
+        Ok(mixture)
+    }
+
+    /// Why the trial failed that failed last, if any has.
+    fn last_failure(&self) -> Option<String> {
+        let failures = self.study.trials().iter().filter_map(|t| t.failure.as_ref());
+        failures.max_by(|a, b| a.time.total_cmp(&b.time)).map(|failure| failure.reason.clone())
+    }
 }

@@ -1,6 +1,7 @@
 //! One trial: how it is launched, watched, and judged when it ends.
 
 use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
 use std::pin::pin;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -13,6 +14,8 @@ use super::signals::Signals;
 use super::{Attempt, Draining, MIN_FINISHED, RunError, Runner, View};
 use crate::launcher::command::command_line;
 use crate::launcher::{End, Facts, Found, Left, Outcome, Running, Started, prepare, protocol};
+use crate::report::counted;
+use crate::space::affordable;
 use crate::study::{Cause, Event, Mark, Resumed, StopReason, Trial, TrialId, TrialState};
 
 /// From so many deaths in a row on that nobody saw, each counts as a failure: a trial may be what brings its machine down.
@@ -156,7 +159,9 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
         let notice = match read() {
             Ok(Outcome::Completed(mut outcome, oddities)) => {
                 outcome.duration = duration;
+                let fidelity = trial.fidelity;
                 self.study.record(Event::Completed { trial: id, outcome: outcome.clone() })?;
+                self.lost[fidelity] = 0.0;
                 for oddity in oddities {
                     warn!(study = self.study.config().name, trial = id, "trial {id}: {oddity}");
                 }
@@ -167,7 +172,8 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
                 self.study.record(Event::Diverged { trial: id, attempt, last, duration })?;
                 let (event, words) =
                     if last { ("trial_diverged", "diverged") } else { ("trial_retried", "diverged; it starts again") };
-                Notice::ended(event, self.study, id, duration, words)
+                self.tell(Notice::ended(event, self.study, id, duration, words));
+                return self.came_to_nothing(id, "it diverged");
             }
             // Nobody saw how it ended, and it left nothing: it died with the machine or with us.
             Err(_) if matches!(end, End::Exited(None)) => {
@@ -218,19 +224,51 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
     ) -> Result<(), RunError> {
         let last = self.study.trial(id)?.failures >= self.launcher.config().retries;
         self.study.record(Event::Failed { trial: id, attempt, reason: reason.clone(), last, duration, unseen })?;
-        let (failed, finished) = self.failures();
         // Looked at whenever a trial fails: a study that is resumed after a repair gets the chance to go on.
-        if last && finished >= MIN_FINISHED && failed as f64 > self.launcher.config().max_failure_rate * finished as f64
-        {
-            self.draining.get_or_insert(Draining::Failures(id, reason.clone()));
+        if last {
+            self.judge_failures(id, &reason);
         }
         let (event, again) = if last { ("trial_failed", "") } else { ("trial_retried", "; it starts again") };
         let words = format!("failed: {reason}{again}");
-        self.tell(Notice::ended(event, self.study, id, duration, words).because(reason));
-        if matches!(self.draining, Some(Draining::Failures(last, _)) if last == id) && !self.jobs.is_empty() {
-            let n = self.jobs.len();
-            warn!("too many failures; waiting for {n} running trial(s), interrupt to kill them");
+        self.tell(Notice::ended(event, self.study, id, duration, words).because(reason.clone()));
+        self.came_to_nothing(id, &reason)
+    }
+
+    /// Ends the study where too many of its trials have failed.
+    fn judge_failures(&mut self, trial: TrialId, reason: &str) {
+        let (failed, finished) = self.failures();
+        let allowed = self.launcher.config().max_failure_rate * finished as f64;
+        if finished >= MIN_FINISHED && failed as f64 > allowed {
+            let (reason, dir) = (reason.to_owned(), self.dir(trial));
+            self.fail_study(RunError::FailureRate { failed, finished, reason, dir });
+        }
+    }
+
+    /// Counts an attempt that failed or diverged. What dies at once costs next to nothing, and must not go on for ever.
+    fn came_to_nothing(&mut self, trial: TrialId, reason: &str) -> Result<(), RunError> {
+        let m = self.study.trial(trial)?.fidelity;
+        self.lost[m] += self.study.costs()[m];
+        if self.study.config().budget.cost.is_some_and(|limit| !affordable(self.lost[m], limit)) {
+            let fidelity = self.study.config().fidelities.list()[m].name.clone();
+            let (lost, reason, dir) = (self.lost[m], reason.to_owned(), self.dir(trial));
+            self.fail_study(RunError::Fruitless { fidelity, lost, reason, dir });
         }
         Ok(())
+    }
+
+    fn fail_study(&mut self, error: RunError) {
+        if self.draining.is_some() {
+            return;
+        }
+        self.draining = Some(Draining::Failing(error));
+        if !self.jobs.is_empty() {
+            let n = self.jobs.len();
+            warn!("too many failures; waiting for {}, interrupt to kill them", counted(n, "running trial"));
+        }
+    }
+
+    /// The folder of a trial.
+    fn dir(&self, trial: TrialId) -> PathBuf {
+        self.root.join("trials").join(format!("{trial:04}"))
     }
 }

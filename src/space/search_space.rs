@@ -126,19 +126,29 @@ impl SearchSpace {
     /// say nothing are left out.
     #[must_use]
     pub fn tight_bounds(&self, mixture: &Mixture) -> Vec<TightBound> {
+        self.bounds_where(mixture, |slack| slack.abs() <= 1e-9)
+    }
+
+    /// The stated bounds that a mixture breaks (by more than 1e-6), described for people.
+    #[must_use]
+    pub fn broken_bounds(&self, mixture: &Mixture) -> Vec<TightBound> {
+        self.bounds_where(mixture, |slack| slack < -1e-6)
+    }
+
+    /// The stated bounds to which `test` applies, given by how much a mixture keeps each (below 0: by how much it breaks it).
+    fn bounds_where(&self, mixture: &Mixture, test: impl Fn(f64) -> bool) -> Vec<TightBound> {
         let (w, polytope) = (mixture.weights(), &self.polytope);
-        let near = |a: f64, b: f64| (a - b).abs() <= 1e-9;
-        let mut tight = Vec::new();
+        let mut found = Vec::new();
         for i in 0..self.dim() {
-            tight.extend(near(w[i], polytope.lower()[i]).then_some(Bound::Lower(i)));
-            tight.extend(near(w[i], polytope.upper()[i]).then_some(Bound::Upper(i)));
+            found.extend(test(w[i] - polytope.lower()[i]).then_some(Bound::Lower(i)));
+            found.extend(test(polytope.upper()[i] - w[i]).then_some(Bound::Upper(i)));
         }
         for (g, group) in polytope.groups().iter().enumerate() {
             let sum: f64 = group.domains.iter().map(|&i| w[i]).sum();
-            tight.extend(near(sum, group.min).then_some(Bound::GroupMin(g)));
-            tight.extend(near(sum, group.max).then_some(Bound::GroupMax(g)));
+            found.extend(test(sum - group.min).then_some(Bound::GroupMin(g)));
+            found.extend(test(group.max - sum).then_some(Bound::GroupMax(g)));
         }
-        tight.into_iter().filter_map(|b| describe(b, &self.domains, polytope.groups(), self.limits)).collect()
+        found.into_iter().filter_map(|b| describe(b, &self.domains, polytope.groups(), self.limits)).collect()
     }
 
     /// The feasible mixture nearest to equal weights.

@@ -35,7 +35,7 @@ pub fn compact(config: StudyConfig, wait: Duration) -> Result<Compacted, StudyEr
     study.replay(&contents)?;
 
     let entries = contents.entries()?;
-    let needed = needed(&entries, study.trials());
+    let needed = needed(&entries, study.trials(), study.halted().is_some());
     let lines = contents.bytes.split_inclusive(|b| *b == b'\n').zip(&needed);
     let bytes: Vec<u8> = lines.filter(|(_, needed)| **needed).flat_map(|(line, _)| line).copied().collect();
     let mut compacted = Compacted {
@@ -63,11 +63,13 @@ pub fn compact(config: StudyConfig, wait: Duration) -> Result<Compacted, StudyEr
     Ok(compacted)
 }
 
-/// Which entries say what no later one has made void. `trials` is what all of them add up to.
-fn needed(entries: &[&Entry], trials: &[Trial]) -> Vec<bool> {
+/// Which entries say what no later one has made void. `trials` is what all of them add up to, `halted` whether the last halt
+/// still stands.
+fn needed(entries: &[&Entry], trials: &[Trial], halted: bool) -> Vec<bool> {
     let last = |is: fn(&Event) -> bool| entries.iter().rposition(|e| is(&e.event));
     let model = last(|e| matches!(e, Event::Model(_)));
     let stopped = last(|e| matches!(e, Event::Stopped { .. }));
+    let last_halt = last(|e| matches!(e, Event::Halted { .. }));
     let mut launched: BTreeMap<TrialId, usize> = BTreeMap::new();
     for (i, entry) in entries.iter().enumerate() {
         if let Event::Launched { trial, .. } = entry.event {
@@ -81,6 +83,7 @@ fn needed(entries: &[&Entry], trials: &[Trial]) -> Vec<bool> {
     let needs = |(i, entry): (usize, &&Entry)| match &entry.event {
         Event::Model(_) => model == Some(i),
         Event::Stopped { .. } => stopped == Some(i),
+        Event::Halted { .. } => halted && last_halt == Some(i),
         Event::Resumed(Resumed { sizes, settings, changed, .. }) => {
             sizes.is_some() || settings.is_some() || !changed.is_empty()
         }

@@ -16,8 +16,9 @@ use crate::surrogate::ModelSnapshot;
 /// The newest journal format that this version reads and writes.
 ///
 /// Readers ignore fields they do not know, so adding one keeps the number; a new kind of event, or a field that must
-/// not be ignored, raises it. 2 added [`Event::Submitted`], 3 [`Event::Forked`] and [`Event::Imported`].
-pub const FORMAT: u32 = 3;
+/// not be ignored, raises it. 2 added [`Event::Submitted`], 3 [`Event::Forked`] and [`Event::Imported`], 4
+/// [`Event::Halted`].
+pub const FORMAT: u32 = 4;
 
 /// The format of a new journal: what has come since is needed by some studies only, and raises theirs when it is first
 /// written, so that older programs read the others ([`Event::since`]).
@@ -150,6 +151,11 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         gain: Option<f64>,
     },
+    /// `optimize` ended before the search did: it was interrupted, or could not go on.
+    Halted {
+        /// Why, for people.
+        reason: String,
+    },
     /// `optimize` went on with this journal, or the config has changed.
     Resumed(Resumed),
 }
@@ -159,6 +165,7 @@ impl Event {
     #[must_use]
     pub fn since(&self) -> u32 {
         match self {
+            Self::Halted { .. } => 4,
             Self::Forked(_) | Self::Imported(_) => 3,
             Self::Submitted { .. } => 2,
             _ => 1,

@@ -23,6 +23,8 @@ pub(super) struct State {
     pub imported: Vec<(Imported, Observation)>,
     pub model: Option<ModelSnapshot>,
     pub stopped: Option<Stopped>,
+    /// Why the last `optimize` ended before the search did, as long as none has gone on.
+    pub halted: Option<String>,
     pub calm: Calm,
     /// The fidelities that the journal knows last; empty in journals that did not record them.
     pub sizes: Sizes,
@@ -44,6 +46,8 @@ pub struct Stopped {
     pub limit: Option<f64>,
     /// `budget.gain` as it was then, where that is why.
     pub gain: Option<f64>,
+    /// How many runs were known then, imported ones included.
+    pub runs: usize,
 }
 
 /// The value of the recommendation, and since how many completed trials it has stood still.
@@ -114,8 +118,11 @@ impl State {
             Event::Model(snapshot) if snapshot.is_possible() => self.model = Some(snapshot),
             Event::Model(_) => return Err(Misfit::Damage("hyperparameters that no fit can have".into())),
             Event::Stopped { reason, recommended, limit, gain } => {
-                self.stopped = Some(Stopped { reason, mixture: mixture(config, &recommended)?, limit, gain });
+                let (mixture, runs) = (mixture(config, &recommended)?, self.runs());
+                self.stopped = Some(Stopped { reason, mixture, limit, gain, runs });
+                self.halted = None;
             }
+            Event::Halted { reason } => self.halted = Some(reason),
             Event::Resumed(resumed) => self.resume(entry.time, resumed),
             Event::Launched { trial, attempt, job } => {
                 let trial = self.unfinished(trial)?;
@@ -143,17 +150,19 @@ impl State {
                 trial.ended = Some(entry.time);
                 trial.state = TrialState::Complete(outcome);
             }
-            Event::Failed { trial, attempt, reason, last, unseen, .. } => {
+            Event::Failed { trial, attempt, reason, last, duration, unseen } => {
                 let trial = self.unfinished(trial)?;
                 trial.failures += 1;
+                trial.lost.push(duration);
                 trial.unseen = if unseen && !last { trial.unseen + 1 } else { 0 };
                 trial.ended = last.then_some(entry.time);
                 trial.failure = Some(Failure { attempt, time: entry.time, reason: reason.clone() });
                 trial.state = if last { TrialState::Failed { reason } } else { TrialState::Pending };
             }
-            Event::Diverged { trial, attempt, last, .. } => {
+            Event::Diverged { trial, attempt, last, duration } => {
                 let trial = self.unfinished(trial)?;
                 trial.divergences += 1;
+                trial.lost.push(duration);
                 trial.unseen = 0;
                 trial.ended = last.then_some(entry.time);
                 trial.failure = Some(Failure { attempt, time: entry.time, reason: "diverged".into() });
@@ -197,6 +206,8 @@ impl State {
             failures: 0,
             divergences: 0,
             unseen: 0,
+            lost: Vec::new(),
+            outdated: false,
             failure: None,
             ended: None,
             state,
@@ -208,7 +219,16 @@ impl State {
         Ok(())
     }
 
+    /// How many runs the optimizer can learn from.
+    pub fn runs(&self) -> usize {
+        self.imported.len() + self.counts().complete
+    }
+
     fn resume(&mut self, time: f64, Resumed { sizes, settings, changed, .. }: Resumed) {
+        self.halted = None;
+        if changed.keys().any(|key| decides_how_trials_run(key)) {
+            self.trials.iter_mut().for_each(|trial| trial.outdated |= trial.finished());
+        }
         if let Some(sizes) = sizes {
             // Hyperparameters are those of a set of fidelities.
             if !self.sizes.is_empty() && !self.sizes.keys().eq(sizes.keys()) {
@@ -242,6 +262,12 @@ impl State {
             Some(trial) => Ok(trial),
         }
     }
+}
+
+/// Whether a setting decides whether trials succeed, not merely how many run at once or how often they are looked at.
+fn decides_how_trials_run(key: &str) -> bool {
+    const OTHERS: [&str; 7] = ["grace", "max_failure_rate", "on_event", "poll", "retries", "retry_diverged", "slots"];
+    key.strip_prefix("launcher.").is_some_and(|name| !OTHERS.contains(&name.split('.').next().unwrap_or_default()))
 }
 
 /// The index of a fidelity that was trained.

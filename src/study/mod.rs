@@ -2,6 +2,7 @@
 
 mod check;
 mod compact;
+mod costs;
 mod event;
 mod fold;
 mod fork;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 pub use check::{Checked, check};
 pub use compact::{Compacted, compact};
+pub use costs::{Charges, Spent};
 pub use event::{
     Cause, Change, Changes, Completed, Entry, Event, FORMAT, Forked, Header, Imported, Purpose, Resumed, Size, Sizes,
     Suggested,
@@ -29,7 +31,7 @@ pub use event::{
 pub use fold::{Counts, Stopped};
 pub use objective::{Direction, Metric, Objective};
 pub use observation::Observation;
-pub use state::{Plan, Spent, Study};
+pub use state::{Plan, Study};
 pub use trial::{Failure, Mark, ProcessMark, Trial, TrialId, TrialState, seed_of};
 
 /// Why a search ended.

@@ -1,5 +1,8 @@
 //! How long a study is going to take, by how long its trials have taken.
 
+use crate::config::Confirm;
+use crate::space::Mixture;
+
 use super::{Completed, Purpose, Study, Trial, TrialState};
 
 impl Study {
@@ -18,11 +21,31 @@ impl Study {
     /// Whether all is done: the search has stopped, what was to be confirmed is, and nothing runs or waits.
     #[must_use]
     pub fn ended(&self) -> bool {
-        let runs = |purpose| self.trials().iter().filter(|t| t.purpose == purpose).count();
-        let confirmed = self.config().confirm.as_ref().is_none_or(|confirm| {
-            runs(Purpose::ConfirmRecommended) >= confirm.seeds && runs(Purpose::ConfirmUniform) >= confirm.seeds
+        let Some(stopped) = self.stopped() else { return false };
+        let confirmed = self.confirm(&stopped.mixture).is_none_or(|confirm| {
+            let pairs = self.confirmed_pairs(&stopped.mixture);
+            pairs.iter().all(|(purpose, mixture)| self.confirmations(*purpose, mixture).count() >= confirm.seeds)
         });
-        self.stopped().is_some() && confirmed && self.trials().iter().all(Trial::finished)
+        confirmed && self.trials().iter().all(Trial::finished)
+    }
+
+    /// `[confirm]`, where there is something to confirm: the uniform mixture is not held against itself.
+    #[must_use]
+    pub fn confirm(&self, recommended: &Mixture) -> Option<&Confirm> {
+        let differs = recommended.distance(&self.config().space.uniform()) >= self.config().optimizer.tolerance;
+        self.config().confirm.as_ref().filter(|_| differs)
+    }
+
+    /// What confirmation trains, when `recommended` is to be confirmed.
+    #[must_use]
+    pub fn confirmed_pairs(&self, recommended: &Mixture) -> [(Purpose, Mixture); 2] {
+        let uniform = self.config().space.uniform();
+        [(Purpose::ConfirmRecommended, recommended.clone()), (Purpose::ConfirmUniform, uniform)]
+    }
+
+    /// The confirmation runs of a mixture.
+    pub fn confirmations<'a>(&'a self, purpose: Purpose, mixture: &'a Mixture) -> impl Iterator<Item = &'a Trial> {
+        self.trials().iter().filter(move |t| t.purpose == purpose && t.mixture == *mixture)
     }
 
     /// About how many seconds are left, with all slots at work: until a limit of cost or trials is reached, or, when the
@@ -35,10 +58,10 @@ impl Study {
             let unfinished = self.trials().iter().filter(|t| !t.finished());
             return unfinished.map(|t| usual[t.fidelity]).sum::<Option<f64>>().map(|work| work / slots);
         }
-        let (costs, mut n, mut work, mut cost) = (self.costs(), 0.0, 0.0, 0.0);
+        let (charges, mut n, mut work, mut cost) = (self.charges(), 0.0, 0.0, 0.0);
         for trial in self.trials().iter().filter(|t| t.searching()) {
             if let Some(duration) = outcome(trial).and_then(|o| o.duration) {
-                (n, work, cost) = (n + 1.0, work + duration, cost + self.cost(trial, &costs));
+                (n, work, cost) = (n + 1.0, work + duration, cost + charges.of(trial));
             }
         }
         let by_trials = budget.trials.map(|limit| limit.saturating_sub(spent.trials) as f64 * work / n);

@@ -2,13 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
-
 use super::fold::{Counts, State, Stopped, observation};
 use super::{Completed, Event, Purpose, StudyError, Suggested, Trial, TrialId, TrialState, journal, seed_of};
 use crate::config::StudyConfig;
 use crate::optimizer::{Evidence, Prediction};
-use crate::space::{Fidelity, Mixture};
+use crate::space::Mixture;
 use crate::surrogate::ModelSnapshot;
 
 /// A study, in memory and (when opened for writing) on disk.
@@ -37,15 +35,6 @@ pub struct Plan<'a> {
     pub offered: &'a [usize],
     /// The objective expected of the recommendation at the target.
     pub incumbent: Option<Prediction>,
-}
-
-/// What a study has used.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Spent {
-    /// Cumulative cost of the search, failed attempts included.
-    pub cost: f64,
-    /// Finished trials of the search.
-    pub trials: usize,
 }
 
 impl Study {
@@ -103,6 +92,18 @@ impl Study {
         self.state.stopped.as_ref()
     }
 
+    /// Why the last `optimize` ended before the search did, as long as none has gone on.
+    #[must_use]
+    pub fn halted(&self) -> Option<&str> {
+        self.state.halted.as_deref()
+    }
+
+    /// How many runs are known: complete trials of the search, and imported ones.
+    #[must_use]
+    pub fn known_runs(&self) -> usize {
+        self.state.runs()
+    }
+
     /// What was odd about the journal when it was read, for people.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
@@ -137,48 +138,6 @@ impl Study {
         Ok(trial)
     }
 
-    /// Cost of one run at each fidelity: configured; else the mean cost or duration (seconds × 1 slot) of completed
-    /// runs; else, before any, extrapolated by parameters × tokens from a fidelity that has them.
-    #[must_use]
-    pub fn costs(&self) -> Vec<f64> {
-        let list = self.config.fidelities.list();
-        let measured = |i: usize| {
-            let runs = self.state.trials.iter().filter(|t| t.fidelity == i);
-            let costs: Vec<f64> = runs.filter_map(|t| own_cost(&t.state)).filter(|c| *c > 0.0).collect();
-            (!costs.is_empty()).then(|| costs.iter().sum::<f64>() / costs.len() as f64)
-        };
-        let known: Vec<Option<f64>> = list.iter().enumerate().map(|(i, f)| f.cost.or_else(|| measured(i))).collect();
-        let size = |f: &Fidelity| f.params.unwrap_or(1.0) * f.tokens.unwrap_or(1.0);
-        // Cost per size of the largest known fidelity: small runs are dominated by start-up time.
-        let rate = (0..list.len()).rev().find_map(|i| known[i].map(|c| c / size(&list[i])));
-        let rate = rate.unwrap_or_else(|| 1.0 / size(&list[self.config.fidelities.target()]));
-        list.iter().zip(&known).map(|(f, c)| c.unwrap_or_else(|| rate * size(f))).collect()
-    }
-
-    /// The cost of one trial: reported, else configured, else its duration, else what its fidelity usually costs.
-    /// Attempts that failed by themselves cost as much as a run.
-    #[must_use]
-    pub fn cost(&self, trial: &Trial, costs: &[f64]) -> f64 {
-        let list = self.config.fidelities.list();
-        let usual = costs[trial.fidelity];
-        let lost = f64::from(trial.failures + trial.divergences) * usual;
-        let reported = match &trial.state {
-            TrialState::Complete(c) => c.cost.or(list[trial.fidelity].cost).or(c.duration).unwrap_or(usual),
-            _ => 0.0,
-        };
-        lost + reported
-    }
-
-    /// What the search has used so far.
-    #[must_use]
-    pub fn spent(&self) -> Spent {
-        let costs = self.costs();
-        let search = || self.state.trials.iter().filter(|t| t.searching());
-        // From +0: an empty sum of floats is −0, which would be shown.
-        let cost = search().map(|t| self.cost(t, &costs)).fold(0.0, |sum, cost| sum + cost);
-        Spent { cost, trials: search().filter(|t| t.finished()).count() }
-    }
-
     /// How many trials of the search are in which state.
     #[must_use]
     pub fn counts(&self) -> Counts {
@@ -204,6 +163,7 @@ impl Study {
             let point = || (trial.mixture.clone(), trial.fidelity);
             match &trial.state {
                 TrialState::Pending | TrialState::Running { .. } => evidence.pending.push(point()),
+                TrialState::Failed { .. } if trial.outdated => evidence.repaired.push(point()),
                 TrialState::Failed { .. } | TrialState::Diverged => evidence.failed.push(point()),
                 TrialState::Complete(Completed { metrics, se, .. }) => {
                     evidence.observations.extend(observation(
@@ -222,16 +182,9 @@ impl Study {
     /// The fidelities at which more trials may be suggested (`max_trials` not reached).
     #[must_use]
     pub fn open_fidelities(&self) -> Vec<usize> {
-        let used = |i: usize| self.state.trials.iter().filter(|t| t.searching() && t.fidelity == i).count();
+        let counts = |t: &&Trial| t.searching() && (t.counts() || !t.finished());
+        let used = |i: usize| self.state.trials.iter().filter(counts).filter(|t| t.fidelity == i).count();
         let list = self.config.fidelities.list().iter().enumerate();
         list.filter(|(i, f)| f.max_trials.is_none_or(|max| used(*i) < max)).map(|(i, _)| i).collect()
-    }
-}
-
-/// What a completed trial itself says about its cost.
-fn own_cost(state: &TrialState) -> Option<f64> {
-    match state {
-        TrialState::Complete(c) => c.cost.or(c.duration),
-        _ => None,
     }
 }

@@ -35,6 +35,10 @@ pub struct Trial {
     pub divergences: u32,
     /// The latest attempts that died while nobody watched, in a row.
     pub unseen: u32,
+    /// Seconds that each attempt ran that failed or diverged, where known.
+    pub lost: Vec<Option<f64>>,
+    /// Whether it finished before the launcher was last changed: what failed with the old one says nothing of the new one.
+    pub outdated: bool,
     /// The latest attempt that failed or diverged, whatever came of the trial.
     pub failure: Option<Failure>,
     /// Seconds since 1970 when it finished.
@@ -109,6 +113,13 @@ impl Trial {
     #[must_use]
     pub fn finished(&self) -> bool {
         !matches!(self.state, TrialState::Pending | TrialState::Running { .. })
+    }
+
+    /// Whether it counts towards limits on the number of trials: it has finished, and did not fail with a launcher that has been
+    /// changed since.
+    #[must_use]
+    pub fn counts(&self) -> bool {
+        self.finished() && !(self.outdated && matches!(self.state, TrialState::Failed { .. }))
     }
 
     /// Whether it belongs to the search (and its budget) rather than to the confirmation.

@@ -76,6 +76,7 @@ impl Findings<'_> {
         });
         Recommendation {
             target: fidelity.name.clone(),
+            caveats: Vec::new(),
             expected: expected.and_then(|p| p.first().copied()).map(uncertain),
             regret: None,
             measured: None,

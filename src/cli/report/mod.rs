@@ -76,31 +76,32 @@ fn report(study: &Study, named: Vec<(String, Mixture)>) -> Report {
     let (config, evidence) = (study.config(), study.evidence());
     let optimizer = runner::optimizer(study);
     let recommended = runner::recommend(study);
-    // Once confirmed, a recommendation stays the one that was confirmed.
-    let mixture = study.stopped().map_or(recommended.mixture, |s| s.mixture.clone());
+    let answer = runner::answer(study);
+    let mixture = answer.as_ref().map_or(&recommended.mixture, |answer| &answer.mixture).clone();
     let findings = Findings { config, optimizer: &optimizer, evidence: &evidence, mixture: &mixture };
     let others = findings.others(named);
-    let mut recommendation = findings.recommendation(&others);
-    recommendation.regret = recommended.expected_regret;
-    recommendation.measured = best::measured(study).map(|(trial, loss)| (format!("trial {}", trial.id), loss));
-    recommendation.confirmed = best::Comparison::new(study, &mixture).map(|c| c.words());
-    let mut parts = vec![Part::Recommendation(recommendation), Part::Progress(progress(study))];
+    let mut parts = Vec::new();
+    if let Ok(answer) = &answer {
+        let mut recommendation = findings.recommendation(&others);
+        recommendation.caveats = answer.caveats.iter().map(ToString::to_string).collect();
+        recommendation.regret = recommended.expected_regret;
+        recommendation.measured = best::measured(study).map(|(trial, loss)| (format!("trial {}", trial.id), loss));
+        recommendation.confirmed = best::Comparison::new(study, &mixture).map(|c| c.words());
+        parts.push(Part::Recommendation(recommendation));
+    }
+    parts.push(Part::Progress(progress(study)));
     parts.extend(findings.parts(&others));
     parts.extend([Part::Costs(costs(study)), Part::Trials(trials(study))]);
-    Report {
-        kind: "Mixture report",
-        title: config.name.clone(),
-        version: env!("CARGO_PKG_VERSION"),
-        facts: facts(study),
-        parts,
-    }
+    let mut facts = facts(study);
+    facts.extend(answer.err().map(|nothing| ("Recommendation", nothing.to_string())));
+    Report { kind: "Mixture report", title: config.name.clone(), version: env!("CARGO_PKG_VERSION"), facts, parts }
 }
 
 fn facts(study: &Study) -> Vec<(&'static str, String)> {
     let (config, spent, counts) = (study.config(), study.spent(), study.counts());
     let state = match study.stopped() {
-        Some(stopped) => format!("stopped ({})", stopped.reason),
-        None => "not finished".into(),
+        Some(stopped) => format!("stopped ({})", runner::why(study, stopped.reason)),
+        None => study.halted().map_or_else(|| "not finished".into(), |reason| format!("halted: {reason}")),
     };
     let mut trials = format!("{} complete", counts.complete);
     for (n, what) in [
@@ -125,11 +126,11 @@ fn facts(study: &Study) -> Vec<(&'static str, String)> {
 
 fn progress(study: &Study) -> Progress {
     let config = study.config();
-    let (target, costs) = (config.fidelities.target(), study.costs());
+    let (target, charges) = (config.fidelities.target(), study.charges());
     let mut spent = 0.0;
     let finished = study.trials().iter().filter(|t| t.searching() && t.finished());
     let steps = finished.map(|trial| {
-        spent += study.cost(trial, &costs);
+        spent += charges.of(trial);
         Step {
             cost: spent,
             measured: best::value(study, trial).filter(|_| trial.fidelity == target),
@@ -144,7 +145,7 @@ fn progress(study: &Study) -> Progress {
 }
 
 fn costs(study: &Study) -> Costs {
-    let (list, costs) = (study.config().fidelities.list(), study.costs());
+    let (list, costs, charges) = (study.config().fidelities.list(), study.costs(), study.charges());
     let empty = |(fidelity, each): (&Fidelity, &f64)| SizeCosts {
         name: fidelity.name.clone(),
         each: *each,
@@ -154,7 +155,7 @@ fn costs(study: &Study) -> Costs {
     let mut failures = Vec::new();
     for trial in study.trials() {
         let size = &mut sizes[trial.fidelity];
-        size.cost += study.cost(trial, &costs) * f64::from(u8::from(trial.finished()));
+        size.cost += charges.of(trial) * f64::from(u8::from(trial.finished()));
         let (count, reason) = match &trial.state {
             TrialState::Pending | TrialState::Running { .. } => (&mut size.unfinished, None),
             TrialState::Complete(_) => (&mut size.complete, None),
@@ -170,7 +171,7 @@ fn costs(study: &Study) -> Costs {
 
 fn trials(study: &Study) -> Trials {
     let config = study.config();
-    let (list, costs) = (config.fidelities.list(), study.costs());
+    let (list, charges) = (config.fidelities.list(), study.charges());
     let row = |trial: &crate::study::Trial| {
         let (state, note) = match &trial.state {
             TrialState::Pending => ("pending", ""),
@@ -190,7 +191,7 @@ fn trials(study: &Study) -> Trials {
             state,
             objective: best::value(study, trial),
             expected: trial.expected.map(best::uncertain),
-            cost: Some(study.cost(trial, &costs)).filter(|_| trial.finished()),
+            cost: Some(charges.of(trial)).filter(|_| trial.finished()),
             weights: findings::in_order(config, &trial.mixture),
             note: note.to_owned(),
         }

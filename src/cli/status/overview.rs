@@ -25,6 +25,8 @@ pub(super) struct Overview {
     pub imported: usize,
     pub spent: Spent,
     pub stopped: Option<StopReason>,
+    /// Why the last `optimize` ended before the search did, as long as none has gone on.
+    pub halted: Option<String>,
     pub dir: PathBuf,
     /// Whether nothing is left to do.
     pub ended: bool,
@@ -41,7 +43,7 @@ pub(super) struct Overview {
     pub failures: Vec<Failed>,
     /// Attempts that failed or diverged, of all trials.
     pub failed_attempts: u32,
-    /// What the search recommended when it stopped.
+    /// What the search recommended when it stopped, where the config still allows it.
     pub recommended: Option<BTreeMap<String, f64>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub list: Option<Vec<Row>>,
@@ -122,6 +124,7 @@ impl Overview {
             imported: study.imported().len(),
             spent: study.spent(),
             stopped: study.stopped().map(|stopped| stopped.reason),
+            halted: study.halted().map(str::to_owned),
             dir: config.dir.clone(),
             ended: study.ended(),
             latest: trials.iter().filter_map(latest).max_by(f64::total_cmp),
@@ -132,7 +135,10 @@ impl Overview {
             running: trials.iter().filter_map(|t| Running::new(study, t, &usual)).collect(),
             failures: failed.into_iter().take(FAILURES).filter_map(|t| Failed::new(study, t)).collect(),
             failed_attempts: trials.iter().map(|t| t.failures + t.divergences).sum(),
-            recommended: study.stopped().map(|stopped| study.named(&stopped.mixture)),
+            recommended: study
+                .stopped()
+                .filter(|stopped| config.space.broken_bounds(&stopped.mixture).is_empty())
+                .map(|stopped| study.named(&stopped.mixture)),
             list: all.then(|| trials.iter().map(|t| Row::new(study, t)).collect()),
         }
     }

@@ -6,7 +6,8 @@ use std::fmt::{self, Display, Write};
 use super::overview::{Failed, Overview, Row, Running, Size};
 use crate::cli::text::{self, moment, seconds, short};
 use crate::config::Budget;
-use crate::report::{Align, Table, bar, number};
+use crate::report::{Align, Table, bar, counted, number};
+use crate::runner;
 use crate::study::Study;
 use crate::study::journal::Holder;
 
@@ -54,9 +55,11 @@ impl Screen<'_> {
         // Where trials are asked for and told, nobody has to be.
         let idle = o.writer.is_none() && self.study.config().launcher.is_some();
         let idle = if idle { ", nobody is at work on it" } else { "" };
+        let why = |reason| runner::why(self.study, reason);
         match o.stopped {
-            Some(reason) if o.ended => format!("stopped ({reason})"),
-            Some(reason) => format!("stopped ({reason}), to be confirmed{idle}"),
+            Some(reason) if o.ended => format!("stopped ({})", why(reason)),
+            Some(reason) => format!("stopped ({}), to be confirmed{idle}", why(reason)),
+            None if o.halted.is_some() && o.writer.is_none() => "halted".into(),
             None => format!("searching{idle}"),
         }
     }
@@ -69,6 +72,12 @@ impl Screen<'_> {
             Some(Holder { holder, .. }) => writeln!(f, "writer  {holder}, if it still runs")?,
             None => {}
         }
+        if let Some(reason) = o.halted.as_ref().filter(|_| o.writer.is_none()) {
+            writeln!(f, "halted  {reason}")?;
+        }
+        if o.stopped.is_some() && o.recommended.is_none() {
+            writeln!(f, "note    what was recommended breaks the present config; `admire best` recommends anew")?;
+        }
         let mut meter = |name, value, limit, what| writeln!(f, "{name}  {}", meter(value, limit, what, self.width / 5));
         meter("cost  ", o.spent.cost, *cost, "")?;
         meter("trials", o.spent.trials as f64, trials.map(|limit| limit as f64), "")?;
@@ -80,7 +89,7 @@ impl Screen<'_> {
             writeln!(f, "imported runs: {}, at no cost", o.imported)?;
         }
         if o.failed_attempts > 0 {
-            writeln!(f, "failed  {} attempt(s)", o.failed_attempts)?;
+            writeln!(f, "failed  {}", counted(o.failed_attempts as usize, "attempt"))?;
         }
         if let Some(time) = o.latest {
             writeln!(f, "latest  {}", moment(time))?;

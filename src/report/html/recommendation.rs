@@ -11,6 +11,8 @@ use crate::report::words::{Uncertain, percent, probability};
 pub struct Recommendation {
     /// Name of the target fidelity.
     pub target: String,
+    /// What has to be said before anything else: sentences without a full stop.
+    pub caveats: Vec<String>,
     /// The objective expected there.
     pub expected: Option<Uncertain>,
     /// By how much the best mixture of all is expected to be better still.
@@ -56,6 +58,7 @@ pub struct Comparison {
 impl Recommendation {
     pub(super) fn render(&self) -> Markup {
         html! {
+            @for caveat in &self.caveats { p.caveat role="note" { "Note: " (caveat) "." } }
             p.lede {
                 "Train " strong { (self.target) } " on the mixture below."
                 @if let Some(expected) = self.expected {

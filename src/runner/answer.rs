@@ -1,0 +1,131 @@
+//! What a study recommends when it is asked, and what has to be said before it.
+
+use std::fmt;
+
+use super::recommend;
+use crate::report::{counted, number};
+use crate::space::Mixture;
+use crate::study::{StopReason, Study};
+
+/// The mixture that a study recommends under its present config.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The mixture, within all bounds, groups and caps.
+    pub mixture: Mixture,
+    /// What has to be said first.
+    pub caveats: Vec<Caveat>,
+}
+
+/// Something without which a recommendation would be misunderstood.
+#[derive(Clone, Debug)]
+pub enum Caveat {
+    /// No run is complete at the target fidelity.
+    NothingAtTarget {
+        /// Its name.
+        target: String,
+    },
+    /// What was recommended when the search stopped breaks the config as it is now.
+    Anew {
+        /// The bounds that it breaks, in words.
+        broken: Vec<String>,
+    },
+    /// Runs have come since the search stopped.
+    Older {
+        /// How many.
+        runs: usize,
+        /// What would be recommended with them, in words; `None` where that is the same mixture.
+        now: Option<String>,
+    },
+}
+
+/// Nothing is recommended, because nothing is known.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "no run of the study {0} is complete, so nothing is recommended; `admire status` shows what became of its trials"
+)]
+pub struct NothingKnown(String);
+
+/// What a study recommends now. Once the search has stopped that is what it recommended (and confirmed) then, unless the config
+/// forbids it now: then it is recommended anew.
+///
+/// # Errors
+/// [`NothingKnown`] when no run is complete.
+pub fn answer(study: &Study) -> Result<Answer, NothingKnown> {
+    let config = study.config();
+    if study.evidence().observations.is_empty() {
+        return Err(NothingKnown(config.name.clone()));
+    }
+    let mut caveats = Vec::new();
+    let target = config.fidelities.target();
+    if !study.evidence().observations.iter().any(|o| o.fidelity == target) {
+        caveats.push(Caveat::NothingAtTarget { target: config.fidelities.list()[target].name.clone() });
+    }
+    let Some(stopped) = study.stopped() else { return Ok(Answer { mixture: recommend(study).mixture, caveats }) };
+    let broken = config.space.broken_bounds(&stopped.mixture);
+    if !broken.is_empty() {
+        caveats.push(Caveat::Anew { broken: broken.iter().map(ToString::to_string).collect() });
+        return Ok(Answer { mixture: recommend(study).mixture, caveats });
+    }
+    let runs = study.known_runs().saturating_sub(stopped.runs);
+    if runs > 0 {
+        let now = recommend(study);
+        let differs = now.mixture.distance(&stopped.mixture) >= config.optimizer.tolerance;
+        let words = || {
+            let weights: Vec<String> =
+                study.named(&now.mixture).iter().map(|(name, w)| format!("{name}={}", number(*w, 4))).collect();
+            let expected = now.expected.map_or_else(String::new, |e| format!(", expected {}", number(e.mean, 5)));
+            format!("{}{expected}", weights.join(" "))
+        };
+        caveats.push(Caveat::Older { runs, now: differs.then(words) });
+    }
+    Ok(Answer { mixture: stopped.mixture.clone(), caveats })
+}
+
+impl fmt::Display for Caveat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NothingAtTarget { target } => {
+                write!(f, "no run is complete at {target}: what is said about it rests on other sizes alone")
+            }
+            Self::Anew { broken } => write!(
+                f,
+                "what was recommended when the search stopped breaks the present config ({}); this is recommended anew, \
+                 within the bounds",
+                broken.join(", ")
+            ),
+            Self::Older { runs, now: Some(now) } => write!(
+                f,
+                "the recommendation is older than {}; with {} it would be {now}; `admire optimize` takes that up",
+                counted(*runs, "run"),
+                if *runs == 1 { "it" } else { "them" }
+            ),
+            Self::Older { runs, now: None } => {
+                write!(f, "the recommendation is older than {}, which would not change it", counted(*runs, "run"))
+            }
+        }
+    }
+}
+
+/// Why a search ended, in words.
+#[must_use]
+pub fn why(study: &Study, reason: StopReason) -> String {
+    let (budget, spent) = (&study.config().budget, study.spent());
+    let limit = |limit: Option<f64>| limit.map_or_else(String::new, |limit| format!(" of {}", number(limit, 4)));
+    let words = match reason {
+        StopReason::Budget => format!("the next trial would exceed the cost{}", limit(budget.cost)),
+        StopReason::Trials => match budget.trials {
+            Some(limit) if spent.trials >= limit => format!("{} have finished", counted(spent.trials, "trial")),
+            _ => "every fidelity has had its max_trials".into(),
+        },
+        StopReason::WallTime => "budget.wall_time is over".into(),
+        StopReason::Patience => {
+            let trials = budget.patience.map_or_else(String::new, |n| format!(" for {}", counted(n, "trial")));
+            format!("the recommendation has not changed{trials}")
+        }
+        StopReason::Converged => match study.stopped().and_then(|stopped| stopped.gain) {
+            Some(gain) => format!("the next trial is expected to gain less than {} per cost", number(gain, 4)),
+            None => format!("the expected regret is below {}", number(budget.regret.unwrap_or_default(), 4)),
+        },
+    };
+    format!("{reason}: {words}")
+}

@@ -1,0 +1,102 @@
+//! What trials cost: all that is charged is charged here.
+
+use serde::Serialize;
+
+use super::{Study, Trial, TrialState};
+use crate::space::Fidelity;
+
+/// What a study has used.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Spent {
+    /// Cumulative cost of the search, failed attempts included.
+    pub cost: f64,
+    /// Finished trials of the search, but for those that failed before the launcher was repaired.
+    pub trials: usize,
+}
+
+/// What trials of a study are charged.
+#[derive(Clone, Debug)]
+pub struct Charges {
+    /// What the config says that a run costs, by fidelity.
+    configured: Vec<Option<f64>>,
+    /// What a run costs, by fidelity.
+    run: Vec<f64>,
+    /// Seconds that a run takes, by fidelity; `None` before any run of the study is complete.
+    duration: Vec<Option<f64>>,
+}
+
+impl Charges {
+    /// The cost of one trial. A complete one costs what it reported, else what is configured, else its duration, else what a
+    /// run at its fidelity costs. Attempts that failed or diverged cost what they used.
+    #[must_use]
+    pub fn of(&self, trial: &Trial) -> f64 {
+        let m = trial.fidelity;
+        let lost: f64 = trial.lost.iter().map(|duration| self.share(m, *duration) * self.run[m]).sum();
+        let complete = match &trial.state {
+            TrialState::Complete(c) => c.cost.or(self.configured[m]).or(c.duration).unwrap_or(self.run[m]),
+            _ => 0.0,
+        };
+        lost + complete
+    }
+
+    /// Which share of a run an attempt at fidelity `m` has used that ran for so many seconds: of the time that a run takes, at
+    /// most all of it. Where it is not known for how long it ran, a whole run is charged. As long as no run is complete there is
+    /// nothing to measure by, and nothing is charged yet.
+    fn share(&self, m: usize, duration: Option<f64>) -> f64 {
+        match (duration, self.duration[m]) {
+            (Some(_), Some(run)) if run <= 0.0 => 1.0,
+            (Some(duration), Some(run)) => (duration / run).min(1.0),
+            (Some(_), None) => 0.0,
+            (None, _) => 1.0,
+        }
+    }
+}
+
+impl Study {
+    /// Cost of one run at each fidelity: configured; else the mean cost or duration (seconds × 1 slot) of completed
+    /// runs; else, before any, extrapolated by parameters × tokens from a fidelity that has them.
+    #[must_use]
+    pub fn costs(&self) -> Vec<f64> {
+        let list = self.config.fidelities.list();
+        let measured = |i: usize| {
+            let runs = self.state.trials.iter().filter(|t| t.fidelity == i);
+            let costs: Vec<f64> = runs.filter_map(|t| own_cost(&t.state)).filter(|c| *c > 0.0).collect();
+            (!costs.is_empty()).then(|| costs.iter().sum::<f64>() / costs.len() as f64)
+        };
+        let known: Vec<Option<f64>> = list.iter().enumerate().map(|(i, f)| f.cost.or_else(|| measured(i))).collect();
+        let size = |f: &Fidelity| f.params.unwrap_or(1.0) * f.tokens.unwrap_or(1.0);
+        // Cost per size of the largest known fidelity: small runs are dominated by start-up time.
+        let rate = (0..list.len()).rev().find_map(|i| known[i].map(|c| c / size(&list[i])));
+        let rate = rate.unwrap_or_else(|| 1.0 / size(&list[self.config.fidelities.target()]));
+        list.iter().zip(&known).map(|(f, c)| c.unwrap_or_else(|| rate * size(f))).collect()
+    }
+
+    /// What trials are charged, as far as is known by now.
+    #[must_use]
+    pub fn charges(&self) -> Charges {
+        let (run, known) = (self.costs(), self.usual_durations());
+        // Where no run is complete, time is taken to go with cost: by the rate of the largest fidelity that has some.
+        let rate = (0..run.len()).rev().find_map(|m| known[m].map(|duration| duration / run[m]));
+        let duration = known.iter().zip(&run).map(|(known, cost)| known.or_else(|| Some(rate? * cost))).collect();
+        let configured = self.config.fidelities.list().iter().map(|f| f.cost).collect();
+        Charges { configured, run, duration }
+    }
+
+    /// What the search has used so far.
+    #[must_use]
+    pub fn spent(&self) -> Spent {
+        let charges = self.charges();
+        let search = || self.state.trials.iter().filter(|t| t.searching());
+        // From +0: an empty sum of floats is −0, which would be shown.
+        let cost = search().map(|t| charges.of(t)).fold(0.0, |sum, cost| sum + cost);
+        Spent { cost, trials: search().filter(|t| t.counts()).count() }
+    }
+}
+
+/// What a completed trial itself says about its cost.
+fn own_cost(state: &TrialState) -> Option<f64> {
+    match state {
+        TrialState::Complete(c) => c.cost.or(c.duration),
+        _ => None,
+    }
+}
