@@ -41,6 +41,10 @@ test:
 soak:
     cargo test --test soak -- --ignored --nocapture
 
+# Kills, failing calls of the system and power cuts at every place: docs/reliability.md; an hour
+adversary:
+    cargo test --test adversary -- --include-ignored --nocapture
+
 # The quickstart: trains real models, a few minutes
 quickstart:
     cargo run --release -- optimize --config configs/quickstart.toml

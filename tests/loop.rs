@@ -13,8 +13,9 @@ use study::{Fixture, GOOD, alive, code, signal, stderr, until};
 fn outcome(script: &str, launcher: &str) -> (Fixture, String) {
     let f = Fixture::new(script, launcher, "[budget]\ntrials = 1");
     let output = f.run("optimize", &["-q"]);
-    assert_eq!(code(&output), Some(0), "{}", stderr(&output));
     let last = f.events().into_iter().rev().find(|e| e["final"] == true || e["event"] == "completed").unwrap();
+    let expected = if last["event"] == "completed" { 0 } else { 1 };
+    assert_eq!(code(&output), Some(expected), "{}", stderr(&output));
     let text = last["reason"].as_str().map_or_else(|| last["event"].as_str().unwrap().to_owned(), str::to_owned);
     (f, text)
 }

@@ -184,7 +184,7 @@ fn a_clock_that_jumps_makes_no_trial_late() {
 fn the_time_out_of_a_trial_taken_over_counts_from_its_start() {
     let (f, pid) = orphaned("");
     let output = f.run("optimize", &["-q", "--set", "launcher.timeout='10ms'", "--set", "launcher.retries=0"]);
-    assert_eq!(code(&output), Some(0), "{}", stderr(&output));
+    assert_eq!(code(&output), Some(1), "its one trial came to nothing: {}", stderr(&output));
     assert!(!alive(&pid));
     assert!(f.of("failed")[0]["reason"].as_str().unwrap().contains("timed out"));
 }

@@ -180,7 +180,7 @@ fn the_failure_rate_is_of_the_study_and_a_repaired_one_goes_on() {
     let script = format!("[ -e repaired ] || exit 1; {GOOD}");
     let f = Fixture::new(&script, "retries = 0\nmax_failure_rate = 0.5", "[budget]\ntrials = 8");
     let limited = f.run("optimize", &["-q", "--set", "budget.trials=3"]);
-    assert_eq!(code(&limited), Some(0), "{}", stderr(&limited));
+    assert_eq!(code(&limited), Some(1), "three say nothing of a rate, but none is complete: {}", stderr(&limited));
     let output = f.run("optimize", &["-q"]);
     assert_eq!(code(&output), Some(4));
     assert!(stderr(&output).contains("5 of 5 trials failed"), "{}", stderr(&output));
@@ -195,7 +195,8 @@ fn a_diverged_trial_is_tried_again_where_configured() {
     let f = Fixture::new(&script, "retry_diverged = 1", "[budget]\ntrials = 1");
     let result = f.json("optimize", &["-q"]);
     assert_eq!((f.of("diverged").len(), f.of("completed").len()), (1, 1));
-    assert_eq!(result["spent"]["cost"], 2.0, "the diverged attempt was paid for");
+    let cost = result["spent"]["cost"].as_f64().unwrap();
+    assert!(cost > 1.0 && cost <= 2.0, "the diverged attempt is paid for as far as it got: {cost}");
 }
 
 #[test]

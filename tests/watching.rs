@@ -162,7 +162,7 @@ fn status_says_what_runs_since_when_and_until_when() {
     assert!(log.last().unwrap().contains("study_stopped"));
     assert_eq!(child.unwrap().wait().unwrap().code(), Some(0));
     let text = String::from_utf8(f.run("status", &["--trials"]).stdout).unwrap();
-    assert!(text.contains("stopped (trials)") && text.contains("recommended"), "{text}");
+    assert!(text.contains("stopped (trials: 3 trials have finished)") && text.contains("recommended"), "{text}");
     assert_eq!(text.matches("  complete  ").count(), 3 + 1, "every trial, and a title: {text}");
 }
 
@@ -204,7 +204,7 @@ fn watching_ends_with_the_study_and_stops_nobody() {
     assert!(seen.len() > 1 && seen[..seen.len() - 1].iter().all(|s| s["ended"] == false), "{text}");
     assert_eq!((&last["ended"], &last["stopped"], &last["running"]), (&json!(true), &json!("trials"), &json!([])));
     assert_eq!(f.of("completed").len(), 5, "the confirmation belongs to the study");
-    assert!(String::from_utf8(table.stdout).unwrap().contains("stopped (trials)"));
+    assert!(String::from_utf8(table.stdout).unwrap().contains("stopped (trials: 3 trials have finished)"));
 }
 
 #[test]

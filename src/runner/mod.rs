@@ -236,6 +236,9 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
             // entries before the answer. That costs nothing: a slot stays empty until then anyway.
             let listening = self.thinking.is_empty() || self.draining.is_some();
             tokio::select! {
+                // In this order: whoever asks for an end is heard before anything is made of what ends because of that.
+                biased;
+                () = signals.next() => self.interrupt(),
                 Some(attempt) = self.jobs.join_next(), if listening => {
                     self.attempt_ended(attempt?)?;
                     // Jobs are seen to end in batches: the optimizer is to know all of one.
@@ -246,7 +249,6 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
                 Some(report) = self.reports.recv() => self.reported(report)?,
                 Some(thought) = self.thinking.join_next() => stop = self.thought(thought?, stop)?,
                 () = self.backoff.wait(), if self.draining.is_none() => {}
-                () = signals.next() => self.interrupt(),
                 _ = tick.tick() => self.refresh(),
             }
             let late = self.study.config().budget.wall_time.is_some_and(|limit| self.began.elapsed() >= limit);
