@@ -6,7 +6,7 @@ mod study;
 use std::fs;
 
 use serde_json::Value;
-use study::{Fixture, GOOD, code, stderr};
+use study::{Fixture, GOOD, code, stderr, until};
 
 /// A study that has stopped; the small sizes are as good as the large one.
 fn stopped() -> Fixture {
@@ -76,6 +76,27 @@ fn no_answer_breaks_a_bound_that_came_later() {
     assert!(best["caveats"].as_array().unwrap().is_empty() && weight(&best, name) <= max + 1e-6, "{best}");
     assert_eq!(f.of("stopped").len(), 2);
     assert_eq!(f.of("suggested").len(), 8, "nothing was trained for it");
+}
+
+#[test]
+fn what_is_not_recommended_any_more_is_not_confirmed() {
+    let script = format!("while [ $3 -gt 8 ] && [ ! -e go ]; do sleep 0.02; done\n{GOOD}");
+    let f = Fixture::new(&script, "", "[budget]\ntrials = 8\n[optimizer]\ninitial = 4\n[confirm]\nseeds = 2");
+    let mut child = f.start("optimize");
+    until("the confirmation", || f.of("started").len() == 9);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // The run that was under way is not known to have ended, and ends as it was.
+    f.write("go", "");
+    let (name, before) = largest(&f);
+    let rule = format!("domain.{name}.max={}", before - 0.2);
+    let done = f.json("optimize", &["-q", "--set", &rule]);
+    assert_eq!(done["confirm"]["difference"]["runs"], 2, "{done}");
+    let confirmed = f.of("suggested").into_iter().filter(|t| t["purpose"] == "confirm_recommended");
+    let launched = |t: &Value| f.of("launched").iter().any(|l| l["trial"] == t["trial"]);
+    let outdated = confirmed.filter(|t| weight(t, name) > before - 0.1).filter(launched).count();
+    assert_eq!(outdated, 1, "the second run of what is forbidden now was never started");
+    assert_eq!(f.json("status", &["--set", &rule])["ended"], true);
 }
 
 #[test]

@@ -293,7 +293,11 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
             Ok(Ended::Finished(reason)) => {
                 let weights = self.study.stopped().map(|stopped| self.study.named(&stopped.mixture));
                 let expected = self.recommendation.as_ref().and_then(|r| r.expected);
-                let notice = Notice::study("study_stopped", self.study, format!("the study has stopped: {reason}"));
+                let notice = Notice::study(
+                    "study_stopped",
+                    self.study,
+                    format!("the study has stopped: {}", why(self.study, *reason)),
+                );
                 self.tell(Notice { weights, expected, ..notice.because(reason.to_string()) });
             }
             Ok(Ended::Interrupted) => {

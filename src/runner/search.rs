@@ -10,7 +10,7 @@ use super::{RunError, Runner, View, recommend};
 use crate::optimizer::Recommendation;
 use crate::report::number;
 use crate::space::{Mixture, affordable};
-use crate::study::{Event, Plan, Purpose, StopReason, Stopped, seed_of};
+use crate::study::{Event, Plan, Purpose, StopReason, Stopped, Trial, TrialState, seed_of};
 
 /// Confirmation runs take their seeds from here on, far from any trial's number.
 const CONFIRM_SEEDS: u64 = 1 << 32;
@@ -140,6 +140,7 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
             Some(stopped) => stopped.mixture.clone(),
             None => self.recommend(reason)?,
         };
+        self.give_up_confirmations(&recommended)?;
         let Some(confirm) = self.study.confirm(&recommended).cloned() else { return Ok(()) };
         let target = self.study.config().fidelities.target();
         for (purpose, mixture) in self.study.confirmed_pairs(&recommended) {
@@ -153,6 +154,18 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
                     self.study.suggest(&plan)?;
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Gives up confirmation runs that wait, of anything but what is recommended now: nobody is to pay for them.
+    fn give_up_confirmations(&mut self, recommended: &Mixture) -> Result<(), RunError> {
+        let outdated = |t: &&Trial| t.purpose == Purpose::ConfirmRecommended && t.mixture != *recommended;
+        let waiting = self.study.trials().iter().filter(|t| t.state == TrialState::Pending).filter(outdated);
+        for trial in waiting.map(|t| t.id).collect::<Vec<_>>() {
+            let reason = "what it was to confirm is not recommended any more".to_owned();
+            let (attempt, last, duration, unseen) = (0, true, Some(0.0), false);
+            self.study.record(Event::Failed { trial, attempt, reason, last, duration, unseen })?;
         }
         Ok(())
     }
