@@ -4,6 +4,7 @@
 mod study;
 
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
@@ -154,9 +155,18 @@ fn a_missing_program_costs_nothing_and_is_waited_for() {
     assert!(f.of("interrupted")[0]["reason"].as_str().unwrap().contains("No such file"));
     assert_eq!(f.of("suggested").len(), 1, "no further trial is decided on meanwhile");
     assert_eq!(spent(&f), 0.0);
+    assert!(
+        status(&f).contains("waits   no trial can be started, which costs nothing: cannot start"),
+        "{}",
+        status(&f)
+    );
     fs::write(&program, "#!/bin/sh\nexec sh \"$@\"\n").unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     assert!(child.wait().unwrap().success());
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!(said.matches("trial 1 could not be started").count(), 1, "{said}");
+    assert_eq!(f.json("status", &[])["not_started"], Value::Null);
     assert!(f.of("failed").is_empty());
     assert_eq!((f.of("completed").len(), spent(&f)), (2, 2.0));
     assert!(!f.path("run/trials/0001/stdout.1.log").exists(), "it was the first attempt");

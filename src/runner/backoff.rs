@@ -48,11 +48,6 @@ impl Backoff {
     }
 }
 
-/// A pause in words.
-pub(super) fn seconds(pause: Duration) -> String {
-    format!("{:.1} s", pause.as_secs_f64())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

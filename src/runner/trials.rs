@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use nix::sys::signal::Signal;
 use tracing::{debug, warn};
 
-use super::backoff::{Backoff, seconds};
+use super::backoff::Backoff;
 use super::notice::Notice;
 use super::signals::Signals;
 use super::{Attempt, Draining, MIN_FINISHED, RunError, Runner, View};
@@ -17,6 +17,9 @@ use crate::launcher::{End, Facts, Found, Left, Outcome, Running, Started, prepar
 use crate::report::counted;
 use crate::space::affordable;
 use crate::study::{Cause, Event, Mark, Resumed, StopReason, Trial, TrialId, TrialState};
+
+/// That a trial cannot be started is said at first, and again at every pause that is at least so long.
+const REMINDED: Duration = Duration::from_secs(60);
 
 /// From so many deaths in a row on that nobody saw, each counts as a failure: a trial may be what brings its machine down.
 const UNSEEN_DEATHS: u32 = 3;
@@ -204,9 +207,14 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
             Cause::Lost => ("trial_retried", format!("was lost ({why}); it starts again")),
             Cause::Unseen => ("trial_retried", "died unseen; it starts again".to_owned()),
             Cause::NotStarted => {
+                let first = !self.backoff.active();
                 let pause = self.backoff.grow();
-                let again = format!("trying again in {}, and then less and less often", seconds(pause));
-                ("trial_not_started", format!("could not be started, which costs nothing: {why}; {again}"))
+                if !first && pause < REMINDED {
+                    self.refresh();
+                    return Ok(());
+                }
+                let again = "that costs nothing, and is tried again after growing pauses, until you interrupt it";
+                ("trial_not_started", format!("could not be started: {why}; {again}"))
             }
         };
         let notice = Notice::trial(event, self.study, trial, words);

@@ -127,6 +127,7 @@ impl State {
             Event::Launched { trial, attempt, job } => {
                 let trial = self.unfinished(trial)?;
                 trial.attempts = attempt;
+                trial.not_started = None;
                 let mark = job.map(|name| Mark::Job { name, id: None });
                 trial.state = TrialState::Running { mark, since: entry.time };
             }
@@ -168,12 +169,15 @@ impl State {
                 trial.failure = Some(Failure { attempt, time: entry.time, reason: "diverged".into() });
                 trial.state = if last { TrialState::Diverged } else { TrialState::Pending };
             }
-            Event::Interrupted { trial, attempt, cause, .. } => {
+            Event::Interrupted { trial, attempt, cause, reason } => {
                 let trial = self.unfinished(trial)?;
                 match cause {
                     Some(Cause::Unseen) => trial.unseen += 1,
                     // The next one takes its number.
-                    Some(Cause::NotStarted) => trial.attempts = attempt.saturating_sub(1),
+                    Some(Cause::NotStarted) => {
+                        trial.attempts = attempt.saturating_sub(1);
+                        trial.not_started = reason;
+                    }
                     Some(Cause::Killed | Cause::Lost) | None => trial.unseen = 0,
                 }
                 trial.state = TrialState::Pending;
@@ -206,6 +210,7 @@ impl State {
             failures: 0,
             divergences: 0,
             unseen: 0,
+            not_started: None,
             lost: Vec::new(),
             outdated: false,
             failure: None,

@@ -35,6 +35,8 @@ pub struct Trial {
     pub divergences: u32,
     /// The latest attempts that died while nobody watched, in a row.
     pub unseen: u32,
+    /// Why it could not be started when that was last tried.
+    pub not_started: Option<String>,
     /// Seconds that each attempt ran that failed or diverged, where known.
     pub lost: Vec<Option<f64>>,
     /// Whether it finished before the launcher was last changed: what failed with the old one says nothing of the new one.

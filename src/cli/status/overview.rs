@@ -39,6 +39,8 @@ pub(super) struct Overview {
     pub expected_end: Option<f64>,
     pub fidelities: Vec<Size>,
     pub running: Vec<Running>,
+    /// Why trials cannot be started at the moment.
+    pub not_started: Option<String>,
     /// Of trials that are not complete, the latest first.
     pub failures: Vec<Failed>,
     /// Attempts that failed or diverged, of all trials.
@@ -133,6 +135,7 @@ impl Overview {
             writer,
             fidelities: sizes(study, &usual),
             running: trials.iter().filter_map(|t| Running::new(study, t, &usual)).collect(),
+            not_started: trials.iter().filter(|t| !t.finished()).find_map(|t| t.not_started.clone()),
             failures: failed.into_iter().take(FAILURES).filter_map(|t| Failed::new(study, t)).collect(),
             failed_attempts: trials.iter().map(|t| t.failures + t.divergences).sum(),
             recommended: study

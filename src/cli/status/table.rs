@@ -75,6 +75,9 @@ impl Screen<'_> {
         if let Some(reason) = o.halted.as_ref().filter(|_| o.writer.is_none()) {
             writeln!(f, "halted  {reason}")?;
         }
+        if let Some(reason) = o.not_started.as_ref() {
+            writeln!(f, "waits   no trial can be started, which costs nothing: {reason}")?;
+        }
         if o.stopped.is_some() && o.recommended.is_none() {
             writeln!(f, "note    what was recommended breaks the present config; `admire best` recommends anew")?;
         }
