@@ -88,7 +88,7 @@ pub(super) fn run(args: &JournalArgs) -> anyhow::Result<u8> {
             let dir = config.load()?.dir;
             let contents = journal::read(&dir)?.ok_or(StudyError::Missing { dir })?;
             let events: Vec<String> =
-                contents.entries()?.into_iter().map(serde_json::to_string).collect::<Result<_, _>>()?;
+                contents.entries()?.iter().map(|(_, entry)| serde_json::to_string(entry)).collect::<Result<_, _>>()?;
             let text = match format {
                 EventFormat::Jsonl => events.join("\n"),
                 EventFormat::Json => format!("[{}]", events.join(",\n ")),
@@ -137,6 +137,9 @@ fn print(checked: &Checked) {
     if let Some(line) = checked.torn {
         outln!("line {line} is torn (a crash while writing, or a writer at work); the next writer drops it");
     }
+    if let Some(first) = checked.blank.first() {
+        outln!("{} of white space, the first is line {first}: they say nothing", text::counted(checked.blank.len(), "line"));
+    }
     for (line, problem) in checked.problems.iter().take(SHOWN) {
         outln!("line {line}: {problem}");
     }
@@ -162,6 +165,7 @@ fn object(checked: &Checked) -> Value {
         "forked": study.origin(),
         "changes": changes.collect::<Vec<_>>(),
         "torn": checked.torn,
+        "blank": checked.blank,
         "problems": problems.collect::<Vec<_>>(),
     })
 }
