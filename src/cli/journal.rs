@@ -88,7 +88,7 @@ pub(super) fn run(args: &JournalArgs) -> anyhow::Result<u8> {
             let dir = config.load()?.dir;
             let contents = journal::read(&dir)?.ok_or(StudyError::Missing { dir })?;
             let events: Vec<String> =
-                contents.entries()?.iter().map(|(_, entry)| serde_json::to_string(entry)).collect::<Result<_, _>>()?;
+                contents.entries()?.into_iter().map(serde_json::to_string).collect::<Result<_, _>>()?;
             let text = match format {
                 EventFormat::Jsonl => events.join("\n"),
                 EventFormat::Json => format!("[{}]", events.join(",\n ")),

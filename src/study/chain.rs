@@ -96,7 +96,7 @@ impl Chain {
         }
         self.doubt(line, link.seq);
         Err(if link.seq == due {
-            "its checksum is wrong: it, or the line before it, has changed".into()
+            "its checksum is wrong: something in it, or before it, has changed".into()
         } else {
             format!("event {} where event {due} is due: a line is missing, doubled, moved or changed", link.seq)
         })

@@ -34,7 +34,7 @@ pub fn compact(config: StudyConfig, wait: Duration) -> Result<Compacted, StudyEr
     let mut study = Study::empty(config);
     study.replay(&contents)?;
 
-    let entries: Vec<&Entry> = contents.entries()?.into_iter().map(|(_, entry)| entry).collect();
+    let entries = contents.entries()?;
     let needed = needed(&entries, study.trials(), study.halted().is_some());
     let lines = contents.texts().zip(&needed).filter(|(_, needed)| **needed).map(|(line, _)| line);
     let failed = |e| StudyError::io("replace", &journal::path(&dir), e);

@@ -64,12 +64,12 @@ struct Old {
 
 impl Old {
     /// `None` without a header.
-    fn new(dir: &Path, entries: &[(usize, &Entry)]) -> Option<Self> {
-        let Some(Event::Study(header)) = entries.first().map(|(_, entry)| &entry.event) else { return None };
+    fn new(dir: &Path, entries: &[&Entry]) -> Option<Self> {
+        let Some(Event::Study(header)) = entries.first().map(|entry| &entry.event) else { return None };
         let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned()).display().to_string();
         let (mut sizes, mut runs) = (header.sizes.clone(), Vec::new());
         let mut suggested: BTreeMap<TrialId, &Suggested> = BTreeMap::new();
-        for (_, entry) in entries {
+        for entry in entries {
             match &entry.event {
                 Event::Resumed(Resumed { sizes: Some(now), .. }) => sizes.clone_from(now),
                 Event::Suggested(trial) => drop(suggested.insert(trial.trial, trial)),

@@ -60,11 +60,11 @@ pub struct Line {
 }
 
 impl Contents {
-    /// The entries with the numbers of their lines.
+    /// The entries, one a line.
     ///
     /// # Errors
     /// [`StudyError::Damaged`] names the first line that is none; [`StudyError::Lost`] says what is missing at the end.
-    pub fn entries(&self) -> Result<Vec<(usize, &Entry)>, StudyError> {
+    pub fn entries(&self) -> Result<Vec<&Entry>, StudyError> {
         let entry = |line: &'_ Line| match &line.entry {
             Ok(_) => Ok(()),
             Err(reason) => Err(self.damaged(line.number, reason.clone())),
@@ -72,7 +72,7 @@ impl Contents {
         self.lines.iter().try_for_each(entry)?;
         match &self.lost {
             Some(reason) => Err(StudyError::Lost { path: self.path.clone(), reason: reason.clone() }),
-            None => Ok(self.lines.iter().filter_map(|line| Some((line.number, line.entry.as_ref().ok()?))).collect()),
+            None => Ok(self.lines.iter().flat_map(|line| &line.entry).collect()),
         }
     }
 

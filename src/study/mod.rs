@@ -99,8 +99,8 @@ pub enum StudyError {
     },
     /// The journal that is being written to is no longer in its place.
     #[error(
-        "{} {how} while it was written to. Saved are the {events} events, about {trials} trials, that the file had then; \
-         nothing after that is. Put it back, or restore it from a backup, and start again", path.display()
+        "{} {how} while it was written to. The file that was there has {events} events, up to trial {trials}; nothing after \
+         that is saved. Put that file back, or restore it from a backup, and start again", path.display()
     )]
     Displaced {
         /// The journal.
@@ -109,7 +109,7 @@ pub enum StudyError {
         how: &'static str,
         /// How many events are in the file that was there.
         events: u64,
-        /// How many trials those are about.
+        /// The last trial that it knows.
         trials: TrialId,
     },
     /// There is more in the journal than this machine was shown.

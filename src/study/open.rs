@@ -82,8 +82,8 @@ impl Study {
     }
 
     pub(super) fn replay(&mut self, contents: &journal::Contents) -> Result<(), StudyError> {
-        for (line, entry) in contents.entries()? {
-            self.state.apply(&self.config, entry).map_err(|misfit| self.error(misfit, line))?;
+        for (line, entry) in contents.lines.iter().zip(contents.entries()?) {
+            self.state.apply(&self.config, entry).map_err(|misfit| self.error(misfit, line.number))?;
         }
         Ok(())
     }

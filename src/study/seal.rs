@@ -60,32 +60,37 @@ impl Evidence {
 
     /// What is missing at the end of a sound journal, or of one that is not there.
     pub fn against(&self, dir: &Path, contents: Option<&Contents>) -> Option<String> {
-        let instead = match contents {
-            None => "begin elsewhere with `--dir`",
-            Some(_) => "to go on from an older copy on purpose, remove journal.seal",
-        };
-        let restore = format!("restore it from a backup, or, {instead}");
-        let events = contents.map_or(0, |c| c.lines.len() as u64);
+        let Some(contents) = contents else { return self.against_none(dir) };
+        let restore = "restore it from a backup, or, to go on from an older copy on purpose, remove journal.seal";
+        let events = contents.lines.len();
         if let Some(Seal { events: sealed, last }) = &self.seal {
-            let known = contents.and_then(|c| c.crc(*sealed)).map(|crc| format!("{crc:08x}"));
-            if events < *sealed {
-                let tail = if events == 0 { "all of it is" } else { "its tail is" };
-                return Some(format!("it ends at event {events}, but {sealed} were written: {tail} lost; {restore}"));
+            if (events as u64) < *sealed {
+                return Some(format!("it ends at event {events}, but {sealed} were written: its tail is lost; {restore}"));
             }
-            if known.as_ref() != Some(last) {
+            if contents.crc(*sealed).is_none_or(|crc| format!("{crc:08x}") != *last) {
                 return Some(format!("event {sealed} is not the one that was written: this is another copy; {restore}"));
             }
         }
-        let known = contents.map_or(0, Contents::trials);
-        let mut unknown = self.trials.iter().filter(|trial| **trial > known).map(|trial| format!("trials/{trial:04}"));
-        let folder = unknown.find(|folder| fs::read_dir(dir.join(folder)).is_ok_and(|mut files| files.next().is_some()))?;
-        Some(match contents {
-            None => format!("it is missing or empty, but {folder} has files; {restore}"),
-            Some(_) => format!(
+        let known = contents.trials();
+        self.unknown_trial(dir, known).map(|folder| {
+            format!(
                 "it knows {known} trials, but {folder} has files: its tail is lost; restore it from a backup, or, to go on \
                  without later trials on purpose, move their folders away"
-            ),
+            )
         })
+    }
+
+    fn against_none(&self, dir: &Path) -> Option<String> {
+        let sealed = self.seal.as_ref().map(|seal| format!("{} events were written", seal.events));
+        let what = sealed.or_else(|| Some(format!("{} has files", self.unknown_trial(dir, 0)?)))?;
+        Some(format!("it is missing or empty, but {what}; restore it from a backup, or begin elsewhere with `--dir`"))
+    }
+
+    /// The folder of a trial with a number beyond `known` that is not empty.
+    fn unknown_trial(&self, dir: &Path, known: TrialId) -> Option<String> {
+        let unknown = self.trials.iter().filter(|trial| **trial > known);
+        let mut folders = unknown.map(|trial| format!("trials/{trial:04}"));
+        folders.find(|folder| fs::read_dir(dir.join(folder)).is_ok_and(|mut files| files.next().is_some()))
     }
 }
 
