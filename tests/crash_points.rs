@@ -60,7 +60,7 @@ fn result(f: &Fixture) -> (Vec<Value>, Value) {
     for event in f.events() {
         let mut event = event;
         if event["event"] == "suggested" {
-            event["time"].take();
+            event.as_object_mut().unwrap().retain(|key, _| !["time", "seq", "crc"].contains(&key.as_str()));
             trials.push(event);
         } else if event["event"] == "completed" {
             let trial = usize::try_from(event["trial"].as_u64().unwrap()).unwrap();

@@ -185,7 +185,10 @@ fn the_documented_events_are_those_of_the_program() {
         let entry: Entry = serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
         let (said, again): (Value, Value) =
             (serde_json::from_str(line).unwrap(), serde_json::to_value(&entry).unwrap());
-        let keys = |event: &Value| event.as_object().unwrap().keys().cloned().collect::<BTreeSet<String>>();
+        let chain = |key: &String| ["seq", "crc"].contains(&key.as_str());
+        let keys = |event: &Value| -> BTreeSet<String> {
+            event.as_object().unwrap().keys().filter(|key| !chain(key)).cloned().collect()
+        };
         assert_eq!(keys(&said), keys(&again), "{line}");
         documented.insert(said["event"].as_str().unwrap().to_owned());
     }
