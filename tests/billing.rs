@@ -40,6 +40,7 @@ fn with_journal(lines: &[&str]) -> Fixture {
     for line in lines {
         text += &format!("{line}\n");
     }
+    fs::remove_file(f.path("run/journal.seal")).unwrap();
     fs::write(f.path("run/journal.jsonl"), text).unwrap();
     f
 }

@@ -172,7 +172,7 @@ fn a_fork_learns_from_the_old_runs() {
     let events: Vec<Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     assert_eq!(
         (&events[0]["format"], &events[1]["event"], &events[1]["name"]),
-        (&3.into(), &"forked".into(), &"t".into())
+        (&4.into(), &"forked".into(), &"t".into())
     );
     let imported: Vec<&Value> = events.iter().filter(|e| e["event"] == "imported").collect();
     assert_eq!(imported.len(), kept);
@@ -192,7 +192,7 @@ fn a_fork_learns_from_the_old_runs() {
     assert!(code(&output) == Some(2) && stderr(&output).contains("leave `--fork` out"), "{}", stderr(&output));
     assert_eq!(f.json("optimize", &[&dir[..], &["-q", "--set", "budget.trials=2"]].concat())["spent"]["trials"], 2);
     let shown = stdout(&run(&f, "check", &dir));
-    assert!(shown.contains(&said) && shown.contains("format 3") && shown.ends_with("sound\n"), "{shown}");
+    assert!(shown.contains(&said) && shown.contains("format 4") && shown.ends_with("sound\n"), "{shown}");
     assert!(stdout(&f.run("status", &dir)).contains(&format!("imported runs: {kept}")));
 
     // A fork of the fork has its runs and those that it began with, under their own names.

@@ -127,8 +127,8 @@ fn odd_names_do_no_harm() {
         check_told(&runs.join(format!("trials/{trial:04}")));
     }
     let home = format!("admire-runs/{STUDY}");
-    let (journal, lock) = (format!("{home}/journal.jsonl"), format!("{home}/lock"));
-    let expected = ["admire-runs", &home, &journal, &lock, "study.toml", "train.sh"];
+    let [journal, seal, lock] = ["journal.jsonl", "journal.seal", "lock"].map(|name| format!("{home}/{name}"));
+    let expected = ["admire-runs", &home, &journal, &seal, &lock, "study.toml", "train.sh"];
     check_tree(&f, &expected);
     for trial in 1..=4 {
         let files = fs::read_dir(runs.join(format!("trials/{trial:04}"))).unwrap();

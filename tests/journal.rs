@@ -17,9 +17,9 @@ use std::process::Output;
 use journal::{check, journal, limited, run, stdout};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
-use study::{Fixture, GOOD, code, stderr};
+use study::{Fixture, GOOD, body, chained, code, stderr};
 
-/// The study of a committed journal of an old format. It was written by the program of its time: with a trial that failed,
+/// The study of a committed journal of a format. It was written by the program of its time: with a trial that failed,
 /// one that diverged, a search that was confirmed and continued, and a trial that is pending.
 fn old(format: u32) -> Fixture {
     let f = Fixture { root: tempfile::TempDir::new().unwrap() };
@@ -29,6 +29,12 @@ fn old(format: u32) -> Fixture {
     fs::create_dir(f.path("run")).unwrap();
     f.write("run/journal.jsonl", &fixture("jsonl"));
     f
+}
+
+/// Puts a copy from elsewhere in the journal's place.
+fn put(f: &Fixture, text: &str) {
+    let _ = fs::remove_file(f.path("run/journal.seal"));
+    f.write("run/journal.jsonl", text);
 }
 
 fn config(f: &Fixture) -> StudyConfig {
@@ -83,9 +89,7 @@ fn imported_runs_are_evidence_that_cost_nothing() {
     let before = journal(&f);
     assert_eq!(open(&f).import((0..20).map(imported)).unwrap(), 20);
     assert_eq!(open(&f).import((10..21).map(imported)).unwrap(), 1, "the others are known");
-    // Programs that do not know the event are told so.
-    assert!(before.contains("\"format\":2") && journal(&f).contains("\"format\":3"));
-    assert!(journal(&f).replace("\"format\":3", "\"format\":2").starts_with(&before));
+    assert!(before.contains("\"format\":4") && journal(&f).starts_with(&before));
 
     let status = f.json("status", &[]);
     assert_eq!(status["imported"], 21);
@@ -131,7 +135,7 @@ fn runs_that_do_not_fit_are_not_imported() {
 
 #[test]
 fn journals_of_every_format_are_read_and_gone_on_with() {
-    for (format, complete, cost, imported) in [(1, 17, 3.4, 0), (2, 16, 4.3, 0), (3, 17, 10.6, 17)] {
+    for (format, complete, cost, imported) in [(1, 17, 3.4, 0), (2, 16, 4.3, 0), (3, 17, 10.6, 17), (4, 18, 5.2, 0)] {
         let f = old(format);
         let before = journal(&f);
         let (found, sound) = check(&f);
@@ -146,7 +150,12 @@ fn journals_of_every_format_are_read_and_gone_on_with() {
 
         let output = f.run("optimize", &["--set", "budget.trials=17"]);
         assert_eq!(code(&output), Some(0), "{}", stderr(&output));
-        assert!(journal(&f).starts_with(&before), "the old lines stay as they are");
+        // An older journal is rewritten when it is first written to, and kept.
+        let raised = chained(before.replace(&format!("\"format\":{format}"), "\"format\":4").lines());
+        assert!(journal(&f).starts_with(&raised), "the old events stay as they are");
+        let backup = fs::read_to_string(f.path("run/journal.jsonl.1.bak")).ok();
+        assert_eq!(backup, (format < 4).then_some(before.clone()));
+        assert!(!f.path("run/journal.jsonl.2.bak").exists());
         let lines = before.lines().count();
         let later: Vec<Value> = f.events().split_off(lines);
         let launched = later.iter().filter(|e| e["event"] == "launched").map(|e| e["trial"].as_u64().unwrap());
@@ -156,7 +165,7 @@ fn journals_of_every_format_are_read_and_gone_on_with() {
         assert!(launched.count() >= 3);
         assert_eq!(f.json("status", &[])["trials"]["complete"], 17);
         let (found, sound) = check(&f);
-        assert!(sound && found["format"] == format, "{found}");
+        assert!(sound && found["format"] == 4, "{found}");
         if format < 3 {
             // From now on it is known what changes.
             assert_eq!(later[0]["settings"]["budget.trials"], 17, "{}", later[0]);
@@ -176,11 +185,14 @@ fn the_documented_events_are_those_of_the_program() {
         let entry: Entry = serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
         let (said, again): (Value, Value) =
             (serde_json::from_str(line).unwrap(), serde_json::to_value(&entry).unwrap());
-        let keys = |event: &Value| event.as_object().unwrap().keys().cloned().collect::<BTreeSet<String>>();
+        let chain = |key: &String| ["seq", "crc"].contains(&key.as_str());
+        let keys = |event: &Value| -> BTreeSet<String> {
+            event.as_object().unwrap().keys().filter(|key| !chain(key)).cloned().collect()
+        };
         assert_eq!(keys(&said), keys(&again), "{line}");
         documented.insert(said["event"].as_str().unwrap().to_owned());
     }
-    let written: BTreeSet<String> = [1, 2, 3]
+    let written: BTreeSet<String> = [1, 2, 3, 4]
         .iter()
         .flat_map(|format| old(*format).events())
         .map(|event| event["event"].as_str().unwrap().to_owned())
@@ -191,7 +203,7 @@ fn the_documented_events_are_those_of_the_program() {
 #[test]
 fn a_newer_journal_is_refused_and_left_alone() {
     let f = old(1);
-    let newer = journal(&f).replace("\"format\":1", "\"format\":4").replace("\"event\":\"model\"", "\"event\":\"new\"");
+    let newer = journal(&f).replace("\"format\":1", "\"format\":5").replace("\"event\":\"model\"", "\"event\":\"new\"");
     f.write("run/journal.jsonl", &newer);
     let commands = ["status", "best", "report", "export", "optimize", "suggest", "tell --trial 18 --loss 1", "check"];
     let mut outputs: Vec<Output> = commands
@@ -205,7 +217,7 @@ fn a_newer_journal_is_refused_and_left_alone() {
     for output in outputs {
         let said = stderr(&output);
         assert!(code(&output) == Some(1) && output.stdout.is_empty(), "{said}");
-        assert!(said.contains("journal.jsonl has format 4") && said.contains("use a newer one"), "{said}");
+        assert!(said.contains("journal.jsonl has format 5") && said.contains("use a newer one"), "{said}");
     }
     assert_eq!(journal(&f), newer);
     assert!(!f.path("run/trials").exists());
@@ -230,7 +242,7 @@ fn check_names_every_line_that_is_wrong() {
     let completed = find(30, "\"completed\"");
     let last = find(0, "\"suggested\",\"trial\":18");
     for (text, line, problem) in [
-        (with(20, Some("oops")), 21, "damaged: expected value"),
+        (with(20, Some("oops")), 21, "damaged: expected value at column 1"),
         (with(20, Some("{\"time\":1,\"event\":\"new\"}")), 21, "unknown variant `new`"),
         (with(launched, Some(&unknown)), launched + 1, "was never suggested"),
         (with(completed + 1, Some(lines[completed])), completed + 2, "had already finished"),
@@ -250,13 +262,13 @@ fn check_names_every_line_that_is_wrong() {
         assert!(stderr(&f.run("status", &[])).contains(&format!("line {line}")));
     }
 
-    f.write("run/journal.jsonl", &(good.clone() + "{\"time\": 1, \"ev"));
+    put(&f, &(good.clone() + "{\"time\": 1, \"ev"));
     let holder = open(&f);
     let (found, sound) = check(&f);
     assert!(sound, "a writer at work is no damage, and does not keep anybody from looking");
     drop(holder);
     assert_eq!(found["torn"], Value::Null, "it has cut off the rest");
-    f.write("run/journal.jsonl", &(good.clone() + "{\"time\": 1, \"ev"));
+    put(&f, &(good.clone() + "{\"time\": 1, \"ev"));
     let (found, sound) = check(&f);
     assert!(sound && found["torn"] == lines.len() + 1, "{found}");
     assert_eq!(found["events"]["completed"], 17);
@@ -311,16 +323,18 @@ fn a_compacted_journal_is_the_same_study() {
         assert!(code(&output) == Some(0) && stderr(&output).contains("lines kept"), "{}", stderr(&output));
         let after = journal(&f);
         assert!(after.len() < before.len() * 3 / 4, "{} of {}", after.len(), before.len());
-        assert_eq!(fs::read_to_string(f.path("run/journal.jsonl.1.bak")).unwrap(), before);
-        let all: BTreeSet<&str> = before.lines().collect();
-        assert!(after.lines().all(|line| all.contains(line)), "lines stay as they are");
+        // The first one is the journal of the old format.
+        assert_eq!(fs::read_to_string(f.path("run/journal.jsonl.2.bak")).unwrap(), before);
+        let all: BTreeSet<&str> = before.lines().map(body).collect();
+        assert!(after.lines().all(|line| all.contains(body(line))), "events stay as they are");
+        assert_eq!(after, chained(after.lines()));
         assert_eq!(told(&f), known);
         let (found, sound) = check(&f);
         assert!(sound && found["changes"][0]["changed"]["budget.trials"] == json!({"from": 15, "to": 16}), "{found}");
         assert_eq!((&found["imported"], &found["events"]["model"]), (&1.into(), &1.into()));
 
         assert!(stderr(&run(&f, "compact", &[])).contains("nothing can be left out"));
-        assert!(!f.path("run/journal.jsonl.2.bak").exists() && journal(&f) == after);
+        assert!(!f.path("run/journal.jsonl.3.bak").exists() && journal(&f) == after);
         // It goes on as if nothing had happened.
         for f in [&f, &undisturbed] {
             let output = f.run("optimize", &["-q", "--wait", "--set", "launcher.slots=1"]);
@@ -331,18 +345,18 @@ fn a_compacted_journal_is_the_same_study() {
         assert!(suggested(&f).eq(suggested(&undisturbed)));
         assert_eq!(told(&f), told(&undisturbed));
         assert_eq!(code(&run(&f, "compact", &["-q"])), Some(0));
-        assert!(f.path("run/journal.jsonl.2.bak").exists());
+        assert!(f.path("run/journal.jsonl.3.bak").exists());
     }
 }
 
 #[test]
 fn every_beginning_of_a_journal_can_be_compacted() {
-    for format in [1, 2, 3] {
+    for format in [1, 2, 3, 4] {
         let f = old(format);
         let text = journal(&f);
         let lines: Vec<&str> = text.lines().collect();
         for n in 1..=lines.len() {
-            f.write("run/journal.jsonl", &(lines[..n].join("\n") + "\n"));
+            put(&f, &(lines[..n].join("\n") + "\n"));
             let before = Study::read(config(&f)).unwrap();
             let done = study_of::compact(config(&f), WAIT).unwrap();
             assert!(done.lines.0 == n && done.lines.1 == journal(&f).lines().count(), "{done:?}");
@@ -355,7 +369,6 @@ fn every_beginning_of_a_journal_can_be_compacted() {
     }
 }
 
-/// Runs a command that the kernel kills when it writes more than `limit` bytes to a file.
 #[test]
 fn a_compaction_that_is_cut_short_loses_nothing() {
     let f = old(1);
@@ -377,4 +390,32 @@ fn a_compaction_that_is_cut_short_loses_nothing() {
     });
     assert_eq!(code(&waiting), Some(0), "{}", stderr(&waiting));
     assert_eq!(told(&f), known);
+}
+
+#[test]
+fn an_old_journal_whose_rewriting_is_cut_short_goes_on() {
+    let f = old(1);
+    let before = journal(&f);
+    let raised = chained(before.replace("\"format\":1", "\"format\":4").lines());
+    let known = told(&f);
+    for limit in [600, 8000, before.len()] {
+        let status = limited(&f, limit, &["suggest", "-q"]);
+        assert_eq!(status.signal(), Some(Signal::SIGXFSZ as i32), "{status} at {limit}");
+        assert!(journal(&f) == before && !f.path("run/journal.jsonl.1.bak").exists());
+    }
+    // It is rewritten, and then the first event is not written, or torn.
+    for limit in [raised.len(), raised.len() + 40] {
+        put(&f, &before);
+        let status = limited(&f, limit, &["suggest", "-q"]);
+        assert_eq!(status.signal(), Some(Signal::SIGXFSZ as i32), "{status} at {limit}");
+        assert_eq!(journal(&f).len(), limit);
+        assert!(journal(&f).starts_with(&raised));
+        assert_eq!(told(&f), known);
+    }
+    let backups = fs::read_dir(f.path("run")).unwrap().flatten();
+    let backups = backups.filter(|file| file.path().extension().is_some_and(|extension| extension == "bak")).count();
+    assert_eq!(backups, 2);
+    assert_eq!(code(&f.run("optimize", &["-q"])), Some(0));
+    let (found, sound) = check(&f);
+    assert!(sound && found["format"] == 4, "{found}");
 }

@@ -7,7 +7,7 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 
 use nix::sys::signal::Signal;
-use study::{Fixture, GOOD, alive, code, signal, stderr, until};
+use study::{Fixture, GOOD, alive, body, code, signal, stderr, until};
 
 /// The one trial of a study whose trainer does `script`: its state, and what `status` counts.
 fn outcome(script: &str, launcher: &str) -> (Fixture, String) {
@@ -142,10 +142,12 @@ fn older_journals_are_read_and_newer_ones_refused() {
     let f = Fixture::new(GOOD, "", "[budget]\ntrials = 2");
     f.json("optimize", &["-q"]);
     let text = fs::read_to_string(f.path("run/journal.jsonl")).unwrap();
-    assert!(text.contains("\"format\":2"));
-    f.write("run/journal.jsonl", &text.replace("\"format\":2", "\"format\":1"));
+    assert!(text.contains("\"format\":4"));
+    let old: String = text.lines().map(|line| format!("{}}}\n", body(line))).collect();
+    fs::remove_file(f.path("run/journal.seal")).unwrap();
+    f.write("run/journal.jsonl", &old.replace("\"format\":4", "\"format\":1"));
     assert_eq!(f.json("optimize", &["-q", "--set", "budget.trials=3"])["spent"]["trials"], 3);
-    f.write("run/journal.jsonl", &text.replace("\"format\":2", "\"format\":99"));
+    f.rewrite(text.replace("\"format\":4", "\"format\":99").lines());
     assert!(stderr(&f.run("status", &[])).contains("use a newer one"));
 }
 

@@ -138,7 +138,7 @@ fn a_process_that_was_never_journalled_is_found_and_can_be_killed() {
     let (f, pid) = orphaned("");
     let journal = f.lines("run/journal.jsonl");
     let kept: Vec<&String> = journal.iter().filter(|line| !line.contains("\"started\"")).collect();
-    f.write("run/journal.jsonl", &kept.iter().map(|line| format!("{line}\n")).collect::<String>());
+    f.rewrite(kept);
     let mut child = f.start("optimize");
     until("the process to be found", || !f.of("started").is_empty());
     assert_eq!(f.of("started")[0]["pid"].to_string(), pid);
@@ -167,9 +167,9 @@ fn a_clock_that_jumps_makes_no_trial_late() {
         let shifted = f.lines("run/journal.jsonl").into_iter().map(|line| {
             let mut event: serde_json::Value = serde_json::from_str(&line).unwrap();
             event["time"] = (event["time"].as_f64().unwrap() + jump).into();
-            format!("{event}\n")
+            event.to_string()
         });
-        f.write("run/journal.jsonl", &shifted.collect::<String>());
+        f.rewrite(shifted);
         let (mut child, _said) = waiting(&f, &["--set", "launcher.timeout='1h'"]);
         f.write("go", "");
         assert_eq!(child.wait().unwrap().code(), Some(0));
@@ -230,7 +230,7 @@ fn a_trial_of_another_machine_is_waited_for_but_not_killed() {
     let (f, pid) = orphaned("");
     let journal = fs::read_to_string(f.path("run/journal.jsonl")).unwrap();
     let place = f.of("started")[0]["place"].as_str().unwrap().to_owned();
-    f.write("run/journal.jsonl", &journal.replace(&place, "elsewhere").replace(&format!("\"pid\":{pid}"), "\"pid\":1"));
+    f.rewrite(journal.replace(&place, "elsewhere").replace(&format!("\"pid\":{pid}"), "\"pid\":1").lines());
     let (mut child, _said) = waiting(&f, &["--set", "launcher.timeout='10ms'"]);
     until("the end", || {
         signal(&child, Signal::SIGINT);

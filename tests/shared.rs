@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use std::process::Stdio;
 use std::thread;
 
-use study::{Fixture, GOOD, code, stderr, until};
+use study::{Fixture, GOOD, chained, code, stderr, until};
 
 #[test]
 fn readers_see_whole_events_and_never_wait() {
@@ -114,7 +114,9 @@ fn what_another_writer_wrote_stops_the_study_and_stays() {
     let mut child = f.command("optimize").stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
     until("a trial", || !f.of("started").is_empty());
     let journal = f.path("run/journal.jsonl");
-    let foreign = f.of("suggested")[0].to_string().replace("\"trial\":1", "\"trial\":2") + "\n";
+    let mut lines = f.lines("run/journal.jsonl");
+    lines.push(f.of("suggested")[0].to_string().replace("\"trial\":1", "\"trial\":2"));
+    let foreign = chained(&lines).lines().last().unwrap().to_owned() + "\n";
     std::fs::OpenOptions::new().append(true).open(&journal).unwrap().write_all(foreign.as_bytes()).unwrap();
     let before = std::fs::read(&journal).unwrap();
     f.write("go", "");

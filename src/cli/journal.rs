@@ -137,6 +137,9 @@ fn print(checked: &Checked) {
     if let Some(line) = checked.torn {
         outln!("line {line} is torn (a crash while writing, or a writer at work); the next writer drops it");
     }
+    if let Some(first) = checked.blank.first() {
+        outln!("{} of white space, the first is line {first}: they say nothing", text::counted(checked.blank.len(), "line"));
+    }
     for (line, problem) in checked.problems.iter().take(SHOWN) {
         outln!("line {line}: {problem}");
     }
@@ -162,6 +165,7 @@ fn object(checked: &Checked) -> Value {
         "forked": study.origin(),
         "changes": changes.collect::<Vec<_>>(),
         "torn": checked.torn,
+        "blank": checked.blank,
         "problems": problems.collect::<Vec<_>>(),
     })
 }

@@ -129,7 +129,10 @@ impl Facts {
 /// # Errors
 /// Whatever the file system says.
 pub fn prepare(facts: &Facts, last: u32) -> io::Result<()> {
-    fs::create_dir_all(&facts.dir)?;
+    // Not the study's folder: where that is gone, so is the study.
+    for dir in facts.dir.ancestors().take(2).collect::<Vec<_>>().into_iter().rev() {
+        fs::create_dir(dir).or_else(|e| if dir.is_dir() { Ok(()) } else { Err(e) })?;
+    }
     for (stem, extension) in [("stdout", "log"), ("stderr", "log"), ("result", "json"), ("exit", "txt")] {
         let from = facts.dir.join(format!("{stem}.{extension}"));
         match fs::rename(from, facts.dir.join(format!("{stem}.{last}.{extension}"))) {

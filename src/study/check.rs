@@ -19,6 +19,8 @@ pub struct Checked {
     pub events: BTreeMap<String, usize>,
     /// The number of a torn last line (a crash while writing, or a writer at work), which the next writer drops.
     pub torn: Option<usize>,
+    /// The numbers of the lines of white space, which say nothing.
+    pub blank: Vec<usize>,
     /// What is wrong, with the number of the line.
     pub problems: Vec<(usize, String)>,
 }
@@ -34,14 +36,15 @@ pub fn check(config: StudyConfig) -> Result<Checked, StudyError> {
         format: contents.format,
         version: String::new(),
         events: BTreeMap::new(),
-        torn: contents.torn.then_some(contents.lines.len() + 1),
+        torn: contents.torn,
+        blank: contents.blank.clone(),
         problems: Vec::new(),
     };
-    for (i, line) in contents.lines.iter().enumerate() {
-        let entry = match line {
+    for line in &contents.lines {
+        let entry = match &line.entry {
             Ok(entry) => entry,
             Err(reason) => {
-                checked.problems.push((i + 1, format!("damaged: {reason}")));
+                checked.problems.push((line.number, format!("damaged: {reason}")));
                 continue;
             }
         };
@@ -51,9 +54,15 @@ pub fn check(config: StudyConfig) -> Result<Checked, StudyError> {
         }
         match checked.study.state.apply(&checked.study.config, entry) {
             Ok(()) => {}
-            Err(Misfit::Damage(reason)) => checked.problems.push((i + 1, reason)),
-            Err(misfit @ Misfit::Changed(_)) => return Err(checked.study.error(misfit, i + 1)),
+            // The line is as it was written: what it follows is not.
+            Err(Misfit::Damage(_)) if contents.chained() && !checked.problems.is_empty() => {}
+            Err(Misfit::Damage(reason)) => checked.problems.push((line.number, reason)),
+            Err(misfit @ Misfit::Changed(_)) => return Err(checked.study.error(misfit, line.number)),
         }
+    }
+    if let Some(reason) = contents.lost {
+        let end = contents.lines.last().map_or(0, |line| line.number) + 1;
+        checked.problems.push((end, reason));
     }
     Ok(checked)
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Cause, Entry, Event, Resumed, Study, StudyError, Trial, TrialId, TrialState, journal};
+use super::{Cause, Entry, Event, Resumed, Study, StudyError, Trial, TrialId, TrialState, journal, seal};
 use crate::config::StudyConfig;
 
 /// What compaction did.
@@ -18,8 +18,8 @@ pub struct Compacted {
     pub backup: Option<PathBuf>,
 }
 
-/// Leaves out what has been overtaken. The lines that stay are the same byte for byte, and in the same order. The old journal
-/// stays beside the new one. Waits at most so long for another writer.
+/// Leaves out what has been overtaken. The events that stay are the same, in the same order. The old journal stays beside the
+/// new one. Waits at most so long for another writer.
 ///
 /// # Errors
 /// [`StudyError::Locked`], [`StudyError::Missing`], a journal that cannot be read or written, or a config that contradicts
@@ -36,11 +36,12 @@ pub fn compact(config: StudyConfig, wait: Duration) -> Result<Compacted, StudyEr
 
     let entries = contents.entries()?;
     let needed = needed(&entries, study.trials(), study.halted().is_some());
-    let lines = contents.bytes.split_inclusive(|b| *b == b'\n').zip(&needed);
-    let bytes: Vec<u8> = lines.filter(|(_, needed)| **needed).flat_map(|(line, _)| line).copied().collect();
+    let lines = contents.texts().zip(&needed).filter(|(_, needed)| **needed).map(|(line, _)| line);
+    let failed = |e| StudyError::io("replace", &journal::path(&dir), e);
+    let (bytes, link) = journal::chained(lines).map_err(failed)?;
     let mut compacted = Compacted {
         lines: (needed.len(), needed.iter().filter(|needed| **needed).count()),
-        bytes: (contents.bytes.len(), bytes.len()),
+        bytes: (contents.length(), bytes.len()),
         backup: None,
     };
     if compacted.lines.0 == compacted.lines.1 {
@@ -54,12 +55,10 @@ pub fn compact(config: StudyConfig, wait: Duration) -> Result<Compacted, StudyEr
     if again.state != study.state {
         return Err(StudyError::Compaction { dir });
     }
-    let write = || {
-        journal::write_new(&dir, &bytes)?;
-        let backup = journal::keep(&dir)?;
-        journal::put_new(&dir).map(|_| backup)
-    };
-    compacted.backup = Some(write().map_err(|e| StudyError::io("replace", &journal::path(&dir), e))?);
+    let (_, backup) = journal::replace(&dir, &bytes).map_err(failed)?;
+    // It may be missing.
+    let _ = seal::write(&dir, link);
+    compacted.backup = Some(backup);
     Ok(compacted)
 }
 

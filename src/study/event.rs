@@ -13,16 +13,15 @@ use crate::optimizer::Prediction;
 use crate::study::Direction;
 use crate::surrogate::ModelSnapshot;
 
-/// The newest journal format that this version reads and writes.
+/// The journal format that this version writes, and the newest that it reads.
 ///
 /// Readers ignore fields they do not know, so adding one keeps the number; a new kind of event, or a field that must
-/// not be ignored, raises it. 2 added [`Event::Submitted`], 3 [`Event::Forked`] and [`Event::Imported`], 4
-/// [`Event::Halted`].
+/// not be ignored, raises it. 2 added [`Event::Submitted`], 3 [`Event::Forked`] and [`Event::Imported`], 4 the number and
+/// the checksum of every line, and [`Event::Halted`].
 pub const FORMAT: u32 = 4;
 
-/// The format of a new journal: what has come since is needed by some studies only, and raises theirs when it is first
-/// written, so that older programs read the others ([`Event::since`]).
-const FIRST_FORMAT: u32 = 2;
+/// The first format whose lines have numbers and checksums.
+pub(super) const CHAINED: u32 = 4;
 
 /// One line of the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -160,19 +159,6 @@ pub enum Event {
     Resumed(Resumed),
 }
 
-impl Event {
-    /// The first format that has this kind of event.
-    #[must_use]
-    pub fn since(&self) -> u32 {
-        match self {
-            Self::Halted { .. } => 4,
-            Self::Forked(_) | Self::Imported(_) => 3,
-            Self::Submitted { .. } => 2,
-            _ => 1,
-        }
-    }
-}
-
 /// The fidelities by name.
 pub type Sizes = BTreeMap<String, Size>;
 
@@ -254,7 +240,7 @@ impl fmt::Display for Forked {
 /// journalled ([`Resumed`]).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Header {
-    /// The oldest format that has everything in the journal, at most [`FORMAT`].
+    /// The journal's format, at most [`FORMAT`].
     pub format: u32,
     /// Version of `admire` that began the journal.
     pub version: String,
@@ -288,7 +274,7 @@ impl Header {
         let mut fidelities: Vec<String> = list.iter().map(|f| f.name.clone()).collect();
         fidelities.sort();
         Self {
-            format: FIRST_FORMAT,
+            format: FORMAT,
             version: env!("CARGO_PKG_VERSION").into(),
             name: config.name.clone(),
             seed: config.seed,

@@ -37,15 +37,10 @@ impl Study {
         }
         let from = old.dir;
         let origin = Event::Forked(Forked { from, name: old.name, imported: runs.len(), dropped });
-        let header = Header { format: origin.since(), ..Header::new(&config) };
-        let mut lines = Vec::new();
+        let events = [Event::Study(Header::new(&config)), origin].into_iter().chain(runs);
         let write = || {
-            for event in [Event::Study(header), origin].into_iter().chain(runs) {
-                serde_json::to_writer(&mut lines, &Entry::now(event))?;
-                lines.push(b'\n');
-            }
-            journal::write_new(&dir, &lines)?;
-            journal::put_new(&dir)
+            let lines = events.map(|event| serde_json::to_vec(&Entry::now(event))).collect::<Result<Vec<_>, _>>()?;
+            journal::begin(&dir, &journal::chained(lines)?.0)
         };
         write().map_err(|e| StudyError::io("write", &journal::path(&dir), e))?;
         Self::locked(config, lock)
@@ -70,7 +65,7 @@ struct Old {
 impl Old {
     /// `None` without a header.
     fn new(dir: &Path, entries: &[&Entry]) -> Option<Self> {
-        let Some(Event::Study(header)) = entries.first().map(|e| &e.event) else { return None };
+        let Some(Event::Study(header)) = entries.first().map(|entry| &entry.event) else { return None };
         let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned()).display().to_string();
         let (mut sizes, mut runs) = (header.sizes.clone(), Vec::new());
         let mut suggested: BTreeMap<TrialId, &Suggested> = BTreeMap::new();

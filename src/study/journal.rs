@@ -1,14 +1,18 @@
 //! The append-only file of a study, and the lock that keeps it to one writer.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
+use serde_json::Value;
 
-use super::{Entry, Event, FORMAT, StudyError};
+use super::chain::{self, Chain, Link};
+use super::seal::{self, Evidence};
+use super::{CHAINED, Entry, Event, FORMAT, StudyError, TrialId, files};
 
 /// A journal that is being written to replace another one.
 pub(super) const NEW: &str = "journal.jsonl.new";
@@ -26,33 +30,81 @@ const LINGER: Duration = Duration::from_secs(1);
 /// A journal, read without a lock: its complete lines.
 #[derive(Debug)]
 pub struct Contents {
-    /// The entry in each line, or what is wrong with it.
-    pub lines: Vec<Result<Entry, String>>,
-    /// Whether a last line was torn (a crash while writing, or a writer at work) and left out.
-    pub torn: bool,
+    /// The lines that say something.
+    pub lines: Vec<Line>,
+    /// The numbers of the lines of white space.
+    pub blank: Vec<usize>,
+    /// The number of a last line that was torn (a crash while writing, or a writer at work) and left out.
+    pub torn: Option<usize>,
     /// The format that the first line states.
     pub format: u32,
-    /// All of the lines.
-    pub(super) bytes: Vec<u8>,
+    /// What is missing at the end, if that can be seen.
+    pub lost: Option<String>,
+    /// All complete lines.
+    bytes: Vec<u8>,
+    /// Where the last line leaves the chain.
+    link: Link,
     path: PathBuf,
 }
 
+/// A line of a journal.
+#[derive(Debug)]
+pub struct Line {
+    /// Counted from 1, in the file.
+    pub number: usize,
+    /// What it says, or what is wrong with it.
+    pub entry: Result<Entry, String>,
+    /// Its checksum, where it is chained and sound.
+    crc: Option<u32>,
+    span: Range<usize>,
+}
+
 impl Contents {
-    /// The entries.
+    /// The entries, one a line.
     ///
     /// # Errors
-    /// [`StudyError::Damaged`] names the first line that is none.
+    /// [`StudyError::Damaged`] names the first line that is none; [`StudyError::Lost`] says what is missing at the end.
     pub fn entries(&self) -> Result<Vec<&Entry>, StudyError> {
-        let entry = |(i, line): (usize, &'_ Result<Entry, String>)| match line {
+        let entry = |line: &'_ Line| match &line.entry {
             Ok(_) => Ok(()),
-            Err(reason) => Err(self.damaged(i + 1, reason.clone())),
+            Err(reason) => Err(self.damaged(line.number, reason.clone())),
         };
-        self.lines.iter().enumerate().try_for_each(entry)?;
-        Ok(self.lines.iter().flatten().collect())
+        self.lines.iter().try_for_each(entry)?;
+        match &self.lost {
+            Some(reason) => Err(StudyError::Lost { path: self.path.clone(), reason: reason.clone() }),
+            None => Ok(self.lines.iter().flat_map(|line| &line.entry).collect()),
+        }
+    }
+
+    /// Whether lines have numbers and checksums.
+    #[must_use]
+    pub fn chained(&self) -> bool {
+        self.format >= CHAINED
+    }
+
+    /// The checksum of the event of this number, counted from 1.
+    pub(super) fn crc(&self, event: u64) -> Option<u32> {
+        self.lines.get(usize::try_from(event).ok()?.checked_sub(1)?)?.crc
+    }
+
+    /// How many trials there are.
+    pub(super) fn trials(&self) -> TrialId {
+        let suggested = |line: &&Line| matches!(&line.entry, Ok(Entry { event: Event::Suggested(_), .. }));
+        self.lines.iter().filter(suggested).count() as TrialId
+    }
+
+    /// The lines as they are in the file.
+    pub(super) fn texts(&self) -> impl Iterator<Item = &[u8]> {
+        self.lines.iter().map(|line| &self.bytes[line.span.clone()])
+    }
+
+    /// Length of the lines in bytes.
+    pub(super) fn length(&self) -> usize {
+        self.bytes.len()
     }
 
     /// An error about a line, counted from 1.
-    pub(super) fn damaged(&self, line: usize, reason: String) -> StudyError {
+    fn damaged(&self, line: usize, reason: String) -> StudyError {
         StudyError::Damaged { path: self.path.clone(), line, reason }
     }
 }
@@ -63,55 +115,106 @@ pub fn path(dir: &Path) -> PathBuf {
     dir.join("journal.jsonl")
 }
 
-/// Reads the journal in `dir`; `None` when there is none, or one without a complete first line.
+/// Reads the journal in `dir`; `None` when there is none, or one without a complete first line, and nothing shows that
+/// there has been one.
 ///
 /// # Errors
-/// [`StudyError::Damaged`] when the first line is no study header; [`StudyError::Format`] when a newer version wrote it.
+/// [`StudyError::Damaged`] when the first line is no study header; [`StudyError::Format`] when a newer version wrote it;
+/// [`StudyError::Lost`] when it is missing or empty and should not be.
 pub fn read(dir: &Path) -> Result<Option<Contents>, StudyError> {
     let path = path(dir);
-    match std::fs::read(&path) {
-        Ok(bytes) => parse(path, bytes),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(StudyError::io("read", &path, e)),
+    loop {
+        let evidence = Evidence::of(dir);
+        let mut contents = match files::read(&path) {
+            Ok(bytes) => parse(path.clone(), bytes)?,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => None,
+            Err(e) => return Err(StudyError::io("read", &path, e)),
+        };
+        if contents.iter().flat_map(|c| &c.lines).any(|line| line.entry.is_err()) {
+            return Ok(contents);
+        }
+        let lost = evidence.against(dir, contents.as_ref());
+        match (lost, &mut contents) {
+            (Some(_), _) if !evidence.stands(dir) => {}
+            (Some(reason), None) => return Err(StudyError::Lost { path, reason }),
+            (lost, found) => {
+                found.iter_mut().for_each(|contents| contents.lost.clone_from(&lost));
+                return Ok(contents);
+            }
+        }
     }
 }
 
-/// Like [`read`], with the content of the file given; `path` is for messages.
+/// Like [`read`], with the content of the file given, and nothing held against it; `path` is for messages.
 ///
 /// # Errors
 /// Those of [`read`] but for files that cannot be read.
 pub fn parse(path: PathBuf, mut bytes: Vec<u8>) -> Result<Option<Contents>, StudyError> {
-    // A line counts once its newline is there; what follows the last newline was torn off by a crash.
-    let length = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
-    let torn = length < bytes.len();
-    bytes.truncate(length);
-    let mut contents = Contents { lines: Vec::new(), torn, format: FORMAT, bytes, path };
-    let Some(first) = contents.bytes.split_inclusive(|b| *b == b'\n').next() else { return Ok(None) };
-    contents.format = format(first).map_err(|reason| contents.damaged(1, reason)).and_then(|found| {
-        let known = u32::try_from(found).ok().filter(|found| *found <= FORMAT);
-        known.ok_or_else(|| StudyError::Format { path: contents.path.clone(), found })
-    })?;
-    let entry = |(i, text)| {
-        let entry: Entry = serde_json::from_slice(text).map_err(|e| e.to_string())?;
-        let header = matches!(entry.event, Event::Study(_));
-        if header == (i == 0) {
-            Ok(entry)
-        } else {
-            Err("a study header belongs in the first line, and only there".into())
-        }
-    };
-    contents.lines = contents.bytes.split_inclusive(|b| *b == b'\n').enumerate().map(entry).collect();
-    match contents.lines.first() {
-        Some(Err(reason)) => Err(contents.damaged(1, reason.clone())),
-        _ => Ok(Some(contents)),
+    let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
+    let (rest, mut torn) = (whole < bytes.len(), None);
+    if is_torn(&bytes[whole..]) {
+        bytes.truncate(whole);
+        torn = rest.then(|| bytes.split_inclusive(|b| *b == b'\n').count() + 1);
     }
+    let (lines, blank) = (Vec::new(), Vec::new());
+    let mut contents = Contents { lines, blank, torn, format: FORMAT, lost: None, bytes, link: Link::default(), path };
+    let (mut chain, mut end) = (Chain::default(), 0);
+    for (i, text) in contents.bytes.split_inclusive(|b| *b == b'\n').enumerate() {
+        let (number, start) = (i + 1, end);
+        end += text.len();
+        let text = text.strip_suffix(b"\n").unwrap_or(text);
+        if text.trim_ascii().is_empty() {
+            contents.blank.push(number);
+            continue;
+        }
+        let first = contents.lines.is_empty();
+        let chained = if first { chain::is_chained(text) } else { contents.format >= CHAINED };
+        let sound = if chained { chain.follow(text) } else { Ok(()) };
+        if first {
+            sound.clone().map_err(|reason| contents.damaged(number, reason))?;
+            contents.format = format(text, chained).map_err(|reason| contents.damaged(number, reason)).and_then(|found| {
+                let known = u32::try_from(found).ok().filter(|found| *found <= FORMAT);
+                known.ok_or_else(|| StudyError::Format { path: contents.path.clone(), found })
+            })?;
+        }
+        let entry = sound.and_then(|()| entry(text, first));
+        if let (true, Err(reason)) = (first, &entry) {
+            return Err(contents.damaged(number, reason.clone()));
+        }
+        let crc = (chained && entry.is_ok()).then_some(chain.link.crc);
+        contents.lines.push(Line { number, entry, crc, span: start..start + text.len() });
+    }
+    contents.link = chain.link;
+    Ok(Some(contents).filter(|contents| !contents.lines.is_empty()))
+}
+
+/// Whether what follows the last newline can be the beginning of a line. Some file systems leave zeros after a power cut.
+fn is_torn(rest: &[u8]) -> bool {
+    let end = rest.iter().rposition(|b| *b != 0).map_or(0, |i| i + 1);
+    serde_json::from_slice::<Value>(&rest[..end]).map_or_else(|e| e.is_eof(), |_| true)
 }
 
 /// The format that a first line states: looked at before anything else of it, which may be new.
-fn format(line: &[u8]) -> Result<u64, String> {
-    let value: serde_json::Value = serde_json::from_slice(line).map_err(|e| e.to_string())?;
-    let format = value.get("format").and_then(serde_json::Value::as_u64);
-    format.ok_or_else(|| "the first line is not a study header".into())
+fn format(line: &[u8], chained: bool) -> Result<u64, String> {
+    let value: Value = serde_json::from_slice(line).map_err(said)?;
+    let format = value.get("format").and_then(Value::as_u64).filter(|format| *format > 0);
+    match format.ok_or("the first line is not a study header")? {
+        format if format > FORMAT.into() || chained == (format >= CHAINED.into()) => Ok(format),
+        format if chained => Err(format!("it has `seq` and `crc`, which format {format} does not have")),
+        format => Err(format!("it does not end with `seq` and `crc`, which format {format} has")),
+    }
+}
+
+fn entry(line: &[u8], first: bool) -> Result<Entry, String> {
+    let entry: Entry = serde_json::from_slice(line).map_err(said)?;
+    let header = matches!(entry.event, Event::Study(_));
+    let placed = header == first;
+    placed.then_some(entry).ok_or_else(|| "a study header belongs in the first line, and only there".into())
+}
+
+/// An error in a line, whose number in the file is said elsewhere.
+fn said(error: serde_json::Error) -> String {
+    error.to_string().replace(" at line 1 column ", " at column ")
 }
 
 /// The right to write to a study, held until dropped; the lock dies with its process, so it cannot be stale.
@@ -126,9 +229,9 @@ impl Lock {
     /// # Errors
     /// [`StudyError::Locked`] when another process has it, with what that process wrote about itself.
     pub fn take(dir: &Path, wait: Duration) -> Result<Self, StudyError> {
-        std::fs::create_dir_all(dir).map_err(|e| StudyError::io("create", dir, e))?;
+        fs::create_dir_all(dir).map_err(|e| StudyError::io("create", dir, e))?;
         let path = dir.join(LOCK);
-        let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+        let open = files::open(&path, OpenOptions::new().read(true).write(true).create(true).truncate(false));
         let mut file = open.map_err(|e| StudyError::io("open", &path, e))?;
         let (start, wait) = (Instant::now(), wait.max(LINGER));
         let locked = loop {
@@ -174,10 +277,10 @@ pub struct Holder {
 #[must_use]
 pub fn holder(dir: &Path) -> Option<Holder> {
     let path = dir.join(LOCK);
-    let holder = std::fs::read_to_string(&path).ok()?.trim().to_owned();
+    let holder = String::from_utf8(files::read(&path).ok()?).ok()?.trim().to_owned();
     let here = holder.contains(&format!(" on {}: ", hostname()));
-    let locks = std::fs::read_to_string("/proc/locks").ok().filter(|_| here);
-    let inode = format!(":{}", std::fs::metadata(&path).ok()?.ino());
+    let locks = fs::read_to_string("/proc/locks").ok().filter(|_| here);
+    let inode = format!(":{}", fs::metadata(&path).ok()?.ino());
     // Lines like `5: FLOCK  ADVISORY  WRITE 4711 08:01:262146 0 EOF`; one with `->` waits.
     let is_ours = |line: &str| !line.contains("->") && line.split_whitespace().any(|word| word.ends_with(&inode));
     let at_work = locks.map(|locks| locks.lines().any(is_ours));
@@ -185,7 +288,7 @@ pub fn holder(dir: &Path) -> Option<Holder> {
 }
 
 fn hostname() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned()
+    fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned()
 }
 
 /// A journal open for appending.
@@ -193,10 +296,14 @@ fn hostname() -> String {
 pub struct Writer {
     file: File,
     dir: PathBuf,
-    /// The format that the first line states; a new journal's first line is yet to come.
-    format: u32,
-    /// Of the file, in bytes, by what was read and written.
+    /// Whether its lines are chained; those of an older format are before the first event is added.
+    chained: bool,
+    /// What is in the file, by what was read and written: bytes, the last line, trials.
     length: u64,
+    link: Link,
+    trials: TrialId,
+    /// Whether something was written, all of it without an error.
+    written: bool,
     _lock: Lock,
 }
 
@@ -210,12 +317,13 @@ impl Writer {
         let path = path(dir);
         let length = contents.map_or(0, |c| c.bytes.len() as u64);
         let open = || -> io::Result<Option<File>> {
-            let mut file = OpenOptions::new().read(true).append(true).create(true).open(&path)?;
+            let mut file = files::open(&path, OpenOptions::new().read(true).append(true).create(true))?;
             // What is cut off is what a crash tore, never an event that this machine was not shown.
             let mut rest = Vec::new();
             file.seek(SeekFrom::Start(length))?;
             file.read_to_end(&mut rest)?;
-            if rest.contains(&b'\n') || file.metadata()?.len() != length + rest.len() as u64 {
+            let lines = rest.iter().rposition(|b| *b == b'\n').map_or(&[][..], |end| &rest[..end]);
+            if !lines.trim_ascii().is_empty() || file.metadata()?.len() != length + rest.len() as u64 {
                 return Ok(None);
             }
             if !rest.is_empty() {
@@ -227,82 +335,132 @@ impl Writer {
             Ok(Some(file))
         };
         let file = open().map_err(|e| StudyError::io("open", &path, e))?.ok_or(StudyError::Outdated { path })?;
-        let format = contents.map_or(FORMAT, |c| c.format);
-        Ok(Self { file, dir: dir.to_owned(), format, length, _lock: lock })
+        Ok(Self {
+            file,
+            dir: dir.to_owned(),
+            chained: contents.is_none_or(Contents::chained),
+            length,
+            link: contents.map_or_else(Link::default, |c| c.link),
+            trials: contents.map_or(0, Contents::trials),
+            written: false,
+            _lock: lock,
+        })
     }
 
     /// Appends entries and returns once they are on disk.
     ///
     /// # Errors
-    /// [`StudyError::Io`] and [`StudyError::Outdated`]; the caller must not act on the events then.
+    /// [`StudyError::Io`], [`StudyError::Outdated`] and [`StudyError::Displaced`]; the caller must not act on the events
+    /// then.
     pub fn append(&mut self, entries: &[Entry]) -> Result<(), StudyError> {
+        let result = self.write(entries);
+        self.written = result.is_ok();
+        result
+    }
+
+    fn write(&mut self, entries: &[Entry]) -> Result<(), StudyError> {
         let path = path(&self.dir);
-        let mut write = || -> io::Result<bool> {
-            let mut lines = Vec::new();
-            for entry in entries {
-                match &entry.event {
-                    Event::Study(header) => self.format = header.format,
-                    event if event.since() > self.format && !self.raise(event.since())? => return Ok(false),
-                    _ => {}
-                }
-                serde_json::to_writer(&mut lines, entry)?;
-                lines.push(b'\n');
+        let failed = |e: io::Error| StudyError::io("append to", &path, e);
+        self.verify()?;
+        if !self.chained {
+            self.raise().map_err(failed)?;
+        }
+        let (mut link, mut lines) = (self.link, Vec::new());
+        for entry in entries {
+            let text = serde_json::to_vec(entry).map_err(|e| failed(e.into()))?;
+            link.append(chain::body(&text), &mut lines);
+        }
+        (&self.file).write_all(&lines).and_then(|()| self.file.sync_data()).map_err(failed)?;
+        (self.link, self.length) = (link, self.length + lines.len() as u64);
+        self.trials += entries.iter().filter(|e| matches!(e.event, Event::Suggested(_))).count() as TrialId;
+        // Some file systems know only now where the file really ended.
+        self.verify()
+    }
+
+    /// Whether the open file is still the study's journal, and has in it what it should.
+    fn verify(&self) -> Result<(), StudyError> {
+        let path = path(&self.dir);
+        let file = self.file.metadata().map_err(|e| StudyError::io("look at", &path, e))?;
+        let how = match fs::symlink_metadata(&path) {
+            Ok(named) if (named.dev(), named.ino()) == (file.dev(), file.ino()) => None,
+            Ok(_) => Some("was replaced by another file"),
+            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                Some("was removed or moved away")
             }
-            if self.file.metadata()?.len() != self.length {
-                return Ok(false);
-            }
-            (&self.file).write_all(&lines)?;
-            self.file.sync_data()?;
-            self.length += lines.len() as u64;
-            // Some file systems know only now where the file really ended.
-            Ok(self.file.metadata()?.len() == self.length)
+            Err(e) => return Err(StudyError::io("look at", &path, e)),
         };
-        match write() {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(StudyError::Outdated { path }),
-            Err(e) => Err(StudyError::io("append to", &path, e)),
+        match how {
+            Some(how) => Err(StudyError::Displaced { path, how, events: self.link.seq, trials: self.trials }),
+            None if file.len() != self.length => Err(StudyError::Outdated { path }),
+            None => Ok(()),
         }
     }
 
-    /// Rewrites the first line, so that older programs say that they are too old, instead of taking an event that they
-    /// do not know for damage. Says `false` and does nothing where the journal is not as this writer left it.
-    fn raise(&mut self, format: u32) -> io::Result<bool> {
-        let bytes = std::fs::read(path(&self.dir))?;
-        if bytes.len() as u64 != self.length {
-            return Ok(false);
-        }
-        let end = bytes.iter().position(|b| *b == b'\n').unwrap_or(bytes.len());
-        let mut header: serde_json::Value = serde_json::from_slice(&bytes[..end])?;
-        header["format"] = format.into();
-        let raised = [header.to_string().as_bytes(), &bytes[end..]].concat();
-        write_new(&self.dir, &raised)?;
-        self.file = put_new(&self.dir)?;
-        (self.format, self.length) = (format, raised.len() as u64);
-        Ok(true)
+    /// Rewrites a journal of an older format as one of [`FORMAT`], with the same events.
+    fn raise(&mut self) -> io::Result<()> {
+        let old = files::read(&path(&self.dir))?;
+        let lines = old.split(|b| *b == b'\n').filter(|line| !line.trim_ascii().is_empty());
+        let (bytes, link) = chained(lines)?;
+        (self.file, _) = replace(&self.dir, &bytes)?;
+        (self.chained, self.link, self.length) = (true, link, bytes.len() as u64);
+        Ok(())
     }
 }
 
-/// Writes a journal that is to replace the one in `dir`, if any. The lock must be held.
-pub(super) fn write_new(dir: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::create(dir.join(NEW))?;
-    file.write_all(bytes)?;
-    file.sync_all()
+impl Drop for Writer {
+    fn drop(&mut self) {
+        if self.written && self.verify().is_ok() {
+            // It may be missing.
+            let _ = seal::write(&self.dir, self.link);
+        }
+    }
 }
 
-/// Puts what [`write_new`] wrote into its place, at once, and opens it for appending.
-pub(super) fn put_new(dir: &Path) -> io::Result<File> {
-    std::fs::rename(dir.join(NEW), path(dir))?;
-    File::open(dir)?.sync_all()?;
-    OpenOptions::new().append(true).open(path(dir))
+/// The lines of a journal of [`FORMAT`] that has these events, and where they leave the chain. What numbers and checksums
+/// the lines have is no matter.
+pub(super) fn chained<T: AsRef<[u8]>>(lines: impl IntoIterator<Item = T>) -> io::Result<(Vec<u8>, Link)> {
+    let (mut link, mut bytes) = (Link::default(), Vec::new());
+    for line in lines {
+        let body = chain::body(line.as_ref());
+        if link == Link::default() {
+            let mut header: Value = serde_json::from_slice(&[body, b"}"].concat())?;
+            header["format"] = FORMAT.into();
+            link.append(chain::body(header.to_string().as_bytes()), &mut bytes);
+        } else {
+            link.append(body, &mut bytes);
+        }
+    }
+    Ok((bytes, link))
+}
+
+/// Puts the first journal into `dir`, at once. The lock must be held.
+pub(super) fn begin(dir: &Path, bytes: &[u8]) -> io::Result<()> {
+    files::write_new(&dir.join(NEW), bytes, None)?;
+    put_new(dir)
+}
+
+/// Puts another journal into the place of the one in `dir`, at once, and opens it for appending; the old one stays as a
+/// backup. The lock must be held.
+pub(super) fn replace(dir: &Path, bytes: &[u8]) -> io::Result<(File, PathBuf)> {
+    files::write_new(&dir.join(NEW), bytes, Some(&fs::symlink_metadata(path(dir))?))?;
+    let backup = keep(dir)?;
+    seal::remove(dir)?;
+    put_new(dir)?;
+    Ok((files::open(&path(dir), OpenOptions::new().append(true))?, backup))
+}
+
+fn put_new(dir: &Path) -> io::Result<()> {
+    fs::rename(dir.join(NEW), path(dir))?;
+    File::open(dir)?.sync_all()
 }
 
 /// Gives the journal in `dir` a second name, under which it stays when it is replaced: `journal.jsonl.<n>.bak` with the
-/// first free number. The lock must be held.
-pub(super) fn keep(dir: &Path) -> io::Result<PathBuf> {
+/// first free number.
+fn keep(dir: &Path) -> io::Result<PathBuf> {
     let mut n = 1;
     loop {
         let backup = dir.join(format!("journal.jsonl.{n}.bak"));
-        match std::fs::hard_link(path(dir), &backup) {
+        match fs::hard_link(path(dir), &backup) {
             Ok(()) => return Ok(backup),
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => n += 1,
             Err(e) => return Err(e),

@@ -1,9 +1,11 @@
 //! A study: its trials, what they observed, and the append-only journal they live in.
 
+mod chain;
 mod check;
 mod compact;
 mod costs;
 mod event;
+pub(crate) mod files;
 mod fold;
 mod fork;
 mod import;
@@ -12,6 +14,7 @@ mod objective;
 mod observation;
 mod open;
 mod outlook;
+mod seal;
 mod state;
 mod trial;
 
@@ -24,6 +27,7 @@ use serde::{Deserialize, Serialize};
 pub use check::{Checked, check};
 pub use compact::{Compacted, compact};
 pub use costs::{Charges, Spent};
+use event::CHAINED;
 pub use event::{
     Cause, Change, Changes, Completed, Entry, Event, FORMAT, Forked, Header, Imported, Purpose, Resumed, Size, Sizes,
     Suggested,
@@ -85,9 +89,32 @@ pub enum StudyError {
         /// What is wrong with it.
         reason: String,
     },
+    /// There was more in the journal than there is, or there should be one.
+    #[error("{}: damaged journal: {reason}", path.display())]
+    Lost {
+        /// The journal.
+        path: PathBuf,
+        /// What shows it, and what to do.
+        reason: String,
+    },
+    /// The journal that is being written to is no longer in its place.
+    #[error(
+        "{} {how} while it was written to. The file that was there has {events} events, up to trial {trials}; nothing after \
+         that is saved. Put that file back, or restore it from a backup, and start again", path.display()
+    )]
+    Displaced {
+        /// The journal.
+        path: PathBuf,
+        /// What became of it.
+        how: &'static str,
+        /// How many events are in the file that was there.
+        events: u64,
+        /// The last trial that it knows.
+        trials: TrialId,
+    },
     /// There is more in the journal than this machine was shown.
     #[error(
-        "{} is longer than what could be read of it or was written to it: something else writes there, or the file system \
+        "{} has another length than what could be read of it or was written to it: something else writes there, or the file system \
          shows machines outdated files; nothing was deleted, look with `admire journal check`, and run all of the study's \
          commands on one machine, or on a file system on which a file that is opened is up to date (docs/cli.md)",
         path.display()
@@ -152,6 +179,12 @@ pub enum StudyError {
         /// Where the run comes from.
         run: String,
         /// What it lacks.
+        reason: String,
+    },
+    /// An event that must not follow those in the journal.
+    #[error("this cannot be recorded: {reason}; nothing was written")]
+    Misfit {
+        /// What contradicts what.
         reason: String,
     },
     /// A trial that was never suggested.

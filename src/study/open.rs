@@ -45,7 +45,7 @@ impl Study {
         let mut study = Self::empty(config);
         if let Some(contents) = &contents {
             study.replay(contents)?;
-            if contents.torn {
+            if contents.torn.is_some() {
                 let text = "the last line of the journal was torn (a crash while writing) and is dropped";
                 study.warnings.push(text.into());
             }
@@ -82,13 +82,13 @@ impl Study {
     }
 
     pub(super) fn replay(&mut self, contents: &journal::Contents) -> Result<(), StudyError> {
-        for (i, entry) in contents.entries()?.into_iter().enumerate() {
-            self.state.apply(&self.config, entry).map_err(|misfit| self.error(misfit, i + 1))?;
+        for (line, entry) in contents.lines.iter().zip(contents.entries()?) {
+            self.state.apply(&self.config, entry).map_err(|misfit| self.error(misfit, line.number))?;
         }
         Ok(())
     }
 
-    /// An event that does not fit, as an error.
+    /// An event of the journal that does not fit, as an error.
     pub(super) fn error(&self, misfit: Misfit, line: usize) -> StudyError {
         let dir = self.config.dir.clone();
         match misfit {
@@ -102,7 +102,7 @@ impl Study {
     ///
     /// # Errors
     /// [`StudyError::Io`], after which the study must not be used any more; an event that cannot follow the ones before
-    /// is [`StudyError::Damaged`].
+    /// is [`StudyError::Misfit`].
     pub fn record(&mut self, event: Event) -> Result<(), StudyError> {
         self.record_all(&[Entry::now(event)])
     }
@@ -111,7 +111,8 @@ impl Study {
     pub(super) fn record_all(&mut self, entries: &[Entry]) -> Result<(), StudyError> {
         for entry in entries {
             // Applied first: what does not fit must not get into the file.
-            self.state.apply(&self.config, entry).map_err(|misfit| self.error(misfit, 0))?;
+            let misfit = |misfit: Misfit| StudyError::Misfit { reason: misfit.to_string() };
+            self.state.apply(&self.config, entry).map_err(misfit)?;
         }
         self.writer.as_mut().map_or(Ok(()), |writer| writer.append(entries))
     }

@@ -1,5 +1,7 @@
 //! What the tests of journals share.
 
+#![allow(dead_code, reason = "every test program uses some of it")]
+
 use std::fs;
 use std::process::{Command, ExitStatus, Output};
 

@@ -53,6 +53,12 @@ impl Fixture {
         fs::read_to_string(self.path(name)).unwrap_or_default().lines().map(str::to_owned).collect()
     }
 
+    /// Puts other events into the journal, as if `admire` had written them and been killed then.
+    pub fn rewrite<T: AsRef<str>>(&self, lines: impl IntoIterator<Item = T>) {
+        let _ = fs::remove_file(self.path("run/journal.seal"));
+        self.write("run/journal.jsonl", &chained(lines));
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.root.path().join(name)
     }
@@ -91,6 +97,22 @@ impl Fixture {
 
 /// A trainer whose loss is the weight of `a`.
 pub const GOOD: &str = r#"printf '{"loss": %s}' "$2" > "$1.tmp" && mv "$1.tmp" "$1""#;
+
+/// Lines of a journal with the numbers and checksums of docs/journal.md, whatever they have now.
+pub fn chained<T: AsRef<str>>(lines: impl IntoIterator<Item = T>) -> String {
+    let (mut text, mut crc) = (String::new(), "00000000".to_owned());
+    for (i, line) in lines.into_iter().enumerate() {
+        let covered = format!("{},\"seq\":{}", body(line.as_ref()), i + 1);
+        crc = format!("{:08x}", crc32fast::hash(format!("{crc}{covered}").as_bytes()));
+        text += &format!("{covered},\"crc\":\"{crc}\"}}\n");
+    }
+    text
+}
+
+/// A line of a journal without number, checksum and closing brace.
+pub fn body(line: &str) -> &str {
+    line.rsplit_once(",\"seq\":").map_or_else(|| line.trim_end().strip_suffix('}').unwrap(), |(body, _)| body)
+}
 
 pub fn signal(child: &Child, signal: Signal) {
     // An error says that it has ended.
