@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use csv::{Position, StringRecord};
 
 use super::error::ReplayError;
+use crate::input::{self, NotText, number};
 use crate::space::{check_domain_name, check_name};
 
 /// One row of a file of logged runs.
@@ -136,13 +137,13 @@ pub(crate) fn rows<'a>(
     file: &'a Path,
     text: &'a [u8],
 ) -> Result<(StringRecord, impl Iterator<Item = Result<StringRecord, ReplayError>> + 'a), ReplayError> {
-    // Excel writes a byte-order mark, which would otherwise become part of the first column's name.
-    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-    let mut lines = Lines { text, at: 0, line: 1 };
     let csv_error = |line, message| ReplayError::Csv { file: file.to_owned(), line, message };
-    if let Err(e) = std::str::from_utf8(text) {
-        return Err(csv_error(lines.of(e.valid_up_to()), "this is not UTF-8".into()));
-    }
+    let decoded = input::text(text).map_err(|e| {
+        let at = if let NotText::NotUtf8 { at } = e { at } else { 0 };
+        csv_error(Lines { text, at: 0, line: 1 }.of(at), e.to_string())
+    });
+    let text = decoded?.as_bytes();
+    let mut lines = Lines { text, at: 0, line: 1 };
     // Where rows differ in length is found out here, for the sake of the line.
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).flexible(true).from_reader(text);
     let header = reader.headers().map_err(|e| csv_error(1, e.to_string()))?.clone();
@@ -278,15 +279,15 @@ impl Row<'_> {
     fn parse(&self, file: usize, columns: &Columns) -> Result<(LoggedRun, f64), ReplayError> {
         let positive = |name: &str, column: Option<usize>| -> Result<Option<f64>, ReplayError> {
             let Some(text) = column.map(|c| &self.record[c]).filter(|text| !text.is_empty()) else { return Ok(None) };
-            match text.parse::<f64>() {
-                Ok(x) if x > 0.0 && x.is_finite() => Ok(Some(x)),
+            match number(text) {
+                Some(x) if x > 0.0 && x.is_finite() => Ok(Some(x)),
                 _ => Err(self.cell(name, format!("\"{text}\" is not a positive number"))),
             }
         };
         let mut weights = Vec::with_capacity(columns.domains.len());
         for (name, column) in &columns.domains {
-            match self.record[*column].parse::<f64>() {
-                Ok(x) if x >= 0.0 && x.is_finite() => weights.push(x),
+            match number(&self.record[*column]) {
+                Some(x) if x >= 0.0 && x.is_finite() => weights.push(x),
                 _ => {
                     let message = format!("\"{}\" is not a weight (a number, 0 or more)", &self.record[*column]);
                     return Err(self.cell(&format!("w:{name}"), message));
@@ -326,9 +327,9 @@ impl Row<'_> {
         if ["", "na", "n/a", "null", "none"].contains(&text.to_ascii_lowercase().as_str()) {
             return Ok(f64::NAN);
         }
-        match text.parse::<f64>() {
-            Ok(x) => Ok(if x.is_finite() { x } else { f64::NAN }),
-            Err(_) => Err(self.cell(&format!("y:{name}"), format!("\"{text}\" is not a number"))),
+        match number(text) {
+            Some(x) => Ok(if x.is_finite() { x } else { f64::NAN }),
+            None => Err(self.cell(&format!("y:{name}"), format!("\"{text}\" is not a number"))),
         }
     }
 
