@@ -58,8 +58,7 @@ impl Pool {
     /// (`None`: all).
     ///
     /// # Errors
-    /// Domains, metrics or fidelities that do not match, a run whose cost nobody states, no target run, no candidates, objectives
-    /// too large for a finite standard deviation.
+    /// Domains, metrics or fidelities that do not match, a run whose cost nobody states, no target run, no candidates.
     pub fn new(
         log: &RunLog,
         space: &SearchSpace,
@@ -129,11 +128,6 @@ impl Pool {
         let all: Vec<f64> = losses.iter().copied().chain(held_out.iter().map(|run| run.loss)).collect();
         let mean = all.iter().sum::<f64>() / all.len() as f64;
         let variance = all.iter().map(|y| (y - mean).powi(2)).sum::<f64>() / all.len() as f64;
-        if !variance.is_finite() {
-            return Err(ReplayError::Pool(format!(
-                "the objectives of the runs at {target} are too large to be compared; is there a placeholder among them?"
-            )));
-        }
         // Rounding leaves a tiny variance where all losses are the same number.
         let sd = if variance.sqrt() > 1e-12 * mean.abs() { variance.sqrt() } else { 1.0 };
         Ok(Self {
