@@ -180,7 +180,8 @@ fn all_is_shown(f: &Fixture) {
         assert_eq!(code(&output), Some(0), "{arguments:?}: {said}");
         assert!(!said.contains("NaN") && !said.contains("numerically"), "{arguments:?}: {said}");
     }
-    assert!(!fs::read_to_string(f.path("report.html")).unwrap().contains("NaN"));
+    // But for the script that sorts tables.
+    assert!(!fs::read_to_string(f.path("report.html")).unwrap().replace("Number.isNaN", "").contains("NaN"));
 }
 
 #[test]

@@ -28,7 +28,7 @@ pub struct TellArgs {
 #[group(required = true, multiple = false)]
 struct How {
     /// Its loss (for a study of the one metric `loss`)
-    #[arg(long, allow_negative_numbers = true)]
+    #[arg(long, allow_hyphen_values = true)]
     loss: Option<f64>,
     /// A result file, as a training command writes it
     #[arg(long, value_name = "FILE")]
