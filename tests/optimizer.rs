@@ -287,7 +287,8 @@ fn with_every_fidelity_at_its_limit_there_is_nothing_to_suggest() {
 #[test]
 fn noise_is_no_reason_to_train_a_mixture_again() {
     // Two domains: the space is a line, and noise hides all that there is to gain.
-    let problem = Problem { noise: 1.0, ..Problem::new(2, 2, 1, 29) };
+    let mut problem = Problem::new(2, 2, 1, 29);
+    problem.noise = 1.0;
     let mut optimizer = problem.optimizer(OptimizerSettings { tolerance: 0.05, ..OptimizerSettings::default() });
     let (mut evidence, mut rng) = (problem.evidence(vec![]), rng(30));
     let exhausted = loop {
