@@ -126,7 +126,7 @@ fn stated(report: &mut Fields, name: &str) -> Option<Box<RawValue>> {
 
 /// Says why a metric's value, as it was written, counts as no finite number.
 fn infinite(name: &str, value: &str) -> String {
-    let value = excerpt(value.to_owned());
+    let value = excerpt(value.trim_matches('"').to_owned());
     let finite = value.contains(|c: char| c.is_ascii_digit());
     let why =
         if finite { format!(", and beyond {:e} a number counts as infinite", input::LARGEST) } else { String::new() };
