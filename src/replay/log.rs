@@ -1,14 +1,15 @@
 //! Logged runs as they stand in CSV files.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use csv::{Position, StringRecord};
 
 use super::error::ReplayError;
-use crate::input::{self, NotText, number};
-use crate::space::{check_domain_name, check_name};
+use super::rows::rows;
+use crate::input::number;
+use crate::space::{Fidelity, check_domain_name, check_name, params_of};
 
 /// One row of a file of logged runs.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,7 +22,7 @@ pub struct LoggedRun {
     pub params: Option<f64>,
     /// Training `tokens`, where given.
     pub tokens: Option<f64>,
-    /// `cost` of the run, where given; positive.
+    /// `cost` of the run, where given; positive (a cost of 0, as of a cached run, is no price).
     pub cost: Option<f64>,
     /// The `w:` columns in the order of [`RunLog::domains`], renormalized to sum 1.
     pub weights: Vec<f64>,
@@ -56,11 +57,48 @@ const SUM_TOLERANCE: f64 = 1e-2;
 /// What adding up a few dozen weights can be off by.
 const ROUNDING: f64 = 1e-9;
 
+/// Sizes within this factor are the same, written with two digits or more.
+const SAME_SIZE: f64 = 1.05;
+
+/// How trackers and queues call runs that did not end as they should, or not yet.
+const UNFINISHED: [&str; 26] = [
+    "aborted", "canceled", "cancelled", "crashed", "diverged", "error", "failed", "failure", "incomplete", "interrupted",
+    "killed", "node_fail", "oom", "out_of_memory", "pending", "preempted", "preempting", "queued", "running", "scheduled",
+    "starting", "stopped", "suspended", "timed_out", "timeout", "unfinished",
+];
+
+/// Whether a column of this name says how a run ended.
+pub(crate) fn is_state(column: &str) -> bool {
+    let name = column.to_ascii_lowercase();
+    ["state", "status"].iter().any(|word| name.strip_suffix(word).is_some_and(|before| matches!(before, "" | "run_" | "job_")))
+}
+
+impl LoggedRun {
+    /// Whether it has no finite metric.
+    #[must_use]
+    pub fn diverged(&self) -> bool {
+        self.metrics.iter().all(|y| y.is_nan())
+    }
+
+    /// Why the run is not one of this fidelity, although it has its name. Parameters that only repeat the name, as `60M`
+    /// does, say nothing more than the name.
+    pub(crate) fn misfit(&self, fidelity: &Fidelity) -> Option<String> {
+        let params = self.params.filter(|x| params_of(&self.fidelity) != Some(*x));
+        let sizes = [("params", params, fidelity.params), ("tokens", self.tokens, fidelity.tokens)];
+        sizes.into_iter().find_map(|(what, run, config)| {
+            let (run, config) = run.zip(config)?;
+            let differ = run / config > SAME_SIZE || config / run > SAME_SIZE;
+            differ.then(|| format!("at \"{}\" with other {what} than the config's {config:e}", fidelity.name))
+        })
+    }
+}
+
 impl RunLog {
     /// Reads long CSVs with the columns `run_id, fidelity, params, [tokens], [cost], w:<domain>…, y:<metric>…`, matched
     /// by name in any order; other columns are ignored. All files must have the same domains and metrics.
     ///
-    /// Weights are renormalized, with a warning where the sum is off by more than 0.01.
+    /// Weights are renormalized, with a warning where the sum is off by more than 0.01. Rows are left out, with a warning,
+    /// whose `state` or `status` says that the run has not finished.
     ///
     /// # Errors
     /// Any file that is unreadable, empty, or lacks or repeats a column; any cell that is not the number it should be.
@@ -103,92 +141,47 @@ impl RunLog {
         }
 
         let mut off: Vec<(u64, f64)> = Vec::new();
+        let (mut unfinished, mut free) = (BTreeMap::<String, usize>::new(), 0);
         let before = self.runs.len();
         for record in rows {
             let record = record?;
+            if let Some(state) = columns.unfinished(&record) {
+                *unfinished.entry(state).or_default() += 1;
+                continue;
+            }
             let row = Row { file, line: record.position().map_or(0, Position::line), record: &record };
             let (run, sum) = row.parse(index, &columns)?;
             self.renormalized += usize::from((sum - 1.0).abs() > ROUNDING);
             if (sum - 1.0).abs() > SUM_TOLERANCE {
                 off.push((run.line, sum));
             }
-            self.runs.push(run);
+            free += usize::from(run.cost == Some(0.0));
+            self.runs.push(LoggedRun { cost: run.cost.filter(|cost| *cost > 0.0), ..run });
         }
+        let states: Vec<String> = unfinished.iter().map(|(state, n)| format!("{n} {state}")).collect();
+        let states = states.join(", ");
         if self.runs.len() == before {
-            return Err(ReplayError::Header {
-                file: file.to_owned(),
-                message: "there are no rows below the header".into(),
-            });
+            let message = match states.is_empty() {
+                true => "there are no rows below the header".into(),
+                false => format!("no run has finished ({states})"),
+            };
+            return Err(ReplayError::Header { file: file.to_owned(), message });
+        }
+        let name = file.display();
+        if !states.is_empty() {
+            self.warnings.push(format!("{name}: left out runs that have not finished: {states}"));
+        }
+        if free > 0 {
+            self.warnings.push(format!("{name}: {free} with a cost of 0, which counts as not stated"));
         }
         if let [(line, sum), rest @ ..] = off.as_slice() {
             let count = rest.len() + 1;
             self.warnings.push(format!(
-                "{}: the weights of {count} {} do not sum to 1 (first on line {line}: {sum:.3}); renormalized",
-                file.display(),
+                "{name}: the weights of {count} {} do not sum to 1 (first on line {line}: {sum:.3}); renormalized",
                 if count == 1 { "run" } else { "runs" },
             ));
         }
         Ok(())
-    }
-}
-
-/// The header of a CSV file and its rows, each as long as the header and with the line that it starts on.
-pub(crate) fn rows<'a>(
-    file: &'a Path,
-    text: &'a [u8],
-) -> Result<(StringRecord, impl Iterator<Item = Result<StringRecord, ReplayError>> + 'a), ReplayError> {
-    let csv_error = |line, message| ReplayError::Csv { file: file.to_owned(), line, message };
-    let decoded = input::text(text).map_err(|e| {
-        let at = if let NotText::NotUtf8 { at } = e { at } else { 0 };
-        csv_error(Lines { text, at: 0, line: 1 }.of(at), e.to_string())
-    });
-    let text = decoded?.as_bytes();
-    let mut lines = Lines { text, at: 0, line: 1 };
-    // Where rows differ in length is found out here, for the sake of the line.
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).flexible(true).from_reader(text);
-    let header = reader.headers().map_err(|e| csv_error(1, e.to_string()))?.clone();
-    let width = header.len();
-    let row = move |record: csv::Result<StringRecord>| {
-        let mut record = record.map_err(|e| csv_error(lines.line, e.to_string()))?;
-        let mut place = record.position().cloned().unwrap_or_else(Position::new);
-        let line = lines.of_row(place.byte() as usize);
-        if record.len() != width {
-            return Err(csv_error(line, format!("the row has {} cells, the header {width}", record.len())));
-        }
-        place.set_line(line);
-        record.set_position(Some(place));
-        Ok(record)
-    };
-    Ok((header, reader.into_records().map(row)))
-}
-
-/// Counts lines as editors do, which the csv crate does not after blank lines, nor with the ends of lines of Windows.
-struct Lines<'a> {
-    text: &'a [u8],
-    at: usize,
-    line: u64,
-}
-
-impl Lines<'_> {
-    /// The line of a byte, not before the one asked for last.
-    fn of(&mut self, byte: usize) -> u64 {
-        let end = byte.min(self.text.len());
-        while self.at < end {
-            let ends = match self.text[self.at] {
-                b'\n' => true,
-                b'\r' => self.text.get(self.at + 1) != Some(&b'\n'),
-                _ => false,
-            };
-            self.line += u64::from(ends);
-            self.at += 1;
-        }
-        self.line
-    }
-
-    /// The line of a row that the reader found at `byte`: what is left of the line before, and blank ones, are skipped.
-    fn of_row(&mut self, byte: usize) -> u64 {
-        let blank = self.text[byte.min(self.text.len())..].iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
-        self.of(byte + blank)
     }
 }
 
@@ -216,6 +209,7 @@ struct Columns {
     params: Option<usize>,
     tokens: Option<usize>,
     cost: Option<usize>,
+    states: Vec<usize>,
     /// Name and index, sorted by name.
     domains: Vec<(String, usize)>,
     metrics: Vec<(String, usize)>,
@@ -228,7 +222,8 @@ impl Columns {
             return Err(error("the file is empty; expected a header run_id,fidelity,params,cost,w:…,y:…".into()));
         }
         let mut seen = BTreeSet::new();
-        if let Some(twice) = header.iter().find(|name| !name.is_empty() && !seen.insert(*name)) {
+        let named = header.iter().filter(|name| !name.is_empty() && !is_state(name));
+        if let Some(twice) = named.clone().find(|name| !seen.insert(*name)) {
             return Err(error(format!("column \"{twice}\" appears twice")));
         }
         let optional = |name: &str| header.iter().position(|column| column == name);
@@ -261,9 +256,16 @@ impl Columns {
             params: optional("params"),
             tokens: optional("tokens"),
             cost: optional("cost"),
+            states: header.iter().enumerate().filter(|(_, name)| is_state(name)).map(|(i, _)| i).collect(),
             domains: prefixed("w:", "domain weight", check_domain_name)?,
             metrics: prefixed("y:", "metric", check_name)?,
         })
+    }
+
+    /// The state of a run that has not finished; of `CANCELLED by 1000` the first word counts.
+    fn unfinished(&self, record: &StringRecord) -> Option<String> {
+        let word = |i: &usize| record[*i].split(' ').next().unwrap_or_default().to_ascii_lowercase();
+        self.states.iter().map(word).find(|word| UNFINISHED.contains(&word.as_str()))
     }
 }
 
@@ -277,13 +279,14 @@ struct Row<'a> {
 impl Row<'_> {
     /// The run, and what its weights summed to before they were renormalized.
     fn parse(&self, file: usize, columns: &Columns) -> Result<(LoggedRun, f64), ReplayError> {
-        let positive = |name: &str, column: Option<usize>| -> Result<Option<f64>, ReplayError> {
+        let at_least = |name: &str, column: Option<usize>, least: f64, what: &str| -> Result<Option<f64>, ReplayError> {
             let Some(text) = column.map(|c| &self.record[c]).filter(|text| !text.is_empty()) else { return Ok(None) };
             match number(text) {
-                Some(x) if x > 0.0 && x.is_finite() => Ok(Some(x)),
-                _ => Err(self.cell(name, format!("\"{text}\" is not a positive number"))),
+                Some(x) if x >= least && x.is_finite() => Ok(Some(x)),
+                _ => Err(self.cell(name, format!("\"{text}\" is not {what}"))),
             }
         };
+        let positive = |name, column| at_least(name, column, f64::MIN_POSITIVE, "a positive number");
         let mut weights = Vec::with_capacity(columns.domains.len());
         for (name, column) in &columns.domains {
             match number(&self.record[*column]) {
@@ -313,7 +316,7 @@ impl Row<'_> {
             fidelity,
             params: positive("params", columns.params)?,
             tokens: positive("tokens", columns.tokens)?,
-            cost: positive("cost", columns.cost)?,
+            cost: at_least("cost", columns.cost, 0.0, "a cost (a number, 0 or more)")?,
             weights,
             metrics,
             file,

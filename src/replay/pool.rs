@@ -69,14 +69,20 @@ impl Pool {
         let domains = match_domains(log, space)?;
         let metrics = match_metrics(log, objective)?;
         let mut warnings = log.warnings.clone();
-        let (mut unfinished, mut outside) = (Skipped::default(), Skipped::default());
+        let [mut diverged, mut incomplete, mut outside, mut elsewhere] = [(); 4].map(|()| Skipped::default());
+        let mut lacking = vec![0; metrics.len()];
         let mut runs = Vec::with_capacity(log.runs.len());
         for logged in &log.runs {
             let fidelity = match_fidelity(log, logged, fidelities)?;
             let values: Vec<f64> = metrics.iter().map(|m| logged.metrics[*m]).collect();
             let weights: Vec<f64> = domains.iter().map(|d| logged.weights[*d]).collect();
-            if values.iter().any(|y| y.is_nan()) {
-                unfinished.count(log, logged);
+            if values.iter().all(|y| y.is_nan()) {
+                diverged.count(log, logged);
+            } else if values.iter().any(|y| y.is_nan()) {
+                incomplete.count(log, logged);
+                lacking.iter_mut().zip(&values).for_each(|(n, y)| *n += usize::from(y.is_nan()));
+            } else if logged.misfit(&fidelities.list()[fidelity]).is_some() {
+                elsewhere.count(log, logged);
             } else if !space.polytope().contains(&weights, BOUND_TOLERANCE) {
                 outside.count(log, logged);
             } else {
@@ -91,7 +97,15 @@ impl Pool {
                 runs.push(Run { id: logged.id.clone(), mixture, fidelity, metrics: values, cost, loss });
             }
         }
-        warnings.extend(unfinished.warning("without a finite value for every metric of the objective"));
+        warnings.extend(diverged.warning("without a finite value of the objective"));
+        let names = objective.metrics.iter().map(|metric| &metric.name);
+        let lacking: Vec<String> =
+            names.zip(lacking).filter(|(_, n)| *n > 0).map(|(name, n)| format!("\"{name}\" in {n}")).collect();
+        let lacking = lacking.join(", ");
+        warnings.extend(incomplete.warning(&format!(
+            "that lack a part of the objective, {lacking}; to go without it, name the others, as in --set objective.metric='\"loss\"'"
+        )));
+        warnings.extend(elsewhere.warning("at other params or tokens than the config's for their fidelity"));
         warnings.extend(outside.warning("whose mixture breaks a bound of the config"));
 
         let target = fidelities.list()[fidelities.target()].name.clone();
@@ -246,6 +260,6 @@ impl Skipped {
 
     fn warning(&self, what: &str) -> Option<String> {
         let runs = if self.count == 1 { "run" } else { "runs" };
-        (self.count > 0).then(|| format!("skipped {} {runs} {what} (first: {})", self.count, self.first))
+        (self.count > 0).then(|| format!("skipped {} {runs} (first: {}) {what}", self.count, self.first))
     }
 }
