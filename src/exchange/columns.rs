@@ -86,9 +86,8 @@ impl ColumnMap {
 }
 
 /// What identifiers, seeds and counters are called, at least at the end of their names.
-const IDENTIFIERS: [&str; 12] = [
-    "id", "uid", "uuid", "idx", "index", "seed", "step", "steps", "epoch", "iteration", "timestamp", "runtime",
-];
+const IDENTIFIERS: [&str; 12] =
+    ["id", "uid", "uuid", "idx", "index", "seed", "step", "steps", "epoch", "iteration", "timestamp", "runtime"];
 
 /// Whether a column says which run it is, when it was or how far it came, and not how good it is: by its name; or because its
 /// cells are text, or number the rows.

@@ -11,7 +11,8 @@ use crate::replay::{ReplayError, text};
 /// Reads the file. It says nothing about results: those are in `metrics`.
 pub(super) fn read(file: &InputFile, metrics: &[(String, f64)], rules: &[Rule]) -> Result<Part, ReplayError> {
     let wrong = |message: String| ReplayError::Header { file: file.path.clone(), message };
-    let json: Value = serde_json::from_str(text(&file.path, &file.text)?).map_err(|e| wrong(format!("not valid JSON: {e}")))?;
+    let json: Value =
+        serde_json::from_str(text(&file.path, &file.text)?).map_err(|e| wrong(format!("not valid JSON: {e}")))?;
     let weights = json["train_domain_weights"]
         .as_object()
         .ok_or_else(|| wrong("there is no object `train_domain_weights`, as in the domain configs of DoReMi".into()))?;

@@ -55,7 +55,7 @@ fn fitted(log: &RunLog, run: &LoggedRun, config: &StudyConfig) -> Result<Importe
     let (ours, others): (Vec<_>, Vec<_>) =
         log.domains.iter().zip(&run.weights).partition(|(name, _)| config.space.index(name).is_some());
     if let Some((name, _)) = others.iter().find(|(_, weight)| **weight > NO_WEIGHT) {
-        let advice = "with max = 0 it would be one that only these runs have";
+        let advice = "a domain of this name with max = 0 would let the study learn from them";
         return Err(format!("with weight on \"{name}\", which is no domain of the config ({advice})"));
     }
     let mixture = config.space.mixture(ours.into_iter().map(|(name, weight)| (name, *weight)));

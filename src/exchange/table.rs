@@ -106,7 +106,8 @@ impl Table {
         }
         if let (true, [mine_first, ..], [their_first, ..]) = (rows.is_empty(), &self.rows[..], &other.rows[..]) {
             let (file, mine, theirs) = (other.file.display(), &mine_first[mine], &their_first[theirs]);
-            let message = format!("no row has the {key} of one in {file}; there is \"{mine}\" here, \"{theirs}\" there");
+            let message =
+                format!("no row has the {key} of one in {file}; there is \"{mine}\" here, \"{theirs}\" there");
             return Err(self.wrong(message));
         }
         let header = self.header.iter().chain(other.header.iter().filter(|column| *column != key));

@@ -67,7 +67,8 @@ fn usual_metrics<'a>(log: &'a RunLog, warnings: &mut Vec<String>) -> Vec<&'a Str
     let most = counts.iter().copied().max().unwrap_or(0);
     let (usual, rare): (Vec<_>, Vec<_>) = log.metrics.iter().zip(counts).partition(|(_, n)| 2 * n >= most);
     if !rare.is_empty() {
-        let rare: Vec<String> = rare.into_iter().map(|(name, n)| format!("\"{name}\" (in {n} of {})", log.runs.len())).collect();
+        let rare: Vec<String> =
+            rare.into_iter().map(|(name, n)| format!("\"{name}\" (in {n} of {})", log.runs.len())).collect();
         warnings.push(format!(
             "not part of the objective, because most runs lack it: {}; --set objective.metric=… says what is",
             rare.join(", ")

@@ -62,15 +62,40 @@ const SAME_SIZE: f64 = 1.05;
 
 /// How trackers and queues call runs that did not end as they should, or not yet.
 const UNFINISHED: [&str; 26] = [
-    "aborted", "canceled", "cancelled", "crashed", "diverged", "error", "failed", "failure", "incomplete", "interrupted",
-    "killed", "node_fail", "oom", "out_of_memory", "pending", "preempted", "preempting", "queued", "running", "scheduled",
-    "starting", "stopped", "suspended", "timed_out", "timeout", "unfinished",
+    "aborted",
+    "canceled",
+    "cancelled",
+    "crashed",
+    "diverged",
+    "error",
+    "failed",
+    "failure",
+    "incomplete",
+    "interrupted",
+    "killed",
+    "node_fail",
+    "oom",
+    "out_of_memory",
+    "pending",
+    "preempted",
+    "preempting",
+    "queued",
+    "running",
+    "scheduled",
+    "starting",
+    "stopped",
+    "suspended",
+    "timed_out",
+    "timeout",
+    "unfinished",
 ];
 
 /// Whether a column of this name says how a run ended.
 pub(crate) fn is_state(column: &str) -> bool {
     let name = column.to_ascii_lowercase();
-    ["state", "status"].iter().any(|word| name.strip_suffix(word).is_some_and(|before| matches!(before, "" | "run_" | "job_")))
+    ["state", "status"]
+        .iter()
+        .any(|word| name.strip_suffix(word).is_some_and(|before| matches!(before, "" | "run_" | "job_")))
 }
 
 impl LoggedRun {
@@ -172,7 +197,8 @@ impl RunLog {
             self.warnings.push(format!("{name}: left out runs that have not finished: {states}"));
         }
         if free > 0 {
-            self.warnings.push(format!("{name}: {free} with a cost of 0, which counts as not stated"));
+            let runs = if free == 1 { "run states" } else { "runs state" };
+            self.warnings.push(format!("{name}: {free} {runs} a cost of 0, which counts as none"));
         }
         if let [(line, sum), rest @ ..] = off.as_slice() {
             let count = rest.len() + 1;
@@ -279,13 +305,16 @@ struct Row<'a> {
 impl Row<'_> {
     /// The run, and what its weights summed to before they were renormalized.
     fn parse(&self, file: usize, columns: &Columns) -> Result<(LoggedRun, f64), ReplayError> {
-        let at_least = |name: &str, column: Option<usize>, least: f64, what: &str| -> Result<Option<f64>, ReplayError> {
-            let Some(text) = column.map(|c| &self.record[c]).filter(|text| !text.is_empty()) else { return Ok(None) };
-            match number(text) {
-                Some(x) if x >= least && x.is_finite() => Ok(Some(x)),
-                _ => Err(self.cell(name, format!("\"{text}\" is not {what}"))),
-            }
-        };
+        let at_least =
+            |name: &str, column: Option<usize>, least: f64, what: &str| -> Result<Option<f64>, ReplayError> {
+                let Some(text) = column.map(|c| &self.record[c]).filter(|text| !text.is_empty()) else {
+                    return Ok(None);
+                };
+                match number(text) {
+                    Some(x) if x >= least && x.is_finite() => Ok(Some(x)),
+                    _ => Err(self.cell(name, format!("\"{text}\" is not {what}"))),
+                }
+            };
         let positive = |name, column| at_least(name, column, f64::MIN_POSITIVE, "a positive number");
         let mut weights = Vec::with_capacity(columns.domains.len());
         for (name, column) in &columns.domains {

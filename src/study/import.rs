@@ -6,13 +6,17 @@ use std::collections::hash_map::Entry as Place;
 use super::fold::observed;
 use super::{Entry, Event, Imported, Objective, Observation, Study, StudyError};
 
+/// More runs from elsewhere than this are refused: the model needs the covariances of all of them, and takes time that grows
+/// with the third power of their number.
+const MOST_RUNS: usize = 10_000;
+
 impl Study {
     /// Takes runs from elsewhere into account and returns, once they are in the journal, how many were new. A run that
     /// was imported before is no error, and does not count twice; a run is known by its source and fidelity.
     ///
     /// # Errors
-    /// [`StudyError::Unfit`] for a run of another space, fidelity or objective, and for one that is known with other values,
-    /// before anything is recorded; those of [`Self::record`].
+    /// [`StudyError::Unfit`] for a run of another space, fidelity or objective, for one that is known with other values, and
+    /// for more than 10,000 in all, before anything is recorded; those of [`Self::record`].
     pub fn import(&mut self, runs: impl IntoIterator<Item = Imported>) -> Result<usize, StudyError> {
         let identity = |run: &Imported| (run.source.clone(), run.fidelity.clone());
         let known = self.state.imported.iter().map(|(run, observation)| (identity(run), observation.clone()));
@@ -28,6 +32,11 @@ impl Study {
                     return Err(unfit(format!(
                         "a run of this name is known with other values ({changes}); if this is another run, give it another \
                          run_id or its file another name; if it is corrected, import it into a new study"
+                    )));
+                }
+                Place::Vacant(_) if self.state.imported.len() + entries.len() == MOST_RUNS => {
+                    return Err(unfit(format!(
+                        "a study learns from at most {MOST_RUNS} runs from elsewhere; import fewer"
                     )));
                 }
                 Place::Vacant(place) => {
