@@ -127,7 +127,7 @@ impl RunLog {
     ///
     /// # Errors
     /// Any file that is unreadable, empty, or lacks or repeats a column; any cell that is not the number it should be.
-    /// (Metrics are lenient: an empty cell, NaN or an infinity is a run that diverged, not a broken file.)
+    /// (Metrics are lenient: an empty cell, NaN or an infinity is a metric that the run lacks, not a broken file.)
     pub fn read(files: &[PathBuf]) -> Result<Self, ReplayError> {
         let mut log = Self::default();
         for file in files {
@@ -146,6 +146,20 @@ impl RunLog {
         self.add_rows(file, &header, rows)
     }
 
+    /// The columns of one more file, whose domains and metrics must be those of the first.
+    fn columns(&mut self, file: &Path, header: &StringRecord) -> Result<Columns, ReplayError> {
+        let columns = Columns::parse(file, header)?;
+        let names = |list: &[(String, usize)]| list.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+        let (domains, metrics) = (names(&columns.domains), names(&columns.metrics));
+        if let Some(first) = self.files.first() {
+            same_columns(file, first, "w:", &self.domains, &domains)?;
+            same_columns(file, first, "y:", &self.metrics, &metrics)?;
+        } else {
+            (self.domains, self.metrics) = (domains, metrics);
+        }
+        Ok(columns)
+    }
+
     /// Adds the rows of one more file, which know their lines.
     pub(crate) fn add_rows(
         &mut self,
@@ -153,18 +167,9 @@ impl RunLog {
         header: &StringRecord,
         rows: impl IntoIterator<Item = Result<StringRecord, ReplayError>>,
     ) -> Result<(), ReplayError> {
+        let columns = self.columns(file, header)?;
         let index = self.files.len();
         self.files.push(file.to_owned());
-        let columns = Columns::parse(file, header)?;
-        let names = |list: &[(String, usize)]| list.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
-        let (domains, metrics) = (names(&columns.domains), names(&columns.metrics));
-        if index == 0 {
-            (self.domains, self.metrics) = (domains, metrics);
-        } else {
-            same_columns(file, &self.files[0], "w:", &self.domains, &domains)?;
-            same_columns(file, &self.files[0], "y:", &self.metrics, &metrics)?;
-        }
-
         let mut off: Vec<(u64, f64)> = Vec::new();
         let (mut unfinished, mut free) = (BTreeMap::<String, usize>::new(), 0);
         let before = self.runs.len();
