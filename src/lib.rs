@@ -6,6 +6,7 @@ pub mod acquisition;
 pub mod cli;
 pub mod config;
 pub mod exchange;
+pub mod input;
 pub mod launcher;
 pub mod optimizer;
 pub mod replay;

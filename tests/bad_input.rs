@@ -90,6 +90,7 @@ fn every_refusal_has_its_code_and_names_its_place() {
         ("check --config study.toml --set fidelity=[]", 2, &["fidelity", "no fidelities"]),
         ("check --config study.toml --set domain.web.name=3", 2, &["domain[0].name"]),
         ("check --config study.toml --set fidelity.big.cost=inf", 2, &["fidelity[1].cost", "above 0"]),
+        ("check --config study.toml --set fidelity.big.params=1e60", 2, &["fidelity[1].params", "at most 1e50"]),
         // No mixture satisfies the bounds: its own exit code everywhere.
         ("check --config study.toml --set domain.web.min=0.7 --set domain.code.min=0.7", 3, &["study.toml", "1.4"]),
         ("suggest --config study.toml --set domain.web.max=0.1 --set domain.code.max=0.1", 3, &["study.toml", "0.2"]),
@@ -106,7 +107,7 @@ fn every_refusal_has_its_code_and_names_its_place() {
         ("tell --config study.toml --dir run --trial 1 --loss much", 2, &["--loss"]),
         ("tell --config study.toml --dir run --trial 1 --loss 1 --failed", 2, &["--failed"]),
         ("tell --config study.toml --dir run --trial 1 --result none.json", 1, &["none.json"]),
-        ("tell --config study.toml --dir run --trial 1 --result garbage", 1, &["garbage"]),
+        ("tell --config study.toml --dir run --trial 1 --result garbage", 1, &["garbage", "UTF-16"]),
         ("tell --config study.toml --dir run --trial 1 --result empty", 1, &["empty"]),
         ("tell --config study.toml --dir run --trial 1 --result nan.json", 1, &["nan.json"]),
         // Logs.
@@ -118,7 +119,7 @@ fn every_refusal_has_its_code_and_names_its_place() {
         ("replay --runs header.csv", 2, &["header.csv", "no rows"]),
         ("replay --runs garbage", 2, &["garbage", "line 1"]),
         ("replay --runs study.toml", 2, &["study.toml", "\"run_id\" is missing"]),
-        ("replay --runs huge.csv", 2, &["big", "too large"]),
+        ("replay --runs huge.csv --strategy random --seeds 1", 0, &["skipped", "huge.csv", "without a finite value"]),
         ("replay --config study.toml --runs small.csv", 2, &["no usable run at the target fidelity \"big\""]),
         ("replay --config study.toml --runs runs.csv --set objective.metric=\"los\"", 2, &["did you mean \"loss\"?"]),
         ("replay --config study.toml --runs runs.csv --set domain.code.name=\"cod\"", 2, &["w:code", "\"cod\""]),
@@ -126,6 +127,7 @@ fn every_refusal_has_its_code_and_names_its_place() {
         ("replay --runs runs.csv --seeds 0", 2, &["--seeds"]),
         ("replay --runs runs.csv --budget=-1", 2, &["--budget", "positive"]),
         ("replay --runs runs.csv --budget nan", 2, &["--budget", "positive"]),
+        ("replay --runs runs.csv --budget 1e300", 2, &["--budget", "positive"]),
         ("replay --runs runs.csv --at 1,x", 2, &["--at"]),
         ("replay --runs runs.csv --tolerance inf", 2, &["--tolerance"]),
         ("replay --runs runs.csv --strategy random --seeds 1 --out empty", 1, &["empty"]),

@@ -112,7 +112,11 @@ fn another_question_is_another_study() {
     f.run("tell", &["--trial", "1", "--loss", "1.5"]);
     let (text, before) = (fs::read_to_string(f.path("study.toml")).unwrap(), journal(&f));
     for (from, to, why) in [
-        ("name = \"b\"", "name = \"d\"", "domain `b` is in the journal, but not in the config"),
+        (
+            "name = \"b\"",
+            "name = \"d\"",
+            "domain `b` is in the journal, but not in the config (with max = 0 it gets no weight",
+        ),
         ("name = \"b\"", "name = \"d\"", "domain `d` is in the config, but not in the journal"),
         ("[[domain]]\nname = \"c\"\n", "", "domain `c` is in the journal"),
         ("[[fidelity]]\nname = \"small\"", "[[domain]]\nname = \"e\"\n[[fidelity]]\nname = \"small\"", "domain `e`"),
@@ -168,6 +172,7 @@ fn a_fork_learns_from_the_old_runs() {
     let said =
         format!("forked: {kept} runs of t in {} imported; {} left out, with weight", from.display(), runs - kept);
     assert!(stderr(&output).contains(&said), "{}", stderr(&output));
+    assert!(stderr(&output).contains("that is gone (to learn from them, keep c with max = 0)"), "{}", stderr(&output));
     let text = fs::read_to_string(new.join("journal.jsonl")).unwrap();
     let events: Vec<Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     assert_eq!(
@@ -194,6 +199,13 @@ fn a_fork_learns_from_the_old_runs() {
     let shown = stdout(&run(&f, "check", &dir));
     assert!(shown.contains(&said) && shown.contains("format 4") && shown.ends_with("sound\n"), "{shown}");
     assert!(stdout(&f.run("status", &dir)).contains(&format!("imported runs: {kept}")));
+
+    // What is advised for the others keeps them.
+    f.edit("[[domain]]\nname = \"d\"\n", "[[domain]]\nname = \"d\"\n[[domain]]\nname = \"c\"\nmax = 0.0\n");
+    let output = fork("suggest", &f.path("kept"), &[]);
+    let all = format!("forked: {runs} runs of t in {} imported\n", from.display());
+    assert!(stderr(&output).contains(&all), "{}", stderr(&output));
+    f.edit("[[domain]]\nname = \"c\"\nmax = 0.0\n", "");
 
     // A fork of the fork has its runs and those that it began with, under their own names.
     let again = f.path("again");

@@ -134,7 +134,7 @@ fn pairs_are_matched_by_name_and_index() {
     for part in [
         "m.csv, l.csv: 2 rows have no partner in the other file; skipped",
         "not used: metric/avg",
-        "2 runs (2 at 1M), 2 domains, 2 metrics; 1 had weights that do not sum to 1 and were renormalized; 1 lack a metric",
+        "2 runs (2 at 1M), 2 domains, 2 metrics; 1 had weights that do not sum to 1 and were renormalized; 1 without web",
     ] {
         assert!(said.contains(part), "{said}");
     }
@@ -288,4 +288,174 @@ fn what_does_not_fit_a_study_is_refused_and_begins_none() {
     assert_eq!(code(&output), Some(0), "{}", stderr(&output));
     assert_eq!(f.of("imported")[0]["weights"], serde_json::json!({"a": 1.0, "b": 0.0, "c": 0.0}));
     assert_eq!(f.of("imported")[0]["source"], "metric.csv, run 1");
+}
+
+#[test]
+fn files_that_are_no_csv_say_what_they_are() {
+    let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+    let header = "run_id,fidelity,w:a,y:loss\n";
+    for (bytes, part) in [
+        (b"".to_vec(), "the file is empty"),
+        (b"\xef\xbb\xbf\n \n".to_vec(), "the file is empty"),
+        (header.replace(',', ";").into(), "separated by semicolons"),
+        (b"run_id;fidelity;\"w:a,b\";y:loss\nr;1M;0,5;2,5\n".to_vec(), "separated by semicolons"),
+        (header.replace(',', "\t").into(), "separated by tabs"),
+        (header.replace(',', "|").into(), "separated by vertical bars"),
+        (header.replace(',', " ").into(), "separated by spaces"),
+        ([b"\xff\xfe", &utf16(header)[..]].concat(), "this is UTF-16"),
+        (utf16(header), "this is UTF-16"),
+        (b"run_id,fidelity,w:caf\xe9,y:loss\n".to_vec(), "this is not UTF-8"),
+        (b"PK\x03\x04\x14\0\x06\0".to_vec(), "an Excel workbook"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1".to_vec(), "an old Excel workbook"),
+        (b"PAR1\x15\x04".to_vec(), "a Parquet file"),
+        (b"\x1f\x8b\x08\0".to_vec(), "compressed with gzip"),
+        (b"{\"run_id\": 1}\n{\"run_id\": 2}\n".to_vec(), "this is JSON"),
+        (b"[\n {\"loss\": NaN}\n]".to_vec(), "this is JSON"),
+        (b"\n<!DOCTYPE html>\n<html>".to_vec(), "this is HTML"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n".to_vec(), "git lfs pull"),
+    ] {
+        let files = Files::new(&[]);
+        fs::write(files.0.path().join("runs.csv"), bytes).unwrap();
+        let said = files.refused(&["--from", "wide", "1M=runs.csv"]);
+        assert!(said.contains("error: runs.csv") && said.contains(part), "{part}: {said}");
+    }
+    // Commas in quotes separate nothing, nor do semicolons there.
+    let files = Files::new(&[("runs.csv", "run_id,fidelity,w:a,\"y:loss;x;y;z;v\"\nr,1M,1,2\n")]);
+    assert!(files.csv(&["--from", "wide", "runs.csv"]).0.contains("y:loss;x;y;z;v"));
+
+    let doremi = ["--from", "doremi", "1M=domains.json", "--metric", "loss=2"];
+    let json = r#"{"train_domain_weights": {"web": 0.5, "code": 0.5}}"#;
+    let files = Files::new(&[("domains.json", &format!("\u{feff}{json}"))]);
+    assert!(files.csv(&doremi).0.ends_with("domains,1M,1000000,,,0.5,0.5,2\n"));
+    fs::write(files.0.path().join("domains.json"), utf16(json)).unwrap();
+    assert!(files.refused(&doremi).contains("this is UTF-16"));
+}
+
+#[test]
+fn an_index_is_the_same_with_and_without_a_point() {
+    let mixtures = "index,train_a,train_b\n1,0.5,0.5\n20,0.25,0.75\n";
+    let files = Files::new(&[
+        ("m.csv", mixtures),
+        ("l.csv", "index,metric/x\n20.0,2\n1.00,3\n"),
+        ("twice.csv", "index,metric/x\n1,2\n1.0,3\n"),
+        ("others.csv", "index,metric/x\nrun-1,2\nrun-20,3\n"),
+    ]);
+    let (text, said) = files.csv(&["--from", "regmix", "1M=m.csv,l.csv"]);
+    assert!(text.contains("1M-1,1M,1000000,,,0.5,0.5,3\n1M-20,1M,1000000,,,0.25,0.75,2\n"), "{text}");
+    assert!(!said.contains("partner"), "{said}");
+    let said = files.refused(&["--from", "regmix", "1M=m.csv,twice.csv"]);
+    assert!(said.contains("twice.csv: two rows have the run_id \"1.0\""), "{said}");
+    let said = files.refused(&["--from", "regmix", "1M=m.csv,others.csv"]);
+    assert!(
+        said.contains("no row has the run_id of one in others.csv; there is \"1\" here, \"run-1\" there"),
+        "{said}"
+    );
+}
+
+#[test]
+fn identifiers_are_not_metrics_where_a_rule_takes_every_column() {
+    let files = Files::new(&[
+        ("ratios.csv", "run,mixture_id,web,code\na,4,0.5,0.5\nb,9,0.3,0.7\nc,5,0.8,0.2\n"),
+        ("metrics.csv", "n,run,arc,seed,sha,x,rank_id\n0,a,1.7,1,d3,1,0.5\n1,b,1.6,1,e4,3,0.25\n2,c,1.8,2,f5,2,1\n"),
+    ]);
+    let olmix = ["--from", "olmix", "30M=ratios.csv,metrics.csv"];
+    let (text, said) = files.csv(&olmix);
+    // What could be a metric stays one, and is named.
+    assert!(text.starts_with("run_id,fidelity,params,tokens,cost,w:code,w:web,y:arc,y:rank_id\n"), "{text}");
+    let left_out = ["mixture_id", "n", "seed", "sha", "x"].map(|name| format!("{name} (looks like an identifier)"));
+    for part in [&left_out.join(", "), "taken for domains: web, code (", "taken for metrics: arc, rank_id (--drop"] {
+        assert!(said.contains(part), "{said}");
+    }
+    let (text, _) = files.csv(&[&olmix[..], &["--map", "y:seed=seed", "--drop", "rank_id"]].concat());
+    assert!(text.lines().next().unwrap().ends_with("w:web,y:arc,y:seed"), "{text}");
+}
+
+#[test]
+fn runs_that_have_not_finished_are_left_out() {
+    let files = Files::new(&[
+        (
+            "wide.csv",
+            "run_id,fidelity,State,w:a,y:loss\n1,1M,finished,1,2\n2,1M,Crashed,1,9\n3,1M,,1,3\n4,1M,RUNNING,1,9\n",
+        ),
+        ("ratios.csv", "run,status,web\na,,1\nb,,1\nc,,1\n"),
+        ("metrics.csv", "run,status,arc\na,COMPLETED,1.5\nb,CANCELLED by 1000,9\nc,OUT_OF_MEMORY,9\n"),
+        ("long.csv", "run_id,name,value\n1,w:a,1\n1,y:loss,2\n2,w:a,1\n2,y:loss,9\n2,state,failed\n"),
+        ("none.csv", "run_id,fidelity,state,w:a,y:loss\n1,1M,killed,1,2\n"),
+    ]);
+    for (arguments, ids, part) in [
+        (["--from", "wide", "wide.csv"], &["1", "3"][..], "left out runs that have not finished: 1 crashed, 1 running"),
+        (["--from", "olmix", "1M=ratios.csv,metrics.csv"], &["a"], "1 cancelled, 1 out_of_memory"),
+        (["--from", "long", "1M=long.csv"], &["1"], "1 failed"),
+    ] {
+        let (text, said) = files.csv(&arguments);
+        assert!(rows(&text).keys().eq(ids) && said.contains(part), "{text}{said}");
+    }
+    let (text, said) = files.csv(&["--from", "wide", "wide.csv", "--drop", "State"]);
+    assert!(rows(&text).len() == 4 && !said.contains("finished"), "{said}");
+    assert!(files.refused(&["--from", "wide", "none.csv"]).contains("none.csv: no run has finished (1 killed)"));
+}
+
+#[test]
+fn runs_of_another_size_than_the_configs_are_left_out() {
+    let f = Fixture::new(GOOD, "", "");
+    f.edit("params = 1e4", "params = 1e4\ntokens = 2e9");
+    f.edit("name = \"small\"\nparams = 1e3", "name = \"1K\"\nparams = 1.2e3");
+    f.write(
+        "runs.csv",
+        // Without params, those of `1K` are read off its name, which is no contradiction.
+        "run_id,fidelity,params,tokens,w:a,y:loss\n1,large,10200,2.05e9,1,2\n2,large,,1e9,1,2\n3,large,2e4,,1,2\n\
+         4,large,,1e9,1,2\n5,1K,,,1,2\n6,1K,1800,,1,2\n",
+    );
+    let output = f.run("import", &["--from", "wide", &f.path("runs.csv").display().to_string()]);
+    assert_eq!(code(&output), Some(0), "{}", stderr(&output));
+    for part in [
+        "2 runs imported",
+        "2 left out, at \"large\" with other tokens than the config's 2e9",
+        "1 left out, at \"large\" with other params than the config's 1e4",
+        "1 left out, at \"1K\" with other params than the config's 1.2e3",
+    ] {
+        assert!(stderr(&output).contains(part), "{}", stderr(&output));
+    }
+    let sources: Vec<_> = f.of("imported").into_iter().map(|run| run["source"].clone()).collect();
+    assert_eq!(sources, ["runs.csv, run 1", "runs.csv, run 5"]);
+}
+
+#[test]
+fn a_run_that_is_known_with_another_result_is_refused() {
+    let f = Fixture::new(GOOD, "", "");
+    let runs = f.path("runs.csv").display().to_string();
+    let import = |text: &str| {
+        f.write("runs.csv", &format!("run_id,fidelity,w:a,w:b,y:loss,y:more\n{text}"));
+        f.run("import", &["--from", "wide", &runs])
+    };
+    let first = "1,small,0.5,0.5,2.5,1\n1,large,0.5,0.5,2.25,1\n";
+    assert!(stderr(&import(first)).contains("2 runs imported"));
+    let before = f.events();
+    for (text, changes) in [
+        (first.replace("2.25", "2.75") + "2,small,1,0,3,1\n", "loss 2.25 → 2.75"),
+        (first.replacen("0.5,0.5", "0.25,0.75", 1), "other weights"),
+        ("3,small,1,0,2,1\n3,small,1,0,4,1\n".into(), "loss 2 → 4"),
+    ] {
+        let output = import(&text);
+        let said = stderr(&output);
+        assert!(code(&output) == Some(2) && said.contains(changes) && said.contains("a new study"), "{said}");
+        assert_eq!(f.events(), before);
+    }
+    // The same run with a metric that the study does not use, and one more.
+    let output = import(&(first.replace(",1\n", ",7\n") + "2,small,1,0,3,1\n"));
+    assert!(stderr(&output).contains("1 run imported into the study t; 2 were there already"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_study_takes_ten_thousand_runs_from_elsewhere() {
+    let f = Fixture::new(GOOD, "", "");
+    let rows = (0..=10_000).map(|i| format!("{i},small,{},{},{i}\n", i, 10_000 - i));
+    let (header, rows) = ("run_id,fidelity,w:a,w:b,y:loss\n", rows.collect::<Vec<_>>());
+    f.write("all.csv", &(header.to_owned() + &rows.concat()));
+    f.write("most.csv", &(header.to_owned() + &rows[..10_000].concat()));
+    let import = |file: &str| f.run("import", &["--from", "wide", &f.path(file).display().to_string()]);
+    let output = import("all.csv");
+    assert!(code(&output) == Some(2) && f.of("imported").is_empty(), "{}", stderr(&output));
+    assert!(stderr(&output).contains("all.csv, run 10000 cannot be imported: a study learns from at most 10000 runs"));
+    assert!(stderr(&import("most.csv")).contains("10000 runs imported"));
 }

@@ -3,7 +3,7 @@
 #[path = "common/problem.rs"]
 mod problem;
 
-use admire::optimizer::{AcquisitionKind, Candidates, Evidence, Optimizer, OptimizerSettings, Suggestion};
+use admire::optimizer::{AcquisitionKind, Candidates, Evidence, NoTrial, Optimizer, OptimizerSettings, Suggestion};
 use admire::space::{Domain, GroupSpec, Limits, Mixture, SearchSpace, Warp, columns};
 use admire::surrogate::gp::{Data, Gp};
 use admire::surrogate::hyper::Layout;
@@ -249,7 +249,7 @@ fn a_pool_is_searched_by_its_indices() {
         let (mut evidence, mut left, mut rng) = (problem.evidence(vec![]), runs.clone(), rng(26));
         while !left.is_empty() {
             let pool = Candidates::Pool { runs: &left, targets: &targets };
-            let Some(suggestion) = optimizer.suggest(&evidence, pool, &mut rng) else { break };
+            let Ok(suggestion) = optimizer.suggest(&evidence, pool, &mut rng) else { break };
             let (mixture, m) = left.remove(suggestion.pool_index.unwrap());
             assert_eq!(place(&suggestion), (mixture.weights().to_vec(), m));
             let run = logged.iter().find(|o| o.mixture == mixture && o.fidelity == m).unwrap();
@@ -281,7 +281,50 @@ fn with_every_fidelity_at_its_limit_there_is_nothing_to_suggest() {
     let cheap_is_full = problem.evidence(problem.runs(&[3, 2], 28));
     assert_eq!(next(&mut optimizer, &cheap_is_full, 0).fidelity, 1);
     let full = problem.evidence(problem.runs(&[3, 3], 28));
-    assert!(optimizer.suggest(&full, ANYWHERE, &mut rng(0)).is_none());
+    assert_eq!(optimizer.suggest(&full, ANYWHERE, &mut rng(0)).unwrap_err(), NoTrial::Limit);
+}
+
+#[test]
+fn noise_is_no_reason_to_train_a_mixture_again() {
+    // Two domains: the space is a line, and noise hides all that there is to gain.
+    let mut problem = Problem::new(2, 2, 1, 29);
+    problem.noise = 1.0;
+    let mut optimizer = problem.optimizer(OptimizerSettings { tolerance: 0.05, ..OptimizerSettings::default() });
+    let (mut evidence, mut rng) = (problem.evidence(vec![]), rng(30));
+    let exhausted = loop {
+        match optimizer.suggest(&evidence, Candidates::Space(&[0, 1]), &mut rng) {
+            Ok(Suggestion { mixture, fidelity, warning, .. }) => {
+                assert_eq!(warning, None);
+                let mut others = evidence.observations.iter().filter(|run| run.fidelity == fidelity);
+                assert!(others.all(|run| run.mixture.distance(&mixture) > 0.05));
+                evidence.observations.push(problem.observe(&mixture, fidelity, &mut rng));
+            }
+            Err(why) => break why,
+        }
+    };
+    assert_eq!(exhausted, NoTrial::Exhausted);
+    // No gap is left that a random mixture would fall into, at either size.
+    for size in 0..2 {
+        let mut at: Vec<f64> =
+            evidence.observations.iter().filter(|o| o.fidelity == size).map(|o| o.mixture.weights()[0]).collect();
+        at.sort_by(f64::total_cmp);
+        let gaps = at.windows(2).map(|pair| pair[1] - pair[0]).chain([at[0], 1.0 - at[at.len() - 1]]);
+        assert!(gaps.fold(0.0, f64::max) < 0.102, "{at:?}");
+    }
+}
+
+#[test]
+fn a_mixture_that_failed_or_was_imported_is_not_new() {
+    let problem = Problem::new(2, 1, 1, 31);
+    let mut optimizer = problem.optimizer(OptimizerSettings { tolerance: 0.9, ..OptimizerSettings::default() });
+    let only = Candidates::Space(&[0]);
+    let first = optimizer.suggest(&problem.evidence(vec![]), only, &mut rng(0)).unwrap().mixture;
+    let failed = Evidence { failed: vec![(first.clone(), 0)], ..problem.evidence(vec![]) };
+    let pending = Evidence { pending: vec![(first.clone(), 0)], ..problem.evidence(vec![]) };
+    let imported = Evidence { imported: 1, ..problem.evidence(vec![problem.observe(&first, 0, &mut rng(1))]) };
+    for evidence in [failed, pending, imported] {
+        assert_eq!(optimizer.suggest(&evidence, only, &mut rng(2)).unwrap_err(), NoTrial::Exhausted);
+    }
 }
 
 /// Replays a whole study and returns the share of the gap between the uniform mixture and the optimum that its

@@ -217,6 +217,67 @@ fn diverged_runs_are_skipped_and_sloppy_weights_renormalized() {
 }
 
 #[test]
+fn a_metric_of_few_runs_does_not_hide_the_others() {
+    let bench = Bench::new();
+    // Another metric in 2 of 24 runs, and a third that one run lacks.
+    let extra = |i: usize| if i % 12 == 5 { "0.5" } else { "" };
+    let third = |i: usize| if i == 14 { "" } else { "0" };
+    let log = log();
+    let lines = log.lines().skip(1).enumerate().map(|(i, line)| format!("{line},{},{}\n", extra(i), third(i)));
+    let content = log.lines().next().unwrap().to_owned() + ",y:extra,y:third\n" + &lines.collect::<String>();
+    let file = bench.write("runs.csv", &content);
+    let common = ["--strategy", "random", "--seeds", "1", "--format", "json"];
+    let replay = |more: &[&str]| {
+        let output = bench.replay(&file, &[&common[..], more].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (json["target"]["candidates"].clone(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (candidates, said) = replay(&[]);
+    assert_eq!(candidates, 11);
+    for part in [
+        "not part of the objective, because most runs lack it: \"extra\" (in 2 of 24); --set objective.metric=",
+        "skipped 1 run without a finite value of \"third\", a part of the objective; --set objective.metric=… says what to go by (first: ",
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
+    let (candidates, said) = replay(&["--set", "objective.metric=\"loss\""]);
+    assert_eq!((candidates, said.as_str()), (12.into(), ""));
+}
+
+#[test]
+fn runs_that_did_not_finish_or_are_of_another_size_are_skipped_and_no_cost_is_none() {
+    let bench = Bench::new();
+    let mut lines: Vec<String> = log().lines().map(|line| line.to_owned() + ",finished,1e9").collect();
+    lines[0] = lines[0].replace("finished,1e9", "status,tokens");
+    lines[14] = lines[14].replace("finished", "crashed");
+    lines[15] = lines[15].replace("1e9,1,", "1e9,0,");
+    lines[16] = lines[16].replace("finished,1e9", "finished,5e8");
+    let file = bench.write("runs.csv", &lines.join("\n"));
+    let config = "domain = [{ name = \"a\" }, { name = \"b\" }]\n\
+                  fidelity = [{ name = \"small\", cost = 0.01 }, { name = \"big\", cost = 2, tokens = 1e9 }]\n";
+    bench.write("study.toml", config);
+    let output =
+        bench.replay(&file, &["--config", "study.toml", "--strategy", "random", "--seeds", "1", "--format", "json"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    for part in [
+        "left out runs that have not finished: 1 crashed",
+        "1 run states a cost of 0, which counts as none",
+        "skipped 1 run at \"big\" with other tokens than the config's 1e9 (first: runs.csv, line 17)",
+    ] {
+        assert!(
+            said.replace(&bench.0.path().display().to_string(), "").replace("/runs.csv", "runs.csv").contains(part),
+            "{said}"
+        );
+    }
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json["target"]["candidates"], 10);
+    // Nine runs state 1, one takes the config's 2.
+    assert!((json["target"]["cost"].as_f64().unwrap() - 1.1).abs() < 1e-12);
+}
+
+#[test]
 fn what_cannot_be_replayed_is_refused_with_its_place() {
     let bench = Bench::new();
     let line = |n: usize, with: &str| {
@@ -231,7 +292,8 @@ fn what_cannot_be_replayed_is_refused_with_its_place() {
     bench.refuses(&line(0, "run_id,fidelity,params,cost,a,b,y:loss"), &[], &["no domain weight column"]);
     bench.refuses(&line(0, "run_id,fidelity,params,cost,w:a,w:b,loss"), &[], &["no metric column"]);
     bench.refuses(&line(2, "x,small,1e6,0.01,0.5,0.5,2.x"), &[], &["line 3", "\"y:loss\"", "2.x"]);
-    bench.refuses(&line(2, "x,small,1e6,0,0.5,0.5,2"), &[], &["line 3", "\"cost\"", "positive"]);
+    bench.refuses(&line(2, "x,small,1e6,-1,0.5,0.5,2"), &[], &["line 3", "\"cost\"", "0 or more"]);
+    bench.refuses(&line(2, "x,small,0,1,0.5,0.5,2"), &[], &["line 3", "\"params\"", "positive"]);
     bench.refuses(&line(2, "x,small,1e6,0.01,0,0,2"), &[], &["line 3", "sum to 0"]);
     bench.refuses(&line(2, "x,small,1e6,0.01,-1,2,2"), &[], &["line 3", "\"w:a\"", "-1"]);
     bench.refuses(&line(2, "x,small"), &[], &["bad.csv, line 3", "2 cells"]);

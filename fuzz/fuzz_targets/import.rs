@@ -8,7 +8,7 @@ use std::path::Path;
 use admire::config::StudyConfig;
 use admire::exchange::{ImportFormat, Input, InputFile, Options, evidence, import, write_runs};
 use admire::replay::{RunLog, infer_config};
-use admire::study::{Direction, Study};
+use admire::study::{Direction, Study, StudyError};
 use libfuzzer_sys::fuzz_target;
 
 const FORMATS: [ImportFormat; 6] = [
@@ -50,5 +50,9 @@ fuzz_target!(|bytes: &[u8]| {
     };
     let Ok(fitting) = evidence(&log, &config) else { return };
     let mut study = Study::peek(config).expect("no study is there");
-    study.import(fitting.runs).expect("a study takes what fits it");
+    match study.import(fitting.runs) {
+        // Two rows may say different things of one run.
+        Ok(_) | Err(StudyError::Unfit { .. }) => {}
+        Err(error) => panic!("a study takes what fits it: {error}"),
+    }
 });

@@ -21,7 +21,7 @@ fuzz_target!(|text: &str| {
                 assert!(!line.contains('\n'));
                 assert_eq!(serde_json::from_str::<Entry>(&line).unwrap(), entry);
             }
-            Ok(Outcome::Diverged) => {}
+            Ok(Outcome::Diverged(why)) => assert!(!why.is_empty()),
             Err(reason) => assert!(!reason.is_empty()),
         }
     }

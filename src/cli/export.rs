@@ -113,7 +113,9 @@ fn runs(study: &Study) -> anyhow::Result<String> {
     csv.write_record(header)?;
     for (trial, outcome) in runs {
         let m = trial.fidelity;
-        let cost = outcome.cost.or(fidelities[m].cost).or(outcome.duration).unwrap_or(costs[m]);
+        let cost = outcome.cost.or(fidelities[m].cost).or(outcome.duration);
+        // A replay is to pay for a run that was had for nothing (from a cache, say) what it usually costs.
+        let cost = cost.filter(|cost| *cost > 0.0).unwrap_or(costs[m]);
         let row = row(trial.id.to_string(), m, cost, &study.named(&trial.mixture), &outcome.metrics);
         csv.write_record(row.into_iter().chain(source("")))?;
     }

@@ -81,7 +81,9 @@ fn learn(log: &RunLog, config: &ConfigArgs, writer: &WriterArgs) -> anyhow::Resu
     let runs = evidence.runs.len();
     let mut study = Study::open(config, writer.wait)?;
     super::warn(study.warnings());
+    let known = study.outliers();
     let new = study.import(evidence.runs)?;
+    super::warn(&study.outliers_since(&known));
     let left_out: String = evidence.dropped.iter().map(|(why, n)| format!("; {n} left out, {why}")).collect();
     let known = if new < runs { format!("; {} were there already", runs - new) } else { String::new() };
     let new = text::counted(new, "run");

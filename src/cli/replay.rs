@@ -11,6 +11,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{Format, report, text};
 use crate::config::StudyConfig;
+use crate::input;
 use crate::replay::{
     Ablation, AblationRow, Factor, Plan, Playback, Pool, Question, ReplayError, RunLog, Strategy, StrategySummary,
     Summary, Target, cost_grid, grid, infer_config, play, quantile,
@@ -75,11 +76,11 @@ enum Direction {
 }
 
 fn positive(text: &str) -> Result<f64, String> {
-    text.parse().ok().filter(|x| *x > 0.0 && f64::is_finite(*x)).ok_or_else(|| "expected a positive number".into())
+    input::number(text).filter(|x| *x > 0.0 && x.is_finite()).ok_or_else(|| "expected a positive number".into())
 }
 
 fn not_negative(text: &str) -> Result<f64, String> {
-    text.parse().ok().filter(|x| *x >= 0.0 && f64::is_finite(*x)).ok_or_else(|| "expected a number, 0 or more".into())
+    input::number(text).filter(|x| *x >= 0.0 && x.is_finite()).ok_or_else(|| "expected a number, 0 or more".into())
 }
 
 pub(super) fn run(args: &ReplayArgs, bars: bool) -> anyhow::Result<u8> {

@@ -1,9 +1,8 @@
-use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use super::{ConfigArgs, ForkArgs, WriterArgs, best};
-use crate::optimizer::Optimizer;
+use crate::optimizer::{NoTrial, Optimizer};
 use crate::report::number;
 use crate::runner;
 use crate::study::{Event, Plan, Purpose, Study, Trial, TrialId};
@@ -54,9 +53,17 @@ pub(super) fn run(args: &SuggestArgs) -> anyhow::Result<u8> {
     let mut study = if args.dry_run { Study::peek(config)? } else { args.fork.open(config, &args.writer)? };
     super::warn(study.warnings());
     let mut optimizer = runner::optimizer(&study);
-    let mut ids = Vec::new();
+    let (mut ids, mut missing) = (Vec::new(), None);
     for _ in 0..args.n {
-        ids.push(next(&mut study, &mut optimizer, only)?);
+        match next(&mut study, &mut optimizer, only) {
+            Ok(id) => ids.push(id),
+            // Those before it are recorded, and so have to be handed out.
+            Err(error) if error.is::<NoTrial>() && !ids.is_empty() => {
+                missing = Some(error);
+                break;
+            }
+            Err(error) => return Err(error),
+        }
     }
     let costs = study.costs();
     let trials = ids.iter().map(|id| study.trial(*id)).collect::<Result<Vec<&Trial>, _>>()?;
@@ -76,18 +83,17 @@ pub(super) fn run(args: &SuggestArgs) -> anyhow::Result<u8> {
             }
         }
     }
-    Ok(0)
+    missing.map_or(Ok(0), Err)
 }
 
 /// Decides on one more trial, at fidelity `only` where that is given, and records it (where the study is open).
+///
+/// # Errors
+/// [`NoTrial`]; the journal cannot be written.
 pub(super) fn next(study: &mut Study, optimizer: &mut Optimizer, only: Option<usize>) -> anyhow::Result<TrialId> {
     let offered: Vec<usize> = study.open_fidelities().into_iter().filter(|i| only.is_none_or(|o| o == *i)).collect();
-    if offered.is_empty() {
-        bail!("no trial is left to suggest: max_trials is reached");
-    }
     let (evidence, id) = (study.evidence(), study.next_id());
-    let suggestion = runner::suggest(optimizer, &evidence, &offered, study.config().seed, id)
-        .context("the optimizer has nothing to suggest")?;
+    let suggestion = runner::suggest(optimizer, &evidence, &offered, study.config().seed, id)?;
     super::warn(suggestion.warning.as_slice());
     if let Some(snapshot) = optimizer.snapshot().filter(|s| study.model() != Some(s)).cloned() {
         study.record(Event::Model(snapshot))?;

@@ -1,3 +1,5 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -6,7 +8,7 @@ use serde_json::json;
 
 use super::{ConfigArgs, WriterArgs};
 use crate::launcher::{Outcome, protocol};
-use crate::study::{Event, Study, StudyError, TrialId, TrialState};
+use crate::study::{Completed, Event, Objective, Study, StudyError, TrialId, TrialState};
 
 /// Report how a suggested trial ended
 #[derive(Debug, Args)]
@@ -26,7 +28,7 @@ pub struct TellArgs {
 #[group(required = true, multiple = false)]
 struct How {
     /// Its loss (for a study of the one metric `loss`)
-    #[arg(long, allow_negative_numbers = true)]
+    #[arg(long, allow_hyphen_values = true)]
     loss: Option<f64>,
     /// A result file, as a training command writes it
     #[arg(long, value_name = "FILE")]
@@ -39,49 +41,84 @@ struct How {
     diverged: bool,
 }
 
-pub(super) fn run(args: &TellArgs) -> anyhow::Result<u8> {
-    let mut study = Study::open(args.config.load()?, args.writer.wait)?;
-    super::warn(study.warnings());
-    let objective = study.config().objective.clone();
-    let report = |text: &str| protocol::parse(text, &objective).map_err(anyhow::Error::msg);
-    let outcome = match (&args.how.loss, &args.how.result) {
-        (Some(loss), _) if !loss.is_finite() => Some(Outcome::Diverged),
-        (Some(loss), _) => Some(report(&json!({"loss": loss}).to_string()).context("--loss")?),
-        (_, Some(path)) => {
-            let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-            Some(report(&text).with_context(|| path.display().to_string())?)
-        }
-        _ => args.how.diverged.then_some(Outcome::Diverged),
-    };
-    let trial = args.trial;
-    let same = match (&study.trial(trial)?.state, &outcome) {
-        (TrialState::Complete(known), Some(Outcome::Completed(told, _))) => {
-            known.metrics == told.metrics && known.se == told.se
-        }
-        (TrialState::Diverged, Some(Outcome::Diverged)) | (TrialState::Failed { .. }, None) => true,
-        (TrialState::Pending | TrialState::Running { .. }, _) => {
-            study.record(match outcome {
-                Some(Outcome::Completed(outcome, ignored)) => {
-                    super::warn(&ignored);
-                    Event::Completed { trial, outcome }
-                }
-                Some(Outcome::Diverged) => Event::Diverged { trial, attempt: 0, last: true, duration: None },
-                None => {
-                    let reason = "told so".into();
-                    Event::Failed { trial, attempt: 0, reason, last: true, duration: None, unseen: false }
-                }
-            })?;
-            true
-        }
-        _ => false,
-    };
-    if same {
-        return Ok(0);
+impl How {
+    /// What is told; `None` that the trial failed.
+    fn outcome(&self, objective: &Objective) -> anyhow::Result<Option<Outcome>> {
+        let parse = |text: &str| {
+            let outcome = protocol::parse(text, objective).map_err(anyhow::Error::msg)?;
+            if let Outcome::Diverged(why) = &outcome {
+                tracing::info!("this counts as diverged: {why}");
+            }
+            anyhow::Ok(outcome)
+        };
+        Ok(match (self.loss, &self.result) {
+            (Some(loss), _) => Some(parse(&format!("{{\"loss\": {loss:e}}}")).context("--loss")?),
+            (_, Some(path)) => {
+                let name = || path.display().to_string();
+                let file = File::open(path).with_context(|| format!("cannot read {}", name()))?;
+                let text = protocol::text(file).map_err(anyhow::Error::msg).with_context(name)?;
+                Some(parse(&text).with_context(name)?)
+            }
+            _ => self.diverged.then(|| Outcome::Diverged("told so".into())),
+        })
     }
-    let known = match &study.trial(trial)?.state {
-        TrialState::Complete(outcome) => format!("completed with {}", json!(outcome.metrics)),
-        TrialState::Diverged => "diverged".into(),
-        _ => "failed".into(),
+}
+
+pub(super) fn run(args: &TellArgs) -> anyhow::Result<u8> {
+    let config = args.config.load()?;
+    // Before the lock is taken: a pipe, or a file system that hangs, must not hold up others.
+    let outcome = args.how.outcome(&config.objective)?;
+    let mut study = Study::open(config, args.writer.wait)?;
+    super::warn(study.warnings());
+    let trial = args.trial;
+    let known = match (&study.trial(trial)?.state, &outcome) {
+        (TrialState::Pending | TrialState::Running { .. }, _) => {
+            record(&mut study, trial, outcome)?;
+            return Ok(0);
+        }
+        (TrialState::Diverged, Some(Outcome::Diverged(_))) | (TrialState::Failed { .. }, None) => return Ok(0),
+        (TrialState::Complete(known), Some(Outcome::Completed(told, _))) => match differences(known, told) {
+            differing if differing.is_empty() => return Ok(0),
+            differing => format!("completed, with {}", differing.join(", ")),
+        },
+        (TrialState::Complete(known), _) => format!("completed with {}", json!(known.metrics)),
+        (TrialState::Diverged, _) => "diverged".into(),
+        (TrialState::Failed { .. }, _) => "failed".into(),
     };
     Err(StudyError::Contradiction { trial, known }.into())
+}
+
+fn record(study: &mut Study, trial: TrialId, outcome: Option<Outcome>) -> Result<(), StudyError> {
+    let outliers = study.outliers();
+    let event = match outcome {
+        Some(Outcome::Completed(outcome, ignored)) => {
+            super::warn(&ignored);
+            Event::Completed { trial, outcome }
+        }
+        Some(Outcome::Diverged(_)) => Event::Diverged { trial, attempt: 0, last: true, duration: None },
+        None => {
+            let reason = "told so".into();
+            Event::Failed { trial, attempt: 0, reason, last: true, duration: None, unseen: false }
+        }
+    };
+    study.record(event)?;
+    super::warn(&study.outliers_since(&outliers));
+    Ok(())
+}
+
+/// Where what is told about a completed trial differs from what is known.
+fn differences(known: &Completed, told: &Completed) -> Vec<String> {
+    let of = |outcome: &Completed| -> BTreeMap<String, f64> {
+        let metrics = outcome.metrics.iter().map(|(name, y)| (name.clone(), *y));
+        let se = outcome.se.iter().map(|(name, se)| (format!("standard error (se) of {name}"), *se));
+        metrics.chain(se).chain(outcome.cost.map(|cost| ("cost".into(), cost))).collect()
+    };
+    let (known, told) = (of(known), of(told));
+    let what: BTreeSet<&String> = known.keys().chain(told.keys()).collect();
+    let show = |x: Option<&f64>| x.map_or_else(|| "none".into(), ToString::to_string);
+    what.into_iter()
+        .map(|what| (what, known.get(what), told.get(what)))
+        .filter(|(_, known, told)| known != told)
+        .map(|(what, known, told)| format!("{what} {} (told: {})", show(known), show(told)))
+        .collect()
 }

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::input;
 use crate::optimizer::OptimizerSettings;
 use crate::space::{Fidelities, SearchSpace};
 use crate::study::Objective;
@@ -68,8 +69,7 @@ impl StudyConfig {
     /// # Errors
     /// [`ConfigError`]: the file cannot be read, is not valid (all problems at once), or its bounds are infeasible.
     pub fn load(path: &Path, overrides: &[String]) -> Result<Self, ConfigError> {
-        let text =
-            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let text = input::read(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
         Self::parse(path, &text, overrides)
     }
 

@@ -8,6 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::error::{Origin, Problem};
 use super::{Settings, duration};
+use crate::input::LARGEST;
 
 /// A value and where it comes from.
 #[derive(Clone, Debug)]
@@ -245,7 +246,7 @@ impl<'a> Section<'a> {
     }
 
     pub fn positive(&self, key: &'static str) -> Option<f64> {
-        self.number(key, "a number above 0", |x| x > 0.0)
+        self.number(key, &format!("a number above 0, at most {LARGEST:e}"), |x| x > 0.0)
     }
 
     /// An integer of at least `least`.
@@ -340,11 +341,11 @@ impl<'a> Section<'a> {
     }
 }
 
-/// A finite number, integer or not.
+/// A number that can be reckoned with, integer or not.
 pub(super) fn number(value: &Value) -> Option<f64> {
     match value {
         Value::Integer(n) => Some(*n as f64),
-        Value::Float(x) => Some(*x).filter(|x| x.is_finite()),
+        Value::Float(x) => Some(*x).filter(|x| x.abs() <= LARGEST),
         _ => None,
     }
 }

@@ -4,9 +4,11 @@
 use std::collections::BTreeMap;
 
 use super::columns::{ColumnMap, Rule};
-use super::part::{Part, params_of};
+use super::part::Part;
 use super::table::{InputFile, Table};
+use crate::input::number;
 use crate::replay::ReplayError;
+use crate::space::params_of;
 
 const COLUMNS: [(&str, &str); 5] = [
     ("fidelity", "model"),
@@ -20,7 +22,8 @@ const COLUMNS: [(&str, &str); 5] = [
 /// Reads the file. A model counts by its size (`Qwen2.5-0.5B` is `0.5B`), and costs the mean training time of its runs,
 /// relative to the most expensive one: the times themselves are mostly such means.
 pub(super) fn read(file: &InputFile, rules: &[Rule]) -> Result<Part, ReplayError> {
-    let (mut table, ignored) = Table::read(file)?.rename(&ColumnMap::new(rules, &COLUMNS));
+    let mut part = Table::read(file)?.rename(&ColumnMap::new(rules, &COLUMNS));
+    let table = &mut part.table;
     let model = table.require("fidelity")?;
     let size = |name: &str| match name.rsplit_once('-') {
         Some((_, size)) if params_of(size).is_some() => size.to_owned(),
@@ -30,7 +33,7 @@ pub(super) fn read(file: &InputFile, rules: &[Rule]) -> Result<Part, ReplayError
     if let Some(time) = table.column("cost") {
         let mut times: BTreeMap<String, Vec<f64>> = BTreeMap::new();
         for row in &table.rows {
-            times.entry(row[model].to_owned()).or_default().extend(row[time].parse::<f64>().ok().filter(|t| *t > 0.0));
+            times.entry(row[model].to_owned()).or_default().extend(number(&row[time]).filter(|t| *t > 0.0));
         }
         let mean = |times: &Vec<f64>| times.iter().sum::<f64>() / times.len() as f64;
         let most = times.values().map(mean).fold(0.0, f64::max);
@@ -39,5 +42,5 @@ pub(super) fn read(file: &InputFile, rules: &[Rule]) -> Result<Part, ReplayError
             if cost.is_finite() { cost.to_string() } else { String::new() }
         });
     }
-    Ok(Part { table, ignored, skipped: 0 })
+    Ok(part)
 }

@@ -46,13 +46,17 @@ pub fn evidence(log: &RunLog, config: &StudyConfig) -> Result<Evidence, ReplayEr
 
 /// A run in the study's words, or why it has no place there.
 fn fitted(log: &RunLog, run: &LoggedRun, config: &StudyConfig) -> Result<Imported, String> {
-    if config.fidelities.index(&run.fidelity).is_none() {
+    let Some(fidelity) = config.fidelities.index(&run.fidelity) else {
         return Err(format!("at \"{}\", which is no fidelity of the config", run.fidelity));
+    };
+    if let Some(reason) = run.misfit(&config.fidelities.list()[fidelity]) {
+        return Err(reason);
     }
     let (ours, others): (Vec<_>, Vec<_>) =
         log.domains.iter().zip(&run.weights).partition(|(name, _)| config.space.index(name).is_some());
     if let Some((name, _)) = others.iter().find(|(_, weight)| **weight > NO_WEIGHT) {
-        return Err(format!("with weight on \"{name}\", which is no domain of the config"));
+        let advice = "a domain of this name with max = 0 would let the study learn from them";
+        return Err(format!("with weight on \"{name}\", which is no domain of the config ({advice})"));
     }
     let mixture = config.space.mixture(ours.into_iter().map(|(name, weight)| (name, *weight)));
     let mixture = mixture.map_err(|e| format!("whose weights are no mixture: {e}"))?;

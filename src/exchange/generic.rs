@@ -6,8 +6,8 @@ use csv::StringRecord;
 
 use super::columns::{ColumnMap, Rule};
 use super::part::Part;
-use super::table::{InputFile, Table};
-use crate::replay::ReplayError;
+use super::table::{InputFile, Table, identity};
+use crate::replay::{ReplayError, is_state};
 
 /// The columns of logged runs, under their own names.
 const LOGGED: [(&str, &str); 7] = [
@@ -22,8 +22,7 @@ const LOGGED: [(&str, &str); 7] = [
 
 /// Reads one row a run.
 pub(super) fn wide(file: &InputFile, rules: &[Rule]) -> Result<Part, ReplayError> {
-    let (table, ignored) = Table::read(file)?.rename(&ColumnMap::new(rules, &LOGGED));
-    Ok(Part { table, ignored, skipped: 0 })
+    Ok(Table::read(file)?.rename(&ColumnMap::new(rules, &LOGGED)))
 }
 
 /// Reads one row a run and quantity: its columns `name` and `value` say what and how much; the others are the run's. The
@@ -33,7 +32,7 @@ pub(super) fn long(file: &InputFile, rules: &[Rule]) -> Result<Part, ReplayError
     let table = Table::read(file)?;
     let (name, value) = (table.require("name")?, table.require("value")?);
     let fixed: Vec<(usize, String)> =
-        table.header.iter().enumerate().filter_map(|(i, column)| Some((i, map.target(column)?))).collect();
+        table.header.iter().enumerate().filter_map(|(i, column)| Some((i, map.target(column)?.name))).collect();
     let is = |target: &str| fixed.iter().find(|(_, t)| t == target).map(|(i, _)| *i);
     let id = is("run_id").ok_or_else(|| table.wrong("no column is the run_id; say which with --map run_id=COLUMN"))?;
     let size = is("fidelity");
@@ -41,7 +40,8 @@ pub(super) fn long(file: &InputFile, rules: &[Rule]) -> Result<Part, ReplayError
     let (mut quantities, mut ignored): (Vec<String>, Vec<String>) = (vec![], vec![]);
     let (mut runs, mut place) = (Vec::<(&StringRecord, HashMap<String, &str>)>::new(), HashMap::new());
     for row in &table.rows {
-        let Some(quantity) = map.target(&row[name]).filter(|t| t.starts_with("w:") || t.starts_with("y:")) else {
+        let of_runs = |target: &String| target.starts_with("w:") || target.starts_with("y:") || is_state(target);
+        let Some(quantity) = map.target(&row[name]).map(|target| target.name).filter(of_runs) else {
             if !ignored.contains(&row[name].to_owned()) {
                 ignored.push(row[name].to_owned());
             }
@@ -50,7 +50,7 @@ pub(super) fn long(file: &InputFile, rules: &[Rule]) -> Result<Part, ReplayError
         if !quantities.contains(&quantity) {
             quantities.push(quantity.clone());
         }
-        let run = *place.entry((&row[id], size.map(|size| &row[size]))).or_insert_with(|| {
+        let run = *place.entry((identity(&row[id]), size.map(|size| &row[size]))).or_insert_with(|| {
             runs.push((row, HashMap::new()));
             runs.len() - 1
         });
@@ -72,5 +72,5 @@ pub(super) fn long(file: &InputFile, rules: &[Rule]) -> Result<Part, ReplayError
         record
     });
     let rows = rows.collect();
-    Ok(Part { table: Table { file: file.path.clone(), header, rows }, ignored, skipped: 0 })
+    Ok(Part { table: Table { file: file.path.clone(), header, rows }, ignored, guessed: vec![], skipped: 0 })
 }

@@ -5,11 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use clap::ValueEnum;
 
 use super::columns::Rule;
-use super::part::params_of;
 use super::table::{InputFile, Table};
 use super::{admire, doremi, generic, olmix, regmix};
 use crate::replay::{ReplayError, RunLog};
-use crate::space::check_domain_name;
+use crate::space::{check_domain_name, params_of};
 
 /// Whose files; also the values of `import --from`, with what its help says of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -96,6 +95,12 @@ pub fn import(format: ImportFormat, inputs: &[Input], options: &Options) -> Resu
         if !part.ignored.is_empty() {
             notes.push(format!("{files}: not used: {}", part.ignored.join(", ")));
         }
+        for (prefix, what) in [("w:", "domains"), ("y:", "metrics")] {
+            let names: Vec<&str> = part.guessed.iter().filter_map(|column| column.strip_prefix(prefix)).collect();
+            if !names.is_empty() {
+                notes.push(format!("{files}: taken for {what}: {} (--drop COLUMN leaves one out)", names.join(", ")));
+            }
+        }
         let table = complete(part.table, input.size.as_deref(), options)?;
         distinct(table, &log)?.add_to(&mut log)?;
     }
@@ -150,7 +155,6 @@ fn summary(log: &RunLog) -> String {
     let sizes: BTreeSet<&str> = log.runs.iter().map(|run| run.fidelity.as_str()).collect();
     let count = |size: &str| log.runs.iter().filter(|run| run.fidelity == size).count();
     let sizes: Vec<String> = sizes.into_iter().map(|size| format!("{} at {size}", count(size))).collect();
-    let lacking = log.runs.iter().filter(|run| run.metrics.iter().any(|y| y.is_nan())).count();
     let mut text = format!(
         "{} runs ({}), {} domains, {} metrics; {} had weights that do not sum to 1 and were renormalized",
         log.runs.len(),
@@ -159,8 +163,12 @@ fn summary(log: &RunLog) -> String {
         log.metrics.len(),
         log.renormalized,
     );
-    if lacking > 0 {
-        text += &format!("; {lacking} lack a metric and count as diverged");
+    let diverged = log.runs.iter().filter(|run| run.diverged()).count();
+    if diverged > 0 {
+        text += &format!("; {diverged} without a finite metric (diverged)");
     }
+    let lacking = |metric: usize| log.runs.iter().filter(|run| run.metrics[metric].is_nan()).count() - diverged;
+    let lacking = log.metrics.iter().enumerate().map(|(i, name)| (name, lacking(i))).filter(|(_, n)| *n > 0);
+    lacking.for_each(|(name, n)| text += &format!("; {n} without {name}"));
     text
 }

@@ -1,11 +1,12 @@
 //! Tables on their way to logged runs.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use csv::StringRecord;
 
-use super::columns::ColumnMap;
+use super::columns::{ColumnMap, identifies};
+use super::part::Part;
 use crate::replay::{self, ReplayError, RunLog};
 
 /// A file and what is in it.
@@ -63,47 +64,64 @@ impl Table {
         self.column(name).ok_or_else(|| self.wrong(format!("no column is the {name}; there are {}", header())))
     }
 
-    /// The columns that `map` wants, under their new names. Also names those that it does not want.
-    pub fn rename(self, map: &ColumnMap) -> (Self, Vec<String>) {
-        let (mut header, mut kept, mut ignored) = (vec![], vec![], vec![]);
+    /// The columns that `map` wants, under their new names. An identifier is nothing to guess a domain or a metric from.
+    pub fn rename(self, map: &ColumnMap) -> Part {
+        let (mut header, mut kept, mut ignored, mut guessed) = (vec![], vec![], vec![], vec![]);
         for (i, column) in self.header.into_iter().enumerate() {
             match map.target(&column) {
+                Some(target) if target.guessed && identifies(&column, self.rows.iter().map(|row| &row[i])) => {
+                    ignored.push(format!("{column} (looks like an identifier)"));
+                }
                 Some(target) => {
-                    header.push(target);
+                    if target.guessed {
+                        guessed.push(target.name.clone());
+                    }
+                    header.push(target.name);
                     kept.push(i);
                 }
                 None => ignored.push(column),
             }
         }
         let rows = self.rows.iter().map(|row| with_place(row, kept.iter().map(|i| &row[*i]))).collect();
-        (Self { file: self.file, header, rows }, ignored)
+        Part { table: Self { file: self.file, header, rows }, ignored, guessed, skipped: 0 }
     }
 
     /// The rows of two tables that have the same `key`, in the order of this one. Also says how many rows of both have
     /// no partner.
     pub fn join(self, other: &Self, key: &str) -> Result<(Self, usize), ReplayError> {
         let (mine, theirs) = (self.require(key)?, other.require(key)?);
-        let mut partners = HashMap::new();
-        for row in &other.rows {
-            if partners.insert(&row[theirs], row).is_some() {
-                return Err(other.wrong(format!("two rows have the {key} \"{}\"", &row[theirs])));
-            }
-        }
+        self.distinct(mine)?;
+        other.distinct(theirs)?;
+        let partners: HashMap<&str, &StringRecord> =
+            other.rows.iter().map(|row| (identity(&row[theirs]), row)).collect();
         let others = |row: &'_ StringRecord| -> Vec<String> {
             row.iter().enumerate().filter(|(i, _)| *i != theirs).map(|(_, cell)| cell.to_owned()).collect()
         };
         let (mut rows, all) = (vec![], self.rows.len() + other.rows.len());
         for row in &self.rows {
-            if let Some(partner) = partners.remove(&row[mine]) {
+            if let Some(partner) = partners.get(identity(&row[mine])) {
                 let added = others(partner);
                 rows.push(with_place(row, row.iter().chain(added.iter().map(String::as_str))));
-            } else if rows.iter().any(|known: &StringRecord| known[mine] == row[mine]) {
-                return Err(self.wrong(format!("two rows have the {key} \"{}\"", &row[mine])));
             }
+        }
+        if let (true, [mine_first, ..], [their_first, ..]) = (rows.is_empty(), &self.rows[..], &other.rows[..]) {
+            let (file, mine, theirs) = (other.file.display(), &mine_first[mine], &their_first[theirs]);
+            let message =
+                format!("no row has the {key} of one in {file}; there is \"{mine}\" here, \"{theirs}\" there");
+            return Err(self.wrong(message));
         }
         let header = self.header.iter().chain(other.header.iter().filter(|column| *column != key));
         let skipped = all - 2 * rows.len();
         Ok((Self { header: header.cloned().collect(), rows, file: self.file }, skipped))
+    }
+
+    /// Refuses two rows for the same run.
+    fn distinct(&self, key: usize) -> Result<(), ReplayError> {
+        let mut seen = HashSet::new();
+        match self.rows.iter().map(|row| &row[key]).find(|id| !seen.insert(identity(id))) {
+            Some(id) => Err(self.wrong(format!("two rows have the {} \"{id}\"", self.header[key]))),
+            None => Ok(()),
+        }
     }
 
     /// Sets a column, which is added where it does not exist, to `value` of the row's number (from 0) and cells.
@@ -124,6 +142,12 @@ impl Table {
     pub fn add_to(self, log: &mut RunLog) -> Result<(), ReplayError> {
         log.add_rows(&self.file, &self.header.into(), self.rows.into_iter().map(Ok))
     }
+}
+
+/// What stands for a run in its id: `7.0`, as programs write an index where a cell of its column was once empty, is `7`.
+pub(super) fn identity(id: &str) -> &str {
+    let whole = id.trim_end_matches('0').strip_suffix('.');
+    whole.filter(|whole| !whole.is_empty() && whole.bytes().all(|b| b.is_ascii_digit())).unwrap_or(id)
 }
 
 /// A record that is on the line of another.

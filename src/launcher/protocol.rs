@@ -1,18 +1,23 @@
 //! How a training command reports: a JSON file, or a line of its stdout.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 
-use serde::Deserialize;
-use serde_json::Value;
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 
 use super::tail::tail;
+use crate::input;
 use crate::space::check_name;
 use crate::study::{Completed, Objective};
 
 /// How much of the end of stdout is searched for a result line.
 const TAIL: u64 = 1 << 20;
+
+/// What a result on stdout follows, together with the brace that it begins with.
+const MARK: &str = "admire: {";
 
 /// Bytes of the largest result file: what is larger is something else, a checkpoint perhaps.
 const LARGEST: u64 = 16 << 20;
@@ -25,36 +30,28 @@ const EXCERPT: usize = 300;
 pub enum Outcome {
     /// All metrics of the objective are there and finite; and what was ignored, for people.
     Completed(Completed, Vec<String>),
-    /// One of them is NaN or infinite.
-    Diverged,
+    /// One of them is NaN or infinite; which, for people.
+    Diverged(String),
 }
 
-/// Nothing but the objective's metrics has to be right, so nothing else has a type yet.
-#[derive(Deserialize)]
-struct Report {
-    loss: Option<Value>,
-    #[serde(default)]
-    metrics: BTreeMap<String, Value>,
-    se: Option<Value>,
-    cost: Option<Value>,
+/// A JSON object. Only what is needed has to be more than syntax; of keys that appear twice the last counts.
+type Fields = BTreeMap<String, Box<RawValue>>;
+
+/// A number, bare or as text.
+fn number(value: &RawValue) -> Option<f64> {
+    let value = value.get();
+    serde_json::from_str::<String>(value).map_or_else(|_| input::number(value), |text| input::number(&text))
 }
 
-/// A JSON number, or one of Python's names for those that JSON lacks.
-fn number(value: &Value) -> Option<f64> {
-    let named = || match value.as_str()? {
-        "NaN" => Some(f64::NAN),
-        "Infinity" => Some(f64::INFINITY),
-        "-Infinity" => Some(f64::NEG_INFINITY),
-        _ => None,
-    };
-    value.as_f64().or_else(named)
+fn fields(json: &str) -> serde_json::Result<Fields> {
+    serde_json::from_str(json)
 }
 
 /// Reads a result: `{"loss": 2.31}` (short for the metric named `loss`) or `{"metrics": {…}, "se": …, "cost": …}`.
 ///
-/// Metrics that the objective does not use are kept where they are finite. A cost or standard error that is negative or
-/// no finite number is ignored and named, and so is a metric whose name cannot be one: they are no reason to lose a
-/// training run.
+/// Metrics that the objective does not use are kept where they are finite numbers. A cost or standard error that is negative
+/// or no finite number is ignored and named, and so is a metric whose name cannot be one: nothing but the objective's metrics
+/// is a reason to lose a training run.
 ///
 /// # Errors
 /// What is wrong, for people: not JSON, no metrics, or one of the objective's missing or no number.
@@ -63,38 +60,44 @@ pub fn parse(text: &str, objective: &Objective) -> Result<Outcome, String> {
 }
 
 fn interpret(text: &str, objective: &Objective) -> Result<Outcome, String> {
-    let report: Report = serde_json::from_str(&quote_names(text)).map_err(|e| format!("unreadable result: {e}"))?;
-    let mut metrics = report.metrics;
-    if let Some(loss) = report.loss {
+    let mut report = fields(&quote_numbers(text)).map_err(|e| format!("unreadable result: {e}"))?;
+    let mut ignored = Vec::new();
+    let mut metrics = Fields::new();
+    if let Some(value) = stated(&mut report, "metrics") {
+        match fields(value.get()) {
+            Ok(found) => metrics = found,
+            Err(_) => ignored.push(excerpt(format!("ignored metrics {value}: not an object"))),
+        }
+    }
+    if let Some(loss) = report.remove("loss") {
         metrics.entry("loss".into()).or_insert(loss);
     }
-    let in_objective = |name: &String| objective.metrics.iter().any(|m| m.name == *name);
-    if let Some((name, value)) = metrics.iter().find(|(n, y)| in_objective(n) && number(y).is_none()) {
+    let mut reported: BTreeMap<String, f64> =
+        metrics.iter().filter_map(|(name, value)| Some((name.clone(), number(value)?))).collect();
+    let names = || objective.metrics.iter().map(|metric| &metric.name);
+    if let Some((name, value)) =
+        names().find_map(|name| metrics.get_key_value(name).filter(|_| !reported.contains_key(name)))
+    {
         return Err(format!("metric {name} is {value}, which is no number"));
     }
-    let mut reported: BTreeMap<String, f64> =
-        metrics.into_iter().filter_map(|(n, y)| number(&y).map(|y| (n, y))).collect();
-    let missing: Vec<&str> =
-        objective.metrics.iter().map(|m| m.name.as_str()).filter(|n| !reported.contains_key(*n)).collect();
+    let missing: Vec<&str> = names().map(String::as_str).filter(|name| !reported.contains_key(*name)).collect();
     if !missing.is_empty() {
-        let names: Vec<&str> = reported.keys().map(String::as_str).collect();
-        let names = if names.is_empty() { "no metric".into() } else { names.join(", ") };
-        return Err(format!("the result lacks {}; it reports {names}", missing.join(", ")));
+        let found: Vec<&str> = reported.keys().map(String::as_str).collect();
+        let found = if found.is_empty() { "no metric".into() } else { found.join(", ") };
+        return Err(format!("the result lacks {}; it reports {found}", missing.join(", ")));
     }
-    if objective.metrics.iter().any(|m| !reported[&m.name].is_finite()) {
-        return Ok(Outcome::Diverged);
+    if let Some(name) = names().find(|name| !reported[*name].is_finite()) {
+        return Ok(Outcome::Diverged(infinite(name, metrics[name].get())));
     }
-    reported.retain(|_, y| y.is_finite());
-    let mut ignored = Vec::new();
-    // They could be journalled, but not exported to a file that can be read again.
-    reported.retain(|name, _| match check_name(name) {
-        Ok(()) => true,
+    // What has another name could be journalled, but not exported to a file that can be read again.
+    reported.retain(|name, y| match check_name(name) {
+        Ok(()) => y.is_finite(),
         Err(reason) => {
             ignored.push(excerpt(format!("ignored metric {name:?}: the name {reason}")));
             false
         }
     });
-    let mut usable = |what: &str, value: &Value| {
+    let mut usable = |what: &str, value: &RawValue| {
         let number = number(value).filter(|x| x.is_finite() && *x >= 0.0);
         if number.is_none() {
             let value = excerpt(value.to_string());
@@ -102,16 +105,32 @@ fn interpret(text: &str, objective: &Objective) -> Result<Outcome, String> {
         }
         number
     };
-    let cost = report.cost.filter(|c| !c.is_null()).and_then(|cost| usable("cost", &cost));
-    let se = match report.se.unwrap_or(Value::Null) {
-        Value::Null => BTreeMap::new(),
-        Value::Object(each) => each.into_iter().filter_map(|(n, se)| usable("se", &se).map(|se| (n, se))).collect(),
-        all => match usable("se", &all) {
-            Some(se) => objective.metrics.iter().map(|m| (m.name.clone(), se)).collect(),
-            None => BTreeMap::new(),
+    let cost = stated(&mut report, "cost").and_then(|cost| usable("cost", &cost));
+    let se = match stated(&mut report, "se") {
+        None => BTreeMap::new(),
+        Some(value) => match fields(value.get()) {
+            Ok(mut each) => {
+                each.retain(|name, _| reported.contains_key(name));
+                each.into_iter().filter_map(|(name, se)| usable("se", &se).map(|se| (name, se))).collect()
+            }
+            Err(_) => usable("se", &value).map_or_else(BTreeMap::new, |se| names().map(|n| (n.clone(), se)).collect()),
         },
     };
     Ok(Outcome::Completed(Completed { metrics: reported, se, cost, duration: None }, ignored))
+}
+
+/// Takes a field out that is there and not `null`.
+fn stated(report: &mut Fields, name: &str) -> Option<Box<RawValue>> {
+    report.remove(name).filter(|value| value.get() != "null")
+}
+
+/// Says why a metric's value, as it was written, counts as no finite number.
+fn infinite(name: &str, value: &str) -> String {
+    let value = excerpt(value.trim_matches('"').to_owned());
+    let finite = value.contains(|c: char| c.is_ascii_digit());
+    let why =
+        if finite { format!(", and beyond {:e} a number counts as infinite", input::LARGEST) } else { String::new() };
+    format!("metric {name} is {value}{why}")
 }
 
 /// Its beginning: a result may be anything, and what is said about it goes into the journal.
@@ -122,32 +141,54 @@ fn excerpt(text: String) -> String {
     }
 }
 
-/// Puts quotes around the bare `NaN`, `Infinity` and `-Infinity` that Python's `json` writes; strings stay untouched.
-fn quote_names(text: &str) -> String {
-    let (mut quoted, mut rest, mut inside) = (String::with_capacity(text.len()), text, false);
-    while let Some(c) = rest.chars().next() {
-        let name = ["NaN", "Infinity", "-Infinity"].into_iter().find(|n| !inside && rest.starts_with(n));
-        let taken = match (name, c) {
-            (Some(name), _) => {
-                quoted.extend(["\"", name, "\""]);
-                rest = &rest[name.len()..];
-                continue;
-            }
-            (None, '\\') if inside => 1 + rest[1..].chars().next().map_or(0, char::len_utf8),
-            (None, '"') => {
-                inside = !inside;
-                1
-            }
-            (None, c) => c.len_utf8(),
+/// Puts quotes around the numbers that JSON does not have, such as the bare `NaN` that Python's `json` writes, `-inf` and `.5`;
+/// strings stay untouched.
+fn quote_numbers(text: &str) -> String {
+    let in_word = |c: char| c.is_ascii_alphanumeric() || "+-._".contains(c);
+    let (mut quoted, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(first) = rest.chars().next() {
+        // A string, a word, or any other character.
+        let end = match first {
+            '"' => end_of_string(rest),
+            c if in_word(c) => rest.find(|c| !in_word(c)).unwrap_or(rest.len()),
+            c => c.len_utf8(),
         };
-        quoted.push_str(&rest[..taken]);
-        rest = &rest[taken..];
+        let (token, after) = rest.split_at(end);
+        let strange =
+            in_word(first) && input::number(token).is_some() && serde_json::from_str::<IgnoredAny>(token).is_err();
+        let quote = if strange { "\"" } else { "" };
+        quoted.extend([quote, token, quote]);
+        rest = after;
     }
     quoted
 }
 
-/// The result in a trial's directory: the result file, else the last line of stdout that starts with `admire: `. Only
-/// the last MiB of stdout is searched.
+/// Where the string ends that `text` begins with.
+fn end_of_string(text: &str) -> usize {
+    let mut escaped = false;
+    let quote = text.bytes().skip(1).position(|byte| {
+        let ends = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        ends
+    });
+    quote.map_or(text.len(), |i| i + 2)
+}
+
+/// The text of a result file, of at most 16 MiB. A pipe will do.
+///
+/// # Errors
+/// What is wrong, for people.
+pub fn text(file: impl Read) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(format!("it has more than {} MiB, which no result has", LARGEST >> 20));
+    }
+    input::text(&bytes).map(str::to_owned).map_err(|e| e.to_string())
+}
+
+/// The result in a trial's directory: the result file, else the last result on stdout ([`on_stdout`]). Only the last MiB of
+/// stdout is searched.
 ///
 /// # Errors
 /// What is wrong, for people.
@@ -158,13 +199,113 @@ pub fn read(result: &Path, stdout: &Path, objective: &Objective) -> Result<Outco
         }
         Err(e) if e.kind() == io::ErrorKind::NotFound => {}
         _ => {
-            let text = std::fs::read_to_string(result);
+            let text = File::open(result).map_err(|e| e.to_string()).and_then(text);
             return parse(&text.map_err(|e| format!("cannot read {}: {e}", result.display()))?, objective);
         }
     }
     let tail = tail(stdout, TAIL).map_err(|e| format!("cannot read {}: {e}", stdout.display()))?;
-    match tail.lines().rev().find_map(|line| line.strip_prefix("admire: ")) {
-        Some(text) => parse(text, objective),
-        None => Err("no result: neither the result file nor an `admire: {…}` line on stdout".into()),
+    parse(&on_stdout(&tail)?, objective)
+}
+
+/// The last `admire: {…}` that ends its line and is JSON. Whatever stands before it on the line, a launcher has written there: a
+/// rank, a colour, a progress bar.
+fn on_stdout(stdout: &str) -> Result<String, String> {
+    let mut odd = None;
+    for line in stdout.rsplit(['\n', '\r']).filter(|line| line.contains("admire:")) {
+        let line = console::strip_ansi_codes(line);
+        for (at, _) in line.rmatch_indices(MARK) {
+            let json = line[at + MARK.len() - 1..].trim_end();
+            match fields(&quote_numbers(json)) {
+                Ok(_) => return Ok(json.to_owned()),
+                Err(e) => odd = odd.or_else(|| Some(format!("what follows is no JSON ({e}): {json}"))),
+            }
+        }
+    }
+    Err(match odd {
+        Some(why) => excerpt(format!("no result: a line of stdout contains `{MARK}`, but {why}")),
+        None => "no result: neither the result file nor an `admire: {…}` line on stdout".into(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::study::{Direction, Metric};
+
+    fn result(text: &str) -> Result<Outcome, String> {
+        let metrics = vec![Metric { name: "loss".into(), weight: 1.0 }];
+        parse(text, &Objective { metrics, direction: Direction::Minimize })
+    }
+
+    #[test]
+    fn every_spelling_of_nan_and_infinity_has_diverged() {
+        for value in ["NaN", "nan", "NAN", "-nan", "inf", "-Inf", "+inf", "Infinity", "-INFINITY", "1e999", "-9e200"] {
+            for text in [format!(r#"{{"loss": {value}}}"#), format!(r#"{{"metrics":{{"loss":"{value}"}}}}"#)] {
+                let Ok(Outcome::Diverged(why)) = result(&text) else { panic!("{text}: {:?}", result(&text)) };
+                assert!(why.contains("metric loss is") && why.contains(value), "{why}");
+                assert_eq!(why.contains("beyond 1e50"), value.contains('9'), "{why}");
+            }
+        }
+        for value in [".5", "+0.5", "5e-1", "\"0.5\""] {
+            let Ok(Outcome::Completed(outcome, _)) = result(&format!(r#"{{"loss": {value}}}"#)) else {
+                panic!("{value}")
+            };
+            assert_eq!(outcome.metrics["loss"], 0.5);
+        }
+        for value in ["nano", "null", "\"low\"", "[2.5]", "true"] {
+            assert!(result(&format!(r#"{{"loss": {value}}}"#)).is_err(), "{value}");
+        }
+    }
+
+    #[test]
+    fn odd_metrics_beside_a_sound_objective_do_no_harm() {
+        let deep = "[".repeat(1000) + &"]".repeat(1000);
+        for odd in [
+            format!(
+                r#""metrics": {{"log": {deep}, "text": "x", "none": null, "yes": true, "big": 1e999, "also": 9e200}}"#
+            ),
+            format!(r#""history": {deep}, "loss": 2.5, "cost": null, "cost": null"#),
+            r#""metrics": null"#.into(),
+            r#""metrics": [1, 2]"#.into(),
+            r#""metrics": {"n": "nan", "i": -inf, "\u001b": 1, "": 2}, "se": {"loss": "x", "other": 1}"#.into(),
+        ] {
+            let found = result(&format!(r#"{{"loss": 2.5, {odd}}}"#));
+            let Ok(Outcome::Completed(outcome, _)) = found else { panic!("{odd}: {found:?}") };
+            assert_eq!(
+                (outcome.metrics, outcome.se),
+                (BTreeMap::from([("loss".into(), 2.5)]), BTreeMap::new()),
+                "{odd}"
+            );
+        }
+        let Ok(Outcome::Completed(twice, _)) = result(r#"{"metrics": {"loss": 1, "a": 1, "a": 2, "loss": 2}}"#) else {
+            panic!()
+        };
+        assert_eq!(twice.metrics, BTreeMap::from([("a".into(), 2.0), ("loss".into(), 2.0)]));
+    }
+
+    #[test]
+    fn strings_stay_untouched() {
+        let text = r#"{"a \" NaN": "inf \\", "b": [nan, -Infinity, 1e5, true, null], "ü": nano}"#;
+        let expected = r#"{"a \" NaN": "inf \\", "b": ["nan", "-Infinity", 1e5, true, null], "ü": nano}"#;
+        assert_eq!(quote_numbers(text), expected);
+        assert_eq!(quote_numbers(r#""open NaN"#), r#""open NaN"#);
+    }
+
+    #[test]
+    fn the_last_result_on_stdout_counts_whatever_stands_before_it() {
+        for stdout in [
+            "admire: {\"loss\": 1}\nadmire: {\"loss\": 2}\nadmire: done\n",
+            " 50%|##\r100%|####|\radmire: {\"loss\": 2}\r",
+            "[rank0]: admire: {\"loss\": 2}\r\n",
+            "0: admire: {\"loss\": 2}",
+            "\u{1b}[0madmire: {\"loss\": 2}\u{1b}[0m\n",
+            "admire: {\"loss\": 2}\nadmire: {saved}\n",
+            "admire: {\"loss\": 1}admire: {\"loss\": 2}\n",
+        ] {
+            assert_eq!(on_stdout(stdout).as_deref(), Ok("{\"loss\": 2}"), "{stdout:?}");
+        }
+        let odd = on_stdout("x\nadmire: {\"loss\": 2} 100%|####|\n").unwrap_err();
+        assert!(odd.contains("contains `admire: {`, but what follows is no JSON (trailing characters"), "{odd}");
+        assert!(on_stdout("admire: 5\nadmire: done").unwrap_err().contains("neither the result file"));
     }
 }

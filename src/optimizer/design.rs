@@ -16,6 +16,8 @@ const DESIGN_COST: f64 = 2.0;
 const TARGET_DESIGN: usize = 3;
 /// Random mixtures among which a trial of the design is chosen, and as many that it is to tell about.
 const DESIGN_SAMPLED: usize = 256;
+/// Random mixtures that are looked at before a space counts as exhausted.
+const ALL_SAMPLED: usize = 4096;
 
 impl Optimizer {
     /// Fidelities at which a trial can be suggested, cheapest first.
@@ -58,7 +60,8 @@ impl Optimizer {
         under_way > 0.0 && !affordable(under_way + costs[m], finished)
     }
 
-    fn possible_fidelities(&self, evidence: &Evidence, candidates: Candidates<'_>) -> Vec<usize> {
+    /// Fidelities that have candidates and may have more trials, cheapest first.
+    pub(super) fn possible_fidelities(&self, evidence: &Evidence, candidates: Candidates<'_>) -> Vec<usize> {
         (0..self.fidelities.len())
             .filter(|m| !self.settings.target_only || *m == self.fidelities.target())
             .filter(|m| match candidates {
@@ -126,7 +129,7 @@ impl Optimizer {
     }
 
     /// The candidate at fidelity `m` whose run tells most ([`Self::most_telling`]); of nothing yet, the most even one of a
-    /// space, or any of a pool.
+    /// space, or any of a pool. `None` where no candidate is new.
     pub(super) fn fill_space(
         &self,
         evidence: &Evidence,
@@ -138,12 +141,14 @@ impl Optimizer {
         let (mixture, pool_index) = match candidates {
             Candidates::Space(_) if known.is_empty() => (self.space.uniform(), None),
             Candidates::Space(_) => {
-                let polytope = self.space.polytope();
-                let mut sampled = polytope.sample(DESIGN_SAMPLED, rng);
-                let x = self.columns(sampled.iter().map(Vec::as_slice));
-                let about = polytope.sample(DESIGN_SAMPLED, rng);
+                let mut new = self.new_mixtures(evidence, m, rng);
+                if new.is_empty() {
+                    return None;
+                }
+                let x = self.columns(new.iter().map(Mixture::weights));
+                let about = self.space.polytope().sample(DESIGN_SAMPLED, rng);
                 let about = self.columns(about.iter().map(Vec::as_slice));
-                (Mixture::new(sampled.swap_remove(self.most_telling(&x, &about, &known)?)), None)
+                (new.swap_remove(self.most_telling(&x, &about, &known)?), None)
             }
             Candidates::Pool { runs, targets } => {
                 let at: Vec<usize> = (0..runs.len()).filter(|i| runs[*i].1 == m).collect();
@@ -158,6 +163,20 @@ impl Optimizer {
             }
         };
         Some(Suggestion { mixture, fidelity: m, pool_index, expected: None, gain: None, early: false, warning: None })
+    }
+
+    /// Random mixtures of the space that are new at fidelity `m`. Where there seem to be none, many more are looked at, and
+    /// the extreme ones.
+    fn new_mixtures(&self, evidence: &Evidence, m: usize, rng: &mut impl Rng) -> Vec<Mixture> {
+        let polytope = self.space.polytope();
+        let new = |sampled: Vec<Vec<f64>>| -> Vec<Mixture> {
+            sampled.into_iter().map(Mixture::new).filter(|mixture| self.is_new(evidence, mixture, m)).collect()
+        };
+        let found = new(polytope.sample(DESIGN_SAMPLED, rng));
+        if !found.is_empty() {
+            return found;
+        }
+        new([polytope.extremes().to_vec(), polytope.sample(ALL_SAMPLED, rng)].concat())
     }
 
     /// Which run of a mixture in `x` tells most about those in `about`, given runs of `known` (weights, D × c, D × p, D × n),

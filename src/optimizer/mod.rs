@@ -134,6 +134,20 @@ pub struct Suggestion {
     pub warning: Option<String>,
 }
 
+/// Why there is no next trial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoTrial {
+    /// Every fidelity has as many trials as its `max_trials`, or there are no candidates.
+    #[error("no trial is left to suggest: max_trials is reached")]
+    Limit,
+    /// All that is left is within [`OptimizerSettings::tolerance`] of what has been trained, at every fidelity.
+    #[error(
+        "exhausted: at every fidelity that is open, all mixtures that differ by more than optimizer.tolerance have been \
+         trained; to go on, widen the bounds or lower optimizer.tolerance"
+    )]
+    Exhausted,
+}
+
 /// The mixture to train at the target fidelity, as far as is known.
 #[derive(Clone, Debug)]
 pub struct Recommendation {
@@ -193,33 +207,43 @@ impl Optimizer {
         self.snapshot = Some(snapshot);
     }
 
-    /// The next trial. Never fails: where the model cannot be fitted the suggestion is a space-filling one, with a
-    /// warning. Returns `None` only when there is nothing left to suggest: no candidates, or every fidelity at its
-    /// `max_trials`.
+    /// The next trial. Where the model finds no new mixture that is worth a trial, the suggestion is a space-filling one;
+    /// so it is, with a warning, where the model cannot be fitted.
+    ///
+    /// # Errors
+    /// [`NoTrial`], when there is nothing left to suggest.
     pub fn suggest(
         &mut self,
         evidence: &Evidence,
         candidates: Candidates<'_>,
         rng: &mut impl Rng,
-    ) -> Option<Suggestion> {
+    ) -> Result<Suggestion, NoTrial> {
         let open = self.open_fidelities(evidence, candidates);
         if open.is_empty() {
-            return None;
+            return Err(NoTrial::Limit);
         }
-        if let Some(m) = self.design_fidelity(evidence, candidates) {
-            return self.design(evidence, candidates, m, rng).map(|s| self.with_expectation(s, evidence));
+        if let Some(m) = self.design_fidelity(evidence, candidates)
+            && let Some(suggestion) = self.design(evidence, candidates, m, rng)
+        {
+            return Ok(self.with_expectation(suggestion, evidence));
         }
         self.learn(evidence);
-        if let Some(surrogate) = self.condition(&evidence.observations)
-            && let Some(pending) = surrogate.with_pending(&evidence.pending)
-            && let Some(suggestion) = self.search(&surrogate, &pending, evidence, candidates, &open, rng)
+        let model = self.condition(&evidence.observations);
+        let model = model.and_then(|surrogate| Some((surrogate.with_pending(&evidence.pending)?, surrogate)));
+        if let Some((pending, surrogate)) = &model
+            && let Some(suggestion) = self.search(surrogate, pending, evidence, candidates, &open, rng)
         {
-            return Some(suggestion);
+            return Ok(suggestion);
         }
-        let fallback = self.fill_space(evidence, candidates, open[0], rng)?;
-        let warning = (!evidence.observations.is_empty())
+        // With nothing new at the fidelities that are open, there is nothing to wait for at the others.
+        let possible = self.possible_fidelities(evidence, candidates);
+        let others = possible.into_iter().filter(|m| !open.contains(m));
+        let fallback = open.iter().copied().chain(others).find_map(|m| self.fill_space(evidence, candidates, m, rng));
+        let fallback = fallback.ok_or(NoTrial::Exhausted)?;
+        let warning = (model.is_none() && !evidence.observations.is_empty())
             .then(|| "the model could not be fitted numerically; this trial fills the space instead".to_owned());
-        Some(Suggestion { warning, early: self.early(evidence, fallback.fidelity), ..fallback })
+        let expected = model.map(|(_, surrogate)| self.prediction(&surrogate, &fallback.mixture, fallback.fidelity));
+        Ok(Suggestion { warning, expected, early: self.early(evidence, fallback.fidelity), ..fallback })
     }
 
     /// The mixture to train at the target: the best posterior mean over the space, or over `candidates` when given (not

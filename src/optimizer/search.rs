@@ -124,7 +124,7 @@ impl Optimizer {
     }
 
     /// The acquisition function in the study's present state, given mixtures (weights, D × p) among which the optimum is
-    /// looked for, with the values that are known; and the expected regret of the best of them.
+    /// looked for, with the values that are known.
     fn criterion(
         &self,
         surrogate: &Surrogate,
@@ -132,20 +132,19 @@ impl Optimizer {
         x: &DMatrix<f64>,
         known: &[Option<f64>],
         rng: &mut impl Rng,
-    ) -> (Criterion, f64) {
+    ) -> Criterion {
         let minima = self.sample_minima(surrogate, x, known, rng);
         let observed = self.columns(evidence.observations.iter().map(|o| o.mixture.weights()));
         let best = self.known_values(evidence, evidence.observations.iter().map(|o| &o.mixture));
         let best = self.expected_values(surrogate, &observed, &best).min();
-        let criterion = match self.settings.acquisition {
+        match self.settings.acquisition {
             // The knowledge gradient chooses among what the information gain finds (`rescore`).
             AcquisitionKind::Entropy | AcquisitionKind::KnowledgeGradient => {
                 Criterion::Entropy { minima: minima.values }
             }
             AcquisitionKind::ExpectedImprovement => Criterion::ExpectedImprovement { best },
             AcquisitionKind::ConfidenceBound => Criterion::ConfidenceBound { best },
-        };
-        (criterion, minima.expected_regret)
+        }
     }
 
     /// Score and index of the best run of the pool at the fidelities `open`.
@@ -160,7 +159,7 @@ impl Optimizer {
     ) -> Option<(f64, usize)> {
         let x = self.columns(targets.iter().map(Mixture::weights));
         let known = self.known_values(evidence, targets);
-        let (criterion, _) = self.criterion(surrogate, evidence, &x, &known, rng);
+        let criterion = self.criterion(surrogate, evidence, &x, &known, rng);
         let values = self.expected_values(surrogate, &x, &known);
         let recommended =
             Targets { view: surrogate.view(&x), values, settled: known.iter().map(Option::is_some).collect() };
@@ -235,7 +234,7 @@ impl Optimizer {
         }
         starts.extend(incumbents);
         let x = self.columns(starts.iter().map(Vec::as_slice));
-        let (criterion, expected_regret) = self.criterion(pending, evidence, &x, &[], rng);
+        let criterion = self.criterion(pending, evidence, &x, &[], rng);
 
         let mut places: Vec<Place> = Vec::with_capacity(starts.len() * open.len());
         for (scores, &m) in self.scores(pending, &criterion, evidence, &x, open).into_iter().zip(open) {
@@ -263,7 +262,8 @@ impl Optimizer {
             self.rescore(pending, evidence, &x, &mut places);
         }
         places.sort_by(|a, b| b.score.total_cmp(&a.score));
-        places.into_iter().find(|p| p.score.is_finite() && self.is_new(surrogate, evidence, p, expected_regret))
+        let new = |p: &Place| self.is_new(evidence, &Mixture::new(p.weights.clone()), p.fidelity);
+        places.into_iter().find(|place| place.score.is_finite() && new(place))
     }
 
     /// Replaces the scores by the knowledge gradient. Its candidates are the places that the information gain has found:
@@ -291,16 +291,10 @@ impl Optimizer {
         }
     }
 
-    /// Whether a place is neither a trial under way or failed, nor a replicate that is not worth it: measuring the same
-    /// mixture again pays only where noise, not ignorance of other mixtures, stands between us and the optimum.
-    fn is_new(&self, surrogate: &Surrogate, evidence: &Evidence, place: &Place, expected_regret: f64) -> bool {
-        let mixture = Mixture::new(place.weights.clone());
-        let near = |other: &Mixture| mixture.distance(other) < self.settings.tolerance;
-        let under_way = evidence.pending.iter().chain(&evidence.failed);
-        if under_way.filter(|(_, m)| *m == place.fidelity).any(|(other, _)| near(other)) {
-            return false;
-        }
-        surrogate.noise(place.fidelity).sqrt() > expected_regret || !taken(evidence, place.fidelity).any(near)
+    /// Whether a mixture differs from those of all trials at fidelity `m`, however they ended, and of imported runs. Where
+    /// noise is what stands between us and the optimum, a run beside another tells as much as one at the same place.
+    pub(super) fn is_new(&self, evidence: &Evidence, mixture: &Mixture, m: usize) -> bool {
+        taken(evidence, m).all(|other| mixture.distance(other) > self.settings.tolerance)
     }
 
     /// The mixtures observed so far, the uniform one and the prior.

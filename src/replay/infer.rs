@@ -15,7 +15,7 @@ struct Scale {
 }
 
 /// The config file that somebody with these logs would write: every `w:` column a free domain, every fidelity with its
-/// size and mean cost, and, if `objective` asks for one, the plain mean of all `y:` columns. Going through the config
+/// size and mean cost, and, if `mean_objective` asks for one, the plain mean of the `y:` columns that are usual. Going through the config
 /// makes overrides (`--set`) work, and fail, exactly as they do elsewhere. Returns the TOML and warnings.
 ///
 /// Without a `cost` column, costs are taken as proportional to params × tokens, else to params, with the most expensive
@@ -51,12 +51,30 @@ pub fn infer_config(
         },
     )]);
     if mean_objective {
-        let share = 1.0 / log.metrics.len() as f64;
-        let metrics: toml::Table = log.metrics.iter().map(|name| (name.clone(), share.into())).collect();
+        let names = usual_metrics(log, &mut warnings);
+        let share = 1.0 / names.len() as f64;
+        let metrics: toml::Table = names.into_iter().map(|name| (name.clone(), share.into())).collect();
         objective.insert("metrics".into(), metrics.into());
     }
     config.insert("objective".into(), objective.into());
     Ok((config, warnings))
+}
+
+/// The metrics that at least half as many runs have as have the most frequent one; the others would hide most runs.
+fn usual_metrics<'a>(log: &'a RunLog, warnings: &mut Vec<String>) -> Vec<&'a String> {
+    let count = |metric: usize| log.runs.iter().filter(|run| !run.metrics[metric].is_nan()).count();
+    let counts: Vec<usize> = (0..log.metrics.len()).map(count).collect();
+    let most = counts.iter().copied().max().unwrap_or(0);
+    let (usual, rare): (Vec<_>, Vec<_>) = log.metrics.iter().zip(counts).partition(|(_, n)| 2 * n >= most);
+    if !rare.is_empty() {
+        let rare: Vec<String> =
+            rare.into_iter().map(|(name, n)| format!("\"{name}\" (in {n} of {})", log.runs.len())).collect();
+        warnings.push(format!(
+            "not part of the objective, because most runs lack it: {}; --set objective.metric=… says what is",
+            rare.join(", ")
+        ));
+    }
+    usual.into_iter().map(|(name, _)| name).collect()
 }
 
 fn table<const N: usize>(entries: [(&str, toml::Value); N]) -> toml::Table {

@@ -1,13 +1,15 @@
 //! Logged runs as they stand in CSV files.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use csv::{Position, StringRecord};
 
 use super::error::ReplayError;
-use crate::space::{check_domain_name, check_name};
+use super::rows::rows;
+use crate::input::number;
+use crate::space::{Fidelity, check_domain_name, check_name, params_of};
 
 /// One row of a file of logged runs.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,7 +22,7 @@ pub struct LoggedRun {
     pub params: Option<f64>,
     /// Training `tokens`, where given.
     pub tokens: Option<f64>,
-    /// `cost` of the run, where given; positive.
+    /// `cost` of the run, where given; positive (a cost of 0, as of a cached run, is no price).
     pub cost: Option<f64>,
     /// The `w:` columns in the order of [`RunLog::domains`], renormalized to sum 1.
     pub weights: Vec<f64>,
@@ -55,15 +57,77 @@ const SUM_TOLERANCE: f64 = 1e-2;
 /// What adding up a few dozen weights can be off by.
 const ROUNDING: f64 = 1e-9;
 
+/// Sizes within this factor are the same, written with two digits or more.
+const SAME_SIZE: f64 = 1.05;
+
+/// How trackers and queues call runs that did not end as they should, or not yet.
+const UNFINISHED: [&str; 26] = [
+    "aborted",
+    "canceled",
+    "cancelled",
+    "crashed",
+    "diverged",
+    "error",
+    "failed",
+    "failure",
+    "incomplete",
+    "interrupted",
+    "killed",
+    "node_fail",
+    "oom",
+    "out_of_memory",
+    "pending",
+    "preempted",
+    "preempting",
+    "queued",
+    "running",
+    "scheduled",
+    "starting",
+    "stopped",
+    "suspended",
+    "timed_out",
+    "timeout",
+    "unfinished",
+];
+
+/// Whether a column of this name says how a run ended.
+pub(crate) fn is_state(column: &str) -> bool {
+    let name = column.to_ascii_lowercase();
+    ["state", "status"]
+        .iter()
+        .any(|word| name.strip_suffix(word).is_some_and(|before| matches!(before, "" | "run_" | "job_")))
+}
+
+impl LoggedRun {
+    /// Whether it has no finite metric.
+    #[must_use]
+    pub fn diverged(&self) -> bool {
+        self.metrics.iter().all(|y| y.is_nan())
+    }
+
+    /// Why the run is not one of this fidelity, although it has its name. Parameters that only repeat the name, as `60M`
+    /// does, say nothing more than the name.
+    pub(crate) fn misfit(&self, fidelity: &Fidelity) -> Option<String> {
+        let params = self.params.filter(|x| params_of(&self.fidelity) != Some(*x));
+        let sizes = [("params", params, fidelity.params), ("tokens", self.tokens, fidelity.tokens)];
+        sizes.into_iter().find_map(|(what, run, config)| {
+            let (run, config) = run.zip(config)?;
+            let differ = run / config > SAME_SIZE || config / run > SAME_SIZE;
+            differ.then(|| format!("at \"{}\" with other {what} than the config's {config:e}", fidelity.name))
+        })
+    }
+}
+
 impl RunLog {
     /// Reads long CSVs with the columns `run_id, fidelity, params, [tokens], [cost], w:<domain>…, y:<metric>…`, matched
     /// by name in any order; other columns are ignored. All files must have the same domains and metrics.
     ///
-    /// Weights are renormalized, with a warning where the sum is off by more than 0.01.
+    /// Weights are renormalized, with a warning where the sum is off by more than 0.01. Rows are left out, with a warning,
+    /// whose `state` or `status` says that the run has not finished.
     ///
     /// # Errors
     /// Any file that is unreadable, empty, or lacks or repeats a column; any cell that is not the number it should be.
-    /// (Metrics are lenient: an empty cell, NaN or an infinity is a run that diverged, not a broken file.)
+    /// (Metrics are lenient: an empty cell, NaN or an infinity is a metric that the run lacks, not a broken file.)
     pub fn read(files: &[PathBuf]) -> Result<Self, ReplayError> {
         let mut log = Self::default();
         for file in files {
@@ -82,6 +146,20 @@ impl RunLog {
         self.add_rows(file, &header, rows)
     }
 
+    /// The columns of one more file, whose domains and metrics must be those of the first.
+    fn columns(&mut self, file: &Path, header: &StringRecord) -> Result<Columns, ReplayError> {
+        let columns = Columns::parse(file, header)?;
+        let names = |list: &[(String, usize)]| list.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+        let (domains, metrics) = (names(&columns.domains), names(&columns.metrics));
+        if let Some(first) = self.files.first() {
+            same_columns(file, first, "w:", &self.domains, &domains)?;
+            same_columns(file, first, "y:", &self.metrics, &metrics)?;
+        } else {
+            (self.domains, self.metrics) = (domains, metrics);
+        }
+        Ok(columns)
+    }
+
     /// Adds the rows of one more file, which know their lines.
     pub(crate) fn add_rows(
         &mut self,
@@ -89,105 +167,52 @@ impl RunLog {
         header: &StringRecord,
         rows: impl IntoIterator<Item = Result<StringRecord, ReplayError>>,
     ) -> Result<(), ReplayError> {
+        let columns = self.columns(file, header)?;
         let index = self.files.len();
         self.files.push(file.to_owned());
-        let columns = Columns::parse(file, header)?;
-        let names = |list: &[(String, usize)]| list.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
-        let (domains, metrics) = (names(&columns.domains), names(&columns.metrics));
-        if index == 0 {
-            (self.domains, self.metrics) = (domains, metrics);
-        } else {
-            same_columns(file, &self.files[0], "w:", &self.domains, &domains)?;
-            same_columns(file, &self.files[0], "y:", &self.metrics, &metrics)?;
-        }
-
         let mut off: Vec<(u64, f64)> = Vec::new();
+        let (mut unfinished, mut free) = (BTreeMap::<String, usize>::new(), 0);
         let before = self.runs.len();
         for record in rows {
             let record = record?;
+            if let Some(state) = columns.unfinished(&record) {
+                *unfinished.entry(state).or_default() += 1;
+                continue;
+            }
             let row = Row { file, line: record.position().map_or(0, Position::line), record: &record };
             let (run, sum) = row.parse(index, &columns)?;
             self.renormalized += usize::from((sum - 1.0).abs() > ROUNDING);
             if (sum - 1.0).abs() > SUM_TOLERANCE {
                 off.push((run.line, sum));
             }
-            self.runs.push(run);
+            free += usize::from(run.cost == Some(0.0));
+            self.runs.push(LoggedRun { cost: run.cost.filter(|cost| *cost > 0.0), ..run });
         }
+        let states: Vec<String> = unfinished.iter().map(|(state, n)| format!("{n} {state}")).collect();
+        let states = states.join(", ");
         if self.runs.len() == before {
-            return Err(ReplayError::Header {
-                file: file.to_owned(),
-                message: "there are no rows below the header".into(),
-            });
+            let message = match states.is_empty() {
+                true => "there are no rows below the header".into(),
+                false => format!("no run has finished ({states})"),
+            };
+            return Err(ReplayError::Header { file: file.to_owned(), message });
+        }
+        let name = file.display();
+        if !states.is_empty() {
+            self.warnings.push(format!("{name}: left out runs that have not finished: {states}"));
+        }
+        if free > 0 {
+            let runs = if free == 1 { "run states" } else { "runs state" };
+            self.warnings.push(format!("{name}: {free} {runs} a cost of 0, which counts as none"));
         }
         if let [(line, sum), rest @ ..] = off.as_slice() {
             let count = rest.len() + 1;
             self.warnings.push(format!(
-                "{}: the weights of {count} {} do not sum to 1 (first on line {line}: {sum:.3}); renormalized",
-                file.display(),
+                "{name}: the weights of {count} {} do not sum to 1 (first on line {line}: {sum:.3}); renormalized",
                 if count == 1 { "run" } else { "runs" },
             ));
         }
         Ok(())
-    }
-}
-
-/// The header of a CSV file and its rows, each as long as the header and with the line that it starts on.
-pub(crate) fn rows<'a>(
-    file: &'a Path,
-    text: &'a [u8],
-) -> Result<(StringRecord, impl Iterator<Item = Result<StringRecord, ReplayError>> + 'a), ReplayError> {
-    // Excel writes a byte-order mark, which would otherwise become part of the first column's name.
-    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-    let mut lines = Lines { text, at: 0, line: 1 };
-    let csv_error = |line, message| ReplayError::Csv { file: file.to_owned(), line, message };
-    if let Err(e) = std::str::from_utf8(text) {
-        return Err(csv_error(lines.of(e.valid_up_to()), "this is not UTF-8".into()));
-    }
-    // Where rows differ in length is found out here, for the sake of the line.
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).flexible(true).from_reader(text);
-    let header = reader.headers().map_err(|e| csv_error(1, e.to_string()))?.clone();
-    let width = header.len();
-    let row = move |record: csv::Result<StringRecord>| {
-        let mut record = record.map_err(|e| csv_error(lines.line, e.to_string()))?;
-        let mut place = record.position().cloned().unwrap_or_else(Position::new);
-        let line = lines.of_row(place.byte() as usize);
-        if record.len() != width {
-            return Err(csv_error(line, format!("the row has {} cells, the header {width}", record.len())));
-        }
-        place.set_line(line);
-        record.set_position(Some(place));
-        Ok(record)
-    };
-    Ok((header, reader.into_records().map(row)))
-}
-
-/// Counts lines as editors do, which the csv crate does not after blank lines, nor with the ends of lines of Windows.
-struct Lines<'a> {
-    text: &'a [u8],
-    at: usize,
-    line: u64,
-}
-
-impl Lines<'_> {
-    /// The line of a byte, not before the one asked for last.
-    fn of(&mut self, byte: usize) -> u64 {
-        let end = byte.min(self.text.len());
-        while self.at < end {
-            let ends = match self.text[self.at] {
-                b'\n' => true,
-                b'\r' => self.text.get(self.at + 1) != Some(&b'\n'),
-                _ => false,
-            };
-            self.line += u64::from(ends);
-            self.at += 1;
-        }
-        self.line
-    }
-
-    /// The line of a row that the reader found at `byte`: what is left of the line before, and blank ones, are skipped.
-    fn of_row(&mut self, byte: usize) -> u64 {
-        let blank = self.text[byte.min(self.text.len())..].iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
-        self.of(byte + blank)
     }
 }
 
@@ -215,6 +240,7 @@ struct Columns {
     params: Option<usize>,
     tokens: Option<usize>,
     cost: Option<usize>,
+    states: Vec<usize>,
     /// Name and index, sorted by name.
     domains: Vec<(String, usize)>,
     metrics: Vec<(String, usize)>,
@@ -227,7 +253,8 @@ impl Columns {
             return Err(error("the file is empty; expected a header run_id,fidelity,params,cost,w:…,y:…".into()));
         }
         let mut seen = BTreeSet::new();
-        if let Some(twice) = header.iter().find(|name| !name.is_empty() && !seen.insert(*name)) {
+        let named = header.iter().filter(|name| !name.is_empty() && !is_state(name));
+        if let Some(twice) = named.clone().find(|name| !seen.insert(*name)) {
             return Err(error(format!("column \"{twice}\" appears twice")));
         }
         let optional = |name: &str| header.iter().position(|column| column == name);
@@ -260,9 +287,16 @@ impl Columns {
             params: optional("params"),
             tokens: optional("tokens"),
             cost: optional("cost"),
+            states: header.iter().enumerate().filter(|(_, name)| is_state(name)).map(|(i, _)| i).collect(),
             domains: prefixed("w:", "domain weight", check_domain_name)?,
             metrics: prefixed("y:", "metric", check_name)?,
         })
+    }
+
+    /// The state of a run that has not finished; of `CANCELLED by 1000` the first word counts.
+    fn unfinished(&self, record: &StringRecord) -> Option<String> {
+        let word = |i: &usize| record[*i].split(' ').next().unwrap_or_default().to_ascii_lowercase();
+        self.states.iter().map(word).find(|word| UNFINISHED.contains(&word.as_str()))
     }
 }
 
@@ -276,17 +310,21 @@ struct Row<'a> {
 impl Row<'_> {
     /// The run, and what its weights summed to before they were renormalized.
     fn parse(&self, file: usize, columns: &Columns) -> Result<(LoggedRun, f64), ReplayError> {
-        let positive = |name: &str, column: Option<usize>| -> Result<Option<f64>, ReplayError> {
-            let Some(text) = column.map(|c| &self.record[c]).filter(|text| !text.is_empty()) else { return Ok(None) };
-            match text.parse::<f64>() {
-                Ok(x) if x > 0.0 && x.is_finite() => Ok(Some(x)),
-                _ => Err(self.cell(name, format!("\"{text}\" is not a positive number"))),
-            }
-        };
+        let at_least =
+            |name: &str, column: Option<usize>, least: f64, what: &str| -> Result<Option<f64>, ReplayError> {
+                let Some(text) = column.map(|c| &self.record[c]).filter(|text| !text.is_empty()) else {
+                    return Ok(None);
+                };
+                match number(text) {
+                    Some(x) if x >= least && x.is_finite() => Ok(Some(x)),
+                    _ => Err(self.cell(name, format!("\"{text}\" is not {what}"))),
+                }
+            };
+        let positive = |name, column| at_least(name, column, f64::MIN_POSITIVE, "a positive number");
         let mut weights = Vec::with_capacity(columns.domains.len());
         for (name, column) in &columns.domains {
-            match self.record[*column].parse::<f64>() {
-                Ok(x) if x >= 0.0 && x.is_finite() => weights.push(x),
+            match number(&self.record[*column]) {
+                Some(x) if x >= 0.0 && x.is_finite() => weights.push(x),
                 _ => {
                     let message = format!("\"{}\" is not a weight (a number, 0 or more)", &self.record[*column]);
                     return Err(self.cell(&format!("w:{name}"), message));
@@ -312,7 +350,7 @@ impl Row<'_> {
             fidelity,
             params: positive("params", columns.params)?,
             tokens: positive("tokens", columns.tokens)?,
-            cost: positive("cost", columns.cost)?,
+            cost: at_least("cost", columns.cost, 0.0, "a cost (a number, 0 or more)")?,
             weights,
             metrics,
             file,
@@ -326,9 +364,9 @@ impl Row<'_> {
         if ["", "na", "n/a", "null", "none"].contains(&text.to_ascii_lowercase().as_str()) {
             return Ok(f64::NAN);
         }
-        match text.parse::<f64>() {
-            Ok(x) => Ok(if x.is_finite() { x } else { f64::NAN }),
-            Err(_) => Err(self.cell(&format!("y:{name}"), format!("\"{text}\" is not a number"))),
+        match number(text) {
+            Some(x) => Ok(if x.is_finite() { x } else { f64::NAN }),
+            None => Err(self.cell(&format!("y:{name}"), format!("\"{text}\" is not a number"))),
         }
     }
 

@@ -58,8 +58,7 @@ impl Pool {
     /// (`None`: all).
     ///
     /// # Errors
-    /// Domains, metrics or fidelities that do not match, a run whose cost nobody states, no target run, no candidates, objectives
-    /// too large for a finite standard deviation.
+    /// Domains, metrics or fidelities that do not match, a run whose cost nobody states, no target run, no candidates.
     pub fn new(
         log: &RunLog,
         space: &SearchSpace,
@@ -67,34 +66,8 @@ impl Pool {
         objective: &Objective,
         candidates: Option<usize>,
     ) -> Result<Self, ReplayError> {
-        let domains = match_domains(log, space)?;
-        let metrics = match_metrics(log, objective)?;
-        let mut warnings = log.warnings.clone();
-        let (mut unfinished, mut outside) = (Skipped::default(), Skipped::default());
-        let mut runs = Vec::with_capacity(log.runs.len());
-        for logged in &log.runs {
-            let fidelity = match_fidelity(log, logged, fidelities)?;
-            let values: Vec<f64> = metrics.iter().map(|m| logged.metrics[*m]).collect();
-            let weights: Vec<f64> = domains.iter().map(|d| logged.weights[*d]).collect();
-            if values.iter().any(|y| y.is_nan()) {
-                unfinished.count(log, logged);
-            } else if !space.polytope().contains(&weights, BOUND_TOLERANCE) {
-                outside.count(log, logged);
-            } else {
-                let cost = logged.cost.or(fidelities.list()[fidelity].cost).ok_or_else(|| ReplayError::Cell {
-                    file: log.files[logged.file].clone(),
-                    line: logged.line,
-                    column: "cost".into(),
-                    message: "the run states no cost; add the column, or give the fidelity a cost in the config".into(),
-                })?;
-                let loss = objective.sign() * objective.value(&values);
-                let mixture = Mixture::new(weights);
-                runs.push(Run { id: logged.id.clone(), mixture, fidelity, metrics: values, cost, loss });
-            }
-        }
-        warnings.extend(unfinished.warning("without a finite value for every metric of the objective"));
-        warnings.extend(outside.warning("whose mixture breaks a bound of the config"));
-
+        let (runs, skipped) = usable(log, space, fidelities, objective)?;
+        let mut warnings = [log.warnings.clone(), skipped].concat();
         let target = fidelities.list()[fidelities.target()].name.clone();
         let at_target = runs.iter().filter(|run| run.fidelity == fidelities.target()).count();
         if at_target == 0 {
@@ -129,11 +102,6 @@ impl Pool {
         let all: Vec<f64> = losses.iter().copied().chain(held_out.iter().map(|run| run.loss)).collect();
         let mean = all.iter().sum::<f64>() / all.len() as f64;
         let variance = all.iter().map(|y| (y - mean).powi(2)).sum::<f64>() / all.len() as f64;
-        if !variance.is_finite() {
-            return Err(ReplayError::Pool(format!(
-                "the objectives of the runs at {target} are too large to be compared; is there a placeholder among them?"
-            )));
-        }
         // Rounding leaves a tiny variance where all losses are the same number.
         let sd = if variance.sqrt() > 1e-12 * mean.abs() { variance.sqrt() } else { 1.0 };
         Ok(Self {
@@ -172,6 +140,55 @@ impl Pool {
     #[must_use]
     pub fn costs(&self) -> Vec<f64> {
         self.fidelities.list().iter().map(|fidelity| fidelity.cost.unwrap_or(1.0)).collect()
+    }
+}
+
+/// The runs that can be played, and a warning for each reason why others cannot.
+fn usable(
+    log: &RunLog,
+    space: &SearchSpace,
+    fidelities: &Fidelities,
+    objective: &Objective,
+) -> Result<(Vec<Run>, Vec<String>), ReplayError> {
+    let domains = match_domains(log, space)?;
+    let metrics = match_metrics(log, objective)?;
+    let (mut runs, mut skipped) = (Vec::with_capacity(log.runs.len()), BTreeMap::<String, Skipped>::new());
+    for logged in &log.runs {
+        let index = match_fidelity(log, logged, fidelities)?;
+        let fidelity = &fidelities.list()[index];
+        let values: Vec<f64> = metrics.iter().map(|m| logged.metrics[*m]).collect();
+        let mixture = Mixture::new(domains.iter().map(|d| logged.weights[*d]).collect());
+        let outside = || !space.polytope().contains(mixture.weights(), BOUND_TOLERANCE);
+        let reason = lacking(objective, &values)
+            .or_else(|| logged.misfit(fidelity))
+            .or_else(|| outside().then(|| "whose mixture breaks a bound of the config".to_owned()));
+        if let Some(reason) = reason {
+            skipped.entry(reason).or_default().count(log, logged);
+            continue;
+        }
+        let cost = logged.cost.or(fidelity.cost).ok_or_else(|| ReplayError::Cell {
+            file: log.files[logged.file].clone(),
+            line: logged.line,
+            column: "cost".into(),
+            message: "the run states no cost; add the column, or give the fidelity a cost in the config".into(),
+        })?;
+        let loss = objective.sign() * objective.value(&values);
+        runs.push(Run { id: logged.id.clone(), mixture, fidelity: index, metrics: values, cost, loss });
+    }
+    Ok((runs, skipped.iter().map(|(reason, runs)| runs.warning(reason)).collect()))
+}
+
+/// Which metrics of the objective a run lacks, as a clause.
+fn lacking(objective: &Objective, values: &[f64]) -> Option<String> {
+    let names = objective.metrics.iter().zip(values).filter(|(_, y)| y.is_nan());
+    let names: Vec<String> = names.map(|(metric, _)| format!("\"{}\"", metric.name)).collect();
+    match names.len() {
+        0 => None,
+        n if n == values.len() => Some("without a finite value of the objective".into()),
+        _ => Some(format!(
+            "without a finite value of {}, a part of the objective; --set objective.metric=… says what to go by",
+            names.join(", ")
+        )),
     }
 }
 
@@ -250,8 +267,8 @@ impl Skipped {
         self.count += 1;
     }
 
-    fn warning(&self, what: &str) -> Option<String> {
+    fn warning(&self, reason: &str) -> String {
         let runs = if self.count == 1 { "run" } else { "runs" };
-        (self.count > 0).then(|| format!("skipped {} {runs} {what} (first: {})", self.count, self.first))
+        format!("skipped {} {runs} {reason} (first: {})", self.count, self.first)
     }
 }

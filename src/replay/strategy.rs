@@ -188,7 +188,7 @@ impl Player for Searching<'_> {
         let pool = self.pool;
         self.withdraw(|run| pool.runs[run].cost <= purse);
         let offers = Candidates::Pool { runs: &self.offers, targets: &self.candidates };
-        let suggestion = self.optimizer.suggest(&self.evidence, offers, rng)?;
+        let suggestion = self.optimizer.suggest(&self.evidence, offers, rng).ok()?;
         self.stopped = self.gain.zip(suggestion.gain).is_some_and(|(limit, gain)| gain <= limit);
         if self.stopped || suggestion.early {
             return None;

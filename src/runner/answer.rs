@@ -126,6 +126,7 @@ pub fn why(study: &Study, reason: StopReason) -> String {
             Some(gain) => format!("the next trial is expected to gain less than {} per cost", number(gain, 4)),
             None => format!("the expected regret is below {}", number(budget.regret.unwrap_or_default(), 4)),
         },
+        StopReason::Exhausted => "every mixture that differs by more than optimizer.tolerance has been trained".into(),
     };
     format!("{reason}: {words}")
 }

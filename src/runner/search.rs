@@ -7,7 +7,7 @@ use tracing::{info, warn};
 use super::notice::Notice;
 use super::think::{Thought, think};
 use super::{RunError, Runner, View, recommend};
-use crate::optimizer::Recommendation;
+use crate::optimizer::{NoTrial, Recommendation};
 use crate::report::number;
 use crate::space::{Mixture, affordable};
 use crate::study::{Event, Plan, Purpose, StopReason, Stopped, Trial, TrialState, seed_of};
@@ -26,6 +26,7 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
                 let still = |now: Option<f64>, then: Option<f64>| now.zip(then).is_some_and(|(now, then)| now >= then);
                 still(budget.regret, stopped.limit) || still(budget.gain, stopped.gain)
             }
+            StopReason::Exhausted => !stopped.outdated,
             StopReason::Budget | StopReason::Trials | StopReason::WallTime => false,
         };
         holds.then_some(stopped.reason)
@@ -76,7 +77,7 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
         if let Some(snapshot) = snapshot {
             self.study.record(Event::Model(snapshot))?;
         }
-        let gain = thought.suggestion.as_ref().and_then(|suggestion| suggestion.gain);
+        let gain = thought.suggestion.as_ref().ok().and_then(|suggestion| suggestion.gain);
         let stop = self.satisfied(&thought.recommendation, gain);
         let incumbent = thought.recommendation.expected;
         if let Some(expected) = incumbent.filter(|expected| !self.study.still(*expected)) {
@@ -87,7 +88,14 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
         if stop.is_some() {
             return Ok(stop);
         }
-        let Some(suggestion) = thought.suggestion else { return Ok(Some(StopReason::Trials)) };
+        let suggestion = match thought.suggestion {
+            Ok(suggestion) => suggestion,
+            Err(NoTrial::Limit) => return Ok(Some(StopReason::Trials)),
+            Err(exhausted @ NoTrial::Exhausted) => {
+                info!(study = self.study.config().name, "{exhausted}");
+                return Ok(Some(StopReason::Exhausted));
+            }
+        };
         // Trials handed out may never be told: they alone hold nothing up.
         if suggestion.early && !self.jobs.is_empty() {
             self.waiting = true;
@@ -190,7 +198,7 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
         let limit = match reason {
             StopReason::Patience => config.budget.patience.map(|limit| limit as f64),
             StopReason::Converged => config.budget.regret.filter(|limit| regret.is_some_and(|regret| regret <= *limit)),
-            StopReason::Budget | StopReason::Trials | StopReason::WallTime => None,
+            StopReason::Budget | StopReason::Trials | StopReason::WallTime | StopReason::Exhausted => None,
         };
         let gain = config.budget.gain.filter(|_| reason == StopReason::Converged && limit.is_none());
         let mut mixture = recommend(self.study).mixture;

@@ -3,13 +3,13 @@
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use crate::optimizer::{Candidates, Evidence, Optimizer, Recommendation, Suggestion};
+use crate::optimizer::{Candidates, Evidence, NoTrial, Optimizer, Recommendation, Suggestion};
 use crate::study::{Study, TrialId};
 
 /// An answer, with the optimizer that gave it.
 pub(super) struct Thought {
     pub optimizer: Optimizer,
-    pub suggestion: Option<Suggestion>,
+    pub suggestion: Result<Suggestion, NoTrial>,
     pub recommendation: Recommendation,
     /// The fidelities that it could choose from.
     pub offered: Vec<usize>,
@@ -36,13 +36,16 @@ fn rng(seed: u64, next: TrialId) -> ChaCha8Rng {
 }
 
 /// The trial with number `next`.
+///
+/// # Errors
+/// [`NoTrial`]
 pub fn suggest(
     optimizer: &mut Optimizer,
     evidence: &Evidence,
     fidelities: &[usize],
     seed: u64,
     next: TrialId,
-) -> Option<Suggestion> {
+) -> Result<Suggestion, NoTrial> {
     optimizer.suggest(evidence, Candidates::Space(fidelities), &mut rng(seed, next))
 }
 

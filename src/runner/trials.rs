@@ -162,20 +162,23 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
         let notice = match read() {
             Ok(Outcome::Completed(mut outcome, oddities)) => {
                 outcome.duration = duration;
+                let known = self.study.outliers();
                 let fidelity = trial.fidelity;
                 self.study.record(Event::Completed { trial: id, outcome: outcome.clone() })?;
+                for outlier in self.study.outliers_since(&known) {
+                    warn!(study = self.study.config().name, "{outlier}");
+                }
                 self.lost[fidelity] = 0.0;
                 for oddity in oddities {
                     warn!(study = self.study.config().name, trial = id, "trial {id}: {oddity}");
                 }
                 Notice::complete(self.study, self.study.trial(id)?, &outcome)
             }
-            Ok(Outcome::Diverged) => {
+            Ok(Outcome::Diverged(why)) => {
                 let last = trial.divergences >= self.launcher.config().retry_diverged;
                 self.study.record(Event::Diverged { trial: id, attempt, last, duration })?;
-                let (event, words) =
-                    if last { ("trial_diverged", "diverged") } else { ("trial_retried", "diverged; it starts again") };
-                self.tell(Notice::ended(event, self.study, id, duration, words));
+                let (event, again) = if last { ("trial_diverged", "") } else { ("trial_retried", "; it starts again") };
+                self.tell(Notice::ended(event, self.study, id, duration, format!("diverged: {why}{again}")));
                 return self.came_to_nothing(id, "it diverged");
             }
             // Nobody saw how it ended, and it left nothing: it died with the machine or with us.

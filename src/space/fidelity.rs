@@ -23,6 +23,23 @@ pub struct Fidelity {
     pub initial: Option<usize>,
 }
 
+/// The number of parameters in a name like `60M`, `0.5B`, `Qwen2.5-7B`.
+#[must_use]
+pub fn params_of(name: &str) -> Option<f64> {
+    let last = name.rsplit(['-', '_', ' ']).next()?;
+    let unit = last.chars().next_back()?;
+    let scale = match unit.to_ascii_uppercase() {
+        'K' => 1e3,
+        'M' => 1e6,
+        'B' => 1e9,
+        'T' => 1e12,
+        _ => return None,
+    };
+    let digits = &last[..last.len() - 1];
+    let plain = digits.chars().all(|c| c.is_ascii_digit() || c == '.');
+    digits.parse::<f64>().ok().filter(|x| plain && *x > 0.0).map(|x| x * scale)
+}
+
 /// The fidelities of a study, cheapest first (by cost, then parameters, then tokens), one of them the target.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fidelities {
@@ -92,5 +109,17 @@ impl Fidelities {
             || (0..self.list.len()).map(|i| i as f64).collect(),
             |s: Vec<f64>| s.iter().map(|x| x.ln()).collect(),
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::params_of;
+
+    #[test]
+    fn sizes_are_read_off_names_that_are_sizes() {
+        let sizes = [("1M", 1e6), ("60m", 6e7), ("0.5B", 5e8), ("Qwen2.5-7B", 7e9), ("tiny 30k", 3e4)];
+        assert!(sizes.iter().all(|(name, params)| params_of(name) == Some(*params)));
+        assert!(["", "B", "small", "1e3M", "-B", "0M", "model", "1Mé"].iter().all(|name| params_of(name).is_none()));
     }
 }

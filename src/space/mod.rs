@@ -11,7 +11,7 @@ mod search_space;
 mod warp;
 
 pub use error::{SpaceError, TightBound};
-pub use fidelity::{Fidelities, Fidelity, affordable};
+pub use fidelity::{Fidelities, Fidelity, affordable, params_of};
 pub use mixture::{Mixture, columns};
 pub use name::{check_domain_name, check_folder_name, check_name, is_hidden};
 pub use polytope::{Bound, Group, Polytope};

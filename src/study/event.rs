@@ -295,12 +295,17 @@ impl Header {
     #[must_use]
     pub fn differences(&self, now: &Self) -> Vec<String> {
         let mut list = Vec::new();
-        for (here, there, text) in [
-            (self, now, "is in the journal, but not in the config"),
-            (now, self, "is in the config, but not in the journal"),
+        for (here, there, text, advice) in [
+            (
+                self,
+                now,
+                "is in the journal, but not in the config",
+                " (with max = 0 it gets no weight, and its runs stay)",
+            ),
+            (now, self, "is in the config, but not in the journal", ""),
         ] {
             let alone = here.domains.iter().filter(|name| !there.domains.contains(name));
-            list.extend(alone.map(|name| format!("domain `{name}` {text}")));
+            list.extend(alone.map(|name| format!("domain `{name}` {text}{advice}")));
             let alone = here.metrics.keys().filter(|name| !there.metrics.contains_key(*name));
             list.extend(alone.map(|name| format!("metric `{name}` of the objective {text}")));
         }

@@ -10,6 +10,7 @@ use super::{
     Sizes, StopReason, Suggested, Trial, TrialId, TrialState,
 };
 use crate::config::{Settings, StudyConfig};
+use crate::input::LARGEST;
 use crate::optimizer::Prediction;
 use crate::space::Mixture;
 use crate::surrogate::ModelSnapshot;
@@ -48,6 +49,8 @@ pub struct Stopped {
     pub gain: Option<f64>,
     /// How many runs were known then, imported ones included.
     pub runs: usize,
+    /// Whether the config has changed since.
+    pub outdated: bool,
 }
 
 /// The value of the recommendation, and since how many completed trials it has stood still.
@@ -111,7 +114,8 @@ impl State {
             }
             Event::Forked(origin) => self.origin = Some(origin),
             Event::Suggested(suggested) => return self.add(config, suggested),
-            Event::Imported(run) => {
+            Event::Imported(mut run) => {
+                bound(run.metrics.values_mut().chain(run.se.values_mut()));
                 let observation = observed(config, &run)?;
                 self.imported.push((run, observation));
             }
@@ -119,7 +123,7 @@ impl State {
             Event::Model(_) => return Err(Misfit::Damage("hyperparameters that no fit can have".into())),
             Event::Stopped { reason, recommended, limit, gain } => {
                 let (mixture, runs) = (mixture(config, &recommended)?, self.runs());
-                self.stopped = Some(Stopped { reason, mixture, limit, gain, runs });
+                self.stopped = Some(Stopped { reason, mixture, limit, gain, runs, outdated: false });
                 self.halted = None;
             }
             Event::Halted { reason } => self.halted = Some(reason),
@@ -142,10 +146,11 @@ impl State {
                     *id = Some(number);
                 }
             }
-            Event::Completed { trial, outcome } => {
+            Event::Completed { trial, mut outcome } => {
                 if outcome.se.values().chain(&outcome.cost).chain(&outcome.duration).any(|x| *x < 0.0) {
                     return Err(Misfit::Damage("a negative cost, duration or standard error".into()));
                 }
+                bound(outcome.metrics.values_mut().chain(outcome.se.values_mut()).chain(&mut outcome.cost));
                 let trial = self.unfinished(trial)?;
                 trial.unseen = 0;
                 trial.ended = Some(entry.time);
@@ -251,6 +256,7 @@ impl State {
             }
         }
         if !changed.is_empty() {
+            self.stopped.iter_mut().for_each(|stopped| stopped.outdated = true);
             self.changes.push((time, changed));
         }
     }
@@ -273,6 +279,11 @@ impl State {
 fn decides_how_trials_run(key: &str) -> bool {
     const OTHERS: [&str; 7] = ["grace", "max_failure_rate", "on_event", "poll", "retries", "retry_diverged", "slots"];
     key.strip_prefix("launcher.").is_some_and(|name| !OTHERS.contains(&name.split('.').next().unwrap_or_default()))
+}
+
+/// Journals of earlier versions have numbers that cannot be reckoned with, and that no result may report any more.
+fn bound<'a>(values: impl Iterator<Item = &'a mut f64>) {
+    values.for_each(|x| *x = x.clamp(-LARGEST, LARGEST));
 }
 
 /// The index of a fidelity that was trained.

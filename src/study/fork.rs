@@ -32,7 +32,7 @@ impl Study {
         for run in old.runs {
             match translated(&config, &old.sizes, run) {
                 Ok(run) => runs.push(Event::Imported(run)),
-                Err(reason) => *dropped.entry(reason.to_owned()).or_default() += 1,
+                Err(reason) => *dropped.entry(reason).or_default() += 1,
             }
         }
         let from = old.dir;
@@ -89,18 +89,20 @@ impl Old {
 }
 
 /// A run of a study with these `sizes` as one of the new study, or why it cannot be one.
-fn translated(config: &StudyConfig, sizes: &Sizes, mut run: Imported) -> Result<Imported, &'static str> {
+fn translated(config: &StudyConfig, sizes: &Sizes, mut run: Imported) -> Result<Imported, String> {
     let now = config.fidelities.index(&run.fidelity).map(|m| &config.fidelities.list()[m]);
     let now = now.ok_or("of a fidelity that is gone")?;
     let differs = |was: Option<f64>, is: Option<f64>| was.zip(is).is_some_and(|(was, is)| was != is);
     if sizes.get(&run.fidelity).is_some_and(|was| differs(was.params, now.params) || differs(was.tokens, now.tokens)) {
-        return Err("of a fidelity whose params or tokens have changed");
+        return Err("of a fidelity whose params or tokens have changed".into());
     }
     let domains = config.space.domains();
     let before = run.weights.len();
-    let gone: f64 = run.weights.iter().filter(|(name, _)| config.space.index(name).is_none()).map(|(_, w)| w).sum();
-    if gone > NO_WEIGHT {
-        return Err("with weight on a domain that is gone");
+    let gone = run.weights.iter().filter(|(name, _)| config.space.index(name).is_none());
+    let (names, weights): (Vec<&str>, Vec<f64>) = gone.map(|(name, w)| (name.as_str(), *w)).unzip();
+    if weights.iter().sum::<f64>() > NO_WEIGHT {
+        let names = names.join(", ");
+        return Err(format!("with weight on a domain that is gone (to learn from them, keep {names} with max = 0)"));
     }
     run.weights.retain(|name, _| config.space.index(name).is_some());
     if run.weights.len() < before {
@@ -110,6 +112,5 @@ fn translated(config: &StudyConfig, sizes: &Sizes, mut run: Imported) -> Result<
     for domain in domains {
         run.weights.entry(domain.name.clone()).or_insert(0.0);
     }
-    let unfit = "without a metric of the objective";
-    observed(config, &run).map(|_| run).map_err(|_| unfit)
+    observed(config, &run).map(|_| run).map_err(|_| "without a metric of the objective".into())
 }

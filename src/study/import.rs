@@ -1,25 +1,49 @@
 //! Runs from elsewhere: evidence that cost the study nothing.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry as Place;
+
 use super::fold::observed;
-use super::{Entry, Event, Imported, Study, StudyError};
+use super::{Entry, Event, Imported, Objective, Observation, Study, StudyError};
+
+/// More runs from elsewhere than this are refused: the model needs the covariances of all of them, and takes time that grows
+/// with the third power of their number.
+const MOST_RUNS: usize = 10_000;
 
 impl Study {
     /// Takes runs from elsewhere into account and returns, once they are in the journal, how many were new. A run that
-    /// was imported before is no error, and does not count twice.
+    /// was imported before is no error, and does not count twice; a run is known by its source and fidelity.
     ///
     /// # Errors
-    /// [`StudyError::Unfit`] for a run of another space, fidelity or objective, before anything is recorded; those of
-    /// [`Self::record`].
+    /// [`StudyError::Unfit`] for a run of another space, fidelity or objective, for one that is known with other values, and
+    /// for more than 10,000 in all, before anything is recorded; those of [`Self::record`].
     pub fn import(&mut self, runs: impl IntoIterator<Item = Imported>) -> Result<usize, StudyError> {
+        let identity = |run: &Imported| (run.source.clone(), run.fidelity.clone());
+        let known = self.state.imported.iter().map(|(run, observation)| (identity(run), observation.clone()));
+        let mut known: HashMap<_, _> = known.collect();
         let mut entries: Vec<Entry> = Vec::new();
         for run in runs {
-            let event = Event::Imported(run.clone());
-            if self.imported().any(|known| *known == run) || entries.iter().any(|e| e.event == event) {
-                continue;
+            let unfit = |reason| StudyError::Unfit { run: run.source.clone(), reason };
+            let observation = observed(&self.config, &run).map_err(|misfit| unfit(misfit.to_string()))?;
+            match known.entry(identity(&run)) {
+                Place::Occupied(known) if *known.get() == observation => {}
+                Place::Occupied(known) => {
+                    let changes = changes(known.get(), &observation, &self.config.objective);
+                    return Err(unfit(format!(
+                        "a run of this name is known with other values ({changes}); if this is another run, give it another \
+                         run_id or its file another name; if it is corrected, import it into a new study"
+                    )));
+                }
+                Place::Vacant(_) if self.state.imported.len() + entries.len() == MOST_RUNS => {
+                    return Err(unfit(format!(
+                        "a study learns from at most {MOST_RUNS} runs from elsewhere; import fewer"
+                    )));
+                }
+                Place::Vacant(place) => {
+                    place.insert(observation);
+                    entries.push(Entry::now(Event::Imported(run)));
+                }
             }
-            observed(&self.config, &run)
-                .map_err(|misfit| StudyError::Unfit { run: run.source.clone(), reason: misfit.to_string() })?;
-            entries.push(Entry::now(event));
         }
         self.record_all(&entries)?;
         Ok(entries.len())
@@ -29,4 +53,18 @@ impl Study {
     pub fn imported(&self) -> impl ExactSizeIterator<Item = &Imported> {
         self.state.imported.iter().map(|(run, _)| run)
     }
+}
+
+/// In what two observations of a run differ.
+fn changes(known: &Observation, new: &Observation, objective: &Objective) -> String {
+    let values = objective.metrics.iter().zip(known.metrics.iter().zip(&new.metrics));
+    let values = values.filter(|(_, (was, is))| was != is);
+    let mut changes: Vec<String> = values.map(|(metric, (was, is))| format!("{} {was} → {is}", metric.name)).collect();
+    if known.mixture != new.mixture {
+        changes.push("other weights".into());
+    }
+    if known.se != new.se {
+        changes.push("another standard error".into());
+    }
+    changes.join(", ")
 }

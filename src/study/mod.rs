@@ -13,6 +13,7 @@ pub mod journal;
 mod objective;
 mod observation;
 mod open;
+mod outlier;
 mod outlook;
 mod seal;
 mod state;
@@ -35,6 +36,7 @@ pub use event::{
 pub use fold::{Counts, Stopped};
 pub use objective::{Direction, Metric, Objective};
 pub use observation::Observation;
+pub use outlier::Outlier;
 pub use state::{Plan, Study};
 pub use trial::{Failure, Mark, ProcessMark, Trial, TrialId, TrialState, seed_of};
 
@@ -50,8 +52,10 @@ pub enum StopReason {
     WallTime,
     /// Nothing changed for `budget.patience` trials.
     Patience,
-    /// The expected regret is below `budget.regret`.
+    /// The expected regret is below `budget.regret`, or no trial is worth its cost (`budget.gain`).
     Converged,
+    /// Every mixture that differs by more than `optimizer.tolerance` has been trained.
+    Exhausted,
 }
 
 impl fmt::Display for StopReason {
@@ -62,6 +66,7 @@ impl fmt::Display for StopReason {
             Self::WallTime => "wall_time",
             Self::Patience => "patience",
             Self::Converged => "converged",
+            Self::Exhausted => "exhausted",
         })
     }
 }

@@ -80,12 +80,15 @@ fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
+/// Spreads below this are none: their squares, and what is divided by them, would not be numbers any more.
+const NO_SPREAD: f64 = 1e-50;
+
 /// Sample standard deviation; 5 % of the level stands in for it where the values do not vary (one run, say).
 fn spread(values: &[f64]) -> f64 {
     let center = mean(values);
     let squares: f64 = values.iter().map(|y| (y - center).powi(2)).sum();
     let spread = (squares / (values.len().max(2) - 1) as f64).sqrt();
-    if spread > 1e-9 * center.abs() { spread } else { (0.05 * center.abs()).max(1e-6) }
+    if spread > (1e-9 * center.abs()).max(NO_SPREAD) { spread } else { (0.05 * center.abs()).max(1e-6) }
 }
 
 impl Standardization {

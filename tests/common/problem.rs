@@ -22,7 +22,7 @@ pub struct Problem {
     pub sizes: usize,
     /// One row a metric.
     rates: Vec<Vec<f64>>,
-    noise: f64,
+    pub noise: f64,
 }
 
 impl Problem {

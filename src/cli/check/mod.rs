@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::{ConfigArgs, Format, suggest, text};
 use crate::config::{LauncherConfig, LauncherKind, StudyConfig};
 use crate::launcher::{Facts, slurm};
-use crate::optimizer::Candidates;
+use crate::optimizer::{Candidates, NoTrial};
 use crate::runner;
 use crate::study::{Study, Trial};
 use trial::Tried;
@@ -89,7 +89,11 @@ fn design(study: &mut Study) -> anyhow::Result<usize> {
         if !study.trials().is_empty() && (!missing || study.trials().len() >= enough) {
             return Ok(done);
         }
-        suggest::next(study, &mut optimizer, None)?;
+        match suggest::next(study, &mut optimizer, None) {
+            // The space has no more mixtures than that.
+            Err(error) if error.is::<NoTrial>() => return Ok(done),
+            suggested => drop(suggested?),
+        }
         if !missing {
             // Without a design: the first trial is shown, but is none of it.
             return Ok(0);

@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use self::findings::Findings;
 use super::{ConfigArgs, UsageError, best, text};
+use crate::input;
 use crate::report::html::{Costs, Failure, Part, Progress, Report, SizeCosts, Step, TrialRow, Trials};
 use crate::report::number;
 use crate::runner;
@@ -64,7 +65,7 @@ fn named(study: &Study, what: &str) -> anyhow::Result<(String, Mixture)> {
         return Ok((format!("trial {id}"), study.trial(id)?.mixture.clone()));
     }
     let path = Path::new(what);
-    let json = fs::read_to_string(path).with_context(|| format!("--compare: cannot read {what}"))?;
+    let json = input::read(path).with_context(|| format!("--compare: cannot read {what}"))?;
     let wrong = |reason: String| UsageError(format!("--compare {what}: {reason}"));
     let (MixtureFile::Trial { weights } | MixtureFile::Weights(weights)) = serde_json::from_str(&json)
         .map_err(|_| wrong("expected JSON like {\"weights\": {\"web\": 0.6, \"code\": 0.4}}".into()))?;
