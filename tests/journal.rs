@@ -135,7 +135,10 @@ fn runs_that_do_not_fit_are_not_imported() {
 
 #[test]
 fn journals_of_every_format_are_read_and_gone_on_with() {
-    for (format, complete, cost, imported) in [(1, 17, 3.4, 0), (2, 16, 4.3, 0), (3, 17, 10.6, 17), (4, 18, 5.2, 0)] {
+    // Of the cost, failed attempts have their share of a run: all of it where they took as long.
+    for (format, complete, cost, imported) in
+        [(1, 17, 3.362212700718986, 0), (2, 16, 4.3, 0), (3, 17, 9.953191010047243, 17), (4, 18, 4.3, 0)]
+    {
         let f = old(format);
         let before = journal(&f);
         let (found, sound) = check(&f);
