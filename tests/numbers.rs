@@ -52,6 +52,15 @@ fn nan_and_infinity_mean_diverged_however_they_are_spelled_and_wherever() {
         stderr(&output)
     );
 
+    f.write("weights.json", r#"{"train_domain_weights": {"a": 0.5, "b": 0.25, "c": 0.25}}"#);
+    for spelling in spellings {
+        let metric = format!("loss={spelling}");
+        let output =
+            admire(&f, &["import", "--from", "doremi", "1M=weights.json", "--cost", "1M=1", "--metric", &metric]);
+        let rows = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(code(&output) == Some(0) && rows.ends_with(",\n"), "{metric}: {rows} {}", stderr(&output));
+    }
+
     // A trainer's run that diverged is not trained again.
     let f = Fixture::new(r#"echo '{"loss": "nan"}' > "$1""#, "retries = 3", "[budget]\ntrials = 1");
     assert!(stderr(&f.run("optimize", &[])).contains("diverged: metric loss is nan;"));

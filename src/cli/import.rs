@@ -5,6 +5,7 @@ use clap::Args;
 
 use super::{ConfigArgs, UsageError, WriterArgs, text};
 use crate::exchange::{self, ImportFormat, Input, InputFile, Options, Rule};
+use crate::input;
 use crate::replay::RunLog;
 use crate::study::Study;
 
@@ -24,7 +25,7 @@ pub struct ImportArgs {
     #[arg(long, value_name = "COLUMN")]
     drop: Vec<String>,
     /// A result that is not in the files (DoReMi's have none), e.g. --metric loss=2.53; repeatable
-    #[arg(long, value_name = "NAME=VALUE", value_parser = named)]
+    #[arg(long, value_name = "NAME=VALUE", value_parser = metric)]
     metric: Vec<(String, f64)>,
     /// Parameters of a size, e.g. --params small=1e6; repeatable; not needed for names like 60M
     #[arg(long, value_name = "SIZE=NUMBER", value_parser = named)]
@@ -51,11 +52,16 @@ pub struct ImportArgs {
     writer: WriterArgs,
 }
 
+/// `NAME=NUMBER`, which may be NaN or infinite: the run has diverged.
+fn metric(text: &str) -> Result<(String, f64), String> {
+    let (name, number) = text.rsplit_once('=').ok_or("expected NAME=NUMBER")?;
+    Ok((name.to_owned(), input::number(number).ok_or(format!("\"{number}\" is not a number"))?))
+}
+
 /// `NAME=NUMBER`.
 fn named(text: &str) -> Result<(String, f64), String> {
-    let (name, number) = text.rsplit_once('=').ok_or("expected NAME=NUMBER")?;
-    let number = number.parse().ok().filter(|x| f64::is_finite(*x)).ok_or(format!("\"{number}\" is not a number"))?;
-    Ok((name.to_owned(), number))
+    metric(text)
+        .and_then(|(name, x)| if x.is_finite() { Ok((name, x)) } else { Err(format!("{x} is not a finite number")) })
 }
 
 pub(super) fn run(args: &ImportArgs) -> anyhow::Result<u8> {
