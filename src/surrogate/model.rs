@@ -1,6 +1,6 @@
 //! The surrogate of the objective: one multi-fidelity Gaussian process a metric, summed.
 
-use nalgebra::{DMatrix, DVector, DVectorView};
+use nalgebra::{DMatrix, DVector};
 use rayon::prelude::*;
 
 use super::fit::fit;
@@ -185,11 +185,7 @@ impl Surrogate {
             .metrics
             .par_iter()
             .zip(&series)
-            .map(|(metric, series)| {
-                let Data { x, fidelity, y, known_noise, .. } = task.data(series, &metric.standardization);
-                (0..y.len())
-                    .try_fold(metric.clone(), |model, i| model.append(&x.column(i), fidelity[i], y[i], known_noise[i]))
-            })
+            .map(|(metric, series)| metric.extend(&task.data(series, &metric.standardization)))
             .collect::<Option<Vec<_>>>()?;
         Some(Self { inflation: inflation(&metrics), metrics, ..self.clone() })
     }
@@ -219,8 +215,9 @@ impl Surrogate {
             .map(|metric| {
                 pending.iter().try_fold(metric.clone(), |model, (mixture, m)| {
                     let z = self.warp.matrix(&columns(self.dim, [mixture.weights()]));
-                    let mean = metric.gp.mean(&z, *m)[0];
-                    model.append(&z.column(0), *m, mean, 0.0)
+                    let y = metric.gp.mean(&z, *m);
+                    let level_sd = metric.data.level_sd.clone();
+                    model.extend(&Data { x: z, fidelity: vec![*m], y, known_noise: vec![0.0], level_sd })
                 })
             })
             .collect::<Option<Vec<_>>>()?;
@@ -486,16 +483,10 @@ impl MetricModel {
         Some(Self { standardization, data: data.into_owned(), gp, gain, hyperparameters: z })
     }
 
-    /// The model with one run more: warped mixture, fidelity, standardized value and known noise variance.
-    fn append(self, x: &DVectorView<'_, f64>, fidelity: usize, y: f64, known_noise: f64) -> Option<Self> {
-        let mut data = self.data;
-        let n = data.y.len();
-        data.x = data.x.insert_column(n, 0.0);
-        data.x.set_column(n, x);
-        data.fidelity.push(fidelity);
-        data.y = data.y.push(y);
-        data.known_noise.push(known_noise);
+    /// The model with further runs.
+    fn extend(&self, later: &Data) -> Option<Self> {
+        let data = self.data.followed_by(later);
         let gp = self.gp.extend(&data)?;
-        Some(Self { data, gp, ..self })
+        Some(Self { data, gp, ..self.clone() })
     }
 }
