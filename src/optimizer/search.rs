@@ -439,7 +439,64 @@ impl Optimizer {
 
 #[cfg(test)]
 mod tests {
-    use super::student;
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+    use crate::optimizer::OptimizerSettings;
+    use crate::space::{Domain, Fidelities, Fidelity, SearchSpace};
+    use crate::study::{Direction, Metric, Objective, Observation};
+
+    fn at(a: f64) -> Mixture {
+        Mixture::new(vec![a, 1.0 - a])
+    }
+
+    /// Two domains, one size, and what is known of it: the loss is least at a = 0.3.
+    fn known() -> (Optimizer, Evidence) {
+        let space = SearchSpace::new(vec![Domain::new("a"), Domain::new("b")], Vec::new(), None).unwrap();
+        let size = Fidelity {
+            name: "1B".into(),
+            params: None,
+            tokens: None,
+            cost: Some(1.0),
+            max_trials: None,
+            initial: None,
+        };
+        let fidelities = Fidelities::new(vec![size], Some("1B"));
+        let metrics = vec![Metric { name: "loss".into(), weight: 1.0 }];
+        let objective = Objective { metrics, direction: Direction::Minimize };
+        let settings = OptimizerSettings { realized: true, ..OptimizerSettings::default() };
+        let run = |a: f64| Observation {
+            mixture: at(a),
+            fidelity: 0,
+            metrics: vec![2.0 + (a - 0.3).powi(2)],
+            se: vec![None],
+        };
+        let observations = (0..9).map(|i| run(f64::from(i) / 8.0)).collect();
+        let evidence = Evidence { observations, costs: vec![1.0], ..Evidence::default() };
+        (Optimizer::new(space, fidelities, objective, settings), evidence)
+    }
+
+    #[test]
+    fn of_a_large_pool_some_runs_are_scored_and_the_most_promising_are_among_them() {
+        let (mut optimizer, evidence) = known();
+        // All but one are far from the optimum.
+        let mut pool: Vec<(Mixture, usize)> = (0..5000).map(|i| (at(0.8 + 0.2 * f64::from(i) / 5000.0), 0)).collect();
+        pool[3210] = (at(0.31), 0);
+        let targets: Vec<Mixture> = pool.iter().map(|(mixture, _)| mixture.clone()).collect();
+        let surrogate = optimizer.condition(&evidence.observations).unwrap();
+        for seed in 0..3 {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let scored = optimizer.preselected(&surrogate, &pool, 0, &mut rng);
+            assert_eq!(scored.len(), MOST_SCORED);
+            assert!(scored.is_sorted() && scored.contains(&3210));
+            let candidates = Candidates::Pool { runs: &pool, targets: &targets };
+            let suggestion = optimizer.suggest(&evidence, candidates, &mut rng).unwrap();
+            assert_eq!(suggestion.pool_index, Some(3210));
+        }
+        let few = optimizer.preselected(&surrogate, &pool[..MOST_SCORED], 0, &mut ChaCha8Rng::seed_from_u64(0));
+        assert!(few.into_iter().eq(0..MOST_SCORED), "a pool of ordinary size is scored as a whole");
+    }
 
     #[test]
     fn students_t_is_that_of_tables() {
