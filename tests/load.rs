@@ -81,9 +81,10 @@ fn long_replay(dir: &std::path::Path, arguments: &[&str]) -> std::process::Child
     let mut log = "run_id,fidelity,params,cost,w:a,w:b,y:loss\n".to_owned();
     for i in 0..40 {
         let a = f64::from(i) / 40.0;
-        let _ = writeln!(log, "{i},{},1,{},{a},{},{}", i % 2, [0.1, 1.0][i as usize % 2], 1.0 - a, (a - 0.3).powi(2));
+        let size = if i % 2 == 0 { "small,1e6,0.1" } else { "large,1e9,1" };
+        let _ = writeln!(log, "{i},{size},{a},{},{}", 1.0 - a, (a - 0.3).powi(2));
     }
-    fs::write(dir.join("runs.csv"), log.replace(",0,1,", ",small,1,").replace(",1,1,", ",large,2,")).unwrap();
+    fs::write(dir.join("runs.csv"), log).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_admire"));
     command.args(["replay", "--runs", "runs.csv", "--seeds", "100000", "--budget", "20"]).args(arguments);
     command.current_dir(dir).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()

@@ -465,7 +465,8 @@ mod tests {
         let fidelities = Fidelities::new(vec![size], Some("1B"));
         let metrics = vec![Metric { name: "loss".into(), weight: 1.0 }];
         let objective = Objective { metrics, direction: Direction::Minimize };
-        let settings = OptimizerSettings { realized: true, ..OptimizerSettings::default() };
+        let acquisition = AcquisitionKind::ExpectedImprovement;
+        let settings = OptimizerSettings { realized: true, acquisition, ..OptimizerSettings::default() };
         let run = |a: f64| Observation {
             mixture: at(a),
             fidelity: 0,
