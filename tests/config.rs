@@ -235,3 +235,13 @@ fn options_of_slurm_become_directives() {
     assert_eq!(directives, expected);
     assert_eq!((launcher.slots, fidelity["1B"].as_slice()), (4, ["--nodes=8".to_owned()].as_slice()));
 }
+
+#[test]
+fn a_thousand_domains_are_the_most() {
+    let domains: String = (0..1001).map(|i| format!("[[domain]]\nname = \"d{i}\"\n")).collect();
+    let sizes = "[[fidelity]]\nname = \"1B\"\n";
+    let message = refusal(&format!("{domains}{sizes}"), &[]);
+    assert!(message.contains("line 2001: domain[1000]: 1001 domains are more than the 1000"), "{message}");
+    let (_, fewer) = domains.split_once("\n[[").unwrap();
+    assert_eq!(parse(&format!("[[{fewer}{sizes}"), &[]).unwrap().space.dim(), 1000);
+}

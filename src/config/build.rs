@@ -10,8 +10,8 @@ use super::tree::{self, Node, Problems, Section, Value};
 use super::{Budget, Confirm, LauncherConfig, ReplayConfig, StudyConfig, placeholders, slurm};
 use crate::optimizer::{AcquisitionKind, OptimizerSettings};
 use crate::space::{
-    Domain, Fidelities, Fidelity, GroupSpec, Limits, SearchSpace, Warp, check_domain_name, check_folder_name,
-    check_name,
+    Domain, Fidelities, Fidelity, GroupSpec, Limits, MOST_DOMAINS, SearchSpace, Warp, check_domain_name,
+    check_folder_name, check_name,
 };
 use crate::study::{Direction, Metric, Objective};
 use crate::surrogate::{KernelKind, MOST_COMPONENTS, ModelChoice, Structure};
@@ -119,6 +119,13 @@ fn domains(document: &Section<'_>) -> (Vec<Domain>, BTreeMap<String, DomainFiles
     let sections = document.sections("domain");
     if sections.is_empty() {
         document.report(Some("domain"), "there are no domains; add a [[domain]] with a name for each data source");
+    }
+    if let Some(beyond) = sections.get(MOST_DOMAINS) {
+        let n = sections.len();
+        beyond.report(
+            None,
+            format!("{n} domains are more than the {MOST_DOMAINS} that can be searched; merge small ones"),
+        );
     }
     let read = |section: Section<'_>| {
         let name = unique_name(&section, &mut seen, check_domain_name);

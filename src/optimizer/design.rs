@@ -2,7 +2,9 @@
 
 use nalgebra::DMatrix;
 use rand::Rng;
+use rand::seq::index;
 
+use super::search::MOST_SCORED;
 use super::{Candidates, Evidence, Optimizer, Recommendation, Suggestion};
 use crate::space::{Mixture, affordable};
 use crate::surrogate::told;
@@ -152,11 +154,14 @@ impl Optimizer {
             }
             Candidates::Pool { runs, targets } => {
                 let at: Vec<usize> = (0..runs.len()).filter(|i| runs[*i].1 == m).collect();
+                let at = drawn(at, MOST_SCORED, rng);
                 let index = if known.is_empty() {
                     rng.random_range(0..at.len().max(1))
                 } else {
                     let x = self.columns(at.iter().map(|i| runs[*i].0.weights()));
-                    self.most_telling(&x, &self.columns(targets.iter().map(Mixture::weights)), &known)?
+                    let about = drawn((0..targets.len()).collect(), MOST_SCORED, rng);
+                    let about = self.columns(about.into_iter().map(|t| targets[t].weights()));
+                    self.most_telling(&x, &about, &known)?
                 };
                 let index = *at.get(index)?;
                 (runs[index].0.clone(), Some(index))
@@ -214,6 +219,16 @@ impl Optimizer {
         };
         Recommendation { mixture, pool_index: nearest, expected: None, expected_regret: None }
     }
+}
+
+/// At most `most` of `indices` at random, in their order.
+pub(super) fn drawn(indices: Vec<usize>, most: usize, rng: &mut impl Rng) -> Vec<usize> {
+    if indices.len() <= most {
+        return indices;
+    }
+    let mut places = index::sample(rng, indices.len(), most).into_vec();
+    places.sort_unstable();
+    places.into_iter().map(|i| indices[i]).collect()
 }
 
 /// Mixtures of all trials at fidelity `m`, however they ended, and of imported runs.

@@ -3,7 +3,7 @@
 use super::{Evidence, Optimizer, Prediction};
 use crate::acquisition::normal;
 use crate::space::Mixture;
-use crate::surrogate::{MetricGain, ModelSpec, Structure, Surrogate, Task};
+use crate::surrogate::{MetricGain, ModelSpec, Structure, Surrogate, Task, known};
 
 /// By how much one mixture's noise-free objective at the target is better than another's, in the objective's unit; below
 /// zero it is worse, whichever way the objective points.
@@ -116,13 +116,15 @@ impl Optimizer {
         Some(gains.into_iter().map(|MetricGain { mean, variance }| Gain { mean, sd: variance.sqrt() }).collect())
     }
 
-    /// Every observation as predicted from the others, in their order; `None` before there is a model.
+    /// Every observation that the model knows ([`known`]) as predicted from the others that it knows, in their order; `None`
+    /// before there is a model.
     #[must_use]
     pub fn left_out(&self, evidence: &Evidence) -> Option<Vec<LeftOut>> {
         let surrogate = self.condition(&evidence.observations)?;
         let errors = surrogate.leave_one_out();
         let sign = self.objective.sign();
-        let runs = evidence.observations.iter().zip(errors).map(|(run, (error, variance))| {
+        let runs = known(&evidence.observations).into_iter().zip(errors).map(|(i, (error, variance))| {
+            let run = &evidence.observations[i];
             let measured = self.objective.value(&run.metrics);
             let predicted = Prediction { mean: measured - sign * error, sd: variance.sqrt() };
             LeftOut { fidelity: run.fidelity, measured, predicted }

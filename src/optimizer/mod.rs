@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::space::{Fidelities, Mixture, SearchSpace, columns};
 use crate::study::{Objective, Observation};
-use crate::surrogate::{Agreement, ModelChoice, ModelSnapshot, ModelSpec, Surrogate, Task};
+use crate::surrogate::{Agreement, MOST_KNOWN, ModelChoice, ModelSnapshot, ModelSpec, Surrogate, Task};
 
 /// What decides the next trial.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -185,7 +185,8 @@ pub struct Optimizer {
 #[derive(Clone, Debug)]
 struct Conditioned {
     observations: Vec<Observation>,
-    snapshot: ModelSnapshot,
+    /// `None`: fitted to just these observations, before there was a snapshot.
+    snapshot: Option<ModelSnapshot>,
     surrogate: Arc<Surrogate>,
 }
 
@@ -312,7 +313,7 @@ impl Optimizer {
             self.snapshot = Some(snapshot.clone());
             self.keep(Some(Conditioned {
                 observations: evidence.observations.clone(),
-                snapshot,
+                snapshot: Some(snapshot),
                 surrogate: Arc::new(surrogate),
             }));
         }
@@ -327,22 +328,22 @@ impl Optimizer {
         if observations.is_empty() {
             return None;
         }
-        let Some(snapshot) = self.snapshot.as_ref() else {
-            return Surrogate::fit(&self.task(observations), None).map(|(surrogate, _)| Arc::new(surrogate));
-        };
-        let task = self.task(observations);
+        let (snapshot, task) = (self.snapshot.as_ref(), self.task(observations));
         let kept = self.cache.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let kept = kept.filter(|k| k.snapshot == *snapshot && observations.starts_with(&k.observations));
-        let surrogate = match kept {
-            Some(kept) if kept.observations.len() == observations.len() => return Some(kept.surrogate),
-            Some(kept) => kept.surrogate.extend(&self.task(&observations[kept.observations.len()..])),
-            None => Surrogate::condition(&task, snapshot),
+        let kept = kept.filter(|k| k.snapshot.as_ref() == snapshot && observations.starts_with(&k.observations));
+        let surrogate = match (kept, snapshot) {
+            (Some(kept), _) if kept.observations.len() == observations.len() => return Some(kept.surrogate),
+            (Some(kept), Some(_)) if observations.len() <= MOST_KNOWN => {
+                kept.surrogate.extend(&self.task(&observations[kept.observations.len()..]))
+            }
+            (_, Some(snapshot)) => Surrogate::condition(&task, snapshot),
+            (_, None) => None,
         };
         let surrogate = surrogate.or_else(|| Surrogate::fit(&task, None).map(|(surrogate, _)| surrogate))?;
         let surrogate = Arc::new(surrogate);
         self.keep(Some(Conditioned {
             observations: observations.to_vec(),
-            snapshot: snapshot.clone(),
+            snapshot: snapshot.cloned(),
             surrogate: Arc::clone(&surrogate),
         }));
         Some(surrogate)

@@ -4,7 +4,7 @@ use nalgebra::{DMatrix, DVector};
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-use super::design::taken;
+use super::design::{drawn, taken};
 use super::knowledge::{Targets, Trials};
 use super::{AcquisitionKind, Candidates, Evidence, Optimizer, Recommendation, Suggestion};
 use crate::acquisition::{Criterion, best_bound, best_mean, climb};
@@ -15,6 +15,9 @@ use crate::surrogate::{Outlook, Surrogate};
 /// Random mixtures among the starting points of a search for the next trial, and for the recommendation.
 const SAMPLED: usize = 64;
 const SAMPLED_FOR_MEAN: usize = 256;
+/// Runs of a pool that are scored at a fidelity, and mixtures that can be recommended that they are scored by, at most: the
+/// time for a choice is to grow with the study, not with the log.
+pub(super) const MOST_SCORED: usize = 1024;
 /// Mixtures at which the minimum of the objective is sampled, at most.
 const SUPPORT: usize = 128;
 /// Samples of the minimum.
@@ -43,6 +46,14 @@ fn student(z: f64, freedom: f64) -> f64 {
     let second = 5.0 * z.powi(5) + 16.0 * z.powi(3) + 3.0 * z;
     let third = 3.0 * z.powi(7) + 19.0 * z.powi(5) + 17.0 * z.powi(3) - 15.0 * z;
     z + first / (4.0 * freedom) + second / (96.0 * freedom.powi(2)) + third / (384.0 * freedom.powi(3))
+}
+
+/// Places of the `count` smallest values, smallest first.
+fn smallest(values: &DVector<f64>, count: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|a, b| values[*a].total_cmp(&values[*b]));
+    order.truncate(count);
+    order
 }
 
 /// Draws from the posterior of the objective's minimum.
@@ -161,17 +172,23 @@ impl Optimizer {
         let known = self.known_values(evidence, targets);
         let criterion = self.criterion(surrogate, evidence, &x, &known, rng);
         let values = self.expected_values(surrogate, &x, &known);
-        let recommended =
-            Targets { view: surrogate.view(&x), values, settled: known.iter().map(Option::is_some).collect() };
+        let mut weighed = smallest(&values, MOST_SCORED);
+        weighed.sort_unstable();
+        let recommended = Targets {
+            view: surrogate.view(&x.select_columns(&weighed)),
+            values: values.select_rows(&weighed),
+            settled: weighed.iter().map(|t| known[*t].is_some()).collect(),
+        };
         let target = self.fidelities.target();
-        let mut scored = Vec::with_capacity(runs.len());
+        let mut scored = Vec::with_capacity(runs.len().min(open.len() * MOST_SCORED));
         for &m in open {
-            let indices: Vec<usize> = (0..runs.len()).filter(|i| runs[*i].1 == m).collect();
+            let indices = self.preselected(surrogate, runs, m, rng);
             let z = self.columns(indices.iter().map(|i| runs[*i].0.weights()));
             let scores = if self.settings.acquisition == AcquisitionKind::KnowledgeGradient {
+                let realized = self.settings.realized;
                 let reveals: Vec<Option<usize>> = indices
                     .iter()
-                    .map(|i| targets.iter().position(|t| self.settings.realized && m == target && *t == runs[*i].0))
+                    .map(|i| weighed.iter().position(|t| realized && m == target && targets[*t] == runs[*i].0))
                     .collect();
                 self.knowledge_gradient(
                     surrogate,
@@ -185,6 +202,28 @@ impl Optimizer {
             scored.extend(scores.into_iter().zip(indices));
         }
         scored.into_iter().filter(|(score, _)| *score > f64::NEG_INFINITY).max_by(|a, b| a.0.total_cmp(&b.0))
+    }
+
+    /// The runs of a pool at fidelity `m` that are scored, as indices, ascending: all, or of more than [`MOST_SCORED`] as many,
+    /// half of them those with the smallest posterior means, the others at random.
+    fn preselected(
+        &self,
+        surrogate: &Surrogate,
+        runs: &[(Mixture, usize)],
+        m: usize,
+        rng: &mut impl Rng,
+    ) -> Vec<usize> {
+        let at: Vec<usize> = (0..runs.len()).filter(|i| runs[*i].1 == m).collect();
+        if at.len() <= MOST_SCORED {
+            return at;
+        }
+        let means = surrogate.mean(&self.columns(at.iter().map(|i| runs[*i].0.weights())));
+        let order = smallest(&means, at.len());
+        let (best, others) = order.split_at(MOST_SCORED / 2);
+        let others = drawn(others.to_vec(), MOST_SCORED - best.len(), rng);
+        let mut chosen: Vec<usize> = best.iter().copied().chain(others).map(|i| at[i]).collect();
+        chosen.sort_unstable();
+        chosen
     }
 
     /// Log acquisition per unit cost of observing at the columns of `x` (weights, D × p) at each of the fidelities `at`:
@@ -271,10 +310,8 @@ impl Optimizer {
     /// D × p) with the smallest means.
     fn rescore(&self, surrogate: &Surrogate, evidence: &Evidence, x: &DMatrix<f64>, places: &mut [Place]) {
         let means = surrogate.mean(x);
-        let mut order: Vec<usize> = (0..means.len()).collect();
-        order.sort_by(|a, b| means[*a].total_cmp(&means[*b]));
-        order.truncate(SUPPORT / 2);
-        let values = DVector::from_iterator(order.len(), order.iter().map(|i| means[*i]));
+        let order = smallest(&means, SUPPORT / 2);
+        let values = means.select_rows(&order);
         let targets =
             Targets { view: surrogate.view(&x.select_columns(&order)), values, settled: vec![false; order.len()] };
         for m in 0..self.fidelities.len() {
@@ -315,9 +352,7 @@ impl Optimizer {
     /// The `count` mixtures of smallest posterior mean at the target, best first.
     fn lowest_means(&self, surrogate: &Surrogate, mixtures: &[Vec<f64>], count: usize) -> Vec<Vec<f64>> {
         let means = surrogate.mean(&self.columns(mixtures.iter().map(Vec::as_slice)));
-        let mut order: Vec<usize> = (0..mixtures.len()).collect();
-        order.sort_by(|a, b| means[*a].total_cmp(&means[*b]));
-        order.into_iter().take(count).map(|i| mixtures[i].clone()).collect()
+        smallest(&means, count).into_iter().map(|i| mixtures[i].clone()).collect()
     }
 
     /// The mixture of smallest posterior mean at the target, cautiously ([`CAUTION`], [`BOUGHT_CAUTION`]): of `candidates`,
@@ -361,9 +396,7 @@ impl Optimizer {
         rng: &mut impl Rng,
     ) -> Minima {
         let means = self.expected_values(surrogate, x, known);
-        let mut order: Vec<usize> = (0..means.len()).collect();
-        order.sort_by(|a, b| means[*a].total_cmp(&means[*b]));
-        order.truncate(SUPPORT);
+        let order = smallest(&means, SUPPORT);
         let (mean, covariance) = surrogate.posterior(&x.select_columns(&order));
         let noise = if self.settings.realized { surrogate.noise(self.fidelities.target()) } else { 0.0 };
         let caution = match known.iter().flatten().count() {
@@ -406,7 +439,65 @@ impl Optimizer {
 
 #[cfg(test)]
 mod tests {
-    use super::student;
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+    use crate::optimizer::OptimizerSettings;
+    use crate::space::{Domain, Fidelities, Fidelity, SearchSpace};
+    use crate::study::{Direction, Metric, Objective, Observation};
+
+    fn at(a: f64) -> Mixture {
+        Mixture::new(vec![a, 1.0 - a])
+    }
+
+    /// Two domains, one size, and what is known of it: the loss is least at a = 0.3.
+    fn known() -> (Optimizer, Evidence) {
+        let space = SearchSpace::new(vec![Domain::new("a"), Domain::new("b")], Vec::new(), None).unwrap();
+        let size = Fidelity {
+            name: "1B".into(),
+            params: None,
+            tokens: None,
+            cost: Some(1.0),
+            max_trials: None,
+            initial: None,
+        };
+        let fidelities = Fidelities::new(vec![size], Some("1B"));
+        let metrics = vec![Metric { name: "loss".into(), weight: 1.0 }];
+        let objective = Objective { metrics, direction: Direction::Minimize };
+        let acquisition = AcquisitionKind::ExpectedImprovement;
+        let settings = OptimizerSettings { realized: true, acquisition, ..OptimizerSettings::default() };
+        let run = |a: f64| Observation {
+            mixture: at(a),
+            fidelity: 0,
+            metrics: vec![2.0 + (a - 0.3).powi(2)],
+            se: vec![None],
+        };
+        let observations = (0..9).map(|i| run(f64::from(i) / 8.0)).collect();
+        let evidence = Evidence { observations, costs: vec![1.0], ..Evidence::default() };
+        (Optimizer::new(space, fidelities, objective, settings), evidence)
+    }
+
+    #[test]
+    fn of_a_large_pool_some_runs_are_scored_and_the_most_promising_are_among_them() {
+        let (mut optimizer, evidence) = known();
+        // All but one are far from the optimum.
+        let mut pool: Vec<(Mixture, usize)> = (0..5000).map(|i| (at(0.8 + 0.2 * f64::from(i) / 5000.0), 0)).collect();
+        pool[3210] = (at(0.31), 0);
+        let targets: Vec<Mixture> = pool.iter().map(|(mixture, _)| mixture.clone()).collect();
+        let surrogate = optimizer.condition(&evidence.observations).unwrap();
+        for seed in 0..3 {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let scored = optimizer.preselected(&surrogate, &pool, 0, &mut rng);
+            assert_eq!(scored.len(), MOST_SCORED);
+            assert!(scored.is_sorted() && scored.contains(&3210));
+            let candidates = Candidates::Pool { runs: &pool, targets: &targets };
+            let suggestion = optimizer.suggest(&evidence, candidates, &mut rng).unwrap();
+            assert_eq!(suggestion.pool_index, Some(3210));
+        }
+        let few = optimizer.preselected(&surrogate, &pool[..MOST_SCORED], 0, &mut ChaCha8Rng::seed_from_u64(0));
+        assert!(few.into_iter().eq(0..MOST_SCORED), "a pool of ordinary size is scored as a whole");
+    }
 
     #[test]
     fn students_t_is_that_of_tables() {

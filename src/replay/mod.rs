@@ -26,7 +26,7 @@ pub(crate) use log::is_state;
 pub use log::{LoggedRun, RunLog};
 pub use pool::{Pool, Run};
 pub(crate) use rows::{rows, text};
-pub use run::{Plan, Playback, play};
+pub use run::{Plan, Playback, Progress, play};
 pub use strategy::Strategy;
 pub use summary::{
     Calibration, Question, RegretAt, Saving, StrategySummary, SuggestMs, Summary, Target, rank_correlation,

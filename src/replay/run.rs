@@ -47,11 +47,24 @@ pub struct Playback {
     pub predictions: Option<Vec<Prediction>>,
 }
 
+/// How far a replay is, after a run or a playback has ended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Progress {
+    /// Who plays.
+    pub strategy: Strategy,
+    /// With which seed.
+    pub seed: u64,
+    /// What this playback has spent.
+    pub spent: f64,
+    /// The share of the whole replay that was just done.
+    pub share: f64,
+}
+
 /// Plays every strategy with every seed and returns the playbacks in that order. Each depends on the pool, the
 /// settings, the strategy and the seed alone, whatever the number of threads (only the measured durations differ).
 ///
-/// `progress` is called from any thread with the share of the whole that was just done.
-pub fn play(pool: &Pool, plan: &Plan, progress: &(dyn Fn(f64) + Sync)) -> Vec<Playback> {
+/// `progress` is called from any thread.
+pub fn play(pool: &Pool, plan: &Plan, progress: &(dyn Fn(Progress) + Sync)) -> Vec<Playback> {
     let tasks: Vec<(Strategy, u64)> =
         plan.strategies.iter().flat_map(|strategy| plan.seeds.iter().map(|seed| (*strategy, *seed))).collect();
     let share = 1.0 / tasks.len() as f64;
@@ -62,7 +75,10 @@ pub fn play(pool: &Pool, plan: &Plan, progress: &(dyn Fn(f64) + Sync)) -> Vec<Pl
         for _ in 0..rayon::current_num_threads().min(tasks.len()) {
             scope.spawn(|| {
                 while let Some((strategy, seed)) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let playback = play_one(pool, plan, *strategy, *seed, &|part| progress(part * share));
+                    let (strategy, seed) = (*strategy, *seed);
+                    let playback = play_one(pool, plan, strategy, seed, &|spent, part| {
+                        progress(Progress { strategy, seed, spent, share: part * share });
+                    });
                     done.lock().unwrap_or_else(PoisonError::into_inner).push(playback);
                 }
             });
@@ -73,7 +89,8 @@ pub fn play(pool: &Pool, plan: &Plan, progress: &(dyn Fn(f64) + Sync)) -> Vec<Pl
     playbacks
 }
 
-fn play_one(pool: &Pool, plan: &Plan, strategy: Strategy, seed: u64, progress: &dyn Fn(f64)) -> Playback {
+/// `progress` is told what has been spent, and the share of the playback that was just done.
+fn play_one(pool: &Pool, plan: &Plan, strategy: Strategy, seed: u64, progress: &dyn Fn(f64, f64)) -> Playback {
     // A stream for choices and one for recommendations, so that being asked for advice changes no choice; and streams
     // of its own for each strategy, so that it plays the same whoever else plays.
     let stream = |offset: u64| {
@@ -113,9 +130,9 @@ fn play_one(pool: &Pool, plan: &Plan, strategy: Strategy, seed: u64, progress: &
             regret: pool.regret(candidate),
             expected_regret: expected_regret.map(|regret| regret / pool.sd),
         });
-        progress(pool.runs[run].cost / plan.budget);
+        progress(spent, pool.runs[run].cost / plan.budget);
     }
-    progress(1.0 - spent / plan.budget);
+    progress(spent, 1.0 - spent / plan.budget);
     let predictions = if pool.held_out.is_empty() { None } else { player.predict(&pool.held_out) };
     Playback { strategy, seed, curve, suggest, stopped: player.stopped(), predictions }
 }

@@ -6,6 +6,7 @@ use super::recommend;
 use crate::report::{counted, number};
 use crate::space::Mixture;
 use crate::study::{StopReason, Study};
+use crate::surrogate::{MOST_KNOWN, known};
 
 /// The mixture that a study recommends under its present config.
 #[derive(Clone, Debug)]
@@ -23,6 +24,13 @@ pub enum Caveat {
     NothingAtTarget {
         /// Its name.
         target: String,
+    },
+    /// The model knows some of the runs only: more would take it too long.
+    Thinned {
+        /// How many.
+        known: usize,
+        /// Of how many.
+        runs: usize,
     },
     /// What was recommended when the search stopped breaks the config as it is now.
     Anew {
@@ -52,13 +60,17 @@ pub struct NothingKnown(String);
 /// [`NothingKnown`] when no run is complete.
 pub fn answer(study: &Study) -> Result<Answer, NothingKnown> {
     let config = study.config();
-    if study.evidence().observations.is_empty() {
+    let observations = study.evidence().observations;
+    if observations.is_empty() {
         return Err(NothingKnown(config.name.clone()));
     }
     let mut caveats = Vec::new();
     let target = config.fidelities.target();
-    if !study.evidence().observations.iter().any(|o| o.fidelity == target) {
+    if !observations.iter().any(|o| o.fidelity == target) {
         caveats.push(Caveat::NothingAtTarget { target: config.fidelities.list()[target].name.clone() });
+    }
+    if observations.len() > MOST_KNOWN {
+        caveats.push(Caveat::Thinned { known: known(&observations).len(), runs: observations.len() });
     }
     let Some(stopped) = study.stopped() else { return Ok(Answer { mixture: recommend(study).mixture, caveats }) };
     let broken = config.space.broken_bounds(&stopped.mixture);
@@ -87,6 +99,11 @@ impl fmt::Display for Caveat {
             Self::NothingAtTarget { target } => {
                 write!(f, "no run is complete at {target}: what is said about it rests on other sizes alone")
             }
+            Self::Thinned { known, runs } => write!(
+                f,
+                "the model knows {known} of the {runs} runs, as many of every size as of any other, as far as there are \
+                 (docs/performance.md)"
+            ),
             Self::Anew { broken } => write!(
                 f,
                 "what was recommended when the search stopped breaks the present config ({}); this is recommended anew, \

@@ -15,5 +15,5 @@ pub use fidelity::{Fidelities, Fidelity, affordable, params_of};
 pub use mixture::{Mixture, columns};
 pub use name::{check_domain_name, check_folder_name, check_name, is_hidden};
 pub use polytope::{Bound, Group, Polytope};
-pub use search_space::{Domain, GroupSpec, Limits, SearchSpace};
+pub use search_space::{Domain, GroupSpec, Limits, MOST_DOMAINS, SearchSpace};
 pub use warp::Warp;

@@ -56,6 +56,8 @@ pub struct Polytope {
 #[derive(Clone, Debug)]
 pub(super) struct Row {
     pub coefficients: Vec<f64>,
+    /// The weights whose coefficient is 1, ascending.
+    pub members: Vec<usize>,
     pub min: f64,
     pub max: f64,
     /// Whether `a·w` has the same value all over the polytope.
@@ -64,7 +66,7 @@ pub(super) struct Row {
 
 impl Row {
     pub fn sum(&self, w: &[f64]) -> f64 {
-        dot(&self.coefficients, w)
+        self.members.iter().map(|&i| w[i]).sum()
     }
 }
 
@@ -99,11 +101,13 @@ impl Polytope {
             *u = u.max(*l);
         }
 
-        let mut rows = vec![Row { coefficients: vec![1.0; dim], min: 1.0, max: 1.0, fixed: true }];
+        let mut rows =
+            vec![Row { coefficients: vec![1.0; dim], members: (0..dim).collect(), min: 1.0, max: 1.0, fixed: true }];
         for group in &groups {
             let mut coefficients = vec![0.0; dim];
             group.domains.iter().for_each(|&i| coefficients[i] = 1.0);
-            rows.push(Row { coefficients, min: group.min, max: group.max, fixed: false });
+            let members = (0..dim).filter(|&i| coefficients[i] == 1.0).collect();
+            rows.push(Row { coefficients, members, min: group.min, max: group.max, fixed: false });
         }
         let mut polytope = Self {
             lower,

@@ -6,7 +6,7 @@
 //! 27, 1983). With the identity as the Hessian, and variables at their bounds taken out, the linear systems of that
 //! method have only as many unknowns as there are active sums.
 
-use super::polytope::{Bound, Polytope, dot};
+use super::polytope::{Bound, Polytope, Row, dot};
 
 /// A constraint broken by less than this holds.
 const FEASIBLE: f64 = 1e-13;
@@ -282,15 +282,14 @@ impl<'a> State<'a> {
     /// orthogonal to the active rows, over the others it is the coefficient of their bounds. Returns `c`.
     fn split(&mut self, normal: &[f64], direction: &mut [f64]) -> Vec<f64> {
         let rows = &self.polytope.rows;
-        let over_free = |a: &[f64], b: &[f64]| -> f64 {
-            (0..a.len()).map(|i| if self.sides[i] == Side::Free { a[i] * b[i] } else { 0.0 }).sum()
-        };
-        let mut c: Vec<f64> = self.active.iter().map(|a| over_free(&rows[a.row].coefficients, normal)).collect();
+        let free = |i: &&usize| self.sides[**i] == Side::Free;
+        let over_free = |row: &Row| -> f64 { row.members.iter().filter(free).map(|i| normal[*i]).sum() };
+        let mut c: Vec<f64> = self.active.iter().map(|a| over_free(&rows[a.row])).collect();
         self.factor_gram();
         self.solve_gram(&mut c);
         direction.copy_from_slice(normal);
         for (active, c) in self.active.iter().zip(&c) {
-            direction.iter_mut().zip(&rows[active.row].coefficients).for_each(|(d, a)| *d -= c * a);
+            rows[active.row].members.iter().for_each(|i| direction[*i] -= c);
         }
         c
     }
@@ -364,9 +363,9 @@ impl<'a> State<'a> {
         let mut residual: Vec<f64> = self.active.iter().map(|a| a.value - rows[a.row].sum(&self.w)).collect();
         self.solve_gram(&mut residual);
         for (active, r) in self.active.iter().zip(&residual) {
-            for (i, a) in rows[active.row].coefficients.iter().enumerate() {
+            for &i in &rows[active.row].members {
                 if self.sides[i] == Side::Free {
-                    self.w[i] += r * a;
+                    self.w[i] += r;
                 }
             }
         }
@@ -382,11 +381,11 @@ impl<'a> State<'a> {
         self.gram.clear();
         self.gram.resize(k * k, 0.0);
         for p in 0..k {
-            let a = &self.polytope.rows[self.active[p].row].coefficients;
+            let row = &self.polytope.rows[self.active[p].row];
+            let members: Vec<usize> = row.members.iter().copied().filter(|&i| self.sides[i] == Side::Free).collect();
             for q in 0..=p {
-                let b = &self.polytope.rows[self.active[q].row].coefficients;
-                let inner: f64 =
-                    (0..a.len()).map(|i| if self.sides[i] == Side::Free { a[i] * b[i] } else { 0.0 }).sum();
+                let other = &self.polytope.rows[self.active[q].row].coefficients;
+                let inner: f64 = members.iter().map(|&i| other[i]).sum();
                 let (row_p, row_q) = (&self.gram[p * k..p * k + q], &self.gram[q * k..q * k + q]);
                 let reduced = inner - dot(row_p, row_q);
                 self.gram[p * k + q] = if p == q { reduced.max(ZERO).sqrt() } else { reduced / self.gram[q * k + q] };

@@ -32,14 +32,30 @@ impl Data {
         if self.y.len() <= most {
             return Cow::Borrowed(self);
         }
-        let kept = thin(&self.fidelity, most);
-        Cow::Owned(Self {
-            x: self.x.select_columns(&kept),
+        Cow::Owned(self.select(&thin(&self.fidelity, most)))
+    }
+
+    /// The runs of these indices.
+    fn select(&self, kept: &[usize]) -> Self {
+        Self {
+            x: self.x.select_columns(kept),
             fidelity: kept.iter().map(|i| self.fidelity[*i]).collect(),
             y: DVector::from_iterator(kept.len(), kept.iter().map(|i| self.y[*i])),
             known_noise: kept.iter().map(|i| self.known_noise[*i]).collect(),
             level_sd: self.level_sd.clone(),
-        })
+        }
+    }
+
+    /// These runs, then those of `later`.
+    pub(super) fn followed_by(&self, later: &Self) -> Self {
+        let n = self.y.len() + later.y.len();
+        Self {
+            x: DMatrix::from_iterator(self.x.nrows(), n, self.x.iter().chain(later.x.iter()).copied()),
+            fidelity: [self.fidelity.as_slice(), &later.fidelity].concat(),
+            y: DVector::from_iterator(n, self.y.iter().chain(later.y.iter()).copied()),
+            known_noise: [self.known_noise.as_slice(), &later.known_noise].concat(),
+            level_sd: self.level_sd.clone(),
+        }
     }
 }
 
@@ -160,18 +176,28 @@ impl Gp {
         Self { sizes: hyper.sizes.matrix(), hyper, fidelity: data.fidelity.clone(), prepared, solved }
     }
 
-    /// Conditions on one run more than before, the last of `data`, without factoring anew: O(n²). Where rounding forbids
-    /// that, it factors anew.
+    /// Conditions on `data`, which begins with the runs that it knows, appending the others one after another without
+    /// factoring anew: O(n²) each. Where rounding forbids that, it factors anew.
     #[must_use]
     pub fn extend(&self, data: &Data) -> Option<Self> {
-        let n = data.y.len() - 1;
-        let m = data.fidelity[n];
-        let k = self.cross(&data.x.columns(n, 1).clone_owned(), m).column(0).clone_owned();
-        let diagonal = self.prior_variance(m, m) + self.hyper.noise[m] + data.known_noise[n];
-        let Some(solved) = self.solved.covariance.append(k, diagonal).and_then(|k| Solved::new(data, k)) else {
+        let (known, n) = (self.fidelity.len(), data.y.len());
+        let prepared = self.hyper.kernel.prepare(&data.x);
+        let cross = self.hyper.kernel.cross(&prepared, &data.x.columns(known, n - known).clone_owned());
+        let mut covariance = self.solved.covariance.clone();
+        for (i, column) in (known..n).zip(cross.column_iter()) {
+            let m = data.fidelity[i];
+            let earlier = column.iter().zip(&data.fidelity[..i]).map(|(k, l)| k * self.sizes[m][*l]);
+            let diagonal = self.prior_variance(m, m) + self.hyper.noise[m] + data.known_noise[i];
+            let Some(appended) = covariance.append(DVector::from_iterator(i, earlier), diagonal) else {
+                let first = data.select(&(0..=i).collect::<Vec<_>>());
+                return Self::condition(&first, self.hyper.clone())?.extend(data);
+            };
+            covariance = appended;
+        }
+        let Some(solved) = Solved::new(data, covariance) else {
             return Self::condition(data, self.hyper.clone());
         };
-        Some(Self::with(data, self.hyper.clone(), self.hyper.kernel.prepare(&data.x), solved))
+        Some(Self::with(data, self.hyper.clone(), prepared, solved))
     }
 
     /// The hyperparameters it was conditioned with.

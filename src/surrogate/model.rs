@@ -1,10 +1,10 @@
 //! The surrogate of the objective: one multi-fidelity Gaussian process a metric, summed.
 
-use nalgebra::{DMatrix, DVector, DVectorView};
+use nalgebra::{DMatrix, DVector};
 use rayon::prelude::*;
 
 use super::fit::fit;
-use super::gp::{Data, Gp, Joint, View};
+use super::gp::{Data, Gp, Joint, View, thin};
 use super::hyper::Layout;
 use super::spec::{ModelSnapshot, ModelSpec};
 use super::standardize::{Series, Standardization};
@@ -19,6 +19,8 @@ const WARM_ITERATIONS: u64 = 12;
 const AFRESH: f64 = 1.25;
 /// Runs that hyperparameters are fitted to, at most: they hardly change with more, and a fit costs the cube.
 const MOST_FITTED: usize = 256;
+/// Runs that a model is conditioned on, at most: time grows with the cube of their number, memory with its square.
+pub const MOST_KNOWN: usize = 2000;
 /// Runs' worth of belief that the errors of metrics are independent.
 const INDEPENDENCE_WEIGHT: f64 = 8.0;
 
@@ -127,7 +129,7 @@ impl Surrogate {
                     None => None,
                 }
                 .or_else(|| fit(&data, &layout, &[layout.start()], FRESH_ITERATIONS))?;
-                MetricModel::new(series, &layout, standardization, all, z)
+                MetricModel::new(series, &layout, standardization, &all, z)
             })
             .collect::<Option<Vec<_>>>()?;
         let surrogate = Self::assemble(task, fitted)?;
@@ -141,34 +143,38 @@ impl Surrogate {
     }
 
     /// Conditions on the observations at the snapshot's hyperparameters: on those it was fitted to at once, on later ones
-    /// one after another, so that a model that was carried along and one that is made anew agree bit for bit.
+    /// one after another, so that a model that was carried along and one that is made anew agree bit for bit. More than
+    /// [`MOST_KNOWN`] are thinned anew every time, and conditioned on at once.
     #[must_use]
     pub fn condition(task: &Task<'_>, snapshot: &ModelSnapshot) -> Option<Self> {
-        let fitted = snapshot.observations.clamp(1, task.observations.len().max(1));
-        let (first, later) = task.observations.split_at_checked(fitted)?;
+        let n = task.observations.len();
+        let fitted = snapshot.observations.clamp(1, n.max(1));
+        let (first, later) = task.observations.split_at_checked(if n > MOST_KNOWN { n } else { fitted })?;
         let first = Task { observations: first, ..*task };
         let layout = first.layout();
         let series = first.series();
+        // Hyperparameters are in the units of the runs that they were fitted to.
+        let basis = Task { observations: task.observations.get(..fitted)?, ..*task };
         if snapshot.spec != task.spec
             || snapshot.hyperparameters.len() != series.len()
             || snapshot.hyperparameters.iter().any(|z| z.len() != layout.len())
         {
             return None;
         }
-        let metrics = Standardization::all(&first, &series)
+        let metrics = Standardization::all(&basis, &basis.series())
             .into_par_iter()
             .zip(&series)
             .zip(&snapshot.hyperparameters)
             .map(|((standardization, series), z)| {
                 let data = first.data(series, &standardization);
-                MetricModel::new(series, &layout, standardization, data, z.clone())
+                MetricModel::new(series, &layout, standardization, &data, z.clone())
             })
             .collect::<Option<Vec<_>>>()?;
         Self::assemble(&first, metrics)?.extend(&Task { observations: later, ..*task })
     }
 
     /// The model with the task's observations added, one after another: O(n²) each. Hyperparameters and standardization
-    /// stay.
+    /// stay. With more than [`MOST_KNOWN`] in all, [`Self::condition`] is what agrees with a model that is made anew.
     #[must_use]
     pub fn extend(&self, task: &Task<'_>) -> Option<Self> {
         if task.observations.is_empty() {
@@ -179,11 +185,7 @@ impl Surrogate {
             .metrics
             .par_iter()
             .zip(&series)
-            .map(|(metric, series)| {
-                let Data { x, fidelity, y, known_noise, .. } = task.data(series, &metric.standardization);
-                (0..y.len())
-                    .try_fold(metric.clone(), |model, i| model.append(&x.column(i), fidelity[i], y[i], known_noise[i]))
-            })
+            .map(|(metric, series)| metric.extend(&task.data(series, &metric.standardization)))
             .collect::<Option<Vec<_>>>()?;
         Some(Self { inflation: inflation(&metrics), metrics, ..self.clone() })
     }
@@ -213,8 +215,9 @@ impl Surrogate {
             .map(|metric| {
                 pending.iter().try_fold(metric.clone(), |model, (mixture, m)| {
                     let z = self.warp.matrix(&columns(self.dim, [mixture.weights()]));
-                    let mean = metric.gp.mean(&z, *m)[0];
-                    model.append(&z.column(0), *m, mean, 0.0)
+                    let y = metric.gp.mean(&z, *m);
+                    let level_sd = metric.data.level_sd.clone();
+                    model.extend(&Data { x: z, fidelity: vec![*m], y, known_noise: vec![0.0], level_sd })
                 })
             })
             .collect::<Option<Vec<_>>>()?;
@@ -425,8 +428,8 @@ impl Surrogate {
         self.metrics.par_iter().map(gain).collect()
     }
 
-    /// Leave-one-out predictions of the runs' objectives, in closed form: for each observation the error (observed minus
-    /// predicted, in the objective's unit at that size, minimized) and the variance it should have.
+    /// Leave-one-out predictions of the runs' objectives, in closed form: for each run that it knows ([`known`]) the error
+    /// (observed minus predicted, in the objective's unit at that size, minimized) and the variance it should have.
     #[must_use]
     pub fn leave_one_out(&self) -> Vec<(f64, f64)> {
         let mut errors = leave_one_out(&self.metrics);
@@ -435,6 +438,15 @@ impl Surrogate {
         }
         errors
     }
+}
+
+/// The runs that a model of `observations` is conditioned on, as indices, ascending: all of them; of more than
+/// [`MOST_KNOWN`] as many at every size as at any other, as far as there are, evenly spaced in time. Results do not enter
+/// the choice, so that it does not bias them.
+#[must_use]
+pub fn known(observations: &[Observation]) -> Vec<usize> {
+    let fidelities: Vec<usize> = observations.iter().map(|o| o.fidelity).collect();
+    thin(&fidelities, MOST_KNOWN)
 }
 
 fn leave_one_out(metrics: &[MetricModel]) -> Vec<(f64, f64)> {
@@ -462,24 +474,19 @@ impl MetricModel {
         series: &Series,
         layout: &Layout,
         standardization: Standardization,
-        data: Data,
+        data: &Data,
         z: Vec<f64>,
     ) -> Option<Self> {
+        let data = data.thinned(MOST_KNOWN);
         let gp = Gp::condition(&data, layout.natural(&z))?;
         let gain = standardization.scale.iter().map(|s| series.weight * s).collect();
-        Some(Self { standardization, data, gp, gain, hyperparameters: z })
+        Some(Self { standardization, data: data.into_owned(), gp, gain, hyperparameters: z })
     }
 
-    /// The model with one run more: warped mixture, fidelity, standardized value and known noise variance.
-    fn append(self, x: &DVectorView<'_, f64>, fidelity: usize, y: f64, known_noise: f64) -> Option<Self> {
-        let mut data = self.data;
-        let n = data.y.len();
-        data.x = data.x.insert_column(n, 0.0);
-        data.x.set_column(n, x);
-        data.fidelity.push(fidelity);
-        data.y = data.y.push(y);
-        data.known_noise.push(known_noise);
+    /// The model with further runs.
+    fn extend(&self, later: &Data) -> Option<Self> {
+        let data = self.data.followed_by(later);
         let gp = self.gp.extend(&data)?;
-        Some(Self { data, gp, ..self })
+        Some(Self { data, gp, ..self.clone() })
     }
 }

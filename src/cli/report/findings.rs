@@ -195,6 +195,7 @@ impl Findings<'_> {
                 name: fidelity.name.clone(),
                 correlation: agreement[m].correlation,
                 worth: Some(per_cost(m) / per_cost(target)).filter(|worth| worth.is_finite()),
+                trained: self.evidence.observations.iter().filter(|o| o.fidelity == m).count(),
                 runs: left_out.collect(),
                 rank: rank_correlation(&here, &there),
                 pairs,

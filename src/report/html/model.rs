@@ -26,7 +26,9 @@ pub struct SizeModel {
     pub correlation: f64,
     /// What one run teaches about the target per unit cost, as a multiple of what a target run does.
     pub worth: Option<f64>,
-    /// Its runs, each predicted from all the others.
+    /// How many runs it has.
+    pub trained: usize,
+    /// Those that the model knows, each predicted from all the others that it knows.
     pub runs: Vec<LeftOut>,
     /// Of mixtures trained both here and at the target: the mean objective here and there.
     pub pairs: Vec<(f64, f64)>,
@@ -48,11 +50,16 @@ pub struct LeftOut {
 impl Model {
     pub(super) fn render(&self) -> Result<Markup, DrawError> {
         let (pairs, figures) = (self.pairs()?, self.figures()?);
+        let known: usize = self.sizes.iter().map(|size| size.runs.len()).sum();
+        let trained: usize = self.sizes.iter().map(|size| size.trained).sum();
         Ok(html! {
             h3 { "Do small sizes speak for the target?" }
             (self.agreement())
             @if !pairs.is_empty() { div.figures { @for figure in pairs { (figure) } } }
             h3 { "Does it predict runs that it has not seen?" }
+            @if known < trained {
+                p { "The model knows " (known) " of the " (trained) " runs; what follows is about those." }
+            }
             p {
                 "Every run is left out in turn and predicted from the others. If the model is honest, half of "
                 "the runs are inside their 50 % interval and nine of ten inside their 90 % interval; far fewer means "
@@ -81,7 +88,7 @@ impl Model {
                         @for size in &self.sizes {
                             tr {
                                 th scope="row" { (size.name) }
-                                td.number { (size.runs.len()) }
+                                td.number { (size.trained) }
                                 td.number { (format!("{:.2}", size.correlation)) }
                                 td.wide aria-hidden="true" { (bar(size.correlation, None)) }
                                 td.number { @if let Some(worth) = size.worth { (number(worth, 2)) " ×" } }

@@ -1,20 +1,21 @@
 //! `admire replay`
 
+mod progress;
+
 use std::collections::HashSet;
 use std::fs;
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use self::progress::Shown;
 use super::{Format, report, text};
 use crate::config::StudyConfig;
 use crate::input;
 use crate::replay::{
-    Ablation, AblationRow, Factor, Plan, Playback, Pool, Question, ReplayError, RunLog, Strategy, StrategySummary,
-    Summary, Target, cost_grid, grid, infer_config, play, quantile,
+    Ablation, AblationRow, Factor, Plan, Playback, Pool, Progress, Question, ReplayError, RunLog, Strategy,
+    StrategySummary, Summary, Target, cost_grid, grid, infer_config, play, quantile,
 };
 use crate::report::{Align, Band, RegretPlot, Series, Table, number, regret_svg};
 use crate::study;
@@ -107,9 +108,9 @@ pub(super) fn run(args: &ReplayArgs, bars: bool) -> anyhow::Result<u8> {
     if let Some(factors) = &args.ablate {
         return ablate(&pool, &plan, &question, factors, args.format, bars);
     }
-    let bar = progress_bar(bars, &plan);
-    let playbacks = play(&pool, &plan, &|share| bar.inc((share * BAR as f64) as u64));
-    bar.finish_and_clear();
+    let shown = Shown::new(bars, &plan);
+    let playbacks = play(&pool, &plan, &|progress| shown.advance(&plan, progress));
+    shown.finish();
 
     let summary = Summary::new(&pool, &playbacks, plan.budget, &question);
     let json = serde_json::to_string(&summary)?;
@@ -139,16 +140,16 @@ fn ablate(
 ) -> anyhow::Result<u8> {
     let variants = grid(&plan.settings, factors);
     let plan = Plan { strategies: vec![Strategy::Admire], ..plan.clone() };
-    let bar = progress_bar(bars, &plan);
-    let share = BAR as f64 / variants.len() as f64;
+    let shown = Shown::new(bars, &plan);
+    let share = 1.0 / variants.len() as f64;
     let rows = variants.into_iter().map(|variant| {
-        let playbacks = play(pool, &Plan { settings: variant.settings, ..plan.clone() }, &|part| {
-            bar.inc((part * share) as u64);
+        let playbacks = play(pool, &Plan { settings: variant.settings, ..plan.clone() }, &|progress| {
+            shown.advance(&plan, Progress { share: progress.share * share, ..progress });
         });
         AblationRow { levels: variant.levels, result: StrategySummary::new(pool, &playbacks, question) }
     });
     let ablation = Ablation { target: Target::new(pool), factors: factors.to_vec(), rows: rows.collect() };
-    bar.finish_and_clear();
+    shown.finish();
     match format {
         Format::Json => outln!("{}", serde_json::to_string(&ablation)?),
         Format::Table => out!("{}", ablation_table(&ablation)),
@@ -220,20 +221,6 @@ fn strategies(args: &ReplayArgs, study: &StudyConfig) -> Result<Vec<Strategy>, R
     let mut seen = HashSet::new();
     chosen.retain(|strategy| seen.insert(strategy.name()));
     Ok(chosen)
-}
-
-/// Steps of the progress bar: fine enough that rounding shares of it down loses nothing one could see.
-const BAR: u64 = 1_000_000_000;
-
-fn progress_bar(bars: bool, plan: &Plan) -> ProgressBar {
-    if !bars || !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::with_draw_target(Some(BAR), ProgressDrawTarget::stderr());
-    if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {percent:>3} %, {elapsed} spent, {eta} left") {
-        bar.set_style(style);
-    }
-    bar.with_message(format!("replaying {} × {} seeds", plan.strategies.len(), plan.seeds.len()))
 }
 
 fn write(path: &Path, content: &[u8]) -> anyhow::Result<()> {
