@@ -138,7 +138,10 @@ fn print(checked: &Checked) {
         outln!("line {line} is torn (a crash while writing, or a writer at work); the next writer drops it");
     }
     if let Some(first) = checked.blank.first() {
-        outln!("{} of white space, the first is line {first}: they say nothing", text::counted(checked.blank.len(), "line"));
+        outln!(
+            "{} of white space, the first is line {first}: they say nothing",
+            text::counted(checked.blank.len(), "line")
+        );
     }
     for (line, problem) in checked.problems.iter().take(SHOWN) {
         outln!("line {line}: {problem}");

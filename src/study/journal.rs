@@ -172,10 +172,11 @@ pub fn parse(path: PathBuf, mut bytes: Vec<u8>) -> Result<Option<Contents>, Stud
         let sound = if chained { chain.follow(text) } else { Ok(()) };
         if first {
             sound.clone().map_err(|reason| contents.damaged(number, reason))?;
-            contents.format = format(text, chained).map_err(|reason| contents.damaged(number, reason)).and_then(|found| {
-                let known = u32::try_from(found).ok().filter(|found| *found <= FORMAT);
-                known.ok_or_else(|| StudyError::Format { path: contents.path.clone(), found })
-            })?;
+            contents.format =
+                format(text, chained).map_err(|reason| contents.damaged(number, reason)).and_then(|found| {
+                    let known = u32::try_from(found).ok().filter(|found| *found <= FORMAT);
+                    known.ok_or_else(|| StudyError::Format { path: contents.path.clone(), found })
+                })?;
         }
         let entry = sound.and_then(|()| entry(text, first));
         if let (true, Err(reason)) = (first, &entry) {

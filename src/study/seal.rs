@@ -65,10 +65,14 @@ impl Evidence {
         let events = contents.lines.len();
         if let Some(Seal { events: sealed, last }) = &self.seal {
             if (events as u64) < *sealed {
-                return Some(format!("it ends at event {events}, but {sealed} were written: its tail is lost; {restore}"));
+                return Some(format!(
+                    "it ends at event {events}, but {sealed} were written: its tail is lost; {restore}"
+                ));
             }
             if contents.crc(*sealed).is_none_or(|crc| format!("{crc:08x}") != *last) {
-                return Some(format!("event {sealed} is not the one that was written: this is another copy; {restore}"));
+                return Some(format!(
+                    "event {sealed} is not the one that was written: this is another copy; {restore}"
+                ));
             }
         }
         let known = contents.trials();
