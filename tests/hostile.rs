@@ -186,8 +186,8 @@ fn odd_names_do_no_harm_in_the_script_of_a_job() {
     // `sbatch` reads up to the first command.
     let head: Vec<&str> = script.lines().take_while(|line| line.is_empty() || line.starts_with('#')).collect();
     let name = "#SBATCH --job-name=admire-it_s___touch_pwned___b______--x-1-1";
-    let expected =
-        ["#!/bin/sh", name, "#SBATCH --output=stdout.log", "#SBATCH --error=stderr.log", "#SBATCH --mem=1G", ""];
+    let [output, error] = ["#SBATCH --output=stdout.log", "#SBATCH --error=stderr.log"];
+    let expected = ["#!/bin/sh", name, output, error, "#SBATCH --open-mode=append", "#SBATCH --mem=1G", ""];
     assert_eq!(head, expected);
 
     let dir = f.path("admire-runs").join(STUDY).join("trials/0001");

@@ -1,106 +1,33 @@
 //! The loop through a real Slurm of one node, see `tests/slurm/start.sh`. Without a Slurm that answers, every test here
 //! says so and passes, unless `ADMIRE_TEST_SLURM` is set.
 
+#[path = "common/queue.rs"]
+mod queue;
 #[path = "common/study.rs"]
 mod study;
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::Command;
 
 use nix::sys::signal::Signal;
+use queue::{FORGETFUL, Queued, WAITS};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use study::{Fixture, GOOD, code, signal, stderr, until};
-
-/// Notes that it runs, waits for the file `go`, reports.
-const WAITS: &str = r#"echo "$3 $4 $ADMIRE_ATTEMPT" >> ledger; while [ ! -e go ]; do sleep 0.05; done; "#;
-
-/// `squeue` as of a cluster that forgets jobs as soon as they are over.
-const FORGETFUL: &str = r#"squeue "$@" | grep -E '\|(PENDING|RUNNING|COMPLETING)\|' || true"#;
+use study::{GOOD, code, signal, until};
 
 fn slurm(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output().map(|o| o.stdout).unwrap_or_default();
     String::from_utf8_lossy(&output).trim().to_owned()
 }
 
-/// A study whose trials are jobs; `None` where there is no Slurm. What its tests left in the queue is cancelled.
-struct Queued(Fixture);
-
-impl Drop for Queued {
-    fn drop(&mut self) {
-        for event in self.0.of("submitted") {
-            slurm("scancel", &["--quiet", &event["id"].to_string()]);
-        }
-    }
-}
-
+/// A study whose trials are jobs; `None` where there is no Slurm.
 fn fixture(script: &str, launcher: &str, extra: &str) -> Option<Queued> {
     if !slurm("scontrol", &["ping"]).contains("is UP") {
         assert!(std::env::var_os("ADMIRE_TEST_SLURM").is_none(), "no Slurm answers");
         eprintln!("skipped: no Slurm answers here; tests/slurm/start.sh starts one");
         return None;
     }
-    let f = Fixture::new(script, launcher, extra);
-    f.edit("kind = \"local\"\ngrace = \"1s\"\n", "kind = \"slurm\"\n");
-    Some(Queued(f))
-}
-
-impl Queued {
-    /// Puts a shell script of this name in front of the real program, which it can call by its name.
-    fn fake(&self, name: &str, script: &str) {
-        let bin = self.0.path("bin");
-        fs::create_dir_all(&bin).unwrap();
-        let path = std::env::var("PATH").unwrap();
-        fs::write(bin.join(name), format!("#!/bin/sh\nPATH='{path}'\n{script}\n")).unwrap();
-        fs::set_permissions(bin.join(name), fs::Permissions::from_mode(0o755)).unwrap();
-    }
-
-    fn unfake(&self, name: &str) {
-        fs::remove_file(self.0.path("bin").join(name)).unwrap();
-    }
-
-    /// `admire optimize`, with the fakes.
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = self.0.command("optimize");
-        let path = std::env::var("PATH").unwrap();
-        command.args(arguments).env("PATH", format!("{}:{path}", self.0.path("bin").display()));
-        // What users have in their environment changes nothing.
-        command.env("SBATCH_JOB_NAME", "mine").env("SBATCH_OUTPUT", "mine.log").env("SQUEUE_PARTITION", "nowhere");
-        command
-    }
-
-    fn run(&self) -> Output {
-        self.command(&[]).output().unwrap()
-    }
-
-    fn start(&self) -> Child {
-        self.command(&[]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
-    }
-
-    /// Runs the study to its end, and what it said.
-    fn finish(&self) -> String {
-        let output = self.run();
-        assert_eq!(code(&output), Some(0), "{}", stderr(&output));
-        stderr(&output)
-    }
-
-    /// The number of a trial's first job.
-    fn job(&self, trial: u64) -> String {
-        self.0.of("submitted").into_iter().find(|e| e["trial"] == trial).unwrap()["id"].to_string()
-    }
-
-    fn count(&self, event: &str) -> usize {
-        self.0.of(event).len()
-    }
-
-    /// `admire` was killed when trainers of all trials were at work.
-    fn orphan(&self, trials: usize) {
-        let mut child = self.start();
-        until("the jobs", || self.count("submitted") == trials && self.0.lines("ledger").len() == trials);
-        child.kill().unwrap();
-        child.wait().unwrap();
-    }
+    Some(Queued::real(script, launcher, extra))
 }
 
 /// The state of a job, as Slurm remembers it.
@@ -132,7 +59,7 @@ fn a_study_completes_through_the_queue() {
 fn a_training_error_counts_as_a_failure() {
     let script = "echo \"$3 $4 $ADMIRE_ATTEMPT\" >> ledger; echo oops >&2; exit 3";
     let Some(q) = fixture(script, "retries = 1", "[budget]\ntrials = 1") else { return };
-    let said = q.finish();
+    let said = q.end_in_vain();
     let failed = q.0.of("failed");
     assert_eq!(failed.len(), 2);
     assert!(failed.iter().all(|e| e["reason"] == "the command ended with exit status: 3"), "{said}");
@@ -145,7 +72,7 @@ fn a_training_error_counts_as_a_failure() {
 fn a_job_beyond_its_time_limit_has_failed() {
     // A minute is the shortest limit there is.
     let Some(q) = fixture("exec sleep 1000", "retries = 0\ntime = \"1\"", "[budget]\ntrials = 1") else { return };
-    q.finish();
+    q.end_in_vain();
     assert!(q.0.of("failed")[0]["reason"].as_str().unwrap().contains("TIMEOUT"));
     assert_eq!(state(&q.job(1)), "TIMEOUT");
     let log = fs::read_to_string(q.0.path("run/trials/0001/stderr.log")).unwrap();
@@ -155,7 +82,7 @@ fn a_job_beyond_its_time_limit_has_failed() {
 #[test]
 fn a_trial_beyond_its_time_out_is_cancelled() {
     let Some(q) = fixture("exec sleep 1000", "retries = 0\ntimeout = 1", "[budget]\ntrials = 1") else { return };
-    q.finish();
+    q.end_in_vain();
     assert_eq!(q.0.of("failed")[0]["reason"], "timed out after 1 s");
     assert_eq!(state(&q.job(1)), "CANCELLED");
 }
@@ -180,8 +107,8 @@ fn a_requeued_job_is_the_same_attempt() {
     until("the trainer", || q.0.lines("ledger").len() == 1);
     slurm("scontrol", &["requeue", &q.job(1)]);
     until("the queue to have it back", || state(&q.job(1)) == "PENDING");
-    // Slurm would hold it back for two minutes.
-    slurm("scontrol", &["update", &format!("JobId={}", q.job(1)), "StartTime=now"]);
+    // Slurm would hold it back for two minutes; within the second it would refuse what it has just revoked.
+    slurm("scontrol", &["update", &format!("JobId={}", q.job(1)), "StartTime=now+2"]);
     until("the trainer again", || q.0.lines("ledger").len() == 2);
     q.0.write("go", "");
     assert_eq!(child.wait().unwrap().code(), Some(0));
@@ -212,11 +139,13 @@ fn after_a_crash_jobs_are_taken_over() {
     let status = String::from_utf8(q.0.run("status", &[]).stdout).unwrap();
     assert!(status.contains(&format!("job {}", q.job(3))), "{status}");
     // The names in the journal count, not those that new jobs would get.
-    let mut child = q.command(&["--set", "study.name='renamed'"]).spawn().unwrap();
+    let mut renamed = q.command();
+    renamed.args(["--set", "study.name='renamed'"]);
+    let child = q.spawn(renamed);
     // One for the config that has changed, one for the run itself.
     until("the next run", || q.count("resumed") == 2);
     q.0.write("go", "");
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+    q.wait(child, 0);
     assert_eq!((q.count("launched"), q.count("submitted"), q.count("completed")), (3, 3, 3));
     assert_eq!(q.0.lines("ledger").len(), 3);
 }
@@ -326,17 +255,42 @@ fn a_submission_that_only_seems_to_fail_is_found() {
          echo 'sbatch: error: Batch job submission failed: Socket timed out on send/recv operation' >&2; exit 1",
     );
     let said = q.finish();
-    assert!(said.contains("warning: cannot submit admire-t-1-1 (sbatch: error:"), "{said}");
+    assert!(said.contains("cannot submit: sbatch: error: Batch job submission failed: Socket timed out"), "{said}");
     assert_eq!((q.0.lines("ledger").len(), q.count("completed"), q.count("failed")), (2, 2, 0), "{said}");
 }
 
 #[test]
-fn a_job_that_slurm_refuses_has_failed() {
+fn a_job_that_slurm_refuses_is_submitted_after_the_repair() {
     let launcher = "retries = 0\npartition = \"nowhere\"";
     let Some(q) = fixture(GOOD, launcher, "[budget]\ntrials = 1") else { return };
-    q.finish();
-    let reason = q.0.of("failed")[0]["reason"].as_str().unwrap().to_owned();
+    let child = q.start();
+    until("two refusals", || q.count("interrupted") == 2);
+    signal(&child, Signal::SIGINT);
+    q.wait(child, 130);
+    let reason = q.0.of("interrupted")[0]["reason"].as_str().unwrap().to_owned();
     assert!(reason.contains("cannot submit: sbatch: error: invalid partition specified: nowhere"), "{reason}");
+    q.0.edit("nowhere", "main");
+    q.finish();
+    assert_eq!((q.count("submitted"), q.count("completed"), q.count("failed")), (1, 1, 0));
+}
+
+#[test]
+fn a_submission_that_turns_up_late_does_not_train() {
+    let Some(q) = fixture(&format!("{WAITS}{GOOD}"), "retries = 0", "[budget]\ntrials = 1") else { return };
+    q.fake(
+        "sbatch",
+        "[ -e asked ] && sbatch \"$@\" && sbatch \"$@\" >late && exit\ntouch asked\n\
+         echo 'sbatch: error: Batch job submission failed: Socket timed out on send/recv operation' >&2; exit 1",
+    );
+    let child = q.start();
+    let late = || q.0.lines("run/trials/0001/late").first().map(|id| state(id)).unwrap_or_default();
+    until("the end of one job", || {
+        let running = q.0.lines("ledger").len() == 1 && q.count("submitted") > 0;
+        running && [late(), state(&q.job(1))].iter().any(|s| s == "COMPLETED" || s == "CANCELLED")
+    });
+    q.0.write("go", "");
+    q.wait(child, 0);
+    assert_eq!((q.0.lines("ledger").len(), q.count("completed"), q.count("failed")), (1, 1, 0));
 }
 
 #[test]
@@ -344,7 +298,7 @@ fn slurm_may_be_out_of_reach_for_a_while() {
     let Some(q) = fixture(GOOD, "retries = 0", "[budget]\ntrials = 1") else { return };
     q.fake(
         "squeue",
-        "echo >> calls; [ $(wc -l <calls) -gt 3 ] && exec squeue \"$@\"\n\
+        "echo >> calls; n=$(wc -l <calls); [ $n = 1 ] || [ $n -gt 4 ] && exec squeue \"$@\"\n\
          echo 'slurm_load_jobs error: Unable to contact slurm controller' >&2; exit 1",
     );
     let said = q.finish();
@@ -381,7 +335,7 @@ fn accounts_say_how_forgotten_jobs_ended() {
     let answer = |state: &str| {
         format!(
             "for a; do case $a in --jobs=*) ids=${{a#--jobs=}};; esac; done\n\
-             for id in $(echo \"$ids\" | tr , ' '); do echo \"$id|{state}|00:00:07|n|/d\"; echo \"$id.batch|{state}||n|\"; done"
+             for id in $(echo \"$ids\" | tr , ' '); do echo \"$id|{state}|00:00:07|admire-t-1-1|$PWD/run/trials/0001\"; echo \"$id.batch|{state}||n|\"; done"
         )
     };
     for (sacct, outcome) in [
@@ -390,7 +344,7 @@ fn accounts_say_how_forgotten_jobs_ended() {
         (answer("OUT_OF_MEMORY"), "the job ran out of memory (OUT_OF_MEMORY)"),
         (answer("OUT_OF_ME+"), "the job ran out of memory (OUT_OF_MEMORY)"),
         (answer("TIMEOUT"), "the job ran into its time limit (TIMEOUT)"),
-        (answer("NODE_FAIL"), "interrupted"),
+        (answer("NODE_FAIL"), "its node failed (NODE_FAIL)"),
         // They lag, know nothing, or are not there: what the job has written decides.
         (answer("RUNNING"), "completed"),
         (answer("REQUEUED"), "completed"),
@@ -402,7 +356,11 @@ fn accounts_say_how_forgotten_jobs_ended() {
         q.fake("squeue", FORGETFUL);
         // A lost node would be asked about for ever.
         q.fake("sacct", &format!("[ -e asked ] && exit 1\ntouch asked\n{sacct}"));
-        q.finish();
+        if ["completed", "its node failed (NODE_FAIL)"].contains(&outcome) {
+            q.finish()
+        } else {
+            q.end_in_vain()
+        };
         let events = q.0.events();
         let end =
             events.iter().find(|e| ["completed", "failed", "interrupted"].contains(&e["event"].as_str().unwrap()));
@@ -413,6 +371,19 @@ fn accounts_say_how_forgotten_jobs_ended() {
             assert_eq!(end["duration"], 7.0);
         }
     }
+}
+
+#[test]
+fn a_job_that_slurm_has_lost_died_unseen() {
+    // So that the script of the job cannot note how it ended.
+    let script = format!("echo $ADMIRE_ATTEMPT >> ledger; [ $ADMIRE_ATTEMPT = 2 ] || kill -9 $PPID $$; {GOOD}");
+    let Some(q) = fixture(&script, "retries = 0", "[budget]\ntrials = 1") else { return };
+    q.fake("squeue", "squeue \"$@\" | grep -v '|admire-t-1-1|' || true");
+    q.finish();
+    let interrupted = q.0.of("interrupted");
+    assert_eq!((interrupted.len(), &interrupted[0]["cause"]), (1, &"unseen".into()));
+    assert_eq!((q.count("launched"), q.count("completed"), q.count("failed")), (2, 1, 0));
+    assert_eq!(q.0.lines("ledger"), ["1", "2"]);
 }
 
 #[test]

@@ -63,6 +63,12 @@ impl Facts {
         self.dir.join("exit.txt")
     }
 
+    /// Where the job that runs an attempt notes its number.
+    #[must_use]
+    pub fn claim_file(&self, attempt: u32) -> PathBuf {
+        self.dir.join(format!("job.{attempt}.txt"))
+    }
+
     /// The value of a placeholder; `None` for an unknown one. Facts that the config does not state are empty.
     fn value(&self, name: &str) -> Option<String> {
         if let Some(domain) = name.strip_prefix("w.") {
@@ -122,27 +128,34 @@ impl Facts {
     }
 }
 
-/// Makes the trial's directory ready for another attempt: files of attempt `last` are kept under its number.
+/// Makes the trial's directory ready for the attempt after `last`, whose files are kept under its number. `None` where that
+/// was done already, as the attempt could not be started: it may be at work all the same, where the answer was lost.
 ///
 /// Must happen before the attempt is journalled, else a crash in between would take an old result for a new one.
 ///
 /// # Errors
 /// Whatever the file system says.
-pub fn prepare(facts: &Facts, last: u32) -> io::Result<()> {
+pub fn prepare(facts: &Facts, last: Option<u32>) -> io::Result<()> {
     // Not the study's folder: where that is gone, so is the study.
     for dir in facts.dir.ancestors().take(2).collect::<Vec<_>>().into_iter().rev() {
         fs::create_dir(dir).or_else(|e| if dir.is_dir() { Ok(()) } else { Err(e) })?;
     }
-    for (stem, extension) in [("stdout", "log"), ("stderr", "log"), ("result", "json"), ("exit", "txt")] {
-        let from = facts.dir.join(format!("{stem}.{extension}"));
-        match fs::rename(from, facts.dir.join(format!("{stem}.{last}.{extension}"))) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-            _ => {}
+    if let Some(last) = last {
+        for (stem, extension) in [("stdout", "log"), ("stderr", "log"), ("result", "json"), ("exit", "txt")] {
+            let from = facts.dir.join(format!("{stem}.{extension}"));
+            unless_missing(fs::rename(from, facts.dir.join(format!("{stem}.{last}.{extension}"))))?;
         }
+        // Of an earlier study in the same folder.
+        unless_missing(fs::remove_file(facts.claim_file(last + 1)))?;
     }
     let temporary = facts.dir.join("mixture.json.tmp");
     fs::write(&temporary, serde_json::to_vec_pretty(facts)?)?;
     fs::rename(temporary, facts.mixture_file())
+}
+
+/// That a file is not there is no error.
+fn unless_missing(done: io::Result<()>) -> io::Result<()> {
+    done.or_else(|e| if e.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(e) })
 }
 
 /// Counts print without exponent or fraction, so that `int()` of any language reads them.

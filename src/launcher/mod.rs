@@ -118,6 +118,11 @@ impl Launcher {
         }
     }
 
+    /// Gives up what is about to be submitted to a queue that does not answer; the next run finds out what came of it.
+    pub fn halt(&self) {
+        self.queue.halt();
+    }
+
     /// Starts an attempt in a prepared directory and waits for its end, or until `kill` turns true and it is killed.
     /// `job` is its name in the queue, [`Self::job_name`].
     ///
@@ -133,7 +138,7 @@ impl Launcher {
         let running = match (&self.config.kind, job) {
             (LauncherKind::Slurm { .. }, Some(name)) => {
                 let script = slurm::script(&self.config, name, facts, attempt)?;
-                self.queue.submit(name, &facts.dir, &script, kill.clone()).await.map(Running::Job)
+                self.queue.submit(name, facts, attempt, &script).await.map(Running::Job)
             }
             _ => Process::spawn(&self.config, facts, attempt)
                 .map(Running::Process)

@@ -214,13 +214,13 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
         let mut stop = self.settled();
         loop {
             if self.draining.is_none() {
-                self.launch_pending(stop)?;
-                if self.jobs.is_empty() && self.thinking.is_empty() && stop.is_none() {
+                let at_work = self.launch_pending(stop)? || !self.thinking.is_empty();
+                if !at_work && stop.is_none() {
                     stop = self.exhausted();
                 }
                 match stop {
                     None if self.has_room() => self.start_thinking(),
-                    Some(reason) if self.jobs.is_empty() && self.thinking.is_empty() => {
+                    Some(reason) if !at_work => {
                         self.conclude(reason)?;
                         if !self.launch_pending(stop)? {
                             return Ok(Ended::Finished(reason));
@@ -329,6 +329,7 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
     /// Stops launching; the second time kills what runs.
     fn interrupt(&mut self) {
         let again = self.draining.replace(Draining::Interrupted).is_some();
+        self.launcher.halt();
         let n = self.jobs.len();
         if again {
             self.kill.send_replace(true);

@@ -110,7 +110,8 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
             }
             let facts = Facts::new(self.study, &trial, &self.root);
             let attempt = trial.attempts + 1;
-            prepare(&facts, trial.attempts).map_err(|e| RunError::Io(format!("prepare {}", facts.dir.display()), e))?;
+            let last = trial.not_started.is_none().then_some(trial.attempts);
+            prepare(&facts, last).map_err(|e| RunError::Io(format!("prepare {}", facts.dir.display()), e))?;
             let job = self.launcher.job_name(&self.study.config().name, trial.id, attempt);
             self.study.record(Event::Launched { trial: trial.id, attempt, job: job.clone() })?;
             let (launcher, kill) = (self.launcher.clone(), self.kill.subscribe());

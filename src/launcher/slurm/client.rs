@@ -1,10 +1,13 @@
 //! The commands of Slurm, each run once.
 
 use std::fs::{OpenOptions, TryLockError};
+use std::io;
 use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use tokio::process::Command;
 
 use super::states::{self, Row};
@@ -29,47 +32,53 @@ async fn output(program: &str, arguments: &[&str]) -> Result<String, Refusal> {
 async fn finish(command: &mut Command) -> Result<String, Refusal> {
     let program = command.as_std().get_program().display().to_string();
     // Ctrl-C is for `admire` alone to act on.
-    command.process_group(0).kill_on_drop(true);
+    command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(overrides)) {
         command.env_remove(name);
     }
-    let Output { status, stdout, stderr } = match tokio::time::timeout(PATIENCE, command.output()).await {
-        Ok(output) => output.map_err(|e| Refusal::NotRun(format!("cannot run {program}: {e}")))?,
-        Err(_) => return Err(Refusal::Passing(format!("{program} does not answer"))),
-    };
+    let failed = |e: io::Error| Refusal(format!("cannot run {program}: {e}"));
+    let child = command.spawn().map_err(failed)?;
+    let mut abandoned = Abandoned(child.id());
+    let output = tokio::time::timeout(PATIENCE, child.wait_with_output()).await;
+    let output = output.map_err(|_| Refusal(format!("{program} does not answer")))?;
+    abandoned.0 = None;
+    let Output { status, stdout, stderr } = output.map_err(failed)?;
     if status.success() {
         return Ok(String::from_utf8_lossy(&stdout).into_owned());
     }
     let said = String::from_utf8_lossy(&stderr).trim().replace('\n', "; ");
     let text = if said.is_empty() { format!("{program} ended with {status}") } else { said };
-    Err(if states::passing(&text) { Refusal::Passing(text) } else { Refusal::Lasting(text) })
+    Err(Refusal(text))
 }
 
-/// Why a command of Slurm did not do what it was asked to.
+/// Why a command of Slurm did not do what it was asked to, in its words. It may work later, or even have worked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Refusal {
-    /// It could not be started.
-    #[error("{0}")]
-    NotRun(String),
-    /// Slurm is out of reach or full: it may work later, or even have worked.
-    #[error("{0}")]
-    Passing(String),
-    /// Slurm does not want to.
-    #[error("{0}")]
-    Lasting(String),
+#[error("{0}")]
+pub(super) struct Refusal(String);
+
+/// Kills the process group of a command that is not waited for any more.
+struct Abandoned(Option<u32>);
+
+impl Drop for Abandoned {
+    fn drop(&mut self) {
+        if let Some(group) = self.0.and_then(|pid| i32::try_from(pid).ok()) {
+            // An error says that nobody is left to signal.
+            let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
+        }
+    }
 }
 
 /// Submits `job.sh` of a trial's directory. Whether that is going on can be seen by [`is_submitting`], also after a crash.
 pub(super) async fn sbatch(dir: &Path) -> Result<u64, Refusal> {
     // `sbatch` does not read it, but keeps the lock for as long as it lives.
     let held = OpenOptions::new().read(true).write(true).open(dir.join("job.sh"));
-    let held = held.map_err(|e| Refusal::NotRun(format!("cannot open job.sh: {e}")))?;
+    let held = held.map_err(|e| Refusal(format!("cannot open job.sh: {e}")))?;
     // Where there are no locks, only a crash at this very moment remains undetected.
     let _ = held.try_lock();
     let mut command = Command::new("sbatch");
     command.args(["--parsable", "job.sh"]).stdin(Stdio::from(held)).current_dir(dir).env("PWD", dir);
     let text = finish(&mut command).await?;
-    states::job_id(&text).ok_or_else(|| Refusal::Passing(format!("sbatch printed no job number: {}", text.trim())))
+    states::job_id(&text).ok_or_else(|| Refusal(format!("sbatch printed no job number: {}", text.trim())))
 }
 
 /// Whether an `sbatch` of an earlier `admire` is still at work in a trial's directory.
@@ -85,33 +94,18 @@ pub(super) async fn squeue(names: &[&str]) -> Result<Vec<Row>, Refusal> {
     output("squeue", &["--noheader", "--states=all", &names, format]).await.map(|text| states::rows(&text))
 }
 
-/// Which jobs to look up in the accounts.
-pub(super) enum Accounts<'a> {
-    Numbers(&'a [u64]),
-    /// By name, of those not older than this.
-    Names(&'a [&'a str], Duration),
-}
-
-/// What the accounts know; nothing where there are none.
-pub(super) async fn sacct(jobs: Accounts<'_>) -> Vec<Row> {
-    let which = match jobs {
-        Accounts::Numbers(ids) => {
-            vec![format!("--jobs={}", ids.iter().map(u64::to_string).collect::<Vec<_>>().join(","))]
-        }
-        Accounts::Names(names, age) => {
-            vec![format!("--name={}", names.join(",")), format!("--starttime=now-{}seconds", age.as_secs())]
-        }
-    };
+/// What the accounts know about jobs of these numbers; nothing where there are none.
+pub(super) async fn sacct(ids: &[u64]) -> Vec<Row> {
+    let ids = ids.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
     let format = "--format=JobIDRaw,State,Elapsed,JobName,WorkDir";
-    let mut arguments = vec!["--noheader", "--parsable2", "--allocations", format];
-    arguments.extend(which.iter().map(String::as_str));
+    let arguments = ["--noheader", "--parsable2", "--allocations", format, &format!("--jobs={ids}")];
     output("sacct", &arguments).await.map(|text| states::rows(&text)).unwrap_or_default()
 }
 
-/// Cancels a job; that it is over already is no error.
-pub(super) async fn scancel(id: u64) -> Result<(), Refusal> {
-    match output("scancel", &[&id.to_string()]).await {
-        Err(Refusal::Lasting(text)) if text.contains("already") || text.contains("Invalid job id") => Ok(()),
+/// Cancels a job, unless its number has become that of a job with another name; that it is over already is no error.
+pub(super) async fn scancel(id: u64, name: &str) -> Result<(), Refusal> {
+    match output("scancel", &[&id.to_string(), &format!("--name={name}")]).await {
+        Err(Refusal(text)) if text.contains("already") || text.contains("Invalid job id") => Ok(()),
         other => other.map(drop),
     }
 }

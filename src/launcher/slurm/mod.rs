@@ -1,26 +1,29 @@
 //! Trials as jobs of Slurm, one job an attempt.
 //!
 //! A job is known by its name from before it exists (the journal has the name first), so that one that was submitted
-//! just before a crash is found again. All jobs are looked at together, by one `squeue`; `sacct` is asked for those that
+//! just before a crash, or seemed to be refused, is found again. Should there be two, the first to run takes the attempt and
+//! the other one does nothing. All jobs are looked at together, by one `squeue`; `sacct` is asked for those that
 //! have left the queue, but need not know them, or exist: the script notes its exit code beside the result.
 
+mod attempt;
 mod client;
 mod script;
 pub mod states;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
-use tracing::warn;
+use tracing::{info, warn};
 
-use super::{End, Ending, Found, Left, Running};
+use super::{End, Ending, Facts, Found, Left, Running};
 use crate::study::Mark;
-use client::{Accounts, Refusal};
+use attempt::Attempt;
+use client::Refusal;
 use states::{Row, State, Traces};
 
 pub use script::{job_name, quote, script};
@@ -32,6 +35,9 @@ const SHORTEST: Duration = Duration::from_millis(500);
 /// file systems trust what they have cached for up to a minute.
 const LAG: Duration = Duration::from_secs(60);
 
+/// How long a submission may still take that is to be given up. One that works takes less.
+const LAST_MOMENT: Duration = Duration::from_secs(2);
+
 /// Slurm's queue, as far as our jobs are concerned. Clones share one poller.
 #[derive(Clone, Debug)]
 pub struct Queue {
@@ -41,56 +47,82 @@ pub struct Queue {
 
 #[derive(Debug)]
 struct Shared {
-    /// Jobs to look at, with their names.
-    watched: Mutex<BTreeMap<u64, String>>,
+    /// Jobs to look at.
+    watched: Mutex<BTreeMap<Key, Attempt>>,
     latest: watch::Sender<Look>,
     /// Something is new: look soon.
     hurry: Notify,
     longest: Duration,
+    /// Whether submissions are given up.
+    halt: watch::Sender<bool>,
 }
 
-/// What was last seen of every job that was looked at; `None` for one that Slurm does not know any more.
-type Look = BTreeMap<u64, Option<Row>>;
+/// Number and name of a job: a controller that has lost its state numbers from the beginning again.
+type Key = (u64, String);
+
+/// What was last seen of every job that was looked at.
+type Look = BTreeMap<Key, Seen>;
+
+/// What was seen of a job.
+#[derive(Clone, Debug)]
+struct Seen {
+    /// `None` where Slurm does not know it any more.
+    row: Option<Row>,
+    /// The job that has its attempt, where that is another one.
+    other: Option<u64>,
+}
+
+impl Seen {
+    fn state(&self) -> Option<State> {
+        self.row.as_ref().map(|row| row.state)
+    }
+}
 
 /// A job that was submitted.
 #[derive(Debug)]
 pub struct Job {
     shared: Arc<Shared>,
     id: u64,
-    name: String,
-    dir: PathBuf,
+    attempt: Attempt,
 }
 
 impl Shared {
-    fn watched(&self) -> MutexGuard<'_, BTreeMap<u64, String>> {
+    fn watched(&self) -> MutexGuard<'_, BTreeMap<Key, Attempt>> {
         self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Begins to watch a job.
-    fn job(self: &Arc<Self>, id: u64, name: &str, dir: &Path) -> Job {
-        self.watched().insert(id, name.to_owned());
+    fn job(self: &Arc<Self>, id: u64, attempt: Attempt) -> Job {
+        self.watched().insert((id, attempt.name.clone()), attempt.clone());
         self.hurry.notify_one();
-        Job { shared: Arc::clone(self), id, name: name.to_owned(), dir: dir.to_owned() }
+        Job { shared: Arc::clone(self), id, attempt }
     }
 
     /// Looks at all jobs; whether anything has changed.
     async fn look(&self) -> Result<bool, Refusal> {
         let watched = self.watched().clone();
-        let names: BTreeSet<&str> = watched.values().map(String::as_str).collect();
-        let mut seen: BTreeMap<u64, Row> = BTreeMap::new();
-        if !names.is_empty() {
-            let rows = client::squeue(&names.into_iter().collect::<Vec<_>>()).await?;
-            seen.extend(rows.into_iter().map(|row| (row.id, row)));
+        if watched.is_empty() {
+            return Ok(false);
         }
-        let gone: Vec<u64> = watched.keys().copied().filter(|id| !seen.contains_key(id)).collect();
-        if !gone.is_empty() {
-            let rows = client::sacct(Accounts::Numbers(&gone)).await;
+        let names: BTreeSet<&str> = watched.keys().map(|(_, name)| name.as_str()).collect();
+        let queue = client::squeue(&names.into_iter().collect::<Vec<_>>()).await?;
+        // The latest record of a job counts.
+        let find = |rows: &[Row], id: u64, attempt: &Attempt| {
+            rows.iter().rfind(|row| row.id == id && attempt.owns(row)).cloned()
+        };
+        let gone = watched.iter().filter(|((id, _), attempt)| find(&queue, *id, attempt).is_none());
+        let gone: Vec<u64> = gone.map(|((id, _), _)| *id).collect();
+        let accounts = if gone.is_empty() { Vec::new() } else { client::sacct(&gone).await };
+        let mut look = Look::new();
+        for (key, attempt) in watched {
             // Accounts lag: what they take for active has left the queue all the same.
-            seen.extend(rows.into_iter().filter(|row| row.state != State::Active).map(|row| (row.id, row)));
+            let over = || find(&accounts, key.0, &attempt).filter(|row| row.state != State::Active);
+            let row = find(&queue, key.0, &attempt).or_else(over);
+            let other = keep_one(key.0, &attempt, &queue).await;
+            look.insert(key, Seen { row, other });
         }
-        let look: Look = watched.into_keys().map(|id| (id, seen.remove(&id))).collect();
-        let states = |look: &Look| -> Vec<(u64, Option<State>)> {
-            look.iter().map(|(id, row)| (*id, row.as_ref().map(|r| r.state))).collect()
+        let states = |look: &Look| -> Vec<(Key, Option<State>)> {
+            look.iter().map(|(key, seen)| (key.clone(), seen.state())).collect()
         };
         let changed = states(&self.latest.borrow()) != states(&look);
         self.latest.send_replace(look);
@@ -109,11 +141,13 @@ impl Shared {
             match self.look().await {
                 Ok(changed) => {
                     pause = if changed { SHORTEST } else { pause * 2 };
-                    silent = false;
+                    if std::mem::take(&mut silent) {
+                        info!("the jobs can be looked at again");
+                    }
                 }
                 Err(refusal) => {
                     if !silent {
-                        warn!("cannot look at the jobs ({refusal}); trying again");
+                        warn!("cannot look at the jobs ({refusal}); trying again, while they go on");
                     }
                     (pause, silent) = (pause * 2, true);
                 }
@@ -150,98 +184,87 @@ impl Queue {
     pub fn new(longest: Duration) -> Self {
         let longest = longest.max(SHORTEST);
         let (watched, latest, hurry) = (Mutex::default(), watch::Sender::default(), Notify::new());
-        let shared = Arc::new(Shared { watched, latest, hurry, longest });
+        let shared = Arc::new(Shared { watched, latest, hurry, longest, halt: watch::Sender::new(false) });
         let mut poller = JoinSet::new();
         let polled = Arc::clone(&shared);
         poller.spawn(async move { polled.poll().await });
         Self { shared, _poller: Arc::new(poller) }
     }
 
-    /// Submits a script under `name` in a trial's directory.
-    ///
-    /// A submission that seems to have failed may be in the queue all the same, so it is looked for before it is tried
-    /// again or given up. While Slurm is out of reach or full, that goes on until `kill` turns true.
+    /// Gives up every submission that Slurm does not answer soon, now and from now on.
+    pub fn halt(&self) {
+        self.shared.halt.send_replace(true);
+    }
+
+    /// Submits the script of an attempt under `name`, unless a job of it is there already: one of an earlier try that only
+    /// seemed to fail.
     ///
     /// # Errors
-    /// How the attempt has ended instead.
-    pub async fn submit(
-        &self,
-        name: &str,
-        dir: &Path,
-        script: &str,
-        mut kill: watch::Receiver<bool>,
-    ) -> Result<Job, End> {
-        fs::write(dir.join("job.sh"), script).map_err(|e| End::NotStarted(format!("cannot write job.sh: {e}")))?;
-        let (names, mut pause) = ([name], SHORTEST);
-        loop {
-            let refusal = match client::sbatch(dir).await {
-                Ok(id) => return Ok(self.shared.job(id, name, dir)),
-                Err(Refusal::NotRun(why)) => return Err(End::NotStarted(why)),
-                Err(refusal) => refusal,
-            };
-            let passing = matches!(refusal, Refusal::Passing(_));
-            if passing && pause == SHORTEST {
-                warn!("cannot submit {name} ({refusal}); trying again");
+    /// [`End::NotStarted`] whatever the reason, for none is known to be final: the job may be in the queue all the same, or
+    /// get there the next time. [`End::Unknown`] after [`Self::halt`].
+    pub async fn submit(&self, name: &str, facts: &Facts, attempt: u32, script: &str) -> Result<Job, End> {
+        let attempt = Attempt::new(name, facts, attempt);
+        let submitted = async {
+            let rows = client::squeue(&[name]).await.map_err(|e| format!("cannot look for its job: {e}"))?;
+            if let Some(id) = attempt.holder(&rows) {
+                return Ok(id);
             }
-            let look = async {
-                if passing {
-                    tokio::time::sleep(pause).await;
-                }
-                self.shared.insist("look for the job", || client::squeue(&names)).await
-            };
-            let rows = tokio::select! {
-                rows = look => rows,
-                true = async { kill.wait_for(|k| *k).await.is_ok() } => return Err(End::Unknown),
-            };
-            if let Some(row) = newest(&rows, name, dir) {
-                return Ok(self.shared.job(row.id, name, dir));
+            fs::write(attempt.dir.join("job.sh"), script).map_err(|e| format!("cannot write job.sh: {e}"))?;
+            client::sbatch(&attempt.dir).await.map_err(|e| format!("cannot submit: {e}"))
+        };
+        let mut halt = self.shared.halt.subscribe();
+        let halted = async {
+            // The sender is ours, too.
+            let _ = halt.wait_for(|halt| *halt).await;
+            tokio::time::sleep(LAST_MOMENT).await;
+        };
+        let submitted: Result<u64, String> = tokio::select! {
+            submitted = submitted => submitted,
+            () = halted => {
+                warn!("sbatch does not answer; the next run finds out whether {name} is in the queue");
+                return Err(End::Unknown);
             }
-            if !passing {
-                return Err(End::NotStarted(format!("cannot submit: {refusal}")));
-            }
-            pause = (pause * 2).min(self.shared.longest);
-        }
+        };
+        submitted.map(|id| self.shared.job(id, attempt)).map_err(End::NotStarted)
     }
 
     /// What has become of the jobs among the attempts that were left running, in the same order. Waits until Slurm
     /// answers.
     pub async fn adopt(&self, left: &[Left]) -> Vec<Found> {
-        let jobs: Vec<(&Left, &str, Option<u64>)> = left
+        let jobs: Vec<(Attempt, Option<u64>)> = left
             .iter()
             .filter_map(|left| match &left.mark {
-                Some(Mark::Job { name, id }) => Some((left, name.as_str(), *id)),
+                Some(Mark::Job { name, id }) => Some((Attempt::new(name, &left.facts, left.attempt), *id)),
                 _ => None,
             })
             .collect();
-        let unnumbered: Vec<&str> = jobs.iter().filter(|(_, _, id)| id.is_none()).map(|(_, name, _)| *name).collect();
-        let mut rows = Vec::new();
-        for (left, ..) in jobs.iter().filter(|(_, _, id)| id.is_none()) {
-            while client::is_submitting(&left.facts.dir) {
+        let unnumbered = || jobs.iter().filter(|(_, id)| id.is_none()).map(|(attempt, _)| attempt);
+        for attempt in unnumbered() {
+            if client::is_submitting(&attempt.dir) {
+                info!("waiting for the sbatch of {}, which an earlier run has started", attempt.name);
+            }
+            while client::is_submitting(&attempt.dir) {
                 tokio::time::sleep(SHORTEST).await;
             }
         }
-        if !unnumbered.is_empty() {
-            // The accounts first: what both know, the queue knows better.
-            let oldest = jobs.iter().map(|(left, ..)| left.age).max().unwrap_or_default();
-            rows = client::sacct(Accounts::Names(&unnumbered, oldest + LAG)).await;
-            rows.extend(self.shared.insist("look for jobs", || client::squeue(&unnumbered)).await);
-        }
-        let found: Vec<Option<Job>> = jobs
-            .iter()
-            .map(|(left, name, id)| {
-                let dir = &left.facts.dir;
-                let id = id.or_else(|| newest(&rows, name, dir).map(|row| row.id));
-                id.map(|id| self.shared.job(id, name, dir))
-            })
-            .collect();
+        let names: Vec<&str> = unnumbered().map(|attempt| attempt.name.as_str()).collect();
+        let rows = match names[..] {
+            [] => Vec::new(),
+            _ => self.shared.insist("look for jobs", || client::squeue(&names)).await,
+        };
+        let job = |(attempt, id): &(Attempt, Option<u64>)| {
+            let id = id.or_else(|| attempt.holder(&rows));
+            id.map(|id| self.shared.job(id, attempt.clone()))
+        };
+        let found: Vec<Option<Job>> = jobs.iter().map(job).collect();
         self.shared.insist("look at the jobs", || self.shared.look()).await;
-        let fate = |(job, (left, ..)): (Option<Job>, &(&Left, &str, Option<u64>))| match job {
+        let fate = |(job, (attempt, _)): (Option<Job>, &(Attempt, Option<u64>))| match job {
             Some(job) => match job.settled() {
                 Some(ending) => Found::Over(ending),
                 None => Found::Running(Running::Job(job)),
             },
             // It never was in the queue, or is forgotten there: then what it has written decides.
-            None => Found::Over((states::settle(None, traces(&left.facts.dir)).unwrap_or(End::Exited(None)), None)),
+            None => Found::Over((states::settle(None, attempt.traces()).unwrap_or_else(|| unsubmitted(attempt)), None)),
         };
         found.into_iter().zip(&jobs).map(fate).collect()
     }
@@ -251,22 +274,31 @@ impl Job {
     /// By what a later `admire` will recognize it.
     #[must_use]
     pub fn mark(&self) -> Mark {
-        Mark::Job { name: self.name.clone(), id: Some(self.id) }
+        Mark::Job { name: self.attempt.name.clone(), id: Some(self.id) }
     }
 
-    /// Its state, as last seen: `None` before it was looked at, `Some(None)` when Slurm does not know it.
-    fn state(&self) -> Option<Option<State>> {
-        self.shared.latest.borrow().get(&self.id).map(|row| row.as_ref().map(|r| r.state))
+    fn key(&self) -> Key {
+        (self.id, self.attempt.name.clone())
+    }
+
+    /// The last look at it; `None` before the first.
+    fn seen(&self) -> Option<Seen> {
+        self.shared.latest.borrow().get(&self.key()).cloned()
     }
 
     fn elapsed(&self) -> Option<Duration> {
-        self.shared.latest.borrow().get(&self.id)?.as_ref()?.elapsed
+        self.seen()?.row?.elapsed
     }
 
     /// How it ended, if it has, going by the last look at it.
     fn settled(&self) -> Option<Ending> {
-        let state = self.state()?;
-        let traces = if state == Some(State::Active) { Traces::default() } else { traces(&self.dir) };
+        let seen = self.seen()?;
+        if let Some(other) = seen.other {
+            // The next try finds that one.
+            return Some((End::NotStarted(format!("job {other} has the same attempt already")), None));
+        }
+        let state = seen.state();
+        let traces = if state == Some(State::Active) { Traces::default() } else { self.attempt.traces() };
         Some((states::settle(state, traces)?, self.elapsed()))
     }
 
@@ -278,15 +310,17 @@ impl Job {
         let (mut cancelled, mut silent): (Option<End>, Option<Instant>) = (None, None);
         loop {
             looks.mark_unchanged();
-            let over = matches!(self.state(), Some(None | Some(State::Completed)));
+            let state = self.seen().map(|seen| seen.state());
+            let over = matches!(state, Some(None | Some(State::Completed)));
             match (self.settled(), &cancelled) {
                 // What it ended with is what was asked for.
                 (Some((End::Failed(_), duration)), Some(end)) => return (end.clone(), duration),
                 (Some(ending), _) => return ending,
                 (None, Some(end)) if over => return (end.clone(), self.elapsed()),
                 (None, None) if over && silent.get_or_insert_with(Instant::now).elapsed() >= LAG => {
-                    let why = "the job left the queue without a result, and nothing says how it ended";
-                    return (End::Failed(why.into()), self.elapsed());
+                    warn!("job {} has left the queue, and nothing says how it ended", self.id);
+                    let status = (state == Some(Some(State::Completed))).then(ExitStatus::default);
+                    return (End::Exited(status), self.elapsed());
                 }
                 _ if !over => silent = None,
                 _ => {}
@@ -302,7 +336,7 @@ impl Job {
                 }
             }
             if let Some(end) = end {
-                match client::scancel(self.id).await {
+                match client::scancel(self.id, &self.attempt.name).await {
                     Ok(()) => {
                         cancelled = Some(end);
                         self.shared.hurry.notify_one();
@@ -323,22 +357,27 @@ impl Job {
 
 impl Drop for Job {
     fn drop(&mut self) {
-        self.shared.watched().remove(&self.id);
+        self.shared.watched().remove(&self.key());
     }
 }
 
-/// The latest job of a name that was submitted in `dir`. The name alone could be that of a colleague's study.
-fn newest<'a>(rows: &'a [Row], name: &str, dir: &Path) -> Option<&'a Row> {
-    let here = |row: &&Row| row.name == name && fs::canonicalize(&row.dir).is_ok_and(|d| d == dir);
-    rows.iter().filter(here).max_by_key(|row| row.id)
+/// Cancels all jobs of an attempt but the one that has it. Which one that is, where it is not job `id`.
+async fn keep_one(id: u64, attempt: &Attempt, queue: &[Row]) -> Option<u64> {
+    let active = || queue.iter().filter(|row| row.state == State::Active && attempt.owns(row));
+    if active().all(|row| row.id == id) {
+        return None;
+    }
+    let kept = attempt.holder(queue)?;
+    for row in active().filter(|row| row.id != kept) {
+        warn!("cancelling job {}: job {kept} has the same attempt", row.id);
+        if let Err(refusal) = client::scancel(row.id, &attempt.name).await {
+            warn!("cannot cancel job {} ({refusal})", row.id);
+        }
+    }
+    Some(kept).filter(|kept| *kept != id)
 }
 
-/// What a job has left in its trial's directory.
-fn traces(dir: &Path) -> Traces {
-    // Reading the directory has a network file system look at what is in it now.
-    if let Ok(entries) = fs::read_dir(dir) {
-        entries.for_each(drop);
-    }
-    let exit = fs::read_to_string(dir.join("exit.txt")).ok().and_then(|text| text.trim().parse().ok());
-    Traces { exit, result: dir.join("result.json").exists() }
+/// The end of an attempt that no job was found of and that has no result.
+fn unsubmitted(attempt: &Attempt) -> End {
+    if attempt.has_begun() { End::Exited(None) } else { End::NotStarted("it was never submitted".into()) }
 }

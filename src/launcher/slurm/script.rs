@@ -27,8 +27,11 @@ pub fn quote(text: &str) -> String {
 /// # Errors
 /// The working directory is not known, or its path is not UTF-8.
 pub fn script(config: &LauncherConfig, name: &str, facts: &Facts, attempt: u32) -> io::Result<String> {
-    let mut text =
-        format!("#!/bin/sh\n#SBATCH --job-name={name}\n#SBATCH --output=stdout.log\n#SBATCH --error=stderr.log\n");
+    // A second job of the attempt must not empty the files of the first.
+    let mut text = format!(
+        "#!/bin/sh\n#SBATCH --job-name={name}\n#SBATCH --output=stdout.log\n#SBATCH --error=stderr.log\n\
+         #SBATCH --open-mode=append\n"
+    );
     if let LauncherKind::Slurm { directives, fidelity } = &config.kind {
         // Of two lines for one option the later one counts.
         for directive in directives.iter().chain(fidelity.get(&facts.fidelity).into_iter().flatten()) {
@@ -45,11 +48,14 @@ pub fn script(config: &LauncherConfig, name: &str, facts: &Facts, attempt: u32) 
     let working = working.map_err(|_| io::Error::other("the path of the working directory is not UTF-8"))?;
     let path = |path: &Path| quote(&path.display().to_string());
     let exit = facts.exit_file();
-    let (exit, temporary) = (path(&exit), path(&exit.with_extension("tmp")));
+    let (exit, temporary, claim) = (path(&exit), path(&exit.with_extension("tmp")), path(&facts.claim_file(attempt)));
     let command: Vec<String> = config.command.iter().map(|argument| quote(&facts.render(argument))).collect();
     let _ = write!(
         text,
-        "rm -f {exit}\ncd {} || exit\n\n{}\n\nstatus=$?\necho \"$status\" >{temporary} && mv {temporary} {exit}\n\
+        "# The first job to get here has this attempt, also when it is requeued.\n\
+         (set -C; echo \"$SLURM_JOB_ID\" >{claim}) 2>/dev/null\n\
+         [ \"$(cat {claim})\" = \"$SLURM_JOB_ID\" ] || {{ echo \"job $(cat {claim}) has this attempt\" >&2; exit 0; }}\n\n\
+         rm -f {exit}\ncd {} || exit\n\n{}\n\nstatus=$?\necho \"$status\" >{temporary} && mv {temporary} {exit}\n\
          exit \"$status\"\n",
         quote(&working),
         command.join(" ")

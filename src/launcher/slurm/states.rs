@@ -99,23 +99,6 @@ pub fn job_id(text: &str) -> Option<u64> {
     text.lines().find_map(|line| line.split(';').next()?.trim().parse().ok())
 }
 
-/// Whether a refusal of `sbatch` is worth trying again: Slurm is out of reach, or has no room for the job yet.
-#[must_use]
-pub fn passing(refusal: &str) -> bool {
-    const PASSING: [&str; 8] = [
-        "Unable to contact slurm controller",
-        "Socket timed out",
-        "Connection refused",
-        "Communication connection failure",
-        "Zero Bytes were transmitted",
-        "standby mode",
-        "temporarily",
-        // More jobs of this user, or this account, than may be in the queue.
-        "MaxSubmitJob",
-    ];
-    PASSING.iter().any(|text| refusal.contains(text))
-}
-
 /// What is known about a job from outside `squeue` and `sacct`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traces {
@@ -197,16 +180,6 @@ mod tests {
         assert_eq!(job_id("Welcome to the cluster!\n123\n"), Some(123));
         assert_eq!(job_id("Submitted batch job 123\n"), None);
         assert_eq!(job_id(""), None);
-    }
-
-    #[test]
-    fn refusals_that_pass_are_told_from_those_that_last() {
-        assert!(passing("sbatch: error: Batch job submission failed: Socket timed out on send/recv operation"));
-        assert!(passing("sbatch: error: QOSMaxSubmitJobPerUserLimit"));
-        assert!(!passing("sbatch: error: invalid partition specified: nowhere"));
-        assert!(!passing(
-            "sbatch: error: Batch job submission failed: Invalid account or account/partition combination"
-        ));
     }
 
     #[test]
