@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use csv::{Position, StringRecord};
 
 use super::error::ReplayError;
+use crate::report::counted;
 use crate::space::{check_domain_name, check_name};
 
 /// One row of a file of logged runs.
@@ -120,11 +121,10 @@ impl RunLog {
             });
         }
         if let [(line, sum), rest @ ..] = off.as_slice() {
-            let count = rest.len() + 1;
             self.warnings.push(format!(
-                "{}: the weights of {count} {} do not sum to 1 (first on line {line}: {sum:.3}); renormalized",
+                "{}: the weights of {} do not sum to 1 (first on line {line}: {sum:.3}); renormalized",
                 file.display(),
-                if count == 1 { "run" } else { "runs" },
+                counted(rest.len() + 1, "run"),
             ));
         }
         Ok(())
