@@ -119,8 +119,6 @@ pub struct View<'a> {
     pub recommendation: Option<&'a Recommendation>,
     /// When this run began.
     pub began: Instant,
-    /// Why the latest trial could not be started, if it could not.
-    pub not_started: Option<&'a str>,
 }
 
 type Attempt = (TrialId, u32, io::Result<Ending>);
@@ -143,8 +141,6 @@ struct Runner<'a, F> {
     thinking: JoinSet<Thought>,
     /// After a trial could not be started.
     backoff: Backoff,
-    /// Why that trial could not be started.
-    not_started: Option<String>,
     /// Whether the next trial is to wait for the end of one that is running.
     waiting: bool,
     recommendation: Option<Recommendation>,
@@ -193,7 +189,6 @@ pub async fn run(study: &mut Study, show: impl FnMut(View<'_>)) -> Result<Ended,
         optimizer,
         thinking: JoinSet::new(),
         backoff: Backoff::default(),
-        not_started: None,
         waiting: false,
         recommendation: None,
         quoted: Quoted::default(),
@@ -221,13 +216,13 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
         let mut stop = self.settled();
         loop {
             if self.draining.is_none() {
-                self.launch_pending(stop)?;
+                let unfinished = self.launch_pending(stop)?;
                 if self.jobs.is_empty() && self.thinking.is_empty() && stop.is_none() {
                     stop = self.exhausted();
                 }
                 match stop {
                     None if self.has_room() => self.start_thinking(),
-                    Some(reason) if self.jobs.is_empty() && self.thinking.is_empty() => {
+                    Some(reason) if !unfinished && self.thinking.is_empty() => {
                         self.conclude(reason)?;
                         if !self.launch_pending(stop)? {
                             return Ok(Ended::Finished(reason));
@@ -279,8 +274,7 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
 
     fn refresh(&mut self) {
         let recommendation = self.recommendation.as_ref();
-        let not_started = self.not_started.as_deref();
-        (self.show)(View { study: self.study, recommendation, began: self.began, not_started });
+        (self.show)(View { study: self.study, recommendation, began: self.began });
     }
 
     /// Tells how it all ended.
