@@ -243,6 +243,8 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
         let (event, again) = if last { ("trial_failed", "") } else { ("trial_retried", "; it starts again") };
         let words = format!("failed: {reason}{again}");
         self.tell(Notice::ended(event, self.study, id, duration, words).because(reason.clone()));
+        let facts = Facts::new(self.study, self.study.trial(id)?, &self.root);
+        self.quoted.log(&facts, attempt);
         self.came_to_nothing(id, &reason)
     }
 
