@@ -208,7 +208,7 @@ fn a_newer_journal_is_refused_and_left_alone() {
     let f = old(1);
     let newer = journal(&f).replace("\"format\":1", "\"format\":5").replace("\"event\":\"model\"", "\"event\":\"new\"");
     f.write("run/journal.jsonl", &newer);
-    let commands = ["status", "best", "report", "export", "optimize", "suggest", "tell --trial 18 --loss 1", "check"];
+    let commands = ["status", "best", "report", "export", "optimize", "suggest", "tell --trial 18 --failed", "check"];
     let mut outputs: Vec<Output> = commands
         .iter()
         .map(|command| {
