@@ -82,8 +82,9 @@ pub(super) fn run(args: &ImportArgs) -> anyhow::Result<u8> {
 /// Records the runs in a study, which begins with them where there is none.
 fn learn(log: &RunLog, config: &ConfigArgs, writer: &WriterArgs) -> anyhow::Result<()> {
     let config = config.load()?;
-    // Looked at before the study is opened: a mistake must not begin one.
+    // Looked at, and tried, before the study is opened: a mistake must not begin one.
     let evidence = exchange::evidence(log, &config)?;
+    Study::peek(config.clone())?.import(evidence.runs.iter().cloned())?;
     let runs = evidence.runs.len();
     let mut study = Study::open(config, writer.wait)?;
     super::warn(study.warnings());
