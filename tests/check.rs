@@ -39,6 +39,41 @@ fn the_region_says_what_limits_it_and_how_often_data_is_repeated() {
 }
 
 #[test]
+fn sums_that_are_no_means_are_said_and_so_is_what_costs_are_counted_in() {
+    let f = Fixture::new(GOOD, "", "[budget]\ntrials = 1");
+    let notes = |f: &Fixture, sets: &[&str]| {
+        let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", set]).collect();
+        f.json("check", &sets)["notes"].to_string()
+    };
+    assert_eq!(notes(&f, &["domain.a.prior=0.25", "domain.b.prior=0.75", "objective.metrics={x=0.5, y=0.5}"]), "[]");
+    let said = notes(&f, &["domain.a.prior=1", "domain.b.prior=3"]);
+    assert!(said.contains("the priors sum to 4, not to 1; the prior mixture has each divided by 4"), "{said}");
+    // Instead of the fixture's metric.
+    f.edit("metric = \"loss\"", "");
+    let said = notes(&f, &["objective.metrics={web=1, code=2, books=1}"]);
+    assert!(
+        said.contains("the weights of objective.metrics sum to 4: the objective is 4 times a weighted mean"),
+        "{said}"
+    );
+    let said = notes(&f, &["domain.a.min=0.5", "domain.a.max=0.5", "domain.b.max=0.2", "domain.c.max=0.3"]);
+    assert!(said.contains("one mixture only"), "{said}");
+
+    f.edit("cost = 1.0\n", "");
+    f.edit("cost = 4.0\n", "");
+    assert!(notes(&f, &[]).contains("a run costs the seconds that it takes in its slot, slot-seconds"));
+    let text = |name: &str, arguments: &[&str]| String::from_utf8(f.run(name, arguments).stdout).unwrap();
+    assert!(text("check", &["--set", "budget.cost=60"]).contains("budget: cost 60 slot-seconds, 1 trial,"));
+    assert!(text("suggest", &["--dry-run"]).starts_with("trial 1 at small, seed "), "a guess is not shown as a cost");
+    assert!(!text("suggest", &["--dry-run"]).contains("cost"));
+    let output = f.run("optimize", &[]);
+    let best = String::from_utf8(output.stdout.clone()).unwrap();
+    assert!(best.contains(" slot-seconds in 1 trial\n"), "{best}");
+    assert!(stderr(&output).contains(" slot-seconds\n"), "{}", stderr(&output));
+    let status = text("status", &["--set", "budget.cost=60"]);
+    assert!(status.contains(" of 60 slot-seconds\n") && status.contains("takes  slot-seconds\n"), "{status}");
+}
+
+#[test]
 fn the_design_is_what_suggest_would_hand_out() {
     let f = Fixture::new(GOOD, "slots = 2", "[budget]\ncost = 12\n[optimizer]\ninitial = 6\n[confirm]\nseeds = 2");
     let checked = f.json("check", &[]);
@@ -90,7 +125,9 @@ fn a_trial_for_real_leaves_nothing_behind() {
 #[test]
 fn a_trial_that_breaks_the_contract_is_kept_and_named() {
     let extra = r#"echo 'admire: {"metrics": {"loss": 1, "other": 2}}'"#;
+    let talkative = "echo 'RuntimeError: no such corpus' >&2; exit 3";
     for (script, set, expected, state, reason) in [
+        (talkative, "", 1, "failed", "exit status: 3"),
         (extra, "", 0, "complete", ""),
         ("exit 3", "", 1, "failed", "exit status: 3"),
         ("true", "", 1, "failed", "no result"),
@@ -113,6 +150,13 @@ fn a_trial_that_breaks_the_contract_is_kept_and_named() {
         } else {
             assert_eq!(left(&f), ["run.check-1"]);
             assert!(f.path("run.check-1/trials/0001/stderr.log").exists());
+            if script == talkative {
+                assert_eq!(trial["stderr"], json!(["RuntimeError: no such corpus"]));
+                let output = f.run("check", &["--trial"]);
+                let text = String::from_utf8(output.stdout.clone()).unwrap();
+                assert!(text.contains("exit status: 3\n  │ RuntimeError: no such corpus\n"), "{text}");
+                assert!(stderr(&output).contains("  │ RuntimeError: no such corpus\n"), "{}", stderr(&output));
+            }
         }
     }
     let f = Fixture::new(GOOD, "", "");

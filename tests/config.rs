@@ -140,9 +140,125 @@ fn placeholders_and_braces() {
 }
 
 #[test]
-fn relative_runs_belong_to_the_config_file() {
-    let config = parse(SMALL, &["replay.runs=['pile.csv']"]).unwrap();
-    assert_eq!(config.replay.runs, [Path::new("dir/pile.csv")]);
+fn messages_say_how_it_is_written() {
+    let two = "[[domain]]\nname = 'a'\n[[domain]]\nname = 'b'\n[[fidelity]]\nname = 's'\n";
+    for (text, expected) in [
+        (
+            "[domain]\nname = 'a'",
+            "line 1: domain: expected an array of tables, not a table; write [[domain]], with double",
+        ),
+        (
+            "[domain]\nname = 'a'\n[domain]\nname = 'b'",
+            "line 3: domain: not valid TOML: duplicate key; write [[domain]]",
+        ),
+        ("domain = ['a', 'b']", "line 1: domain[1]: expected a table, not the string \"b\"; write [[domain]]"),
+        ("study = 3", "line 1: study: expected a table, not the integer 3; write [study] on a line of its own"),
+        (
+            &format!("{two}max = 0,5"),
+            "line 7: max: not valid TOML: unexpected key or value, expected newline, `#`; write 0.5",
+        ),
+        (&format!("{two}tokens = 400B # bytes?"), "; write 400e9"),
+        (
+            &format!("{two}tokens = '400B'"),
+            "line 7: fidelity[0].tokens: expected a number above 0, not the string \"400B\"; write 400e9, without quotes",
+        ),
+        (&format!("{two}cost = '4e9'"), "not the string \"4e9\"; write 4e9, without quotes"),
+        (
+            &format!("{two}[budget]\ntrials = 1e3"),
+            "budget.trials: expected an integer of at least 1, not the number 1000; write 1000, without",
+        ),
+        (&format!("{two}[objective]\nmetrics = {{ web = 0,5 }}"), "write decimals with a point"),
+        (
+            &format!("{two}[objective]\nmetrics = {{ web = '1', code = 2 }}"),
+            "objective.metrics.web: expected a finite number, not the string \"1\"; write 1,",
+        ),
+        (
+            &format!("{two}[objective]\nmetrics = ['web']"),
+            "objective.metrics: expected a table such as { web = 1.0, code = 2.0 }, not an array",
+        ),
+        (
+            &format!("{two}[launcher]\ncommand = 'python train.py'"),
+            "launcher.command: expected an array of strings, not the string \"python train.py\"; write [\"python\", \"train.py\"]",
+        ),
+        (
+            &format!("{two}[launcher]\ncommand = ['train', 3]"),
+            "launcher.command[1]: expected a string, not the integer 3; put it into quotes",
+        ),
+        (
+            &format!("{two}[launcher]\ncommand = ['train']\nenv = {{ A = 3 }}"),
+            "launcher.env.A: expected a string, not the integer 3; put it into quotes",
+        ),
+    ] {
+        let said = refusal(text, &[]);
+        assert!(said.contains(expected), "{text}\n{expected}\n{said}");
+        assert!(!said.contains("there are no domains") && !said.contains("needs the training command"), "{said}");
+    }
+}
+
+#[test]
+fn a_count_without_its_exponent_is_refused_where_others_have_theirs() {
+    let sized = "[[domain]]\nname = 'web'\ntokens = 50e9\n[[domain]]\nname = 'code'\ntokens = 9e9\n\
+                 [[fidelity]]\nname = '1B'\nparams = 1e9\n[limits]\ntarget_tokens = 20e9\n";
+    let with = |from: &str, to: &str| parse(&sized.replace(from, to), &[]).map_err(|e| e.to_string());
+    let said = with("= 20e9", "= 20").unwrap_err();
+    let expected = "dir/study.toml: line 11: limits.target_tokens: 20 tokens, where others are 5e10: is an exponent missing, \
+                    as in 20e9?";
+    assert_eq!(said, expected);
+    assert!(with("= 9e9", "= 9").unwrap_err().contains("line 6: domain[1].tokens: 9 tokens"));
+    let small = "params = 1e9\n[[fidelity]]\nname = 'small'\nparams = 60";
+    assert!(with("params = 1e9", small).unwrap_err().contains("fidelity[1].params: 60 params, where others are 1e9"));
+    // Whoever counts in billions throughout, or has a metric of that name, is understood.
+    assert!(with("e9", "").is_ok() && parse(sized, &["objective.metrics={tokens=1}"]).is_ok());
+}
+
+#[test]
+fn decimal_fractions_are_meant_to_sum_to_one() {
+    let pinned = |w: f64| {
+        let domain = |name: &str| format!("[[domain]]\nname = '{name}'\nmin = {w}\nmax = {w}\n");
+        parse(&format!("{}{}{}[[fidelity]]\nname = 's'\n", domain("a"), domain("b"), domain("c")), &[])
+    };
+    for w in [0.333333, 0.33333334, 0.333334] {
+        let third = pinned(w).unwrap().space.uniform();
+        assert!(third.weights().iter().all(|w| (w - 1.0 / 3.0).abs() < 1e-9), "{third:?}");
+    }
+    let said = |w| match pinned(w) {
+        Err(ConfigError::Infeasible { source, .. }) => source.to_string(),
+        other => panic!("{other:?}"),
+    };
+    assert!(
+        said(0.33332).contains("the largest weights sum to only 0.99996: `a` ≤ 0.33332, `b` ≤ 0.33332"),
+        "{}",
+        said(0.33332)
+    );
+    assert!(said(0.33334).contains("the smallest weights alone sum to 1.00002: `a` ≥ 0.33334"), "{}", said(0.33334));
+}
+
+#[test]
+fn paths_in_the_config_are_relative_to_the_working_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().canonicalize().unwrap();
+    std::fs::create_dir(root.join("configs")).unwrap();
+    let text = format!("[study]\ndir = 'files'\n{SMALL}\n[replay]\nruns = ['logs/pile.csv']");
+    std::fs::write(root.join("configs/study.toml"), text).unwrap();
+    for (command, tried) in [("status", "files"), ("replay", "logs/pile.csv")] {
+        let (code, _, stderr) = admire(&root, &[command, "--config", "configs/study.toml"]);
+        assert!(code != Some(0) && stderr.contains(root.join(tried).to_str().unwrap()), "{stderr}");
+    }
+}
+
+#[test]
+fn hints_name_the_program_as_it_was_started() {
+    let dir = tempfile::tempdir().unwrap();
+    let link = dir.path().join("my admire");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_admire"), &link).unwrap();
+    for (program, expected) in
+        [("./my admire", "'./my admire'".to_owned()), (link.to_str().unwrap(), format!("'{}'", link.display()))]
+    {
+        let name = format!("{}.toml", expected.len());
+        let output = Command::new(program).current_dir(dir.path()).args(["init", &name]).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(stderr.ends_with(&format!("then: {expected} check --config {name}\n")), "{stderr}");
+    }
 }
 
 fn admire(dir: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
@@ -192,7 +308,9 @@ fn keys_of_one_launcher_are_refused_for_the_other() {
     assert!(with("slurm", "time = 90").contains("expected a string"));
     assert!(with("slurm", "env = { 'a.b' = '1' }").contains("cannot be exported"));
     assert!(with("slurm", "fidelity = { 2B = [] }").contains("there is no fidelity `2B`; there are 1M, 1B"));
-    assert!(with("slurm", "fidelity = { 1B = '--mem=1G' }").contains("expected a table of fidelities"));
+    assert!(
+        with("slurm", "fidelity = { 1B = '--mem=1G' }").contains("launcher.fidelity.1B: expected an array of strings")
+    );
     for line in ["mem=1G", "--mem=1G\\n#SBATCH --wait"] {
         assert!(with("slurm", &format!("directives = [\"{line}\"]")).contains("is no option of sbatch"), "{line}");
     }

@@ -167,6 +167,77 @@ fn status_says_what_runs_since_when_and_until_when() {
 }
 
 #[test]
+fn the_time_left_is_that_of_all_limits_and_of_the_confirmation() {
+    let f = Fixture::new(WAITING, "slots = 1\nsetup = [\"sh\", \"-c\", \"sleep 0.3\"]", "[budget]\ntrials = 3");
+    let mut child = f.start("optimize");
+    until("the second trial", || f.of("started").len() == 2);
+    let writer = &f.json("status", &[])["writer"];
+    let begun = f.of("study")[0]["time"].as_f64().unwrap();
+    assert!((writer["since"].as_f64().unwrap() - begun).abs() < 5.0, "{writer}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+
+    // One trial has ended, at a quarter of the target's cost.
+    let took = f.of("completed")[0]["duration"].as_f64().unwrap();
+    let left = |sets: &[&str]| {
+        let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", set]).collect();
+        f.json("status", &sets)["left_s"].as_f64().unwrap() / took
+    };
+    let near = |sets: &[&str], expected: f64| assert!((left(sets) - expected).abs() < 1e-6, "{sets:?}: {}", left(sets));
+    near(&[], 2.0);
+    near(&["budget.cost=2.5"], 1.5);
+    near(&["confirm.seeds=2"], 2.0 + 4.0 * 4.0);
+    near(&[&format!("budget.wall_time={took}")], 1.0);
+    near(&[&format!("budget.wall_time={took}"), "confirm.seeds=1", "launcher.slots=2"], 1.0 + 4.0);
+    f.write("go", "");
+}
+
+#[test]
+fn the_log_quotes_stderr_once_for_all_attempts_that_fail_alike() {
+    let script = r#"
+        case "$3" in
+            1) echo "pid $$: no corpus" >&2; exit 3 ;;
+            2) echo "out of memory" >&2; exit 3 ;;
+        esac
+        printf '{"loss": %s}' "$2" > "$1.tmp" && mv "$1.tmp" "$1""#;
+    let f = Fixture::new(script, "retries = 3", "[budget]\ntrials = 3");
+    let output = f.run("optimize", &["--log-format", "json"]);
+    let quoted: Vec<Value> = log(&output).into_iter().filter(|line| line["event"] == "stderr").collect();
+    let seen: Vec<Value> = quoted.iter().map(|e| json!([e["trial"], e["attempt"]])).collect();
+    assert_eq!(seen, [json!([1, 1]), json!([2, 1])], "{quoted:?}");
+    assert!(quoted[0]["message"].as_str().unwrap().ends_with(": no corpus"), "{quoted:?}");
+    assert_eq!(quoted[1]["message"], "  │ out of memory");
+    assert_eq!(f.of("failed").len(), 8);
+}
+
+/// A file of the zone database for a zone without summer time: version 2, whose rule is in its last line.
+fn zone(rule: &str) -> Vec<u8> {
+    let mut header = [b"TZif2".as_slice(), &[0; 15]].concat();
+    // No leap seconds or transitions, one type of local time, four bytes of its name.
+    [0_u32, 0, 0, 0, 1, 4].iter().for_each(|n| header.extend(n.to_be_bytes()));
+    let body = [[0; 6].as_slice(), b"UTC\0"].concat();
+    [&header, &body, &header, &body, format!("\n{rule}\n").as_bytes()].concat()
+}
+
+#[test]
+fn times_are_those_of_the_zone_or_say_that_they_are_not() {
+    let f = Fixture::new(GOOD, "", "[budget]\ntrials = 1");
+    f.run("optimize", &["-q"]);
+    fs::create_dir(f.path("Area")).unwrap();
+    fs::write(f.path("Area/City"), zone("<+0530>-5:30")).unwrap();
+    let latest = |zone: &str| {
+        let output = f.command("status").env("TZ", zone).env("TZDIR", f.root.path()).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines().find_map(|line| line.strip_prefix("latest  ")).unwrap().to_owned()
+    };
+    assert_eq!(latest("Area/City"), latest("<+0530>-5:30"));
+    assert_ne!(latest("Area/City"), latest("UTC0"));
+    assert_eq!(latest("No/Where"), format!("{}Z", latest("UTC0")));
+    let output = f.command("optimize").env("TZ", "No/Where").output().unwrap();
+    assert_eq!(stderr(&output).as_bytes()[19], b'Z', "{}", stderr(&output));
+}
+
+#[test]
 fn status_shows_how_trials_failed() {
     let f = Fixture::new(FAULTY, "retries = 1", "[budget]\ntrials = 6");
     assert_eq!(code(&f.run("optimize", &["-q"])), Some(0));
@@ -220,18 +291,53 @@ fn watching_ends_with_its_reader() {
     until("the end of the watching", || child.try_wait().unwrap().is_some());
 }
 
+/// What a command prints on a terminal of so many columns.
+fn on_terminal(f: &Fixture, columns: usize, arguments: &str) -> String {
+    let command = format!("stty cols {columns} rows 60; {} {arguments}", env!("CARGO_BIN_EXE_admire"));
+    let mut script = Command::new("script");
+    script.args(["-qec", &command, "/dev/null"]).current_dir(f.root.path()).stdin(Stdio::null());
+    String::from_utf8(script.output().unwrap().stdout).unwrap().replace('\r', "")
+}
+
+#[test]
+fn lines_break_between_words_on_terminals_of_any_width() {
+    let f = Fixture::new(FAULTY, "retries = 0", "[budget]\ntrials = 6\n[confirm]\nseeds = 2");
+    f.edit(f.path("").to_str().unwrap(), "./");
+    assert_eq!(code(&f.run("optimize", &["-q"])), Some(0));
+    let config = "--config study.toml";
+    for command in [
+        "optimize --help",
+        "export -h",
+        &format!("check {config}"),
+        &format!("status {config}"),
+        &format!("best {config}"),
+        "check --config study.toml --set domain.a.mx=1 --set domain.b.mn=1",
+    ] {
+        let piped = on_terminal(&f, 60, &format!("{command} 2>&1 | cat"));
+        let words: Vec<&str> = piped.split_whitespace().collect();
+        for columns in [60, 80, 160] {
+            let text = on_terminal(&f, columns, command);
+            for line in text.lines() {
+                assert!(line.chars().count() <= columns, "{columns}: {line}\n{text}");
+            }
+            let whole = |word: &&str| words.contains(word) || ["\\"].contains(word);
+            // Colours begin words; names of columns of bars go with them.
+            let broken: Vec<&str> = text
+                .split_whitespace()
+                .filter(|word| word.is_ascii() && !word.contains('\u{1b}'))
+                .filter(|w| !whole(w))
+                .collect();
+            assert!(broken.is_empty(), "{columns}: {broken:?}\n{text}");
+        }
+    }
+}
+
 #[test]
 fn a_narrow_terminal_is_enough() {
     let f = Fixture::new(FAULTY, "retries = 0", "[budget]\ntrials = 4");
     f.run("optimize", &["-q"]);
-    let command = format!(
-        "stty cols 40 rows 60; {} status --trials --config {}",
-        env!("CARGO_BIN_EXE_admire"),
-        f.path("study.toml").display()
-    );
-    let output = Command::new("script").args(["-qec", &command, "/dev/null"]).stdin(Stdio::null()).output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    let widths: Vec<usize> = text.lines().map(|line| line.trim_end_matches('\r').chars().count()).collect();
+    let text = on_terminal(&f, 40, "status --trials --config study.toml");
+    let widths: Vec<usize> = text.lines().map(|line| line.chars().count()).collect();
     assert!(widths.len() > 20 && widths.iter().all(|width| *width <= 40), "{text}");
     assert!(text.contains('…') && text.contains('█'), "{text}");
 }

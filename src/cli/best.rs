@@ -58,7 +58,7 @@ pub(super) fn print(study: &Study, format: Format, stopped: Option<StopReason>) 
             object["stopped"] = json!(reason);
             object["confirm"] = comparison.map_or(Value::Null, |c| c.json());
         }
-        outln!("{object}");
+        data!("{object}");
         return Ok(());
     }
     for caveat in caveats {
@@ -84,7 +84,8 @@ pub(super) fn print(study: &Study, format: Format, stopped: Option<StopReason>) 
     for (i, size) in sizes.iter().enumerate() {
         outln!("{:18}  {}", if i == 0 { "other sizes" } else { "" }, size.words(fidelity));
     }
-    outln!("spent               cost {} in {} trials", number(spent.cost, 4), spent.trials);
+    let (cost, trials) = (text::cost(study, spent.cost), text::counted(spent.trials, "trial"));
+    outln!("spent               cost {cost} in {trials}");
     for bound in config.space.tight_bounds(mixture) {
         outln!("meets the bound     {bound}");
     }
@@ -158,7 +159,7 @@ pub(super) fn show_weights(study: &Study, mixture: &Mixture) {
         row.extend(epochs.get(i).copied().flatten().map(|e| number(e, 3)));
         table.row(row);
     }
-    show!("{}", table.fitted(text::width()));
+    out!("{}", table.fitted(text::width()));
 }
 
 /// The best complete trial of the search at the target, among the mixtures that the config allows.

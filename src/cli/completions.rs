@@ -18,6 +18,6 @@ pub struct CompletionsArgs {
 pub(super) fn run(args: &CompletionsArgs) -> anyhow::Result<u8> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "admire", &mut script);
-    out!("{}", String::from_utf8(script).map_err(io::Error::other)?);
+    super::deliver(&String::from_utf8(script).map_err(io::Error::other)?, None)?;
     Ok(0)
 }

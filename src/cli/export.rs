@@ -15,7 +15,7 @@ use crate::study::{Study, TrialId, TrialState};
 pub struct ExportArgs {
     #[command(flatten)]
     config: ConfigArgs,
-    /// The recommended mixture, for this trainer [default: not the mixture but completed runs, as a long CSV that `replay`
+    /// The recommended mixture, for this trainer [default: not the mixture but completed runs, as a wide CSV that `replay`
     /// and `import` read]
     #[arg(long, value_enum)]
     format: Option<ExportFormat>,

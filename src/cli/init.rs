@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Args;
 
+use super::text;
 use crate::config::TEMPLATE;
 
 /// Write a commented study.toml to start from
@@ -25,6 +26,7 @@ pub(super) fn run(args: &InitArgs) -> anyhow::Result<u8> {
         }
     })?;
     file.write_all(TEMPLATE.as_bytes()).with_context(|| format!("cannot write {path}"))?;
-    tracing::info!("wrote {path}; edit it, then: admire check --config {path}");
+    let check = [text::program(), "check".into(), "--config".into(), path.to_string()];
+    tracing::info!("wrote {path}; edit it, then: {}", text::command_line(&check));
     Ok(0)
 }

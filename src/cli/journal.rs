@@ -64,7 +64,7 @@ pub(super) fn run(args: &JournalArgs) -> anyhow::Result<u8> {
             let checked = check(config.load()?)?;
             match format {
                 Format::Table => print(&checked),
-                Format::Json => outln!("{}", object(&checked)),
+                Format::Json => data!("{}", object(&checked)),
             }
             Ok(u8::from(!checked.problems.is_empty()))
         }
@@ -72,7 +72,7 @@ pub(super) fn run(args: &JournalArgs) -> anyhow::Result<u8> {
             let done = compact(config.load()?, writer.wait)?;
             let (lines, bytes) = (done.lines, done.bytes);
             match done.backup {
-                None => info!("nothing can be left out: {} lines, {} bytes", lines.0, bytes.0),
+                None => info!("nothing can be left out: {}, {} bytes", text::counted(lines.0, "line"), bytes.0),
                 Some(backup) => info!(
                     "{} of {} lines kept, {} of {} bytes; the journal as it was is {}",
                     lines.1,
@@ -94,7 +94,7 @@ pub(super) fn run(args: &JournalArgs) -> anyhow::Result<u8> {
                 EventFormat::Json => format!("[{}]", events.join(",\n ")),
             };
             match out {
-                None => outln!("{text}"),
+                None => data!("{text}"),
                 Some(path) => {
                     std::fs::write(path, text + "\n").with_context(|| format!("cannot write {}", path.display()))?
                 }
@@ -110,20 +110,20 @@ fn print(checked: &Checked) {
     let lines: usize = checked.events.values().sum();
     outln!("{}: format {}, begun by admire {}", path.display(), checked.format, checked.version);
     let events: Vec<String> = checked.events.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
-    outln!("{lines} events: {}", events.join(", "));
+    outln!("{}: {}", text::counted(lines, "event"), events.join(", "));
     let counts = study.counts();
     outln!(
-        "{} trials of the search: {} complete, {} running, {} pending, {} failed, {} diverged; cost {}",
-        counts.complete + counts.running + counts.pending + counts.failed + counts.diverged,
+        "{} of the search: {} complete, {} running, {} pending, {} failed, {} diverged; cost {}",
+        text::counted(counts.complete + counts.running + counts.pending + counts.failed + counts.diverged, "trial"),
         counts.complete,
         counts.running,
         counts.pending,
         counts.failed,
         counts.diverged,
-        text::short(spent.cost)
+        text::cost(study, spent.cost)
     );
     if study.imported().len() > 0 {
-        outln!("{} imported runs", study.imported().len());
+        outln!("{}", text::counted(study.imported().len(), "imported run"));
     }
     if let Some(origin) = study.origin() {
         outln!("forked: {origin}");

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::sync::OnceLock;
 
 use clap::ValueEnum;
+use console::Term;
 use indicatif::ProgressBar;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::format::{Writer, debug_fn};
@@ -27,7 +28,8 @@ static BAR: OnceLock<ProgressBar> = OnceLock::new();
 
 /// Begins to log on stderr what is at least of `level`; as text with the time where `times`.
 pub(super) fn install(format: LogFormat, level: Level, times: bool) {
-    let log = tracing_subscriber::fmt().with_max_level(level).with_writer(|| Stderr).with_ansi(false);
+    let writer = move || Stderr { wraps: format == LogFormat::Text };
+    let log = tracing_subscriber::fmt().with_max_level(level).with_writer(writer).with_ansi(false);
     // Refused when somebody has begun to log before, as a program might that uses the library.
     let _ = match format {
         LogFormat::Json => log.json().flatten_event(true).with_target(false).with_current_span(false).try_init(),
@@ -70,13 +72,18 @@ where
 }
 
 /// Stderr. That nobody can read it any more (a closed terminal, a broken pipe) is no reason to stop.
-struct Stderr;
+struct Stderr {
+    /// Whether lines are broken where the terminal ends.
+    wraps: bool,
+}
 
 impl Write for Stderr {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(line);
+        let text = text::visible(&text);
+        let width = if self.wraps { text::columns(&Term::stderr()) } else { usize::MAX };
         let write = || {
-            let _ = io::stderr().write_all(text::visible(&text).as_bytes());
+            let _ = io::stderr().write_all(text::wrapped(&text, width).as_bytes());
         };
         match BAR.get() {
             Some(bar) => bar.suspend(write),

@@ -20,7 +20,7 @@ pub(super) fn run(args: &ManArgs) -> anyhow::Result<u8> {
     let Some(dir) = &args.dir else {
         let mut page = Vec::new();
         clap_mangen::Man::new(Cli::command()).render(&mut page)?;
-        out!("{}", String::from_utf8(page).map_err(io::Error::other)?);
+        super::deliver(&String::from_utf8(page).map_err(io::Error::other)?, None)?;
         return Ok(0);
     };
     fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;

@@ -1,18 +1,19 @@
 //! The command line: one file a subcommand. Only this module prints, and only here errors become `anyhow`.
 
-/// Prints results on stdout, as `print!` does; a reader that has seen enough is no error.
+/// Prints results for people on stdout, as `print!` does: on a terminal, with bars in colour and lines that break between
+/// words. A reader that has seen enough is no error.
 macro_rules! out {
-    ($($text:tt)*) => {{ crate::cli::write_out(format_args!($($text)*)); }};
+    ($($text:tt)*) => {{ crate::cli::write_text(format_args!($($text)*)); }};
 }
 
 /// The same with an end of line.
 macro_rules! outln {
-    ($($text:tt)*) => {{ crate::cli::write_out(format_args!("{}\n", format_args!($($text)*))); }};
+    ($($text:tt)*) => {{ crate::cli::write_text(format_args!("{}\n", format_args!($($text)*))); }};
 }
 
-/// Prints results for people: with bars in colour where the terminal wants colours.
-macro_rules! show {
-    ($($text:tt)*) => { { crate::cli::write_painted(format_args!($($text)*)); } };
+/// Prints what programs read: every line as it is.
+macro_rules! data {
+    ($($text:tt)*) => {{ crate::cli::write_data(format_args!("{}\n", format_args!($($text)*))); }};
 }
 
 mod best;
@@ -50,8 +51,8 @@ use crate::study::{Study, StudyError};
 
 const EXIT_CODES: &str = "Start with `admire init`, then `admire check` and `admire optimize`.
 
-Exit codes: 0 done, 1 runtime error, 2 wrong usage or config, 3 infeasible search space,
-4 too many trials failed, 5 study locked by another process, 130 interrupted (everything is saved).";
+Exit codes: 0 done, 1 runtime error, 2 wrong usage or config, 3 infeasible search space, 4 too many trials failed, 5 study \
+locked by another process, 130 interrupted (everything is saved).";
 
 /// Finds the best data mixture for training a language model.
 #[derive(Debug, Parser)]
@@ -115,12 +116,13 @@ impl ConfigArgs {
         Ok(config)
     }
 
-    /// These options as one would type them again.
-    fn command_line(&self) -> String {
-        let mut argv = vec!["--config".to_owned(), self.config.display().to_string()];
+    /// This program with a command and these options, as one would type them again.
+    fn command(&self, command: &str) -> Vec<String> {
+        let mut argv =
+            [text::program().as_str(), command, "--config", &self.config.to_string_lossy()].map(str::to_owned).to_vec();
         argv.extend(self.set.iter().flat_map(|set| ["--set".to_owned(), set.clone()]));
         argv.extend(self.dir.iter().flat_map(|dir| ["--dir".to_owned(), dir.display().to_string()]));
-        text::command_line(&argv)
+        argv
     }
 }
 
@@ -204,14 +206,15 @@ fn warn(warnings: &[String]) {
     warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
 }
 
-/// Writes results for people: with bars in colour where the terminal wants colours.
-fn write_painted(text: fmt::Arguments<'_>) -> bool {
-    let text = text::visible(&text.to_string()).into_owned();
-    write_raw(&text::painted(&text))
+/// Writes results for people to stdout, as the terminal wants them. Says whether anybody reads.
+fn write_text(text: fmt::Arguments<'_>) -> bool {
+    let text = text.to_string();
+    let text = text::visible(&text);
+    write_raw(&text::painted(&text::wrapped(&text, text::width())))
 }
 
-/// Writes results to stdout. What would act on a terminal is made visible. Says whether anybody reads.
-fn write_out(text: fmt::Arguments<'_>) -> bool {
+/// Writes what programs read to stdout. What would act on a terminal is made visible. Says whether anybody reads.
+fn write_data(text: fmt::Arguments<'_>) -> bool {
     write_raw(&text::visible(&text.to_string()))
 }
 
@@ -232,7 +235,9 @@ fn write_raw(text: &str) -> bool {
 /// Writes what was asked for to a file, or to stdout.
 fn deliver(text: &str, file: Option<&Path>) -> anyhow::Result<()> {
     match file {
-        None => out!("{text}"),
+        None => {
+            write_data(format_args!("{text}"));
+        }
         Some(path) => std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?,
     }
     Ok(())

@@ -1,12 +1,14 @@
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use clap::Args;
+use console::Term;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tracing::info;
 
 use super::{ConfigArgs, ForkArgs, Format, WriterArgs, best, log, text};
+use crate::report::number;
 use crate::runner::{self, Ended, RunError, View};
-use crate::study::{Spent, TrialState};
+use crate::study::TrialState;
 
 /// Run the whole loop, launching training jobs; goes on where an earlier run stopped
 #[derive(Debug, Args)]
@@ -45,7 +47,9 @@ pub(super) fn run(args: &OptimizeArgs, bars: bool) -> anyhow::Result<u8> {
             Ok(0)
         }
         Ended::Interrupted => {
-            info!("resume with: admire optimize {}", args.config.command_line());
+            const LABEL: &str = "resume with: ";
+            let command = args.config.command("optimize");
+            info!("{LABEL}{}", text::command(&command, LABEL.len(), text::columns(&Term::stderr())));
             Ok(130)
         }
     }
@@ -66,16 +70,16 @@ fn summary(view: View<'_>) -> String {
     let budget = &study.config().budget;
     let of = |limit: Option<String>| limit.map_or_else(String::new, |limit| format!("/{limit}"));
     let mut parts = vec![
-        format!("cost {}{}", text::short(spent.cost), of(budget.cost.map(text::short))),
+        format!("cost {}{}", number(spent.cost, 4), of(budget.cost.map(|limit| text::cost(study, limit)))),
         format!("trials {}{}", spent.trials, of(budget.trials.map(|n| n.to_string()))),
     ];
     if let Some(expected) = view.recommendation.and_then(|r| r.expected) {
-        parts.push(format!("best {} ± {}", text::short(expected.mean), text::short(expected.sd)));
+        parts.push(format!("best {}", best::uncertain(expected)));
     }
-    if let Some(left) = left(view, spent) {
-        parts.push(format!("{} left", text::duration(left)));
+    if let Some(left) = study.time_left(view.began.elapsed()) {
+        parts.push(format!("{} left", text::seconds(left)));
     }
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+    let now = text::now();
     let running = study.trials().iter().filter_map(|t| {
         let TrialState::Running { since, .. } = t.state else { return None };
         let elapsed = Duration::try_from_secs_f64(now - since).unwrap_or_default();
@@ -87,18 +91,4 @@ fn summary(view: View<'_>) -> String {
         parts.push(format!("running {}", running.join(", ")));
     }
     parts.join(" · ")
-}
-
-/// Time left: of the wall-time budget, or at the rate at which cost and trials were used up since this run began.
-fn left(view: View<'_>, spent: Spent) -> Option<Duration> {
-    let budget = &view.study.config().budget;
-    let elapsed = view.began.elapsed();
-    let at_rate = |begun: f64, spent: f64, limit: f64| {
-        let rate = (spent - begun) / elapsed.as_secs_f64();
-        Duration::try_from_secs_f64((limit - spent).max(0.0) / rate).ok().filter(|_| rate > 0.0)
-    };
-    let wall = budget.wall_time.map(|limit| limit.saturating_sub(elapsed));
-    let cost = budget.cost.and_then(|limit| at_rate(view.spent.cost, spent.cost, limit));
-    let trials = budget.trials.and_then(|limit| at_rate(view.spent.trials as f64, spent.trials as f64, limit as f64));
-    [wall, cost, trials].into_iter().flatten().min()
 }

@@ -1,9 +1,8 @@
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use super::{ConfigArgs, ForkArgs, WriterArgs, best};
+use super::{ConfigArgs, ForkArgs, WriterArgs, best, text};
 use crate::optimizer::{NoTrial, Optimizer};
-use crate::report::number;
 use crate::runner;
 use crate::study::{Event, Plan, Purpose, Study, Trial, TrialId};
 
@@ -69,16 +68,17 @@ pub(super) fn run(args: &SuggestArgs) -> anyhow::Result<u8> {
     let trials = ids.iter().map(|id| study.trial(*id)).collect::<Result<Vec<&Trial>, _>>()?;
     let objects = || trials.iter().map(|t| object(&study, t, costs[t.fidelity]));
     match args.format {
-        SuggestFormat::Json => outln!("{}", json!({"trials": objects().collect::<Vec<_>>()})),
-        SuggestFormat::Jsonl => objects().for_each(|o| outln!("{o}")),
+        SuggestFormat::Json => data!("{}", json!({"trials": objects().collect::<Vec<_>>()})),
+        SuggestFormat::Jsonl => objects().for_each(|o| data!("{o}")),
         SuggestFormat::Table => {
             for (i, trial) in trials.iter().enumerate() {
                 let fidelity = &study.config().fidelities.list()[trial.fidelity].name;
                 let expected =
                     trial.expected.map_or_else(String::new, |e| format!(", expected {}", best::uncertain(e)));
-                let cost = number(costs[trial.fidelity], 3);
+                let cost = study.known_cost(trial.fidelity);
+                let cost = cost.map_or_else(String::new, |cost| format!(", cost {}", text::cost(&study, cost)));
                 let gap = if i == 0 { "" } else { "\n" };
-                outln!("{gap}trial {} at {fidelity}, seed {}, cost {cost}{expected}\n", trial.id, trial.seed);
+                outln!("{gap}trial {} at {fidelity}, seed {}{cost}{expected}\n", trial.id, trial.seed);
                 best::show_weights(&study, &trial.mixture);
             }
         }

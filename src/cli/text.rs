@@ -4,11 +4,21 @@ use std::borrow::Cow;
 use std::fmt::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use console::{Term, measure_text_width};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use textwrap::{WordSeparator, WordSplitter};
 
 pub(super) use crate::launcher::command::{command_line, quote};
+pub(super) use crate::report::counted;
+use crate::report::number;
 use crate::space::is_hidden;
+use crate::study::Study;
+
+/// This program as it was started.
+pub(super) fn program() -> String {
+    std::env::args_os().next().map_or_else(|| "admire".into(), |name| name.to_string_lossy().into_owned())
+}
 
 /// `text` as it may go to a terminal: what would act on it rather than be seen (a file, a log or a cluster may have put that
 /// there) is written like in JSON, `\u001b`. Of a JSON document, which has it in strings only, the meaning stays the same.
@@ -28,18 +38,66 @@ pub(super) fn visible(text: &str) -> Cow<'_, str> {
     escaped.into()
 }
 
-/// Four significant digits.
-pub(super) fn short(x: f64) -> String {
-    if x == 0.0 || !x.is_finite() {
-        return x.to_string();
-    }
-    let digits = usize::try_from(3 - x.abs().log10().floor() as i64).unwrap_or(0).min(9);
-    format!("{x:.digits$}")
+/// Whether weights of this sum are shares of a whole, but for rounding.
+pub(super) fn is_one(sum: f64) -> bool {
+    (sum - 1.0).abs() <= 1e-3
+}
+
+/// A cost with its unit, where there is one.
+pub(super) fn cost(study: &Study, cost: f64) -> String {
+    format!("{}{}", number(cost, 4), study.cost_unit().map_or_else(String::new, |unit| format!(" {unit}")))
 }
 
 /// Columns of the terminal that stdout is; of what is no terminal, more than anything needs.
 pub(super) fn width() -> usize {
-    console::Term::stdout().size_checked().map_or(usize::MAX, |(_, columns)| columns.into())
+    columns(&Term::stdout())
+}
+
+/// [`width`] of another stream.
+pub(super) fn columns(stream: &Term) -> usize {
+    stream.size_checked().map_or(usize::MAX, |(_, columns)| columns.into())
+}
+
+/// An argv array as a shell takes it, from column `start` on: lines that would be wider than `width` go on below.
+pub(super) fn command(argv: &[String], start: usize, width: usize) -> String {
+    let (mut text, mut column) = (String::new(), start);
+    for word in argv.iter().map(|argument| quote(argument)) {
+        let room = measure_text_width(&word);
+        // Behind the word there may have to be a backslash.
+        let (gap, after) = match text.is_empty() {
+            true => ("", start),
+            false if column + 1 + room + 2 <= width => (" ", column + 1),
+            false => (" \\\n    ", 4),
+        };
+        text = text + gap + &word;
+        column = after + room;
+    }
+    text
+}
+
+/// `text` with lines of more than `width` columns broken between words. What follows a break is indented to where the text
+/// of its line begins: after a label with two spaces or more behind it.
+pub(super) fn wrapped(text: &str, width: usize) -> Cow<'_, str> {
+    if text.lines().all(|line| measure_text_width(line) <= width) {
+        return text.into();
+    }
+    let broken = |line| {
+        let indent = " ".repeat(text_column(line).min(width / 2));
+        let options = textwrap::Options::new(width).subsequent_indent(&indent).break_words(false);
+        let options = options.word_separator(WordSeparator::AsciiSpace).word_splitter(WordSplitter::NoHyphenation);
+        textwrap::fill(line, options)
+    };
+    text.split('\n').map(broken).collect::<Vec<_>>().join("\n").into()
+}
+
+/// Where the text of a line begins: after its label, else two columns after its indentation.
+fn text_column(line: &str) -> usize {
+    let after_blanks = |text: &str| text.len() - text.trim_start().len();
+    let start = after_blanks(line);
+    match line[start..].find("  ").map(|at| start + at) {
+        Some(gap) => measure_text_width(&line[..gap + after_blanks(&line[gap..])]),
+        None => start + 2,
+    }
 }
 
 /// `text` with its bars in colour, where stdout is a terminal that has colours and nobody said `NO_COLOR`. The colour means
@@ -62,8 +120,6 @@ pub(super) fn painted(text: &str) -> Cow<'_, str> {
     (painted + rest).into()
 }
 
-pub(super) use crate::report::counted;
-
 /// At most two units: `45s`, `3m 20s`, `2h 5m`, `3d 4h`.
 pub(super) fn duration(time: Duration) -> String {
     let seconds = time.as_secs();
@@ -85,15 +141,27 @@ pub(super) fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
-/// The present time, as a log has it.
-pub(super) fn clock() -> String {
-    Timestamp::now().to_zoned_datetime(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+/// The zone of clocks here, and what follows times in it: where the zone cannot be found, times are in UTC and say so.
+fn zone() -> (TimeZone, &'static str) {
+    TimeZone::try_system().map_or((TimeZone::UTC, "Z"), |zone| (zone, ""))
 }
 
-/// A time in seconds since 1970, as clocks here show it.
+/// The present time, as a log has it.
+pub(super) fn clock() -> String {
+    let (zone, mark) = zone();
+    format!("{}{mark}", Timestamp::now().to_zoned_datetime(zone).strftime("%Y-%m-%d %H:%M:%S"))
+}
+
+/// A time in seconds since 1970, as clocks here show it; with its year where that is not the present one.
 pub(super) fn moment(time: f64) -> String {
     let time = Duration::try_from_secs_f64(time).ok().and_then(|t| Timestamp::try_from(UNIX_EPOCH + t).ok());
-    time.map_or_else(|| "?".into(), |t| t.to_zoned_datetime(TimeZone::system()).strftime("%b %-d %H:%M").to_string())
+    let (zone, mark) = zone();
+    time.map_or_else(|| "?".into(), |time| format!("{}{mark}", date(time, Timestamp::now(), &zone)))
+}
+
+fn date(time: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
+    let [time, now] = [time, now].map(|t| t.to_zoned_datetime(zone.clone()));
+    time.strftime(if time.year() == now.year() { "%b %-d %H:%M" } else { "%b %-d %Y %H:%M" }).to_string()
 }
 
 /// The first columns of a line that is too long for `width` of them.
@@ -104,6 +172,34 @@ pub(super) fn cut(line: &str, width: usize) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_break_between_words_and_go_on_below_their_text() {
+        let line = "against uniform  gains +0.10 (90 % interval +0.08 to +0.11)";
+        assert_eq!(
+            wrapped(line, 40),
+            "against uniform  gains +0.10 (90 %\n                 interval +0.08 to\n                 +0.11)"
+        );
+        assert_eq!(wrapped("short\n  a space-filling design\n", 20), "short\n  a space-filling\n    design\n");
+        assert_eq!(wrapped("see /a/path/without/any/blank", 12), "see\n  /a/path/without/any/blank");
+        assert!(matches!(wrapped(line, 80), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn a_command_is_broken_as_shells_take_it() {
+        let argv = ["admire", "optimize", "--config", "my study.toml"].map(str::to_owned);
+        assert_eq!(command(&argv, 0, 80), "admire optimize --config 'my study.toml'");
+        assert_eq!(command(&argv, 2, 20), "admire optimize \\\n    --config \\\n    'my study.toml'");
+    }
+
+    #[test]
+    fn a_date_of_another_year_has_its_year() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let zone = TimeZone::fixed(jiff::tz::offset(5));
+        let now = at("2026-01-01T00:00:00Z");
+        assert_eq!(date(at("2025-12-31T20:30:00Z"), now, &zone), "Jan 1 01:30");
+        assert_eq!(date(at("2025-12-31T18:30:00Z"), now, &zone), "Dec 31 2025 23:30");
+    }
 
     #[test]
     fn nothing_acts_on_the_terminal() {

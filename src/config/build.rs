@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::error::{ConfigError, Problem};
+use super::error::{ConfigError, Origin, Problem};
 use super::export::{DomainFiles, export};
 use super::tree::{self, Node, Problems, Section, Value};
 use super::{Budget, Confirm, LauncherConfig, ReplayConfig, StudyConfig, placeholders, slurm};
@@ -53,15 +53,16 @@ pub(super) fn build(path: &Path, root: &Node) -> Result<StudyConfig, ConfigError
     let seeds = section.count("seeds", 1).unwrap_or(1);
     let confirm = section.present().then_some(Confirm { seeds });
     section.finish();
-    let replay = replay(&document, path.parent().unwrap_or(Path::new("")));
+    let replay = replay(&document);
     let export = export(&document, files);
     document.finish();
+    exponents(root, &problems);
 
     let domain_order = domains.iter().map(|d| d.name.clone()).collect();
     let invalid = |mut problems: Vec<Problem>| {
         problems.sort_by_key(|p| match p.origin {
-            super::Origin::Line(line) => line,
-            super::Origin::Set(_) => usize::MAX,
+            Origin::Line(line) => line,
+            Origin::Set(_) => usize::MAX,
         });
         ConfigError::Invalid { path: path.to_owned(), problems }
     };
@@ -87,6 +88,23 @@ pub(super) fn build(path: &Path, root: &Node) -> Result<StudyConfig, ConfigError
         export,
         settings: tree::settings(root),
     })
+}
+
+/// Reports counts that lack their exponent: below a thousand, where another of the same kind is above a million.
+fn exponents(root: &Node, problems: &Problems) {
+    let numbers = root.numbers();
+    let places = ["domain[", "fidelity[", "limits."];
+    for kind in ["tokens", "params"] {
+        let is_count = |key: &str| key.ends_with(kind) && places.iter().any(|place| key.starts_with(place));
+        let counts: Vec<_> = numbers.iter().filter(|(key, ..)| is_count(key)).collect();
+        let most = counts.iter().map(|(.., count)| *count).fold(0.0, f64::max);
+        for (key, origin, count) in counts.into_iter().filter(|(.., count)| *count > 0.0 && *count < 1e3 && most > 1e6)
+        {
+            let message =
+                format!("{count} {kind}, where others are {most:e}: is an exponent missing, as in {count}e9?");
+            problems.borrow_mut().push(Problem { origin: origin.clone(), key: key.clone(), message });
+        }
+    }
 }
 
 /// A required `name` that passes `check`, unlike those before it.
@@ -117,7 +135,7 @@ fn range(section: &Section<'_>) -> (f64, f64) {
 fn domains(document: &Section<'_>) -> (Vec<Domain>, BTreeMap<String, DomainFiles>) {
     let (mut seen, mut paths, mut files) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
     let sections = document.sections("domain");
-    if sections.is_empty() {
+    if document.lacks("domain") {
         document.report(Some("domain"), "there are no domains; add a [[domain]] with a name for each data source");
     }
     if let Some(beyond) = sections.get(MOST_DOMAINS) {
@@ -164,8 +182,10 @@ fn groups(document: &Section<'_>, known: &[&str]) -> Vec<GroupSpec> {
 
 fn fidelities(document: &Section<'_>) -> Option<Fidelities> {
     let sections = document.sections("fidelity");
-    if sections.is_empty() {
+    if document.lacks("fidelity") {
         document.report(Some("fidelity"), "there are no fidelities; add a [[fidelity]] for each size that is trained");
+    }
+    if sections.is_empty() {
         return None;
     }
     let (mut seen, mut targets, mut list) = (BTreeSet::new(), vec![], Vec::<Fidelity>::new());
@@ -218,7 +238,7 @@ fn limits(document: &Section<'_>, domains: &[Domain], fidelities: Option<&Fideli
 fn objective(document: &Section<'_>) -> Objective {
     let section = document.section("objective");
     let metric = section.text("metric");
-    let weights = section.entries("metrics", "a table of metric names with finite weights", tree::number);
+    let weights = section.entries("metrics", "{ web = 1.0, code = 2.0 }", "a finite number", tree::number);
     let directions = [("minimize", Direction::Minimize), ("maximize", Direction::Maximize)];
     let direction = section.choice("direction", &directions).unwrap_or(Direction::Minimize);
     if metric.is_some() && weights.is_some() {
@@ -291,7 +311,7 @@ fn launcher(document: &Section<'_>, domains: &[&str], fidelities: &[&str]) -> Op
     let section = document.section("launcher");
     let is_slurm = section.choice("kind", &[("local", false), ("slurm", true)]).unwrap_or(false);
     let command = section.texts("command").unwrap_or_default();
-    if section.present() && command.first().is_none_or(String::is_empty) {
+    if section.present() && (section.lacks("command") || command.first().is_some_and(String::is_empty)) {
         section.report(Some("command"), "needs the training command, an array: [\"python\", \"train.py\", …]");
     }
     for argument in &command {
@@ -313,9 +333,8 @@ fn launcher(document: &Section<'_>, domains: &[&str], fidelities: &[&str]) -> Op
         argv
     };
     let (setup, on_event) = (other("setup"), other("on_event"));
-    let text = |v: &Value| if let Value::Text(text) = v { Some(text.clone()) } else { None };
     let env: BTreeMap<String, String> =
-        section.entries("env", "a table of strings", text).into_iter().flatten().collect();
+        section.entries("env", "{ OMP_NUM_THREADS = \"4\" }", "a string", Value::text).into_iter().flatten().collect();
     if let Some(name) = env.keys().find(|n| n.is_empty() || n.contains(['=', '\0'])) {
         section.report(Some("env"), format!("`{name}` cannot be the name of an environment variable"));
     }
@@ -345,10 +364,11 @@ fn launcher(document: &Section<'_>, domains: &[&str], fidelities: &[&str]) -> Op
     present.then_some(config)
 }
 
-fn replay(document: &Section<'_>, folder: &Path) -> ReplayConfig {
+fn replay(document: &Section<'_>) -> ReplayConfig {
     let section = document.section("replay");
+    let absolute = |file: String| std::path::absolute(&file).unwrap_or_else(|_| file.into());
     let config = ReplayConfig {
-        runs: section.texts("runs").into_iter().flatten().map(|file| folder.join(file)).collect(),
+        runs: section.texts("runs").into_iter().flatten().map(absolute).collect(),
         candidates: section.count("candidates", 1),
         strategies: section.texts("strategies").unwrap_or_default(),
         seeds: section.count("seeds", 1),

@@ -39,7 +39,7 @@ pub enum ConfigError {
 pub struct Problem {
     /// Where it was said.
     pub origin: Origin,
-    /// Path of the key, like `domain[2].max`; empty where the file is not TOML at all.
+    /// Path of the key, like `domain[2].max`; empty where the file is not TOML and it is not clear which.
     pub key: String,
     /// What is wrong and what to do.
     pub message: String,

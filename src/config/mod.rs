@@ -6,6 +6,7 @@ mod error;
 mod export;
 mod placeholders;
 mod slurm;
+mod spelling;
 mod tree;
 
 use std::collections::BTreeMap;
@@ -179,7 +180,7 @@ pub struct Confirm {
 /// `[replay]`
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReplayConfig {
-    /// CSV files of logged runs (already relative to the working directory).
+    /// CSV files of logged runs, absolute: the config has them relative to the working directory.
     pub runs: Vec<PathBuf>,
     /// The first so many target runs are the pool; `None` is all.
     pub candidates: Option<usize>,

@@ -29,9 +29,11 @@ pub(super) fn kind(
 ) -> LauncherKind {
     let options = OPTIONS.map(|key| section.text(key));
     let lines = section.texts("directives").unwrap_or_default();
-    let expected = "a table of fidelities with arrays of strings";
-    let fidelity: BTreeMap<String, Vec<String>> =
-        section.entries("fidelity", expected, Value::texts).into_iter().flatten().collect();
+    let fidelity: BTreeMap<String, Vec<String>> = section
+        .entries("fidelity", "{ 1B = [\"--gres=gpu:8\"] }", "an array of strings", Value::texts)
+        .into_iter()
+        .flatten()
+        .collect();
     if !is_slurm {
         for key in
             OPTIONS.into_iter().chain(["directives", "fidelity", "poll"]).filter(|key| section.node(key).is_some())

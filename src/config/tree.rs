@@ -7,7 +7,7 @@ use std::time::Duration;
 use toml::de::{DeTable, DeValue};
 
 use super::error::{Origin, Problem};
-use super::{Settings, duration};
+use super::{Settings, duration, spelling};
 use crate::input::LARGEST;
 
 /// A value and where it comes from.
@@ -15,6 +15,27 @@ use crate::input::LARGEST;
 pub(super) struct Node {
     pub origin: Origin,
     pub value: Value,
+}
+
+impl Node {
+    /// Every number in it, with the path of its key.
+    pub fn numbers(&self) -> Vec<(String, Origin, f64)> {
+        let mut numbers = Vec::new();
+        self.collect(String::new(), &mut numbers);
+        numbers
+    }
+
+    fn collect(&self, path: String, numbers: &mut Vec<(String, Origin, f64)>) {
+        match &self.value {
+            Value::Table(table) => table.iter().for_each(|(key, node)| {
+                node.collect(if path.is_empty() { key.clone() } else { format!("{path}.{key}") }, numbers);
+            }),
+            Value::Array(items) => {
+                items.iter().enumerate().for_each(|(i, node)| node.collect(format!("{path}[{i}]"), numbers));
+            }
+            value => numbers.extend(number(value).map(|x| (path, self.origin.clone(), x))),
+        }
+    }
 }
 
 /// A TOML value (dates as text: no key takes one).
@@ -29,10 +50,13 @@ pub(super) enum Value {
 }
 
 impl Value {
+    pub fn text(&self) -> Option<String> {
+        if let Self::Text(text) = self { Some(text.clone()) } else { None }
+    }
+
     /// What an array of strings has in it; `None` for anything else.
     pub fn texts(&self) -> Option<Vec<String>> {
-        let Self::Array(items) = self else { return None };
-        items.iter().map(|n| if let Self::Text(t) = &n.value { Some(t.clone()) } else { None }).collect()
+        if let Self::Array(items) = self { items.iter().map(|n| n.value.text()).collect() } else { None }
     }
 
     fn describe(&self) -> String {
@@ -49,14 +73,17 @@ impl Value {
 
 /// Parses a whole file.
 pub(super) fn parse(text: &str) -> Result<Node, Problem> {
-    let line = |at: usize| Origin::Line(1 + text.bytes().take(at).filter(|b| *b == b'\n').count());
+    let number = |at: usize| 1 + text.bytes().take(at).filter(|b| *b == b'\n').count();
+    let line = |at: usize| Origin::Line(number(at));
     match DeTable::parse(text) {
         Ok(table) => Ok(Node { origin: Origin::Line(1), value: convert_table(table.get_ref(), &line) }),
-        Err(error) => Err(Problem {
-            origin: line(error.span().map_or(0, |s| s.start)),
-            key: String::new(),
-            message: format!("not valid TOML: {}", error.message().replace('\n', "; ")),
-        }),
+        Err(error) => {
+            let at = error.span().map_or(0, |s| s.start);
+            let mut message = format!("not valid TOML: {}", error.message().replace('\n', "; "));
+            let (key, advice) = text.lines().nth(number(at) - 1).and_then(spelling::of_line).unzip();
+            message.extend(advice.map(|advice| format!("; {advice}")));
+            Err(Problem { origin: line(at), key: key.unwrap_or_default(), message })
+        }
     }
 }
 
@@ -125,7 +152,13 @@ pub(super) fn apply(root: &mut Node, text: &str) -> Result<(), Problem> {
                     None => return Err(wrong(path, format!("there is no entry named or numbered `{part}`"))),
                 }
             }
-            _ => return Err(wrong(path, format!("`{part}` is below a value that is not a table"))),
+            leaf => {
+                let what = leaf.describe();
+                return Err(wrong(
+                    path,
+                    format!("`{part}` would be a key of {what}, which is not a table; leave it out"),
+                ));
+            }
         };
     }
     *node = Node { origin, value };
@@ -193,7 +226,10 @@ impl<'a> Section<'a> {
         let mut section = Self { table: None, origin, path, known: RefCell::default(), problems };
         match node.map(|n| &n.value) {
             Some(Value::Table(table)) => section.table = Some(table),
-            Some(other) => section.report(None, format!("expected a table, not {}", other.describe())),
+            Some(other) => {
+                let (what, advice) = (other.describe(), spelling::of_table(&section.path));
+                section.report(None, format!("expected a table, not {what}; {advice}"));
+            }
             None => {}
         }
         section
@@ -215,21 +251,35 @@ impl<'a> Section<'a> {
     }
 
     pub fn node(&self, key: &'static str) -> Option<&'a Node> {
-        self.known.borrow_mut().push(key);
+        if !self.known.borrow().contains(&key) {
+            self.known.borrow_mut().push(key);
+        }
         self.table?.get(key)
     }
 
+    /// Whether a key is missing, or an array without entries; one of the wrong type is reported where it is read.
+    pub fn lacks(&self, key: &'static str) -> bool {
+        self.node(key).is_none_or(|node| matches!(&node.value, Value::Array(items) if items.is_empty()))
+    }
+
     fn read<T>(&self, key: &'static str, expected: &str, convert: impl Fn(&Value) -> Option<T>) -> Option<T> {
-        let node = self.node(key)?;
+        self.convert(self.node(key)?, self.path_of(key), expected, convert)
+    }
+
+    /// A value as something else, or a report that this was expected.
+    fn convert<T>(&self, node: &Node, key: String, expected: &str, convert: impl Fn(&Value) -> Option<T>) -> Option<T> {
         let value = convert(&node.value);
         if value.is_none() {
-            self.report(Some(key), format!("expected {expected}, not {}", node.value.describe()));
+            let advice = spelling::of_value(&node.value, |meant| convert(meant).is_some());
+            let advice = advice.map_or_else(String::new, |advice| format!("; {advice}"));
+            let message = format!("expected {expected}, not {}{advice}", node.value.describe());
+            self.problems.borrow_mut().push(Problem { origin: node.origin.clone(), key, message });
         }
         value
     }
 
     pub fn text(&self, key: &'static str) -> Option<String> {
-        self.read(key, "a string", |v| if let Value::Text(text) = v { Some(text.clone()) } else { None })
+        self.read(key, "a string", Value::text)
     }
 
     pub fn bool(&self, key: &'static str) -> Option<bool> {
@@ -272,15 +322,20 @@ impl<'a> Section<'a> {
     }
 
     pub fn texts(&self, key: &'static str) -> Option<Vec<String>> {
-        self.read(key, "an array of strings", Value::texts)
+        let Value::Array(items) = &self.node(key)?.value else {
+            return self.read(key, "an array of strings", Value::texts);
+        };
+        let item = |(i, node)| self.convert(node, format!("{}[{i}]", self.path_of(key)), "a string", Value::text);
+        let texts: Vec<Option<String>> = items.iter().enumerate().map(item).collect();
+        texts.into_iter().collect()
     }
 
     /// A string, or an array of them.
     pub fn one_or_more_texts(&self, key: &'static str) -> Option<Vec<String>> {
-        self.read(key, "a string or an array of strings", |v| match v {
-            Value::Text(text) => Some(vec![text.clone()]),
-            other => other.texts(),
-        })
+        match &self.node(key)?.value {
+            Value::Array(_) => self.texts(key),
+            _ => self.read(key, "a string or an array of strings", |value| Some(vec![value.text()?])),
+        }
     }
 
     /// One of some words, each standing for a value.
@@ -294,17 +349,23 @@ impl<'a> Section<'a> {
         found
     }
 
-    /// A table whose keys are the user's own.
+    /// A table whose keys are the user's own, such as `example`; `expected` says what its values are.
     pub fn entries<T>(
         &self,
         key: &'static str,
+        example: &str,
         expected: &str,
         convert: impl Fn(&Value) -> Option<T>,
     ) -> Option<Vec<(String, T)>> {
-        self.read(key, expected, |v| {
-            let Value::Table(table) = v else { return None };
-            table.iter().map(|(k, n)| Some((k.clone(), convert(&n.value)?))).collect()
-        })
+        let Value::Table(table) = &self.node(key)?.value else {
+            return self.read(key, &format!("a table such as {example}"), |_| None);
+        };
+        let entry = |(name, node): (&String, &Node)| {
+            let value = self.convert(node, format!("{}.{name}", self.path_of(key)), expected, &convert);
+            value.map(|value| (name.clone(), value))
+        };
+        let entries: Vec<Option<(String, T)>> = table.iter().map(entry).collect();
+        entries.into_iter().collect()
     }
 
     pub fn section(&self, key: &'static str) -> Section<'a> {
@@ -318,8 +379,9 @@ impl<'a> Section<'a> {
                 let path = |i| format!("{}[{i}]", self.path_of(key));
                 items.iter().enumerate().map(|(i, n)| Section::new(Some(n), path(i), self.problems)).collect()
             }
-            Some(_) => {
-                self.report(Some(key), format!("expected an array of tables; write [[{key}]]"));
+            Some(other) => {
+                let advice = spelling::of_table(&format!("{}[]", self.path_of(key)));
+                self.report(Some(key), format!("expected an array of tables, not {}; {advice}", other.describe()));
                 vec![]
             }
             None => vec![],

@@ -6,6 +6,9 @@ use std::path::Path;
 
 use crate::space::is_hidden;
 
+/// Lines that are shown of what a failed attempt wrote to stderr.
+pub const SHOWN: usize = 6;
+
 /// How much of a file is looked at for its last lines.
 const TAIL: u64 = 64 << 10;
 

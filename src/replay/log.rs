@@ -9,6 +9,7 @@ use csv::{Position, StringRecord};
 use super::error::ReplayError;
 use super::rows::rows;
 use crate::input::number;
+use crate::report::counted;
 use crate::space::{Fidelity, check_domain_name, check_name, params_of};
 
 /// One row of a file of logged runs.
@@ -206,10 +207,9 @@ impl RunLog {
             self.warnings.push(format!("{name}: {free} {runs} a cost of 0, which counts as none"));
         }
         if let [(line, sum), rest @ ..] = off.as_slice() {
-            let count = rest.len() + 1;
             self.warnings.push(format!(
-                "{name}: the weights of {count} {} do not sum to 1 (first on line {line}: {sum:.3}); renormalized",
-                if count == 1 { "run" } else { "runs" },
+                "{name}: the weights of {} do not sum to 1 (first on line {line}: {sum:.3}); renormalized",
+                counted(rest.len() + 1, "run"),
             ));
         }
         Ok(())

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::error::{ReplayError, hint};
 use super::log::{LoggedRun, RunLog};
+use crate::report::counted;
 use crate::space::{Fidelities, Fidelity, Mixture, SearchSpace};
 use crate::study::Objective;
 
@@ -81,7 +82,8 @@ impl Pool {
         }
         let limit = candidates.unwrap_or(at_target);
         if limit > at_target {
-            warnings.push(format!("{limit} candidates were asked for, but there are {at_target} runs at {target}"));
+            let (wanted, runs) = (counted(limit, "candidate"), counted(at_target, "run"));
+            warnings.push(format!("{wanted} were asked for; there are no more than {runs} at {target}"));
         }
 
         let (fidelities, index) = with_runs(fidelities, &runs);
@@ -268,7 +270,6 @@ impl Skipped {
     }
 
     fn warning(&self, reason: &str) -> String {
-        let runs = if self.count == 1 { "run" } else { "runs" };
-        format!("skipped {} {runs} {reason} (first: {})", self.count, self.first)
+        format!("skipped {} {reason} (first: {})", counted(self.count, "run"), self.first)
     }
 }

@@ -15,6 +15,7 @@ use super::notice::Notice;
 use super::signals::Signals;
 use crate::config::LauncherConfig;
 use crate::launcher::{End, Process, tail};
+use crate::report::counted;
 
 /// How long the command may take for one event.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -80,7 +81,7 @@ impl Hook {
             dropped += caller.await.unwrap_or_default();
         }
         if dropped > 0 {
-            warn!("launcher.on_event was not told {dropped} events");
+            warn!("launcher.on_event was not told {}", counted(dropped, "event"));
         }
     }
 }

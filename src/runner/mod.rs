@@ -10,6 +10,7 @@ mod notice;
 mod search;
 mod setup;
 mod signals;
+mod stderr;
 mod think;
 mod trials;
 
@@ -24,13 +25,15 @@ use tracing::{info, warn};
 use crate::config::LauncherKind;
 use crate::launcher::{Ending, Launcher, Started};
 use crate::optimizer::{Optimizer, Recommendation};
-use crate::study::{Event, Spent, StopReason, Study, StudyError, TrialId, TrialState};
+use crate::report::counted;
+use crate::study::{Event, StopReason, Study, StudyError, TrialId, TrialState};
 
 pub use answer::{Answer, Caveat, NothingKnown, answer, why};
 use backoff::Backoff;
 use hook::Hook;
 use notice::Notice;
 use signals::Signals;
+use stderr::Quoted;
 use think::Thought;
 pub use think::{optimizer, recommend, suggest};
 
@@ -116,8 +119,8 @@ pub struct View<'a> {
     pub recommendation: Option<&'a Recommendation>,
     /// When this run began.
     pub began: Instant,
-    /// What had been spent then.
-    pub spent: Spent,
+    /// Why the latest trial could not be started, if it could not.
+    pub not_started: Option<&'a str>,
 }
 
 type Attempt = (TrialId, u32, io::Result<Ending>);
@@ -130,7 +133,6 @@ struct Runner<'a, F> {
     reports: mpsc::UnboundedReceiver<Started>,
     root: PathBuf,
     began: Instant,
-    spent: Spent,
     jobs: JoinSet<Attempt>,
     kill: watch::Sender<bool>,
     draining: Option<Draining>,
@@ -141,9 +143,13 @@ struct Runner<'a, F> {
     thinking: JoinSet<Thought>,
     /// After a trial could not be started.
     backoff: Backoff,
+    /// Why that trial could not be started.
+    not_started: Option<String>,
     /// Whether the next trial is to wait for the end of one that is running.
     waiting: bool,
     recommendation: Option<Recommendation>,
+    /// What the log has of the stderr of failed attempts.
+    quoted: Quoted,
 }
 
 /// Why nothing is launched any more.
@@ -171,7 +177,7 @@ pub async fn run(study: &mut Study, show: impl FnMut(View<'_>)) -> Result<Ended,
         return Err(RunError::Io(format!("use {}", dir.display()), reason));
     }
     let optimizer = Some(think::optimizer(study));
-    let (spent, lost) = (study.spent(), vec![0.0; study.config().fidelities.len()]);
+    let lost = vec![0.0; study.config().fidelities.len()];
     let mut runner = Runner {
         study,
         show,
@@ -180,7 +186,6 @@ pub async fn run(study: &mut Study, show: impl FnMut(View<'_>)) -> Result<Ended,
         reports,
         root,
         began: Instant::now(),
-        spent,
         jobs: JoinSet::new(),
         kill: watch::channel(false).0,
         draining: None,
@@ -188,8 +193,10 @@ pub async fn run(study: &mut Study, show: impl FnMut(View<'_>)) -> Result<Ended,
         optimizer,
         thinking: JoinSet::new(),
         backoff: Backoff::default(),
+        not_started: None,
         waiting: false,
         recommendation: None,
+        quoted: Quoted::default(),
     };
     let result = runner.run(&mut signals).await;
     runner.ended(&result);
@@ -202,7 +209,7 @@ pub async fn run(study: &mut Study, show: impl FnMut(View<'_>)) -> Result<Ended,
 impl<F: FnMut(View<'_>)> Runner<'_, F> {
     async fn run(&mut self, signals: &mut Signals) -> Result<Ended, RunError> {
         let (name, n) = (&self.study.config().name, self.study.trials().len());
-        let words = format!("study {name} in {}: {n} trials so far", self.root.display());
+        let words = format!("study {name} in {}: {} so far", self.root.display(), counted(n, "trial"));
         self.tell(Notice::study("study_started", self.study, words));
         if !self.adopt(signals).await? {
             return Ok(Ended::Interrupted);
@@ -272,7 +279,8 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
 
     fn refresh(&mut self) {
         let recommendation = self.recommendation.as_ref();
-        (self.show)(View { study: self.study, recommendation, began: self.began, spent: self.spent });
+        let not_started = self.not_started.as_deref();
+        (self.show)(View { study: self.study, recommendation, began: self.began, not_started });
     }
 
     /// Tells how it all ended.
@@ -339,7 +347,7 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
                 LauncherKind::Local => "interrupt again to kill them",
                 LauncherKind::Slurm { .. } => "interrupt again to cancel them, Ctrl-\\ leaves them in the queue",
             };
-            info!("waiting for {n} running trial(s) to end; {again}");
+            info!("waiting for {} to end; {again}", counted(n, "running trial"));
         }
     }
 }

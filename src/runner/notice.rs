@@ -8,7 +8,7 @@ use serde::Serialize;
 use tracing::{debug, info, warn};
 
 use crate::optimizer::Prediction;
-use crate::report::number;
+use crate::report::{Uncertain, number};
 use crate::space::Mixture;
 use crate::study::{Completed, Spent, Study, Trial, TrialId, TrialState};
 
@@ -93,7 +93,8 @@ impl Notice {
     ) -> Self {
         let mut notice = Self::trial(event, study, id, words);
         if let Self { fidelity: Some(fidelity), attempt: Some(attempt), cost: Some(cost), .. } = &notice {
-            notice.message += &format!("; {fidelity}, attempt {attempt}, cost {}", number(*cost, 4));
+            let unit = study.cost_unit().map_or_else(String::new, |unit| format!(" {unit}"));
+            notice.message += &format!("; {fidelity}, attempt {attempt}, cost {}{unit}", number(*cost, 4));
         }
         Self { duration_s, ..notice }
     }
@@ -134,5 +135,5 @@ impl Notice {
 }
 
 fn prediction(expected: Prediction) -> String {
-    format!("{} ± {}", number(expected.mean, 4), number(expected.sd, 4))
+    Uncertain { mean: expected.mean, sd: expected.sd }.to_string()
 }

@@ -68,8 +68,8 @@ impl TightBound {
 impl fmt::Display for TightBound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Min { domain, min } => write!(f, "`{domain}` ≥ {}", short(*min)),
-            Self::Max { domain, max } => write!(f, "`{domain}` ≤ {}", short(*max)),
+            Self::Min { domain, min } => write!(f, "`{domain}` ≥ {min}"),
+            Self::Max { domain, max } => write!(f, "`{domain}` ≤ {max}"),
             Self::TokenCap { domain, cap, tokens, max_epochs, target_tokens } => write!(
                 f,
                 "`{domain}` ≤ {} (token cap: {} tokens × {} epochs / {} target tokens)",
@@ -78,8 +78,8 @@ impl fmt::Display for TightBound {
                 short(*max_epochs),
                 short(*target_tokens)
             ),
-            Self::GroupMin { group, min } => write!(f, "group `{group}` ≥ {}", short(*min)),
-            Self::GroupMax { group, max } => write!(f, "group `{group}` ≤ {}", short(*max)),
+            Self::GroupMin { group, min } => write!(f, "group `{group}` ≥ {min}"),
+            Self::GroupMax { group, max } => write!(f, "group `{group}` ≤ {max}"),
         }
     }
 }
@@ -94,6 +94,13 @@ fn short(x: f64) -> String {
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
+/// A sum with as many digits as tell it from 1, at least four.
+fn apart(sum: f64) -> String {
+    let texts = (3..=16).map(|digits| format!("{sum:.digits$}"));
+    let told = texts.into_iter().find(|text| text.parse() != Ok(1.0)).unwrap_or_else(|| sum.to_string());
+    told.trim_end_matches('0').to_owned()
+}
+
 fn list(bounds: &[TightBound]) -> String {
     const SHOWN: usize = 8;
     let one_sided =
@@ -106,8 +113,8 @@ fn list(bounds: &[TightBound]) -> String {
     let least: Option<f64> = one_sided(|b| matches!(b, TightBound::Min { .. }));
     let most: Option<f64> = one_sided(|b| matches!(b, TightBound::Max { .. } | TightBound::TokenCap { .. }));
     match (least, most) {
-        (Some(sum), _) if sum > 1.0 => format!("the smallest weights alone sum to {}: {parts}. Lower some", short(sum)),
-        (_, Some(sum)) if sum < 1.0 => format!("the largest weights sum to only {}: {parts}. Raise some", short(sum)),
+        (Some(sum), _) if sum > 1.0 => format!("the smallest weights alone sum to {}: {parts}. Lower some", apart(sum)),
+        (_, Some(sum)) if sum < 1.0 => format!("the largest weights sum to only {}: {parts}. Raise some", apart(sum)),
         _ => format!("these cannot hold together: {parts}. Relax one of them"),
     }
 }

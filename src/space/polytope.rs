@@ -5,6 +5,9 @@ use super::projection;
 /// Wider ranges than this are ranges; narrower ones are equalities in disguise (two bounds that meet).
 const FIXED: f64 = 1e-9;
 
+/// Sums of bounds this close to 1 were meant to be 1: decimal fractions such as 0.33333.
+const ROUNDING: f64 = 1e-5;
+
 /// A bound on the sum of some domains' weights.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Group {
@@ -77,18 +80,18 @@ impl Polytope {
     ///
     /// # Errors
     /// The bounds that cannot hold together when no mixture satisfies all: a Farkas certificate, whose bounds are in
-    /// conflict as a whole but not without any one of them. Conflicts below 1e-9 (decimal fractions that do not quite
-    /// sum to 1) are not conflicts.
+    /// conflict as a whole but not without any one of them. Bounds of weights whose sum misses 1 by less than 1e-5 (decimal
+    /// fractions such as 0.33333) are scaled to meet it; other conflicts below 1e-9 are not conflicts.
     pub fn new(mut lower: Vec<f64>, mut upper: Vec<f64>, groups: Vec<Group>) -> Result<Self, Vec<Bound>> {
         let dim = lower.len();
         assert!(dim > 0 && upper.len() == dim, "as many lower as upper bounds, at least one");
         assert!(lower.iter().zip(&upper).all(|(l, u)| l <= u), "lower bounds are below upper bounds");
         let least: f64 = lower.iter().sum();
         let most: f64 = upper.iter().sum();
-        if least > 1.0 + FIXED {
+        if least > 1.0 + ROUNDING {
             return Err((0..dim).filter(|&i| lower[i] > 0.0).map(Bound::Lower).collect());
         }
-        if most < 1.0 - FIXED {
+        if most < 1.0 - ROUNDING {
             return Err((0..dim).map(Bound::Upper).collect());
         }
         if least > 1.0 {

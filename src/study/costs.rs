@@ -71,6 +71,23 @@ impl Study {
         list.iter().zip(&known).map(|(f, c)| c.unwrap_or_else(|| rate * size(f))).collect()
     }
 
+    /// What costs are counted in where the config states none and no trial reports its own: then a run costs the seconds that
+    /// it takes in its slot.
+    #[must_use]
+    pub fn cost_unit(&self) -> Option<&'static str> {
+        let reported = |t: &Trial| matches!(&t.state, TrialState::Complete(outcome) if outcome.cost.is_some());
+        let stated = self.config.fidelities.list().iter().any(|f| f.cost.is_some());
+        (!stated && !self.state.trials.iter().any(reported)).then_some("slot-seconds")
+    }
+
+    /// The cost of one run at a fidelity, unless it is a guess: no cost is stated, and none has been measured yet.
+    #[must_use]
+    pub fn known_cost(&self, fidelity: usize) -> Option<f64> {
+        let measured = |t: &Trial| own_cost(&t.state).is_some_and(|cost| cost > 0.0);
+        let known = self.config.fidelities.list()[fidelity].cost.is_some() || self.state.trials.iter().any(measured);
+        known.then(|| self.costs()[fidelity])
+    }
+
     /// What trials are charged, as far as is known by now.
     #[must_use]
     pub fn charges(&self) -> Charges {

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::{ProcessMark, StopReason, TrialId};
 use crate::config::{Settings, StudyConfig};
 use crate::optimizer::Prediction;
+use crate::report::counted;
 use crate::study::Direction;
 use crate::surrogate::ModelSnapshot;
 
@@ -231,7 +232,7 @@ pub struct Forked {
 
 impl fmt::Display for Forked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} runs of {} in {} imported", self.imported, self.name, self.from)?;
+        write!(f, "{} of {} in {} imported", counted(self.imported, "run"), self.name, self.from)?;
         self.dropped.iter().try_for_each(|(reason, n)| write!(f, "; {n} left out, {reason}"))
     }
 }

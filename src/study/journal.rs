@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -266,10 +266,12 @@ impl Lock {
 }
 
 /// Who writes to a study.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Holder {
     /// What it wrote about itself.
     pub holder: String,
+    /// Since when, in seconds since 1970.
+    pub since: Option<f64>,
     /// Whether it does so now; `None` where it is on another machine, and that cannot be known.
     pub at_work: Option<bool>,
 }
@@ -281,11 +283,16 @@ pub fn holder(dir: &Path) -> Option<Holder> {
     let holder = String::from_utf8(files::read(&path).ok()?).ok()?.trim().to_owned();
     let here = holder.contains(&format!(" on {}: ", hostname()));
     let locks = fs::read_to_string("/proc/locks").ok().filter(|_| here);
-    let inode = format!(":{}", fs::metadata(&path).ok()?.ino());
+    let metadata = fs::metadata(&path).ok()?;
+    // Written once, when the lock was taken.
+    let since = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    let inode = format!(":{}", metadata.ino());
     // Lines like `5: FLOCK  ADVISORY  WRITE 4711 08:01:262146 0 EOF`; one with `->` waits.
     let is_ours = |line: &str| !line.contains("->") && line.split_whitespace().any(|word| word.ends_with(&inode));
     let at_work = locks.map(|locks| locks.lines().any(is_ours));
-    Some(Holder { holder, at_work }).filter(|holder| !holder.holder.is_empty() && at_work != Some(false))
+    let since = since.map(|time| time.as_secs_f64());
+    let written = !holder.is_empty() && at_work != Some(false);
+    written.then_some(Holder { holder, since, at_work })
 }
 
 fn hostname() -> String {

@@ -173,7 +173,9 @@ pub enum StudyError {
         dir: PathBuf,
     },
     /// There is no study to read.
-    #[error("no study in {}; `admire optimize` or `admire suggest` begins one", dir.display())]
+    #[error(
+        "no study in {}; `admire optimize` or `admire suggest` begins one", std::path::absolute(dir).as_ref().unwrap_or(dir).display()
+    )]
     Missing {
         /// Where it was looked for.
         dir: PathBuf,

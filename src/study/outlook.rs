@@ -1,5 +1,7 @@
 //! How long a study is going to take, by how long its trials have taken.
 
+use std::time::Duration;
+
 use crate::config::Confirm;
 use crate::space::Mixture;
 
@@ -48,26 +50,35 @@ impl Study {
         self.trials().iter().filter(move |t| t.purpose == purpose && t.mixture == *mixture)
     }
 
-    /// About how many seconds are left, with all slots at work: until a limit of cost or trials is reached, or, when the
-    /// search has stopped, until all trials have ended. `None` without such a limit, and as long as no trial has ended.
+    /// About how many seconds are left with all slots at work: until a limit of cost, trials or time is reached and the
+    /// confirmation has ended; when the search has stopped, until all trials have ended. The present run of `optimize` has
+    /// been at work for `elapsed`. `None` without such a limit, and as long as nothing says how long trials take.
     #[must_use]
-    pub fn time_left(&self) -> Option<f64> {
-        let slots = self.config().launcher.as_ref()?.slots as f64;
-        let (budget, spent, usual) = (&self.config().budget, self.spent(), self.usual_durations());
-        if self.stopped().is_some() {
-            let unfinished = self.trials().iter().filter(|t| !t.finished());
-            return unfinished.map(|t| usual[t.fidelity]).sum::<Option<f64>>().map(|work| work / slots);
-        }
-        let (charges, mut n, mut work, mut cost) = (self.charges(), 0.0, 0.0, 0.0);
+    pub fn time_left(&self, elapsed: Duration) -> Option<f64> {
+        let config = self.config();
+        let slots = config.launcher.as_ref()?.slots as f64;
+        let (usual, costs, spent, charges) = (self.usual_durations(), self.costs(), self.spent(), self.charges());
+        let (mut n, mut work, mut cost) = (0.0, 0.0, 0.0);
         for trial in self.trials().iter().filter(|t| t.searching()) {
             if let Some(duration) = outcome(trial).and_then(|o| o.duration) {
                 (n, work, cost) = (n + 1.0, work + duration, cost + charges.of(trial));
             }
         }
-        let by_trials = budget.trials.map(|limit| limit.saturating_sub(spent.trials) as f64 * work / n);
-        let by_cost = budget.cost.map(|limit| (limit - spent.cost).max(0.0) * work / cost);
-        let left = [by_trials, by_cost].into_iter().flatten().filter(|work| work.is_finite());
-        left.min_by(f64::total_cmp).map(|work| work / slots)
+        // A size that no trial has ended at takes as long as it costs.
+        let takes = |m: usize| usual[m].or(Some(costs[m] * work / cost).filter(|time| time.is_finite()));
+        if self.stopped().is_some() {
+            let unfinished = self.trials().iter().filter(|t| !t.finished());
+            return unfinished.map(|t| takes(t.fidelity)).sum::<Option<f64>>().map(|work| work / slots);
+        }
+        let by_trials = config.budget.trials.map(|limit| limit.saturating_sub(spent.trials) as f64 * work / n / slots);
+        let by_cost = config.budget.cost.map(|limit| (limit - spent.cost).max(0.0) * work / cost / slots);
+        let by_time = config.budget.wall_time.map(|limit| limit.saturating_sub(elapsed).as_secs_f64());
+        let search = [by_trials, by_cost, by_time].into_iter().flatten().filter(|left| left.is_finite());
+        let confirm = match &config.confirm {
+            Some(confirm) => 2.0 * confirm.seeds as f64 * takes(config.fidelities.target())? / slots,
+            None => 0.0,
+        };
+        search.min_by(f64::total_cmp).map(|search| search + confirm)
     }
 }
 

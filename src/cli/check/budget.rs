@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{short, text};
+use super::short;
+use crate::cli::text::{self, counted};
 use crate::config::StudyConfig;
 use crate::study::{Study, Trial, TrialState};
 
@@ -45,6 +46,8 @@ pub(super) struct Plan<'a> {
     design: Vec<(&'a str, usize)>,
     design_cost: f64,
     costs: Vec<f64>,
+    /// What costs are counted in, where they are not stated.
+    unit: Option<&'static str>,
     rate: Option<Rate>,
 }
 
@@ -56,7 +59,12 @@ impl<'a> Plan<'a> {
         let list = config.fidelities.list().iter().enumerate();
         let counts = list.map(|(m, f)| (f.name.as_str(), at(m))).filter(|(_, n)| *n > 0).collect();
         let design_cost = design.iter().map(|t| costs[t.fidelity]).sum();
-        Self { config, begun, spent, design: counts, design_cost, costs, rate }
+        Self { config, begun, spent, design: counts, design_cost, costs, unit: study.cost_unit(), rate }
+    }
+
+    /// A cost, with its unit.
+    fn costing(&self, cost: f64) -> String {
+        format!("{}{}", short(cost), self.unit.map_or_else(String::new, |unit| format!(" {unit}")))
     }
 
     /// Whether costs mean something: they are stated, or have been measured.
@@ -89,10 +97,39 @@ impl<'a> Plan<'a> {
     /// The least and the most time that search and confirmation take with all slots at work.
     fn duration(&self) -> Option<(Duration, Duration)> {
         let slots = self.config.launcher.as_ref().map_or(1, |l| l.slots) as f64;
-        let (rate, (least, most)) = (self.rate.as_ref()?, self.cost()?);
-        let confirm = self.confirm().1;
-        let time = |cost: f64| Duration::try_from_secs_f64((cost + confirm) * rate.seconds / slots).ok();
+        let seconds = self.rate.as_ref()?.seconds / slots;
+        let limit = self.config.budget.wall_time.map_or(f64::INFINITY, |limit| limit.as_secs_f64());
+        let (least, most) = self.cost().unwrap_or((f64::INFINITY, f64::INFINITY));
+        let time =
+            |cost: f64| Duration::try_from_secs_f64((cost * seconds).min(limit) + self.confirm().1 * seconds).ok();
         Some((time(least)?, time(most)?))
+    }
+
+    /// The budget, in a sentence.
+    fn sentence(&self) -> String {
+        let (config, budget) = (self.config, &self.config.budget);
+        let target = &config.fidelities.list()[config.fidelities.target()];
+        let mut limits = vec![];
+        if let Some(cost) = budget.cost {
+            let worth = target.cost.map(|c| {
+                let runs = if cost == c { "run" } else { "runs" };
+                format!(" (worth {} {runs} at {})", short(cost / c), target.name)
+            });
+            limits.push(format!("cost {}{}", self.costing(cost), worth.unwrap_or_default()));
+        }
+        if let Some(trials) = budget.trials {
+            let bounds = cost_range(config).map(|(a, b)| format!(" (cost between {} and {})", short(a), short(b)));
+            limits.push(format!("{}{}", counted(trials, "trial"), bounds.unwrap_or_default()));
+        }
+        limits.extend(budget.wall_time.map(|t| format!("{} of wall time", text::duration(t))));
+        limits.extend(budget.patience.map(|n| format!("patience of {}", counted(n, "trial"))));
+        limits.extend(budget.regret.map(|r| format!("expected regret below {}", short(r))));
+        limits.extend(budget.gain.map(|g| format!("a gain below {} per unit of cost", short(g))));
+        match limits.len() {
+            0 => "budget: none, the study goes on until it is interrupted".into(),
+            1 => format!("budget: {}", limits[0]),
+            _ => format!("budget: {}, whichever is reached first", limits.join(", ")),
+        }
     }
 
     /// What one should know about the budget before spending it.
@@ -106,6 +143,9 @@ impl<'a> Plan<'a> {
         }
         if limit.is_some_and(|limit| limit < self.costs[self.config.fidelities.target()]) {
             notes.push(format!("the budget pays for no run at {}: whether it agrees stays unknown", target.name));
+        }
+        if let Some(unit) = self.unit {
+            notes.push(format!("no cost is stated: a run costs the seconds that it takes in its slot, {unit}"));
         }
         notes
     }
@@ -124,10 +164,10 @@ impl<'a> Plan<'a> {
 
 impl fmt::Display for Plan<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "\n{}", sentence(self.config))?;
-        let cost = |cost: f64| if self.has_costs() { format!(", cost {}", short(cost)) } else { String::new() };
+        writeln!(f, "\n{}", self.sentence())?;
+        let cost = |cost: f64| if self.has_costs() { format!(", cost {}", self.costing(cost)) } else { String::new() };
         if self.begun > 0 {
-            writeln!(f, "begun: {} trials in {}", self.begun, self.config.dir.display())?;
+            writeln!(f, "begun: {} in {}", counted(self.begun, "trial"), self.config.dir.display())?;
         }
         if !self.design.is_empty() {
             let parts: Vec<String> = self.design.iter().map(|(name, n)| format!("{n} at {name}")).collect();
@@ -137,42 +177,19 @@ impl fmt::Display for Plan<'_> {
         let (runs, confirm) = self.confirm();
         if runs > 0 {
             let target = &self.config.fidelities.list()[self.config.fidelities.target()].name;
-            writeln!(f, "confirmation, beyond the budget: {runs} runs at {target}{}", cost(confirm))?;
+            writeln!(f, "confirmation, beyond the budget: {} at {target}{}", counted(runs, "run"), cost(confirm))?;
         }
         match (self.duration(), &self.rate) {
             (Some((least, most)), Some(rate)) => {
-                let slots = self.config.launcher.as_ref().map_or(1, |l| l.slots);
+                let slots = counted(self.config.launcher.as_ref().map_or(1, |l| l.slots), "slot");
+                let trials = counted(rate.trials, "trial");
                 let (least, most) = (text::duration(least), text::duration(most));
                 let range = if least == most { format!("about {most}") } else { format!("{least} to {most}") };
-                writeln!(f, "duration: {range} with {slots} slot(s), by {} trial(s) so far", rate.trials)
+                writeln!(f, "duration: {range} with {slots}, by {trials} so far")
             }
             (_, Some(_)) => writeln!(f, "duration: nothing bounds it"),
             (_, None) => writeln!(f, "duration: not known before a trial has run; `--trial` runs the cheapest"),
         }
-    }
-}
-
-/// The budget, in a sentence.
-fn sentence(config: &StudyConfig) -> String {
-    let budget = &config.budget;
-    let target = &config.fidelities.list()[config.fidelities.target()];
-    let mut limits = vec![];
-    if let Some(cost) = budget.cost {
-        let worth = target.cost.map(|c| format!(" (worth {} runs at {})", short(cost / c), target.name));
-        limits.push(format!("cost {}{}", short(cost), worth.unwrap_or_default()));
-    }
-    if let Some(trials) = budget.trials {
-        let bounds = cost_range(config).map(|(a, b)| format!(" (cost between {} and {})", short(a), short(b)));
-        limits.push(format!("{trials} trials{}", bounds.unwrap_or_default()));
-    }
-    limits.extend(budget.wall_time.map(|t| format!("{} s of wall time", short(t.as_secs_f64()))));
-    limits.extend(budget.patience.map(|n| format!("patience of {n} trials")));
-    limits.extend(budget.regret.map(|r| format!("expected regret below {}", short(r))));
-    limits.extend(budget.gain.map(|g| format!("a gain below {} per unit of cost", short(g))));
-    match limits.len() {
-        0 => "budget: none, the study goes on until it is interrupted".into(),
-        1 => format!("budget: {}", limits[0]),
-        _ => format!("budget: {}, whichever is reached first", limits.join(", ")),
     }
 }
 

@@ -13,6 +13,7 @@ use super::{ConfigArgs, Format, suggest, text};
 use crate::config::{LauncherConfig, LauncherKind, StudyConfig};
 use crate::launcher::{Facts, slurm};
 use crate::optimizer::{Candidates, NoTrial};
+use crate::report::number;
 use crate::runner;
 use crate::study::{Study, Trial};
 use trial::Tried;
@@ -45,16 +46,17 @@ pub(super) fn run(args: &CheckArgs, verbose: bool) -> anyhow::Result<u8> {
     let rate = measured.or_else(|| tried.as_ref()?.rate.clone());
     let design = &study.trials()[begun..begun + design];
     let plan = budget::Plan::new(&study, begun, design, rate);
-    let notes = [region::notes(&config, design), plan.notes()].concat();
+    let notes = [region::notes(&config), objective(&config), plan.notes()].concat();
     match args.format {
         Format::Table => {
-            show!("{}", region::table(&config, design));
+            out!("{}", region::table(&config, design));
             out!("{plan}");
             notes.iter().for_each(|note| outln!("note: {note}"));
             if verbose && !design.is_empty() {
                 out!("{}", designed(&study, design));
             }
-            out!("{first}");
+            // A command is to be copied as it is.
+            data!("{}", first.to_string().trim_end());
             if let Some(tried) = &tried {
                 out!("{tried}");
             }
@@ -71,7 +73,7 @@ pub(super) fn run(args: &CheckArgs, verbose: bool) -> anyhow::Result<u8> {
                 "trial": tried.as_ref().map(Tried::json),
             });
             object["expected"] = plan.json();
-            outln!("{object}");
+            data!("{object}");
         }
     }
     Ok(tried.map_or(0, |tried| tried.exit_code()))
@@ -99,6 +101,16 @@ fn design(study: &mut Study) -> anyhow::Result<usize> {
             return Ok(0);
         }
     }
+}
+
+/// That the objective is a sum, where it may be taken for a mean.
+fn objective(config: &StudyConfig) -> Vec<String> {
+    let metrics = &config.objective.metrics;
+    let sum: f64 = metrics.iter().map(|m| m.weight).sum();
+    let is_sum = metrics.iter().all(|m| m.weight > 0.0) && !text::is_one(sum);
+    let sum = number(sum, 4);
+    let note = format!("the weights of objective.metrics sum to {sum}: the objective is {sum} times a weighted mean");
+    is_sum.then_some(note).into_iter().collect()
 }
 
 /// The first trial, as it was or will be started.
@@ -143,7 +155,9 @@ impl fmt::Display for First {
                 writeln!(f, "\nfirst trial, at {fidelity}; the script of its job:\n")?;
                 script.lines().try_for_each(|line| writeln!(f, "{}", format!("  {line}").trim_end()))
             }
-            (None, Some(command)) => writeln!(f, "\nfirst trial, at {fidelity}:\n  {}", text::command_line(command)),
+            (None, Some(command)) => {
+                writeln!(f, "\nfirst trial, at {fidelity}:\n  {}", text::command(command, 2, text::width()))
+            }
             (None, None) => writeln!(f, "\nno [launcher]: use `admire suggest` and `admire tell`"),
         }
     }

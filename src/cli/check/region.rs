@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{short, text};
 use crate::config::StudyConfig;
-use crate::report::{Align, Table};
+use crate::report::{Align, Table, number};
 use crate::space::{Mixture, TightBound};
 use crate::study::Trial;
 
@@ -28,6 +28,13 @@ struct Row<'a> {
     prior: Option<(f64, Option<f64>)>,
     /// By run (see [`runs`]), epochs at the largest weight.
     epochs: Vec<Option<f64>>,
+}
+
+impl Row<'_> {
+    /// Whether the bounds leave one weight only.
+    fn is_pinned(&self) -> bool {
+        self.reach.1 - self.reach.0 <= CLOSE
+    }
 }
 
 /// A run that sees tokens.
@@ -82,6 +89,9 @@ fn rows(config: &StudyConfig) -> Vec<Row<'_>> {
 /// What keeps domain `i` from having all the weight: the bounds that hold its largest weight where it is.
 fn limits(config: &StudyConfig, i: usize) -> Vec<String> {
     let (space, polytope) = (&config.space, config.space.polytope());
+    if space.domains()[i].min == space.domains()[i].max {
+        return vec!["pinned: min = max".into()];
+    }
     let most = polytope.reach()[i].1;
     if most >= 1.0 - CLOSE {
         return vec![];
@@ -190,7 +200,7 @@ fn sizes(config: &StudyConfig) -> Table {
 }
 
 /// What one should know about the region before spending anything.
-pub(super) fn notes(config: &StudyConfig, design: &[Trial]) -> Vec<String> {
+pub(super) fn notes(config: &StudyConfig) -> Vec<String> {
     let rows = rows(config);
     let mut notes = vec![];
     let stated: f64 = config.space.domains().iter().filter_map(|d| d.prior).sum();
@@ -199,6 +209,10 @@ pub(super) fn notes(config: &StudyConfig, design: &[Trial]) -> Vec<String> {
         r.prior.filter(|(w, _)| (w - share).abs() > 5e-4).map(|(w, _)| format!("{} {share:.3} → {w:.3}", r.name))
     });
     let moved: Vec<String> = moved.collect();
+    if stated > 0.0 && !text::is_one(stated) {
+        let sum = number(stated, 4);
+        notes.push(format!("the priors sum to {sum}, not to 1; the prior mixture has each divided by {sum}"));
+    }
     if !moved.is_empty() {
         notes.push(format!("the prior breaks the bounds; the nearest mixture that does not: {}", moved.join(", ")));
     }
@@ -219,8 +233,7 @@ pub(super) fn notes(config: &StudyConfig, design: &[Trial]) -> Vec<String> {
             repeated.join(", ")
         ));
     }
-    let pinned = rows.iter().filter(|r| r.reach.1 - r.reach.0 <= CLOSE).count();
-    if pinned == rows.len() && design.len() > 1 {
+    if rows.iter().all(Row::is_pinned) {
         notes.push("the bounds leave one mixture only: there is nothing to search".into());
     }
     notes

@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 use super::budget::Rate;
 use super::{suggest, text};
 use crate::config::{Budget, StudyConfig};
-use crate::launcher::Facts;
-use crate::runner::{self, Ended, RunError};
+use crate::launcher::{Facts, tail};
+use crate::report::number;
+use crate::runner::{self, Ended, RunError, View};
 use crate::study::{Completed, Objective, Study, TrialState};
 
 /// What came of it.
@@ -26,6 +27,8 @@ pub(super) struct Tried {
     value: Option<f64>,
     /// `None` where it was interrupted.
     state: Option<TrialState>,
+    /// How its stderr ends.
+    stderr: Vec<String>,
     /// Whether there is a result file; else a result was a line of stdout.
     has_file: bool,
     /// What a unit of cost takes, by this trial.
@@ -65,9 +68,18 @@ fn run_in(config: StudyConfig) -> anyhow::Result<Tried> {
     let mut optimizer = runner::optimizer(&study);
     let id = suggest::next(&mut study, &mut optimizer, cheapest)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let ended = runtime.block_on(runner::run(&mut study, |_| {}));
+    let (refuse, mut refused) = tokio::sync::mpsc::unbounded_channel();
+    // A study tries again and again what could not be started; whoever checks wants to know.
+    let show = |view: View<'_>| drop(view.not_started.map(|why| refuse.send(why.to_owned())));
+    let not_started = runtime.block_on(async {
+        tokio::select! {
+            ended = runner::run(&mut study, show) => ended.map(|ended| (ended, None)),
+            why = refused.recv() => Ok((Ended::Interrupted, why)),
+        }
+    });
     runtime.shutdown_background();
-    let ended = ended?;
+    let (ended, not_started) = not_started?;
+    let not_started = not_started.map(|why| TrialState::Failed { reason: format!("could not be started: {why}") });
 
     let (trial, config) = (study.trial(id)?, study.config());
     let facts = Facts::new(&study, trial, &config.dir.canonicalize()?);
@@ -78,7 +90,8 @@ fn run_in(config: StudyConfig) -> anyhow::Result<Tried> {
         environment: facts.environment(trial.attempts),
         objective: config.objective.clone(),
         value: outcome.and_then(|outcome| study.objective(outcome)),
-        state: (ended != Ended::Interrupted).then(|| trial.state.clone()),
+        state: not_started.or((ended != Ended::Interrupted).then(|| trial.state.clone())),
+        stderr: tail::last_lines(&facts.dir.join("stderr.log"), tail::SHOWN),
         has_file: facts.result_file().exists(),
         rate: Rate::measured(&study),
         kept: None,
@@ -145,6 +158,7 @@ impl Tried {
             "environment": environment,
             "state": state,
             "reason": reason,
+            "stderr": self.stderr,
             "objective": self.value,
             "metrics": outcome.map(|o| &o.metrics),
             "not_in_objective": self.further(),
@@ -161,30 +175,35 @@ impl fmt::Display for Tried {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (state, reason) = self.ending();
         writeln!(f, "\none trial for real, at {}:", self.facts.fidelity)?;
-        writeln!(f, "  command    {}", text::command_line(&self.command))?;
-        writeln!(f, "  mixture    {}", serde_json::to_string(&self.facts).map_err(|_| fmt::Error)?)?;
+        writeln!(f, "  command    {}", text::command(&self.command, 13, text::width()))?;
+        // With blanks between members, where lines can break.
+        let mixture = serde_json::to_string(&self.facts).map_err(|_| fmt::Error)?.replace(",\"", ", \"");
+        writeln!(f, "  mixture    {mixture}")?;
         for (i, (name, value)) in self.environment.iter().enumerate() {
             let title = if i == 0 { "exported" } else { "" };
             writeln!(f, "  {title:<9}  {name}={}", text::quote(value))?;
         }
         let after = self.outcome().and_then(|o| o.duration);
-        let after = after.map_or_else(String::new, |d| format!(" after {} s", text::short(d)));
+        let after = after.map_or_else(String::new, |d| format!(" after {} s", number(d, 4)));
         writeln!(f, "  ended      {state}{after}{}", reason.map_or_else(String::new, |r| format!(": {r}")))?;
+        if self.outcome().is_none() {
+            self.stderr.iter().try_for_each(|line| writeln!(f, "  │ {line}"))?;
+        }
         if let Some(outcome) = self.outcome() {
             let source = if self.has_file { "the result file" } else { "the last `admire: ` line of stdout" };
             writeln!(f, "  result     from {source}")?;
             for metric in &self.objective.metrics {
-                let se = outcome.se.get(&metric.name).map_or_else(String::new, |se| format!(" ± {}", text::short(*se)));
-                let value = outcome.metrics.get(&metric.name).map_or_else(|| "?".into(), |y| text::short(*y));
+                let se = outcome.se.get(&metric.name).map_or_else(String::new, |se| format!(" ± {}", number(*se, 4)));
+                let value = outcome.metrics.get(&metric.name).map_or_else(|| "?".into(), |y| number(*y, 4));
                 writeln!(f, "  metric     {} = {value}{se}, weight {}", metric.name, super::short(metric.weight))?;
             }
             if !self.further().is_empty() {
                 writeln!(f, "  recorded   {} (not in the objective)", self.further().join(", "))?;
             }
             if let Some(cost) = outcome.cost {
-                writeln!(f, "  cost       {}, as reported", text::short(cost))?;
+                writeln!(f, "  cost       {}, as reported", number(cost, 4))?;
             }
-            writeln!(f, "  objective  {}", self.value.map_or_else(|| "?".into(), text::short))?;
+            writeln!(f, "  objective  {}", self.value.map_or_else(|| "?".into(), |y| number(y, 4)))?;
         }
         match &self.kept {
             Some(dir) => writeln!(f, "  files      kept in {}", dir.join("trials/0001").display()),

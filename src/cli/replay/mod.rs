@@ -17,7 +17,7 @@ use crate::replay::{
     Ablation, AblationRow, Factor, Plan, Playback, Pool, Progress, Question, ReplayError, RunLog, Strategy,
     StrategySummary, Summary, Target, cost_grid, grid, infer_config, play, quantile,
 };
-use crate::report::{Align, Band, RegretPlot, Series, Table, number, regret_svg};
+use crate::report::{Align, Band, RegretPlot, Series, Table, counted, number, regret_svg};
 use crate::study;
 
 /// Simulate on logged runs: what would the search have cost?
@@ -124,7 +124,7 @@ pub(super) fn run(args: &ReplayArgs, bars: bool) -> anyhow::Result<u8> {
         report::write(&page, &dir.join("report.html"))?;
     }
     match args.format {
-        Format::Json => outln!("{json}"),
+        Format::Json => data!("{json}"),
         Format::Table => out!("{}", table(&summary, text::width())),
     }
     Ok(0)
@@ -151,7 +151,7 @@ fn ablate(
     let ablation = Ablation { target: Target::new(pool), factors: factors.to_vec(), rows: rows.collect() };
     shown.finish();
     match format {
-        Format::Json => outln!("{}", serde_json::to_string(&ablation)?),
+        Format::Json => data!("{}", serde_json::to_string(&ablation)?),
         Format::Table => out!("{}", ablation_table(&ablation)),
     }
     Ok(0)
@@ -268,9 +268,9 @@ fn picture(pool: &Pool, playbacks: &[Playback], plan: &Plan, tolerance: f64, che
     RegretPlot {
         title: format!("Regret of the recommended mixture at {}", target.name),
         subtitle: format!(
-            "{} candidates; mean over {} seeds, bands from the 10 % to the 90 % quantile",
-            pool.candidates.len(),
-            plan.seeds.len()
+            "{}; mean over {}, bands from the 10 % to the 90 % quantile",
+            counted(pool.candidates.len(), "candidate"),
+            counted(plan.seeds.len(), "seed")
         ),
         cost_label: format!("cumulative cost of the runs bought (one {} run: {unit})", target.name),
         regret_label: "regret (standard deviations)".into(),
@@ -284,8 +284,8 @@ fn picture(pool: &Pool, playbacks: &[Playback], plan: &Plan, tolerance: f64, che
 fn table(summary: &Summary, width: usize) -> String {
     let target = &summary.target;
     let mut text = format!(
-        "{} candidates at {}, the best {} (run {}), standard deviation {}; budget {}\n\n",
-        target.candidates,
+        "{} at {}, the best {} (run {}), standard deviation {}; budget {}\n\n",
+        counted(target.candidates, "candidate"),
         target.fidelity,
         number(target.best, 5),
         target.best_run,
@@ -326,9 +326,9 @@ fn conclusions(summary: &Summary) -> Vec<String> {
     {
         conclusions.push(format!(
             "admire saves {median:.1} % of what single-fidelity spends to get there ({min:.1} to {max:.1} %; median of \
-             the {} of {} seeds in which both do).",
+             the {} of {} in which both do).",
             saving.pairs,
-            summary.strategies.first().map_or(0, |s| s.seeds),
+            counted(summary.strategies.first().map_or(0, |s| s.seeds), "seed"),
         ));
     }
     conclusions
@@ -339,19 +339,19 @@ fn stop(strategy: &StrategySummary) -> Option<String> {
     let costs: Vec<f64> = strategy.stopped.iter().copied().flatten().collect();
     let [least, median, most] = [0.0, 0.5, 1.0].map(|q| quantile(&costs, q).map(|cost| number(cost, 3)));
     Some(format!(
-        "{} stops by budget.gain at cost {} ({} to {}; median of the {} of {} seeds that it stops).",
+        "{} stops by budget.gain at cost {} ({} to {}; median of the {} of {} that it stops).",
         strategy.name,
         median?,
         least?,
         most?,
         costs.len(),
-        strategy.seeds,
+        counted(strategy.seeds, "seed"),
     ))
 }
 
 fn sentence(summary: &Summary, name: &str, seeds: usize, stay: Option<f64>) -> String {
     let tolerance = number(summary.tolerance, 3);
-    let of = if seeds == 1 { "one seed".to_owned() } else { format!("median of {seeds} seeds") };
+    let of = if seeds == 1 { "one seed".to_owned() } else { format!("median of {}", counted(seeds, "seed")) };
     match stay {
         Some(cost) => {
             let share = cost / summary.target.cost;

@@ -41,7 +41,7 @@ pub(super) fn run(args: &ReportArgs) -> anyhow::Result<u8> {
     let named = args.compare.iter().map(|what| named(&study, what)).collect::<anyhow::Result<Vec<_>>>()?;
     let path = args.out.clone().unwrap_or_else(|| study.config().dir.join("report.html"));
     write(&report(&study, named), &path)?;
-    outln!("{}", path.display());
+    data!("{}", path.display());
     Ok(0)
 }
 
@@ -69,7 +69,12 @@ fn named(study: &Study, what: &str) -> anyhow::Result<(String, Mixture)> {
     let wrong = |reason: String| UsageError(format!("--compare {what}: {reason}"));
     let (MixtureFile::Trial { weights } | MixtureFile::Weights(weights)) = serde_json::from_str(&json)
         .map_err(|_| wrong("expected JSON like {\"weights\": {\"web\": 0.6, \"code\": 0.4}}".into()))?;
+    let sum: f64 = weights.values().sum();
     let mixture = study.config().space.mixture(weights).map_err(|e| wrong(e.to_string()))?;
+    if !text::is_one(sum) {
+        let sum = number(sum, 4);
+        super::warn(&[format!("--compare {what}: the weights sum to {sum}, not to 1; each is divided by {sum}")]);
+    }
     Ok((path.file_stem().unwrap_or_default().to_string_lossy().into_owned(), mixture))
 }
 
@@ -120,7 +125,7 @@ fn facts(study: &Study) -> Vec<(&'static str, String)> {
         ("Target", config.fidelities.list()[config.fidelities.target()].name.clone()),
         ("Objective", findings::objective(config)),
         ("Trials", trials),
-        ("Cost spent", number(spent.cost, 4)),
+        ("Cost spent", text::cost(study, spent.cost)),
         ("Search", state),
     ]
 }

@@ -53,8 +53,8 @@ impl StatusArgs {
     /// Says whether anybody reads it.
     fn print(&self, study: &Study, overview: &Overview) -> bool {
         match self.format {
-            Format::Table => super::write_out(format_args!("{}", screen(study, overview))),
-            Format::Json => super::write_out(format_args!("{}\n", serde_json::json!(overview))),
+            Format::Table => super::write_text(format_args!("{}", screen(study, overview))),
+            Format::Json => super::write_data(format_args!("{}\n", serde_json::json!(overview))),
         }
     }
 
@@ -83,14 +83,13 @@ impl StatusArgs {
     }
 }
 
-/// The overview as a table, no wider than the terminal if that is where it goes.
+/// The overview as a table, no wider than the terminal if that is where it goes: a word that is longer is cut.
 fn screen(study: &Study, overview: &Overview) -> String {
-    let width = Term::stdout().size_checked().map(|(_, columns)| usize::from(columns));
-    let text = Screen { study, overview, width: width.unwrap_or(WIDTH) }.to_string();
-    match width {
-        None => text,
-        Some(width) => text::visible(&text).lines().map(|line| text::cut(line, width).into_owned() + "\n").collect(),
-    }
+    let width = text::width();
+    let drawn = if width == usize::MAX { WIDTH } else { width };
+    let text = Screen { study, overview, width: drawn }.to_string();
+    let text = text::visible(&text);
+    text::wrapped(&text, width).lines().map(|line| text::cut(line, width).into_owned() + "\n").collect()
 }
 
 /// Puts `text` in the place of what the terminal shows, as much of it as there is room for; all of it if it is to stay.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -12,9 +13,6 @@ use crate::study::{Counts, Mark, Spent, StopReason, Study, Trial, TrialState};
 
 /// The latest failures that are shown.
 const FAILURES: usize = 3;
-
-/// Lines of what a failed attempt wrote to stderr.
-const LINES: usize = 6;
 
 /// Times are seconds since 1970.
 #[derive(Debug, Serialize)]
@@ -61,6 +59,9 @@ pub(super) struct Size {
     /// What a trial usually takes and costs.
     pub duration_s: Option<f64>,
     pub cost: f64,
+    /// Whether that is more than a guess.
+    #[serde(skip)]
+    pub is_known: bool,
 }
 
 /// A trial that was launched and has not been seen to end.
@@ -116,7 +117,9 @@ impl Overview {
         let (config, trials) = (study.config(), study.trials());
         let usual = study.usual_durations();
         let writer = journal::holder(&config.dir);
-        let left_s = study.time_left().filter(|_| !study.ended());
+        let since = writer.as_ref().and_then(|writer| writer.since);
+        let elapsed = since.and_then(|since| Duration::try_from_secs_f64(text::now() - since).ok());
+        let left_s = study.time_left(elapsed.unwrap_or_default()).filter(|_| !study.ended());
         let recovered = |t: &&Trial| matches!(t.state, TrialState::Complete(_));
         let mut failed: Vec<&Trial> = trials.iter().filter(|t| t.failure.is_some() && !recovered(t)).collect();
         failed.sort_by(|a, b| time_of_failure(b).total_cmp(&time_of_failure(a)));
@@ -155,6 +158,7 @@ fn sizes(study: &Study, usual: &[Option<f64>]) -> Vec<Size> {
         trials: Counts::of(study.trials().iter().filter(|t| t.searching() && t.fidelity == i)),
         duration_s: usual[i],
         cost: costs[i],
+        is_known: study.known_cost(i).is_some(),
     };
     fidelities.list().iter().enumerate().map(size).collect()
 }
@@ -217,7 +221,7 @@ impl Failed {
             time: failure.time,
             reason: failure.reason.clone(),
             state: state(trial),
-            stderr: tail::last_lines(&stderr_file, LINES),
+            stderr: tail::last_lines(&stderr_file, tail::SHOWN),
             stderr_file: Some(stderr_file).filter(|file| file.exists()),
         })
     }

@@ -4,19 +4,19 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Display, Write};
 
 use super::overview::{Failed, Overview, Row, Running, Size};
-use crate::cli::text::{self, moment, seconds, short};
+use crate::cli::text::{self, counted, moment, seconds};
 use crate::config::Budget;
-use crate::report::{Align, Table, bar, counted, number};
+use crate::report::{Align, Table, bar, number};
 use crate::runner;
-use crate::study::Study;
 use crate::study::journal::Holder;
+use crate::study::{Counts, Study};
 
 use Align::{Left, Right};
 
 /// The widest bar.
 const BAR: usize = 20;
 
-/// What is drawn on `width` columns. Lines may be longer; bars are shorter where that helps.
+/// What is drawn on `width` columns. Lines may be longer, and are broken later; bars are shorter where that helps.
 pub(super) struct Screen<'a> {
     pub study: &'a Study,
     pub overview: &'a Overview,
@@ -27,7 +27,7 @@ impl Display for Screen<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let o = self.overview;
         self.head(f)?;
-        write!(f, "\n{}", sizes(&o.fidelities))?;
+        write!(f, "\n{}", sizes(&o.fidelities, self.study.cost_unit()))?;
         if !o.running.is_empty() {
             write!(f, "\n{}", running(&o.running))?;
         }
@@ -68,7 +68,7 @@ impl Screen<'_> {
         let (o, Budget { cost, trials, patience, .. }) = (self.overview, &self.study.config().budget);
         writeln!(f, "study {} in {}: {}", o.study, o.dir.display(), self.state())?;
         match &o.writer {
-            Some(Holder { holder, at_work: Some(true) }) => writeln!(f, "writer  {holder}")?,
+            Some(Holder { holder, at_work: Some(true), .. }) => writeln!(f, "writer  {holder}")?,
             Some(Holder { holder, .. }) => writeln!(f, "writer  {holder}, if it still runs")?,
             None => {}
         }
@@ -82,7 +82,8 @@ impl Screen<'_> {
             writeln!(f, "note    what was recommended breaks the present config; `admire best` recommends anew")?;
         }
         let mut meter = |name, value, limit, what| writeln!(f, "{name}  {}", meter(value, limit, what, self.width / 5));
-        meter("cost  ", o.spent.cost, *cost, "")?;
+        let unit = self.study.cost_unit().map_or_else(String::new, |unit| format!(" {unit}"));
+        meter("cost  ", o.spent.cost, *cost, &unit)?;
         meter("trials", o.spent.trials as f64, trials.map(|limit| limit as f64), "")?;
         if let (Some(limit), None) = (patience, o.stopped) {
             let what = " trials without a change of the recommendation";
@@ -109,28 +110,25 @@ impl Screen<'_> {
 fn meter(value: f64, limit: Option<f64>, what: &str, room: usize) -> String {
     let room = room.min(BAR);
     let (share, of) = match limit {
-        Some(limit) => (bar(value / limit, room), format!(" of {}{what}", number(limit, 4))),
+        Some(limit) => (bar(value / limit, room), format!(" of {}", number(limit, 4))),
         None => Default::default(),
     };
-    format!("{share:room$}  {}{of}", number(value, 4))
+    format!("{share:room$}  {}{of}{what}", number(value, 4))
 }
 
-fn sizes(sizes: &[Size]) -> Table {
-    let mut table = Table::new([
-        ("fidelity", Left),
-        ("complete", Right),
-        ("running", Right),
-        ("pending", Right),
-        ("failed", Right),
-        ("diverged", Right),
-        ("takes", Right),
-        ("cost", Right),
-    ]);
+fn sizes(sizes: &[Size], unit: Option<&str>) -> Table {
+    let counts = |t: &Counts| [t.complete, t.running, t.pending, t.failed, t.diverged];
+    let states = ["complete", "running", "pending", "failed", "diverged"];
+    // A state that no trial is in takes no room.
+    let shown: Vec<usize> =
+        (0..states.len()).filter(|i| *i == 0 || sizes.iter().any(|size| counts(&size.trials)[*i] > 0)).collect();
+    let titles = shown.iter().map(|i| states[*i]).chain(["takes", unit.unwrap_or("cost")]);
+    let mut table = Table::new([("fidelity", Left)].into_iter().chain(titles.map(|title| (title, Right))));
     for size in sizes {
-        let t = &size.trials;
         let mut cells = vec![format!("{}{}", size.fidelity, if size.target { " (target)" } else { "" })];
-        cells.extend([t.complete, t.running, t.pending, t.failed, t.diverged].map(|n| n.to_string()));
-        cells.extend([size.duration_s.map_or_else(|| "?".into(), seconds), number(size.cost, 4)]);
+        cells.extend(shown.iter().map(|i| counts(&size.trials)[*i].to_string()));
+        cells.push(size.duration_s.map_or_else(|| "?".into(), seconds));
+        cells.push(if size.is_known { number(size.cost, 4) } else { "?".into() });
         table.row(cells);
     }
     table
@@ -232,7 +230,7 @@ fn list(rows: &[Row]) -> Table {
             fidelity(&row.fidelity, row.confirmation),
             row.state.to_owned(),
             row.attempts.to_string(),
-            row.objective.map_or_else(String::new, short),
+            row.objective.map_or_else(String::new, |y| number(y, 4)),
             row.duration_s.map_or_else(String::new, seconds),
             row.ended.map_or_else(String::new, moment),
             row.reason.as_ref().map_or_else(String::new, |reason| reason.replace('\n', " ")),

@@ -6,7 +6,7 @@ use plotters::prelude::*;
 use super::bar::bar;
 use super::figure::{Axes, BLUE, DrawError, Drawing, Drawn, Figure, GREY, INK, SIZE, range, shortened};
 use crate::report::number;
-use crate::report::words::Uncertain;
+use crate::report::words::{Uncertain, counted};
 
 /// The model, against the runs it was made from.
 #[derive(Clone, Debug)]
@@ -110,12 +110,13 @@ impl Model {
         let sizes = self.sizes.iter().enumerate().filter(|(_, size)| size.name != self.target && size.pairs.len() > 2);
         sizes
             .map(|(i, size)| {
+                let mixtures = counted(size.pairs.len(), "mixture");
                 let rank = size.rank.map_or_else(String::new, |rank| format!("; rank correlation {rank:.2}"));
                 Figure {
                     id: &format!("pairs-{i}"),
                     title: &format!("{} against {}", self.target, size.name),
-                    description: &format!("Objective of {} mixtures trained at both sizes{rank}.", size.pairs.len()),
-                    caption: html! { "as measured, " (size.pairs.len()) " mixtures trained at both" (rank) },
+                    description: &format!("Objective of {mixtures} trained at both sizes{rank}."),
+                    caption: html! { "as measured, " (mixtures) " trained at both" (rank) },
                 }
                 .draw(SIZE, |root| paint_pairs(root, size, &self.target))
             })
@@ -164,8 +165,8 @@ impl Model {
                 id: &format!("left-out-{i}"),
                 title: &format!("Left out at {}", size.name),
                 description: &format!(
-                    "Measured against predicted objective of {} runs; {} are inside their 90 % interval.",
-                    size.runs.len(),
+                    "Measured against predicted objective of {}; {} inside their 90 % intervals.",
+                    counted(size.runs.len(), "run"),
                     inside(&size.runs, 0.9)
                 ),
                 caption: html! { "measured against predicted, with 90 % intervals; on the line they are equal" },
