@@ -45,12 +45,10 @@ fn sums_that_are_no_means_are_said_and_so_is_what_costs_are_counted_in() {
         let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", set]).collect();
         f.json("check", &sets)["notes"].to_string()
     };
-    assert_eq!(notes(&f, &["domain.a.prior=0.25", "domain.b.prior=0.75", "objective.metrics={x=0.5, y=0.5}"]), "[]");
+    assert_eq!(notes(&f, &["domain.a.prior=0.25", "domain.b.prior=0.75", "objective={metrics={x=0.5, y=0.5}}"]), "[]");
     let said = notes(&f, &["domain.a.prior=1", "domain.b.prior=3"]);
     assert!(said.contains("the priors sum to 4, not to 1; the prior mixture has each divided by 4"), "{said}");
-    // Instead of the fixture's metric.
-    f.edit("metric = \"loss\"", "");
-    let said = notes(&f, &["objective.metrics={web=1, code=2, books=1}"]);
+    let said = notes(&f, &["objective={metrics={web=1, code=2, books=1}}"]);
     assert!(
         said.contains("the weights of objective.metrics sum to 4: the objective is 4 times a weighted mean"),
         "{said}"

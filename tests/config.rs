@@ -152,7 +152,10 @@ fn messages_say_how_it_is_written() {
             "line 3: domain: not valid TOML: duplicate key; write [[domain]]",
         ),
         ("domain = ['a', 'b']", "line 1: domain[1]: expected a table, not the string \"b\"; write [[domain]]"),
-        ("study = 3", "line 1: study: expected a table, not the integer 3; write [study] on a line of its own"),
+        (
+            &format!("study = 3\n{two}"),
+            "line 1: study: expected a table, not the integer 3; write [study] on a line of its own",
+        ),
         (
             &format!("{two}max = 0,5"),
             "line 7: max: not valid TOML: unexpected key or value, expected newline, `#`; write 0.5",

@@ -75,7 +75,7 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
             Mark::Job { id: Some(job), .. } => format!("submitted as job {job}"),
             _ => "started".into(),
         };
-        (self.backoff, self.not_started) = (Backoff::default(), None);
+        self.backoff = Backoff::default();
         self.started(id, attempt, mark)?;
         let facts = Facts::new(self.study, self.study.trial(id)?, &self.root);
         let words = format!("{how} at {}, attempt {attempt}", facts.fidelity);
@@ -244,7 +244,7 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
         let words = format!("failed: {reason}{again}");
         self.tell(Notice::ended(event, self.study, id, duration, words).because(reason.clone()));
         let facts = Facts::new(self.study, self.study.trial(id)?, &self.root);
-        self.quoted.log(&self.study.config().name, &facts, attempt);
+        self.quoted.log(&facts, attempt);
         self.came_to_nothing(id, &reason)
     }
 

@@ -70,27 +70,38 @@ fn run_in(config: StudyConfig) -> anyhow::Result<Tried> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let (refuse, mut refused) = tokio::sync::mpsc::unbounded_channel();
     // A study tries again and again what could not be started; whoever checks wants to know.
-    let show = |view: View<'_>| drop(view.not_started.map(|why| refuse.send(why.to_owned())));
-    let not_started = runtime.block_on(async {
+    let show = |view: View<'_>| {
+        if let Some(why) = view.study.trials().iter().find_map(|trial| trial.not_started.clone()) {
+            // Nobody listens any more once the first has been heard.
+            let _ = refuse.send(why);
+        }
+    };
+    let ended = runtime.block_on(async {
         tokio::select! {
-            ended = runner::run(&mut study, show) => ended.map(|ended| (ended, None)),
-            why = refused.recv() => Ok((Ended::Interrupted, why)),
+            ended = runner::run(&mut study, show) => Ok(ended),
+            why = refused.recv() => Err(why.unwrap_or_default()),
         }
     });
     runtime.shutdown_background();
-    let (ended, not_started) = not_started?;
-    let not_started = not_started.map(|why| TrialState::Failed { reason: format!("could not be started: {why}") });
+    let not_started = ended.as_ref().err().map(|why| format!("could not be started: {why}"));
+    let interrupted = match ended {
+        Ok(Ok(ended)) => ended == Ended::Interrupted,
+        // What became of the trial says more.
+        Ok(Err(RunError::NothingComplete { .. })) | Err(_) => false,
+        Ok(Err(error)) => return Err(error.into()),
+    };
 
     let (trial, config) = (study.trial(id)?, study.config());
     let facts = Facts::new(&study, trial, &config.dir.canonicalize()?);
     let command = config.launcher.iter().flat_map(|l| &l.command).map(|a| facts.render(a)).collect();
     let outcome = if let TrialState::Complete(outcome) = &trial.state { Some(outcome) } else { None };
+    let state = not_started.map_or_else(|| trial.state.clone(), |reason| TrialState::Failed { reason });
     Ok(Tried {
         command,
         environment: facts.environment(trial.attempts),
         objective: config.objective.clone(),
         value: outcome.and_then(|outcome| study.objective(outcome)),
-        state: not_started.or((ended != Ended::Interrupted).then(|| trial.state.clone())),
+        state: (!interrupted).then_some(state),
         stderr: tail::last_lines(&facts.dir.join("stderr.log"), tail::SHOWN),
         has_file: facts.result_file().exists(),
         rate: Rate::measured(&study),
