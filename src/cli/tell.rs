@@ -66,6 +66,8 @@ impl How {
 
 pub(super) fn run(args: &TellArgs) -> anyhow::Result<u8> {
     let config = args.config.load()?;
+    // What is told may be about another study.
+    Study::peek(config.clone())?;
     // Before the lock is taken: a pipe, or a file system that hangs, must not hold up others.
     let outcome = args.how.outcome(&config.objective)?;
     let mut study = Study::open(config, args.writer.wait)?;

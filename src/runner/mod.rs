@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::config::LauncherKind;
 use crate::launcher::{Ending, Launcher, Started};
@@ -194,6 +194,7 @@ pub async fn run(study: &mut Study, show: impl FnMut(View<'_>)) -> Result<Ended,
         quoted: Quoted::default(),
     };
     let result = runner.run(&mut signals).await;
+    let result = runner.halted(result);
     runner.ended(&result);
     if let Some(hook) = runner.hook.take() {
         hook.finish(&mut signals).await;
@@ -277,20 +278,22 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
         (self.show)(View { study: self.study, recommendation, began: self.began });
     }
 
+    /// Journals why the search has not ended, if it has not. Where that cannot be journalled, nothing is said to be saved.
+    fn halted(&mut self, result: Result<Ended, RunError>) -> Result<Ended, RunError> {
+        let reason = match &result {
+            // The journal itself is what is wrong.
+            Ok(Ended::Finished(_)) | Err(RunError::Study(_)) => return result,
+            Ok(Ended::Interrupted) => "it was interrupted".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        match (self.study.record(Event::Halted { reason }), result) {
+            (Err(error), Ok(_)) => Err(error.into()),
+            (_, result) => result,
+        }
+    }
+
     /// Tells how it all ended.
     fn ended(&mut self, result: &Result<Ended, RunError>) {
-        let halted = match result {
-            Ok(Ended::Finished(_)) => None,
-            Ok(Ended::Interrupted) => Some("it was interrupted".to_owned()),
-            // The journal itself is what is wrong.
-            Err(RunError::Study(_)) => None,
-            Err(error) => Some(error.to_string()),
-        };
-        if let Some(reason) = halted
-            && let Err(error) = self.study.record(Event::Halted { reason })
-        {
-            warn!("{error}");
-        }
         match result {
             Ok(Ended::Finished(reason)) => {
                 let weights = self.study.stopped().map(|stopped| self.study.named(&stopped.mixture));
