@@ -296,7 +296,10 @@ impl<'a> Section<'a> {
     }
 
     pub fn positive(&self, key: &'static str) -> Option<f64> {
-        self.number(key, &format!("a number above 0, at most {LARGEST:e}"), |x| x > 0.0)
+        // The limit is of interest only to whoever exceeds it.
+        let huge = matches!(self.node(key)?.value, Value::Float(x) if x > LARGEST);
+        let expected = if huge { format!("a number of at most {LARGEST:e}") } else { "a number above 0".into() };
+        self.number(key, &expected, |x| x > 0.0)
     }
 
     /// An integer of at least `least`.
