@@ -6,6 +6,7 @@ pub mod acquisition;
 pub mod cli;
 pub mod config;
 pub mod exchange;
+mod files;
 pub mod input;
 pub mod launcher;
 pub mod optimizer;

@@ -141,7 +141,11 @@ fn crash(limit: u64, then: Then, reference: &[&str]) -> Option<Fixture> {
             trainers_ended(&f);
             for trial in f.of("suggested").iter().map(|e| e["trial"].as_u64().unwrap()) {
                 if !f.of("completed").iter().any(|e| e["trial"] == trial) {
-                    let _ = fs::remove_file(f.path(&format!("run/trials/{trial:04}/result.json")));
+                    let files = fs::read_dir(f.path(&format!("run/trials/{trial:04}"))).into_iter().flatten();
+                    let results = files.map(|file| file.unwrap().path());
+                    let results =
+                        results.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("result."));
+                    results.for_each(|path| fs::remove_file(path).unwrap());
                 }
             }
         }

@@ -5,6 +5,7 @@ mod study;
 
 use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -60,19 +61,23 @@ fn running_out_of_memory_is_a_failure_with_a_hint() {
 
 #[test]
 fn a_command_that_cannot_be_started_is_named_and_can_be_repaired() {
-    let f = Fixture::new(GOOD, "retries = 0", "[budget]\ntrials = 7");
+    let f = Fixture::new(GOOD, "retries = 0", "[budget]\ntrials = 2");
     f.write("plain.sh", "#!/bin/sh\n");
     for (command, directory, why) in
         [("./missing", "run1", "No such file"), ("./plain.sh", "run2", "Permission denied")]
     {
-        let set = format!("launcher.command=['{command}']");
-        let output = f.run("optimize", &["-q", "--dir", directory, "--set", &set]);
-        let said = stderr(&output);
-        assert_eq!(code(&output), Some(4), "{said}");
-        assert!(said.contains(&format!("cannot start `{command}`")) && said.contains(why), "{said}");
+        let log = fs::File::create(f.path("log")).unwrap();
+        let mut admire = f.command("optimize");
+        admire.args(["--dir", directory, "--set", &format!("launcher.command=['{command}']")]);
+        let mut child = admire.stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let named = |line: &String| line.contains(&format!("cannot start `{command}`")) && line.contains(why);
+        until("it to be named", || f.lines("log").iter().any(named));
+        f.write(command, "#!/bin/sh\necho '{\"loss\": 1}' > \"$ADMIRE_RESULT_FILE\"\n");
+        fs::set_permissions(f.path(command), fs::Permissions::from_mode(0o755)).unwrap();
+        assert!(child.wait().unwrap().success(), "{:?}", f.lines("log"));
+        let journal = fs::read_to_string(f.path(directory).join("journal.jsonl")).unwrap();
+        assert_eq!((journal.matches("\"completed\"").count(), journal.matches("\"failed\"").count()), (2, 0));
     }
-    let result = f.json("optimize", &["-q", "--dir", "run1"]);
-    assert_eq!((&result["spent"]["trials"], &result["stopped"]), (&7.into(), &"trials".into()));
 }
 
 /// A file system of `size`, mounted at `path`; `None` where that is not allowed.

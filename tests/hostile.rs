@@ -5,7 +5,7 @@ mod study;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -308,6 +308,46 @@ fn what_trainers_report_does_no_harm() {
     assert_eq!(metrics, serde_json::json!({"loss": 1.0, "odd, <one>": 4.0}));
     assert_eq!(code(&f.run("export", &["--out", "runs.csv"])), Some(0));
     assert_eq!(code(&f.run("replay", &["--runs", "runs.csv", "--strategy", "random", "--seeds", "1"])), Some(0));
+}
+
+#[test]
+fn pipes_and_links_where_files_should_be_are_neither_waited_for_nor_written_through() {
+    // Pipes, made by the trainer: none is waited for, and none hides why.
+    for (script, reason) in [
+        (r#"mkfifo "$1""#, "is no file"),
+        (r#"ln -s "$1" "$1""#, "is no file"),
+        (r#"ln -s /dev/zero "$1""#, "is no file"),
+        ("cd \"$ADMIRE_TRIAL_DIR\"; rm stdout.log; mkfifo stdout.log", "cannot read"),
+        ("cd \"$ADMIRE_TRIAL_DIR\"; rm stderr.log; mkfifo stderr.log; exit 1", "exit status: 1"),
+    ] {
+        let f = Fixture::new(script, "retries = 0", "[budget]\ntrials = 1");
+        f.run("optimize", &["-q"]);
+        let failed = f.of("failed");
+        assert!(failed[0]["reason"].as_str().unwrap().contains(reason), "{script}: {failed:?}");
+        assert_eq!(code(&f.run("status", &[])), Some(0));
+    }
+    // Links, made by others before.
+    let f = Fixture::new(r#"echo '{"loss": 1}' > "$1""#, "on_event = [\"true\"]", "[budget]\ntrials = 1");
+    f.json("suggest", &["-q"]);
+    fs::create_dir_all(f.path("run/trials/0001")).unwrap();
+    let trial = ["stdout.log", "stderr.log", "result.json", "mixture.json", "mixture.json.tmp"];
+    let trial = trial.map(|name| format!("trials/0001/{name}"));
+    for name in trial.iter().map(String::as_str).chain(["on_event.log", "report.html"]) {
+        f.write(&format!("{name}.precious").replace('/', "."), "precious");
+        symlink(f.path(&format!("{name}.precious").replace('/', ".")), f.path("run").join(name)).unwrap();
+    }
+    for command in ["optimize", "report"] {
+        let output = f.run(command, &["-q"]);
+        assert_eq!(code(&output), Some(0), "{}", stderr(&output));
+    }
+    assert_eq!(f.of("completed").len(), 1);
+    let precious = tree(f.root.path()).into_iter().filter(|path| path.extension().is_some_and(|e| e == "precious"));
+    let contents: Vec<String> = precious.map(|path| fs::read_to_string(path).unwrap()).collect();
+    assert_eq!(contents, ["precious"; 7]);
+    // Where a page goes that the user names is up to the user.
+    let output = f.run("report", &["-q", "--out", "report.html.precious"]);
+    assert_eq!(code(&output), Some(0));
+    assert!(fs::read_to_string(f.path("report.html.precious")).unwrap().starts_with("<!DOCTYPE html>"));
 }
 
 #[test]

@@ -43,11 +43,13 @@ fn accepted(config: &StudyConfig) {
         seed: 1,
         trial: 1,
         dir: Path::new("/it's a\n#SBATCH --wait").to_owned(),
+        attempt: 1,
+        result: "result.json".into(),
     };
     assert!(!launcher.command[0].is_empty());
     let LauncherKind::Slurm { directives, fidelity: special } = &launcher.kind else { return };
     let name = slurm::job_name(&config.name, 1, 1);
-    let script = slurm::script(launcher, &name, &facts, 1).unwrap();
+    let script = slurm::script(launcher, &name, &facts).unwrap();
     // `sbatch` reads directives up to the first line that is neither empty nor a comment.
     let read = script.lines().skip(1).take_while(|line| line.is_empty() || line.starts_with('#'));
     let expected = 3 + directives.len() + special.get(&facts.fidelity).map_or(0, Vec::len);

@@ -40,6 +40,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use tokio::runtime::{Builder, Runtime};
 use tracing::Level;
 
 use crate::config::{ConfigError, StudyConfig, duration};
@@ -178,6 +179,10 @@ pub fn run(cli: Cli) -> anyhow::Result<u8> {
     let times = matches!(cli.command, Command::Optimize(_)) && !io::stderr().is_terminal();
     log::install(cli.log_format, level, times);
     let bars = !cli.quiet && cli.log_format == log::LogFormat::Text;
+    if cli.command.computes() {
+        let threads = rayon::ThreadPoolBuilder::new().build_global();
+        threads.context("cannot start a thread (RAYON_NUM_THREADS says how many are wanted)")?;
+    }
     match cli.command {
         Command::Init(args) => init::run(&args),
         Command::Check(args) => check::run(&args, cli.verbose > 0),
@@ -194,6 +199,33 @@ pub fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
     }
+}
+
+impl Command {
+    /// Whether it has use for the threads on which the model computes.
+    fn computes(&self) -> bool {
+        match self {
+            Self::Check(_)
+            | Self::Optimize(_)
+            | Self::Suggest(_)
+            | Self::Best(_)
+            | Self::Replay(_)
+            | Self::Export(_)
+            | Self::Report(_) => true,
+            Self::Init(_)
+            | Self::Tell(_)
+            | Self::Status(_)
+            | Self::Import(_)
+            | Self::Journal(_)
+            | Self::Completions(_)
+            | Self::Man(_) => false,
+        }
+    }
+}
+
+/// What waits for processes and signals: this thread alone, so that there is no other one that could be refused.
+fn runtime() -> anyhow::Result<Runtime> {
+    Builder::new_current_thread().enable_all().build().context("cannot wait for processes and signals")
 }
 
 /// A mistake on the command line that only shows once the config is known.

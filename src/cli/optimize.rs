@@ -31,7 +31,7 @@ pub(super) fn run(args: &OptimizeArgs, bars: bool) -> anyhow::Result<u8> {
     }
     let mut study = args.fork.open(config, &args.writer)?;
     super::warn(study.warnings());
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = super::runtime()?;
     let bar = if bars { progress_bar() } else { ProgressBar::hidden() };
     log::above(&bar);
     let ended = runtime.block_on(runner::run(&mut study, |view| {

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::study::{Study, Trial, TrialId};
+use crate::files;
+use crate::study::{FIRST_RESULT, Study, Trial, TrialId, TrialState};
 
 /// The facts about one attempt at a trial.
 #[derive(Clone, Debug, Serialize)]
@@ -27,13 +28,25 @@ pub struct Facts {
     /// The trial's directory, absolute.
     #[serde(skip)]
     pub dir: PathBuf,
+    /// Number of the attempt, from 1.
+    #[serde(skip)]
+    pub attempt: u32,
+    /// Name of the file in the directory where the attempt's result is expected.
+    #[serde(skip)]
+    pub result: String,
 }
 
 impl Facts {
-    /// The facts about `trial`, whose files are in `root/trials/0007`.
+    /// The facts about the latest attempt at `trial`, or about the next one where it is pending. Its files are in
+    /// `root/trials/0007`.
     #[must_use]
     pub fn new(study: &Study, trial: &Trial, root: &Path) -> Self {
         let fidelity = &study.config().fidelities.list()[trial.fidelity];
+        let (attempt, result) = match &trial.state {
+            TrialState::Running { result, .. } => (trial.attempts, Some(result.clone())),
+            TrialState::Pending => (trial.attempts.saturating_add(1), None),
+            TrialState::Complete(_) | TrialState::Failed { .. } | TrialState::Diverged => (trial.attempts.max(1), None),
+        };
         Self {
             weights: study.named(&trial.mixture),
             fidelity: fidelity.name.clone(),
@@ -42,6 +55,8 @@ impl Facts {
             seed: trial.seed,
             trial: trial.id,
             dir: root.join("trials").join(format!("{:04}", trial.id)),
+            attempt,
+            result: result.unwrap_or_else(|| result_name(attempt)),
         }
     }
 
@@ -54,7 +69,7 @@ impl Facts {
     /// Where the result is expected.
     #[must_use]
     pub fn result_file(&self) -> PathBuf {
-        self.dir.join("result.json")
+        self.dir.join(&self.result)
     }
 
     /// Where a job notes the exit code of the command.
@@ -63,10 +78,10 @@ impl Facts {
         self.dir.join("exit.txt")
     }
 
-    /// Where the job that runs an attempt notes its number.
+    /// Where the job that runs the attempt notes its number.
     #[must_use]
-    pub fn claim_file(&self, attempt: u32) -> PathBuf {
-        self.dir.join(format!("job.{attempt}.txt"))
+    pub fn claim_file(&self) -> PathBuf {
+        self.dir.join(format!("job.{}.txt", self.attempt))
     }
 
     /// The value of a placeholder; `None` for an unknown one. Facts that the config does not state are empty.
@@ -113,10 +128,10 @@ impl Facts {
 
     /// The environment variables that carry the same facts.
     #[must_use]
-    pub fn environment(&self, attempt: u32) -> Vec<(&'static str, String)> {
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
         vec![
             ("ADMIRE_TRIAL_ID", self.trial.to_string()),
-            ("ADMIRE_ATTEMPT", attempt.to_string()),
+            ("ADMIRE_ATTEMPT", self.attempt.to_string()),
             ("ADMIRE_SEED", self.seed.to_string()),
             ("ADMIRE_FIDELITY", self.fidelity.clone()),
             ("ADMIRE_PARAMS", number(self.params)),
@@ -128,29 +143,37 @@ impl Facts {
     }
 }
 
-/// Makes the trial's directory ready for the attempt after `last`, whose files are kept under its number. `None` where that
-/// was done already, as the attempt could not be started: it may be at work all the same, where the answer was lost.
+/// The name of the result file of an attempt. Each has its own: what is left of an earlier attempt may still write to its.
+fn result_name(attempt: u32) -> String {
+    if attempt <= 1 { FIRST_RESULT.into() } else { format!("result.{attempt}.json") }
+}
+
+/// Makes the trial's directory ready for the attempt: logs of the last one are kept under its number. Where the attempt was
+/// `tried` before, because it could not be started, that was done: it may be at work all the same, where the answer was lost.
 ///
 /// Must happen before the attempt is journalled, else a crash in between would take an old result for a new one.
 ///
 /// # Errors
 /// Whatever the file system says.
-pub fn prepare(facts: &Facts, last: Option<u32>) -> io::Result<()> {
+pub fn prepare(facts: &Facts, tried: bool) -> io::Result<()> {
     // Not the study's folder: where that is gone, so is the study.
     for dir in facts.dir.ancestors().take(2).collect::<Vec<_>>().into_iter().rev() {
         fs::create_dir(dir).or_else(|e| if dir.is_dir() { Ok(()) } else { Err(e) })?;
     }
-    if let Some(last) = last {
-        for (stem, extension) in [("stdout", "log"), ("stderr", "log"), ("result", "json"), ("exit", "txt")] {
-            let from = facts.dir.join(format!("{stem}.{extension}"));
-            unless_missing(fs::rename(from, facts.dir.join(format!("{stem}.{last}.{extension}"))))?;
+    if !tried {
+        let last = facts.attempt.saturating_sub(1);
+        let logs = [("stdout", "log"), ("stderr", "log"), ("exit", "txt")];
+        let logs = logs.map(|(stem, ext)| (format!("{stem}.{ext}"), format!("{stem}.{last}.{ext}")));
+        // No attempt that the journal knows has left it there.
+        let stray = (facts.result.clone(), format!("{}.old", facts.result));
+        for (from, to) in logs.into_iter().chain([stray]) {
+            unless_missing(fs::rename(facts.dir.join(&from), facts.dir.join(to)))
+                .map_err(|e| io::Error::new(e.kind(), format!("cannot rename {from}: {e}")))?;
         }
         // Of an earlier study in the same folder.
-        unless_missing(fs::remove_file(facts.claim_file(last + 1)))?;
+        unless_missing(fs::remove_file(facts.claim_file()))?;
     }
-    let temporary = facts.dir.join("mixture.json.tmp");
-    fs::write(&temporary, serde_json::to_vec_pretty(facts)?)?;
-    fs::rename(temporary, facts.mixture_file())
+    files::write(&facts.mixture_file(), &serde_json::to_vec_pretty(facts)?)
 }
 
 /// That a file is not there is no error.

@@ -2,6 +2,7 @@
 
 pub mod command;
 pub mod local;
+mod processes;
 pub mod protocol;
 pub mod slurm;
 pub mod tail;
@@ -18,6 +19,7 @@ use crate::study::{Mark, TrialId};
 
 pub use command::{Facts, prepare};
 pub use local::Process;
+pub use processes::{Tag, alive};
 pub use protocol::Outcome;
 
 /// How an attempt ended.
@@ -70,10 +72,10 @@ impl Running {
 pub struct Left {
     /// The facts it was told.
     pub facts: Facts,
-    /// Which attempt.
-    pub attempt: u32,
     /// By what it is recognized.
     pub mark: Option<Mark>,
+    /// Whether there is a readable result.
+    pub reported: bool,
     /// How long ago it was launched.
     pub age: Duration,
 }
@@ -128,27 +130,19 @@ impl Launcher {
     ///
     /// # Errors
     /// Whatever the system says while it is waited for; that it cannot be started is [`End::NotStarted`].
-    pub async fn run(
-        &self,
-        facts: &Facts,
-        attempt: u32,
-        job: Option<&str>,
-        kill: watch::Receiver<bool>,
-    ) -> io::Result<Ending> {
+    pub async fn run(&self, facts: &Facts, job: Option<&str>, kill: watch::Receiver<bool>) -> io::Result<Ending> {
         let running = match (&self.config.kind, job) {
             (LauncherKind::Slurm { .. }, Some(name)) => {
-                let script = slurm::script(&self.config, name, facts, attempt)?;
-                self.queue.submit(name, facts, attempt, &script).await.map(Running::Job)
+                let script = slurm::script(&self.config, name, facts)?;
+                self.queue.submit(name, facts, &script).await.map(Running::Job)
             }
-            _ => Process::spawn(&self.config, facts, attempt)
-                .map(Running::Process)
-                .map_err(|e| End::NotStarted(e.to_string())),
+            _ => Process::spawn(&self.config, facts).map(Running::Process).map_err(|e| End::NotStarted(e.to_string())),
         };
         match running {
             Ok(running) => {
                 if let Some(mark) = running.mark() {
                     // Nobody listens any more once the runner is gone.
-                    let _ = self.reports.send((facts.trial, attempt, mark));
+                    let _ = self.reports.send((facts.trial, facts.attempt, mark));
                 }
                 self.wait(running, kill).await
             }
@@ -176,17 +170,21 @@ impl Launcher {
     /// A file of a trial cannot be opened.
     pub async fn adopt(&self, left: &[Left]) -> io::Result<Vec<Found>> {
         let mut jobs = self.queue.adopt(left).await.into_iter();
-        let adopt = |left: &Left| {
-            let process = match &left.mark {
-                Some(Mark::Job { .. }) => return Ok(jobs.next().unwrap_or(Found::Over((End::Unknown, None)))),
+        let mut found = Vec::new();
+        for Left { facts, mark, reported, age } in left {
+            let process = match mark {
+                Some(Mark::Job { .. }) => {
+                    found.push(jobs.next().unwrap_or(Found::Over((End::Unknown, None))));
+                    continue;
+                }
                 Some(Mark::Process(process)) => Some(process.clone()),
                 None => None,
             };
-            Ok(match Process::adopt(&left.facts.dir, left.attempt, process, left.age)? {
-                Some(process) => Found::Running(Running::Process(process)),
-                None => Found::Over((End::Exited(None), local::duration_on_disk(&left.facts))),
-            })
-        };
-        left.iter().map(adopt).collect()
+            found.push(match Process::adopt(facts, process, *reported, *age, self.config.grace).await? {
+                Ok(process) => Found::Running(Running::Process(process)),
+                Err(end) => Found::Over((end, local::duration_on_disk(facts))),
+            });
+        }
+        Ok(found)
     }
 }

@@ -1,7 +1,6 @@
 //! How a training command reports: a JSON file, or a line of its stdout.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -9,6 +8,7 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::tail::tail;
+use crate::files;
 use crate::input;
 use crate::space::check_name;
 use crate::study::{Completed, Objective};
@@ -188,23 +188,22 @@ pub fn text(file: impl Read) -> Result<String, String> {
 }
 
 /// The result in a trial's directory: the result file, else the last result on stdout ([`on_stdout`]). Only the last MiB of
-/// stdout is searched.
+/// stdout is searched. The inner error says what is wrong with the result, for people.
 ///
 /// # Errors
-/// What is wrong, for people.
-pub fn read(result: &Path, stdout: &Path, objective: &Objective) -> Result<Outcome, String> {
-    match std::fs::metadata(result) {
-        Ok(file) if !file.is_file() || file.len() > LARGEST => {
-            return Err(format!("{} is no file, or has more than {} MiB", result.display(), LARGEST >> 20));
+/// The system did not let it be read, although that was tried several times: this says nothing about the trial.
+pub fn read(result: &Path, stdout: &Path, objective: &Objective) -> io::Result<Result<Outcome, String>> {
+    match files::insist(result, |path| files::read_output(path, LARGEST))? {
+        Ok(bytes) => {
+            let text = input::text(&bytes).map_err(|e| format!("cannot read {}: {e}", result.display()));
+            return Ok(text.and_then(|text| parse(text, objective)));
         }
         Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-        _ => {
-            let text = File::open(result).map_err(|e| e.to_string()).and_then(text);
-            return parse(&text.map_err(|e| format!("cannot read {}: {e}", result.display()))?, objective);
-        }
+        Err(_) => return Ok(Err(format!("{} is no file, or has more than {} MiB", result.display(), LARGEST >> 20))),
     }
-    let tail = tail(stdout, TAIL).map_err(|e| format!("cannot read {}: {e}", stdout.display()))?;
-    parse(&on_stdout(&tail)?, objective)
+    let tail = files::insist(stdout, |path| tail(path, TAIL))?;
+    let tail = tail.map_err(|e| format!("cannot read {}: {e}", stdout.display()));
+    Ok(tail.and_then(|tail| parse(&on_stdout(&tail)?, objective)))
 }
 
 /// The last `admire: {…}` that ends its line and is JSON. Whatever stands before it on the line, a launcher has written there: a

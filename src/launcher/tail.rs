@@ -1,9 +1,9 @@
 //! The end of a file that may be of any size and full of anything.
 
-use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
+use crate::files;
 use crate::space::is_hidden;
 
 /// Lines that are shown of what a failed attempt wrote to stderr.
@@ -15,9 +15,9 @@ const TAIL: u64 = 64 << 10;
 /// The last `bytes` of a file; what is not UTF-8 is replaced.
 ///
 /// # Errors
-/// It cannot be read.
+/// It cannot be read, or is no regular file.
 pub fn tail(path: &Path, bytes: u64) -> io::Result<String> {
-    let mut file = File::open(path)?;
+    let mut file = files::open_output(path)?;
     let length = file.metadata()?.len();
     file.seek(SeekFrom::Start(length.saturating_sub(bytes)))?;
     let mut tail = Vec::new();

@@ -71,18 +71,23 @@ pub fn play(pool: &Pool, plan: &Plan, progress: &(dyn Fn(Progress) + Sync)) -> V
     let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::with_capacity(tasks.len())));
     // Not on rayon's own threads: one that waits for parallel work inside a suggestion would take up another playback
     // meanwhile, and the suggestion would seem to have taken as long as that playback.
-    std::thread::scope(|scope| {
-        for _ in 0..rayon::current_num_threads().min(tasks.len()) {
-            scope.spawn(|| {
-                while let Some((strategy, seed)) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let (strategy, seed) = (*strategy, *seed);
-                    let playback = play_one(pool, plan, strategy, seed, &|spent, part| {
-                        progress(Progress { strategy, seed, spent, share: part * share });
-                    });
-                    done.lock().unwrap_or_else(PoisonError::into_inner).push(playback);
-                }
+    let work = || {
+        while let Some((strategy, seed)) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let (strategy, seed) = (*strategy, *seed);
+            let playback = play_one(pool, plan, strategy, seed, &|spent, part| {
+                progress(Progress { strategy, seed, spent, share: part * share });
             });
+            done.lock().unwrap_or_else(PoisonError::into_inner).push(playback);
         }
+    };
+    std::thread::scope(|scope| {
+        // As many as can be started; this one is one of them.
+        for _ in 1..rayon::current_num_threads().min(tasks.len()) {
+            if std::thread::Builder::new().spawn_scoped(scope, work).is_err() {
+                break;
+            }
+        }
+        work();
     });
     let mut playbacks = done.into_inner().unwrap_or_else(PoisonError::into_inner);
     playbacks.sort_by_key(|playback| tasks.iter().position(|task| *task == (playback.strategy, playback.seed)));

@@ -1,6 +1,5 @@
 //! `launcher.on_event`: a command that is told what happens, one event after the other, while the loop goes on.
 
-use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -13,7 +12,9 @@ use tracing::{debug, info, warn};
 
 use super::notice::Notice;
 use super::signals::Signals;
+use super::thread;
 use crate::config::LauncherConfig;
+use crate::files;
 use crate::launcher::{End, Process, tail};
 use crate::report::counted;
 
@@ -126,7 +127,7 @@ impl Call {
         let start = || -> io::Result<Process> {
             let (stdin, mut event) = io::pipe()?;
             // It is to be told of a full disk, too.
-            let output = File::create(&self.log).and_then(|file| Ok((file.try_clone()?.into(), file.into())));
+            let output = files::create(&self.log).and_then(|file| Ok((file.try_clone()?.into(), file.into())));
             let (stdout, stderr) = output.unwrap_or_else(|_| (Stdio::null(), Stdio::null()));
             let mut command = Command::new(program);
             command.args(&self.arguments).envs(self.env.iter().map(|(name, value)| (name, value)));
@@ -137,12 +138,11 @@ impl Call {
             command.envs(notice.trial.map(|id| ("ADMIRE_TRIAL_ID", id.to_string())));
             command.envs(notice.fidelity.as_ref().map(|name| ("ADMIRE_FIDELITY", name)));
             command.stdin(stdin).stdout(stdout).stderr(stderr);
-            let process = Process::start(&mut command)?;
             let mut text = serde_json::to_vec(notice)?;
             text.push(b'\n');
             // It may never read it; then this ends with the process.
-            tokio::task::spawn_blocking(move || event.write_all(&text));
-            Ok(process)
+            drop(thread::spawn(move || event.write_all(&text))?);
+            Process::start(&mut command)
         };
         let process = start().map_err(|e| format!("cannot start `{program}`: {e}"))?;
         let how = match process.wait(Some(self.limit), GRACE, killed).await {

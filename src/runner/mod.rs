@@ -12,18 +12,20 @@ mod setup;
 mod signals;
 mod stderr;
 mod think;
+mod thread;
 mod trials;
 
 use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use tokio::sync::oneshot::error::RecvError;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 use tracing::info;
 
 use crate::config::LauncherKind;
-use crate::launcher::{Ending, Launcher, Started};
+use crate::launcher::{End, Ending, Found, Launcher, Started};
 use crate::optimizer::{Optimizer, Recommendation};
 use crate::report::counted;
 use crate::study::{Event, StopReason, Study, StudyError, TrialId, TrialState};
@@ -108,6 +110,16 @@ pub enum RunError {
     /// A task of the loop itself died.
     #[error("a task of the loop died; this is a bug")]
     Task(#[from] JoinError),
+    /// A thread of the loop itself died.
+    #[error("a thread of the loop died; this is a bug")]
+    Thread(#[from] RecvError),
+}
+
+impl RunError {
+    /// A thread could not be started.
+    fn thread(error: io::Error) -> Self {
+        Self::Io("start a thread".into(), error)
+    }
 }
 
 /// What can be shown at any moment.
@@ -138,7 +150,7 @@ struct Runner<'a, F> {
     lost: Vec<f64>,
     optimizer: Option<Optimizer>,
     /// At most one.
-    thinking: JoinSet<Thought>,
+    thinking: JoinSet<Result<Thought, RecvError>>,
     /// After a trial could not be started.
     backoff: Backoff,
     /// Whether the next trial is to wait for the end of one that is running.
@@ -202,6 +214,27 @@ pub async fn run(study: &mut Study, show: impl FnMut(View<'_>)) -> Result<Ended,
     result
 }
 
+/// Ends what an earlier run of the loop has left at work; false where some of it is out of reach.
+///
+/// # Errors
+/// [`RunError`]
+pub async fn end_orphans(study: &Study) -> Result<bool, RunError> {
+    let (report, _reports) = mpsc::unbounded_channel();
+    let launcher = Launcher::new(study.config().launcher.clone().ok_or(RunError::NoLauncher)?, report);
+    let cannot = |e| RunError::Io("look after running trials".into(), e);
+    let root = study.config().dir.canonicalize().map_err(cannot)?;
+    let (_kill, killed) = watch::channel(true);
+    let mut ended = true;
+    for found in launcher.adopt(&trials::left(study, &root)?).await.map_err(cannot)? {
+        let end = match found {
+            Found::Running(running) => launcher.wait(running, killed.clone()).await.map_err(cannot)?.0,
+            Found::Over((end, _)) => end,
+        };
+        ended &= end != End::Unknown;
+    }
+    Ok(ended)
+}
+
 impl<F: FnMut(View<'_>)> Runner<'_, F> {
     async fn run(&mut self, signals: &mut Signals) -> Result<Ended, RunError> {
         let (name, n) = (&self.study.config().name, self.study.trials().len());
@@ -222,7 +255,7 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
                     stop = self.exhausted();
                 }
                 match stop {
-                    None if self.has_room() => self.start_thinking(),
+                    None if self.has_room() => self.start_thinking()?,
                     Some(reason) if !at_work => {
                         self.conclude(reason)?;
                         if !self.launch_pending(stop)? {
@@ -250,7 +283,7 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
                     }
                 }
                 Some(report) = self.reports.recv() => self.reported(report)?,
-                Some(thought) = self.thinking.join_next() => stop = self.thought(thought?, stop)?,
+                Some(thought) = self.thinking.join_next() => stop = self.thought(thought??, stop)?,
                 () = self.backoff.wait(), if self.draining.is_none() => {}
                 _ = tick.tick() => self.refresh(),
             }

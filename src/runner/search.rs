@@ -6,7 +6,7 @@ use tracing::{info, warn};
 
 use super::notice::Notice;
 use super::think::{Thought, think};
-use super::{RunError, Runner, View, recommend};
+use super::{RunError, Runner, View, recommend, thread};
 use crate::optimizer::{NoTrial, Recommendation};
 use crate::report::number;
 use crate::space::{Mixture, affordable};
@@ -52,14 +52,16 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
         self.affordable().err()
     }
 
-    pub(super) fn start_thinking(&mut self) {
+    pub(super) fn start_thinking(&mut self) -> Result<(), RunError> {
         if self.thinking.is_empty()
             && let Ok(fidelities) = self.affordable()
             && let Some(optimizer) = self.optimizer.take()
         {
             let (evidence, seed, next) = (self.study.evidence(), self.study.config().seed, self.study.next_id());
-            self.thinking.spawn_blocking(move || think(optimizer, &evidence, fidelities, seed, next));
+            let thought = thread::spawn(move || think(optimizer, &evidence, fidelities, seed, next));
+            self.thinking.spawn(thought.map_err(RunError::thread)?);
         }
+        Ok(())
     }
 
     /// Takes the optimizer's answer: journals the trial, or says why the search is over. Once the search has to `stop`

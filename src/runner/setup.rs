@@ -10,9 +10,9 @@ use tokio::sync::watch;
 use tracing::info;
 
 use super::signals::Signals;
-use super::{RunError, Runner, View};
+use super::{RunError, Runner, View, thread};
 use crate::launcher::command::command_line;
-use crate::launcher::{End, Process, tail};
+use crate::launcher::{End, Process, Tag, tail};
 use crate::study::TrialState;
 
 /// Lines that are longer are broken.
@@ -26,28 +26,29 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
             || self.study.stopped().is_none()
     }
 
-    /// Runs `launcher.setup`; false when it was interrupted (and killed).
+    /// Runs `launcher.setup`, once what an earlier run has left of it has ended; false when it was interrupted (and killed).
     pub(super) async fn set_up(&mut self, signals: &mut Signals) -> Result<bool, RunError> {
         let argv = self.launcher.config().setup.clone().unwrap_or_default();
         let Some((program, arguments)) = argv.split_first() else { return Ok(true) };
+        let (tag, (name, value)) = Tag::setup(&self.root);
+        if let Some(process) = Process::find(&tag) {
+            let pid = process.mark().map_or(0, |mark| mark.pid);
+            info!("waiting for launcher.setup of an earlier run, process {pid}, to end; interrupt to kill it");
+            if self.attend(program, process, signals).await? == End::Killed {
+                return Ok(false);
+            }
+        }
         info!(event = "setup", study = self.study.config().name, "setting up: {}", command_line(&argv));
         let cannot = |e: io::Error| RunError::Setup(format!("cannot start `{program}`: {e}"));
         let (output, input) = io::pipe().map_err(cannot)?;
         let mut command = Command::new(program);
-        command.args(arguments).envs(&self.launcher.config().env).stdin(Stdio::null());
+        command.args(arguments).envs(&self.launcher.config().env).env(name, value).stdin(Stdio::null());
         command.stdout(input.try_clone().map_err(cannot)?).stderr(input);
+        let said = thread::spawn(move || pass_on(output)).map_err(RunError::thread)?;
         let process = Process::start(&mut command).map_err(cannot)?;
         // Our ends of the pipe: it is to end with the process.
         drop(command);
-        let said = tokio::task::spawn_blocking(move || pass_on(output));
-        let (kill, killed) = watch::channel(false);
-        let mut end = pin!(process.wait(None, self.launcher.config().grace, killed));
-        let end = loop {
-            tokio::select! {
-                end = &mut end => break end.map_err(|e| RunError::Io(format!("wait for `{program}`"), e))?.0,
-                () = signals.next() => drop(kill.send_replace(true)),
-            }
-        };
+        let end = self.attend(program, process, signals).await?;
         // Whoever left its group lives on, and may keep the pipe.
         let said = tokio::time::timeout(Duration::from_secs(1), said).await;
         match end {
@@ -56,7 +57,19 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
                 let last = last.map_or_else(String::new, |line| format!(": {line}"));
                 Err(RunError::Setup(format!("`{program}` ended with {status}{last}")))
             }
-            end => Ok(!matches!(end, End::Killed)),
+            end => Ok(end != End::Killed),
+        }
+    }
+
+    /// Waits for the end of a command, or kills it when a signal asks for an end.
+    async fn attend(&self, program: &str, process: Process, signals: &mut Signals) -> Result<End, RunError> {
+        let (kill, killed) = watch::channel(false);
+        let mut end = pin!(process.wait(None, self.launcher.config().grace, killed));
+        loop {
+            tokio::select! {
+                end = &mut end => return Ok(end.map_err(|e| RunError::Io(format!("wait for `{program}`"), e))?.0),
+                () = signals.next() => drop(kill.send_replace(true)),
+            }
         }
     }
 }

@@ -1,7 +1,8 @@
 //! One trial: how it is launched, watched, and judged when it ends.
 
+use std::io;
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -16,13 +17,32 @@ use crate::launcher::command::command_line;
 use crate::launcher::{End, Facts, Found, Left, Outcome, Running, Started, prepare, protocol};
 use crate::report::counted;
 use crate::space::affordable;
-use crate::study::{Cause, Event, Mark, Resumed, StopReason, Trial, TrialId, TrialState};
+use crate::study::{Cause, Event, Mark, Resumed, StopReason, Study, Trial, TrialId, TrialState};
 
 /// That a trial cannot be started is said at first, and again at every pause that is at least so long.
 const REMINDED: Duration = Duration::from_secs(60);
 
 /// From so many deaths in a row on that nobody saw, each counts as a failure: a trial may be what brings its machine down.
 const UNSEEN_DEATHS: u32 = 3;
+
+/// The attempts that an earlier run has not seen end.
+pub(super) fn left(study: &Study, root: &Path) -> Result<Vec<Left>, RunError> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+    let left = study.trials().iter().filter_map(|trial| {
+        let TrialState::Running { mark, since, .. } = &trial.state else { return None };
+        let age = Duration::try_from_secs_f64(now - since).unwrap_or_default();
+        let facts = Facts::new(study, trial, root);
+        let reported = read(study, &facts).map(|result| result.is_ok());
+        let cannot = |e| RunError::Io(format!("read the result of trial {}", trial.id), e);
+        Some(reported.map_err(cannot).map(|reported| Left { facts, mark: mark.clone(), reported, age }))
+    });
+    left.collect()
+}
+
+/// The result of an attempt.
+fn read(study: &Study, facts: &Facts) -> io::Result<Result<Outcome, String>> {
+    protocol::read(&facts.result_file(), &facts.dir.join("stdout.log"), &study.config().objective)
+}
 
 impl<F: FnMut(View<'_>)> Runner<'_, F> {
     /// What a crashed run left behind: what is still at work is waited for, a result is taken, the rest starts again.
@@ -31,14 +51,7 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
         if !self.study.trials().is_empty() {
             self.study.record(Event::Resumed(Resumed::unchanged()))?;
         }
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-        let left = self.study.trials().iter().filter_map(|trial| {
-            let TrialState::Running { mark, since } = &trial.state else { return None };
-            let age = Duration::try_from_secs_f64(now - since).unwrap_or_default();
-            let (facts, mark) = (Facts::new(self.study, trial, &self.root), mark.clone());
-            Some(Left { facts, attempt: trial.attempts, mark, age })
-        });
-        let left: Vec<Left> = left.collect();
+        let left = left(self.study, &self.root)?;
         let launcher = self.launcher.clone();
         let mut adopting = pin!(launcher.adopt(&left));
         let found = loop {
@@ -48,18 +61,18 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
                 () = signals.next() => return Ok(false),
             }
         };
-        for (Left { facts, attempt, mark, .. }, found) in left.iter().zip(found) {
+        for (Left { facts, mark, .. }, found) in left.iter().zip(found) {
             match found {
                 Found::Running(running) => {
                     // We died before its process, or job, could be journalled.
                     if let Some(found) = running.mark().filter(|found| mark.as_ref() != Some(found)) {
-                        self.started(facts.trial, *attempt, found)?;
+                        self.started(facts.trial, facts.attempt, found)?;
                     }
-                    self.watch(facts.trial, *attempt, running);
+                    self.watch(facts.trial, facts.attempt, running);
                     let words = "is still running; waiting for it";
                     self.tell(Notice::trial("trial_adopted", self.study, facts.trial, words));
                 }
-                Found::Over((end, duration)) => self.judge(facts.trial, *attempt, end, duration)?,
+                Found::Over((end, duration)) => self.judge(facts.trial, facts.attempt, end, duration)?,
             }
         }
         Ok(true)
@@ -109,14 +122,15 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
                 break;
             }
             let facts = Facts::new(self.study, &trial, &self.root);
-            let attempt = trial.attempts + 1;
-            let last = trial.not_started.is_none().then_some(trial.attempts);
-            prepare(&facts, last).map_err(|e| RunError::Io(format!("prepare {}", facts.dir.display()), e))?;
+            let attempt = facts.attempt;
+            let tried = trial.not_started.is_some();
+            prepare(&facts, tried).map_err(|e| RunError::Io(format!("prepare {}", facts.dir.display()), e))?;
             let job = self.launcher.job_name(&self.study.config().name, trial.id, attempt);
-            self.study.record(Event::Launched { trial: trial.id, attempt, job: job.clone() })?;
+            let result = Some(facts.result.clone());
+            self.study.record(Event::Launched { trial: trial.id, attempt, job: job.clone(), result })?;
             let (launcher, kill) = (self.launcher.clone(), self.kill.subscribe());
             self.jobs.spawn(async move {
-                let ending = launcher.run(&facts, attempt, job.as_deref(), kill).await;
+                let ending = launcher.run(&facts, job.as_deref(), kill).await;
                 (facts.trial, attempt, ending)
             });
         }
@@ -137,11 +151,6 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
     fn judge(&mut self, id: TrialId, attempt: u32, end: End, duration: Option<Duration>) -> Result<(), RunError> {
         let duration = duration.map(|d| d.as_secs_f64());
         let trial = self.study.trial(id)?;
-        let facts = Facts::new(self.study, trial, &self.root);
-        let read = || {
-            let stdout = facts.dir.join("stdout.log");
-            protocol::read(&facts.result_file(), &stdout, &self.study.config().objective)
-        };
         match end {
             End::Unknown => return Ok(()),
             End::Killed => return self.interrupted(id, attempt, Cause::Killed, None),
@@ -160,7 +169,10 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
             }
             End::Exited(_) => {}
         }
-        let notice = match read() {
+        let read = read(self.study, &Facts::new(self.study, trial, &self.root));
+        // It is there, and stays: the next run takes it.
+        let read = read.map_err(|e| RunError::Io(format!("read the result of trial {id}"), e))?;
+        let notice = match read {
             Ok(Outcome::Completed(mut outcome, oddities)) => {
                 outcome.duration = duration;
                 let known = self.study.outliers();

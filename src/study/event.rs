@@ -62,6 +62,9 @@ pub enum Event {
         /// Name of the job; `None` for a process of this machine.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         job: Option<String>,
+        /// Name of the file in the trial's directory where its result is expected; `None` for `result.json`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        result: Option<String>,
     },
     /// The process runs.
     Started {

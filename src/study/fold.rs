@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 
 use serde::Serialize;
 
 use super::{
-    Cause, Change, Changes, Entry, Event, Failure, Forked, Header, Imported, Mark, Observation, Purpose, Resumed,
-    Sizes, StopReason, Suggested, Trial, TrialId, TrialState,
+    Cause, Change, Changes, Entry, Event, FIRST_RESULT, Failure, Forked, Header, Imported, Mark, Observation, Purpose,
+    Resumed, Sizes, StopReason, Suggested, Trial, TrialId, TrialState,
 };
 use crate::config::{Settings, StudyConfig};
 use crate::input::LARGEST;
@@ -128,12 +129,16 @@ impl State {
             }
             Event::Halted { reason } => self.halted = Some(reason),
             Event::Resumed(resumed) => self.resume(entry.time, resumed),
-            Event::Launched { trial, attempt, job } => {
+            Event::Launched { trial, attempt, job, result } => {
+                let result = result.unwrap_or_else(|| FIRST_RESULT.into());
+                if Path::new(&result).file_name() != Some(result.as_ref()) {
+                    return Err(Misfit::Damage(format!("the result file {result:?} is not in the trial's directory")));
+                }
                 let trial = self.unfinished(trial)?;
                 trial.attempts = attempt;
                 trial.not_started = None;
                 let mark = job.map(|name| Mark::Job { name, id: None });
-                trial.state = TrialState::Running { mark, since: entry.time };
+                trial.state = TrialState::Running { mark, since: entry.time, result };
             }
             Event::Started { trial, process, .. } => {
                 if let TrialState::Running { mark, .. } = &mut self.unfinished(trial)?.state {

@@ -12,7 +12,8 @@ use serde_json::Value;
 
 use super::chain::{self, Chain, Link};
 use super::seal::{self, Evidence};
-use super::{CHAINED, Entry, Event, FORMAT, StudyError, TrialId, files};
+use super::{CHAINED, Entry, Event, FORMAT, StudyError, TrialId};
+use crate::files;
 
 /// A journal that is being written to replace another one.
 pub(super) const NEW: &str = "journal.jsonl.new";

@@ -5,7 +5,6 @@ mod check;
 mod compact;
 mod costs;
 mod event;
-pub(crate) mod files;
 mod fold;
 mod fork;
 mod import;
@@ -38,7 +37,7 @@ pub use objective::{Direction, Metric, Objective};
 pub use observation::Observation;
 pub use outlier::Outlier;
 pub use state::{Plan, Study};
-pub use trial::{Failure, Mark, ProcessMark, Trial, TrialId, TrialState, seed_of};
+pub use trial::{FIRST_RESULT, Failure, Mark, ProcessMark, Trial, TrialId, TrialState, seed_of};
 
 /// Why a search ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

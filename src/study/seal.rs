@@ -7,9 +7,10 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::TrialId;
 use super::chain::{self, Chain, Link};
 use super::journal::{self, Contents};
-use super::{TrialId, files};
+use crate::files;
 
 const SEAL: &str = "journal.seal";
 

@@ -10,6 +10,9 @@ use super::{Completed, Purpose};
 /// Number of a trial in its study, from 1.
 pub type TrialId = u64;
 
+/// Name of the result file of every first attempt, and of all attempts whose launch does not name it.
+pub const FIRST_RESULT: &str = "result.json";
+
 /// A training run and how far it got.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trial {
@@ -71,6 +74,8 @@ pub enum TrialState {
         mark: Option<Mark>,
         /// Seconds since 1970 when it was launched.
         since: f64,
+        /// Name of the file in its directory where its result is expected.
+        result: String,
     },
     /// It reported finite metrics.
     Complete(Completed),

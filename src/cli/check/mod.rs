@@ -129,7 +129,7 @@ impl First {
         let command = config.launcher.as_ref().map(|l| l.command.iter().map(|a| facts.render(a)).collect());
         let script = match &config.launcher {
             Some(launcher @ LauncherConfig { kind: LauncherKind::Slurm { .. }, .. }) => {
-                Some(slurm::script(launcher, &slurm::job_name(&config.name, 1, 1), &facts, 1)?)
+                Some(slurm::script(launcher, &slurm::job_name(&config.name, 1, facts.attempt), &facts)?)
             }
             _ => None,
         };

@@ -1,5 +1,7 @@
 //! One trial for real, in a study of its own.
 
+use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::fmt;
 use std::fs;
 use std::io::ErrorKind;
@@ -8,14 +10,17 @@ use std::time::Duration;
 
 use anyhow::Context;
 use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+use tracing::warn;
 
 use super::budget::Rate;
 use super::{suggest, text};
+use crate::cli;
 use crate::config::{Budget, StudyConfig};
 use crate::launcher::{Facts, tail};
 use crate::report::number;
 use crate::runner::{self, Ended, RunError, View};
-use crate::study::{Completed, Objective, Study, TrialState};
+use crate::study::{Completed, Event, Objective, Study, TrialState, journal};
 
 /// What came of it.
 pub(super) struct Tried {
@@ -43,16 +48,18 @@ pub(super) fn run(config: &StudyConfig) -> anyhow::Result<Tried> {
     (launcher.slots, launcher.retries, launcher.retry_diverged) = (1, 0, 0);
     // Whoever waits for notices waits for those of the study.
     launcher.on_event = None;
+    let runtime = cli::runtime()?;
+    clean_up(config, &runtime)?;
     let dir = beside(&config.dir)?;
     let config = StudyConfig {
         dir: dir.clone(),
-        name: format!("{}-check", config.name),
+        name: check_name(config),
         budget: Budget { trials: Some(1), ..Budget::default() },
         launcher: Some(launcher),
         confirm: None,
         ..config.clone()
     };
-    match run_in(config) {
+    match run_in(config, runtime) {
         Ok(tried) if tried.exit_code() != 0 => Ok(Tried { kept: Some(dir), ..tried }),
         tried => {
             fs::remove_dir_all(&dir).with_context(|| format!("cannot remove {}", dir.display()))?;
@@ -61,13 +68,12 @@ pub(super) fn run(config: &StudyConfig) -> anyhow::Result<Tried> {
     }
 }
 
-fn run_in(config: StudyConfig) -> anyhow::Result<Tried> {
+fn run_in(config: StudyConfig, runtime: Runtime) -> anyhow::Result<Tried> {
     let mut study = Study::open(config, Duration::ZERO)?;
     let costs = study.costs();
     let cheapest = study.open_fidelities().into_iter().min_by(|a, b| costs[*a].total_cmp(&costs[*b]));
     let mut optimizer = runner::optimizer(&study);
     let id = suggest::next(&mut study, &mut optimizer, cheapest)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let (refuse, mut refused) = tokio::sync::mpsc::unbounded_channel();
     // A study tries again and again what could not be started; whoever checks wants to know.
     let show = |view: View<'_>| {
@@ -98,7 +104,7 @@ fn run_in(config: StudyConfig) -> anyhow::Result<Tried> {
     let state = not_started.map_or_else(|| trial.state.clone(), |reason| TrialState::Failed { reason });
     Ok(Tried {
         command,
-        environment: facts.environment(trial.attempts),
+        environment: facts.environment(),
         objective: config.objective.clone(),
         value: outcome.and_then(|outcome| study.objective(outcome)),
         state: (!interrupted).then_some(state),
@@ -110,9 +116,58 @@ fn run_in(config: StudyConfig) -> anyhow::Result<Tried> {
     })
 }
 
+/// Ends the trials of checks that were killed, and removes their folders. Those of trials that ended are kept for people.
+fn clean_up(config: &StudyConfig, runtime: &Runtime) -> anyhow::Result<()> {
+    let prefix = format!("{}.check-", name(&config.dir)?);
+    let parent = config.dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let is_check = |path: &PathBuf| {
+        let number = path.file_name().and_then(OsStr::to_str).and_then(|name| name.strip_prefix(&prefix));
+        number.is_some_and(|number| number.parse::<u32>().is_ok())
+    };
+    let entries = fs::read_dir(parent).into_iter().flatten().flatten();
+    for dir in entries.map(|entry| entry.path()).filter(is_check) {
+        if journal::holder(&dir).is_some() || !was_killed(&dir, &check_name(config)) {
+            continue;
+        }
+        let ended = Study::read(StudyConfig { dir: dir.clone(), ..config.clone() })
+            .map_err(anyhow::Error::from)
+            .and_then(|study| Ok(runtime.block_on(runner::end_orphans(&study))?));
+        match ended {
+            Ok(true) => fs::remove_dir_all(&dir).with_context(|| format!("cannot remove {}", dir.display()))?,
+            Ok(false) => warn!("{} is of a check that was killed, and its trial runs on", dir.display()),
+            Err(error) => {
+                let dir = dir.display();
+                warn!("{dir} is of a check that was killed, and its trial may run on: {error:#}");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether a folder is that of the check `name`, and nobody saw its trial end.
+fn was_killed(dir: &Path, name: &str) -> bool {
+    let ends = |event: &Event| {
+        use Event::{Completed, Diverged, Failed, Interrupted};
+        matches!(event, Completed { .. } | Failed { .. } | Diverged { .. } | Interrupted { .. })
+    };
+    let Ok(Some(contents)) = journal::read(dir) else { return false };
+    let mut events = contents.lines.iter().flat_map(|line| &line.entry).map(|entry| &entry.event);
+    let is_check = matches!(events.next(), Some(Event::Study(header)) if header.name == name);
+    is_check && !events.any(ends)
+}
+
+/// What the study of a check is called.
+fn check_name(config: &StudyConfig) -> String {
+    format!("{}-check", config.name)
+}
+
+fn name(dir: &Path) -> anyhow::Result<Cow<'_, str>> {
+    Ok(dir.file_name().context("study.dir has no name")?.to_string_lossy())
+}
+
 /// A new folder beside that of the study: on the file system that the study's trials will use, too.
 fn beside(dir: &Path) -> anyhow::Result<PathBuf> {
-    let name = dir.file_name().context("study.dir has no name")?.to_string_lossy();
+    let name = name(dir)?;
     if let Some(parent) = dir.parent() {
         fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
     }

@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use self::findings::Findings;
 use super::{ConfigArgs, UsageError, best, text};
+use crate::files;
 use crate::input;
 use crate::report::html::{Costs, Failure, Part, Progress, Report, SizeCosts, Step, TrialRow, Trials};
 use crate::report::number;
@@ -39,16 +40,31 @@ pub(super) fn run(args: &ReportArgs) -> anyhow::Result<u8> {
     let study = Study::read(args.config.load()?)?;
     super::warn(study.warnings());
     let named = args.compare.iter().map(|what| named(&study, what)).collect::<anyhow::Result<Vec<_>>>()?;
-    let path = args.out.clone().unwrap_or_else(|| study.config().dir.join("report.html"));
-    write(&report(&study, named), &path)?;
+    let report = report(&study, named);
+    let path = match &args.out {
+        Some(path) => {
+            write(&report, path)?;
+            path.clone()
+        }
+        None => {
+            let path = study.config().dir.join("report.html");
+            files::write(&path, page(&report)?.as_bytes())
+                .with_context(|| format!("cannot write {}", path.display()))?;
+            path
+        }
+    };
     data!("{}", path.display());
     Ok(0)
 }
 
-/// Writes the page. What would act on the text rather than be seen is written as on a terminal.
+/// Writes the page to a file that the user names.
 pub fn write(report: &Report, path: &Path) -> anyhow::Result<()> {
-    let page = report.render()?;
-    fs::write(path, text::visible(&page).as_bytes()).with_context(|| format!("cannot write {}", path.display()))
+    fs::write(path, page(report)?).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// The page. What would act on the text rather than be seen is written as on a terminal.
+fn page(report: &Report) -> anyhow::Result<String> {
+    Ok(text::visible(&report.render()?).into_owned())
 }
 
 /// A mixture file: as trials get it, or the weights alone.

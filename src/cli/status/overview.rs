@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::cli::text;
-use crate::launcher::{Facts, local, tail};
+use crate::launcher::{self, Facts, tail};
 use crate::study::journal::{self, Holder};
 use crate::study::{Counts, Mark, Spent, StopReason, Study, Trial, TrialState};
 
@@ -190,8 +190,10 @@ fn state(trial: &Trial) -> &'static str {
 
 impl Running {
     fn new(study: &Study, trial: &Trial, usual: &[Option<f64>]) -> Option<Self> {
-        let TrialState::Running { mark, since } = &trial.state else { return None };
+        let TrialState::Running { mark, since, .. } = &trial.state else { return None };
         let process = if let Some(Mark::Process(process)) = mark { Some(process) } else { None };
+        let root = study.config().dir.canonicalize().unwrap_or_default();
+        let facts = Facts::new(study, trial, &root);
         Some(Self {
             trial: trial.id,
             fidelity: name_of_fidelity(study, trial),
@@ -201,7 +203,7 @@ impl Running {
             expected_end: usual[trial.fidelity].map(|duration| since + duration),
             pid: process.map(|process| process.pid),
             job: if let Some(Mark::Job { id, .. }) = mark { *id } else { None },
-            alive: process.and_then(local::alive),
+            alive: process.and_then(|process| launcher::alive(&facts, process)),
             weights: study.named(&trial.mixture),
         })
     }

@@ -3,9 +3,14 @@
 use std::cmp::Reverse;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use super::super::Facts;
 use super::states::{Row, State, Traces};
+use crate::files;
+
+/// Bytes of the largest file that has a number in it.
+const DIGITS: u64 = 100;
 
 /// By what the jobs of an attempt are recognized, and what they write.
 #[derive(Clone, Debug)]
@@ -20,12 +25,12 @@ pub(super) struct Attempt {
 }
 
 impl Attempt {
-    /// Attempt `number` of a trial, whose jobs are called `name`.
-    pub fn new(name: &str, facts: &Facts, number: u32) -> Self {
+    /// An attempt whose jobs are called `name`.
+    pub fn new(name: &str, facts: &Facts) -> Self {
         Self {
             name: name.to_owned(),
             dir: facts.dir.clone(),
-            claim: facts.claim_file(number),
+            claim: facts.claim_file(),
             exit: facts.exit_file(),
             result: facts.result_file(),
         }
@@ -42,7 +47,7 @@ impl Attempt {
     /// The job that has this attempt: the one that took it, else a running one, else the oldest that waits; `None` where
     /// none runs, waits, or has done anything.
     pub fn holder(&self, rows: &[Row]) -> Option<u64> {
-        let claim = || fs::read_to_string(&self.claim).ok()?.trim().parse().ok();
+        let claim = || number(&self.claim);
         let own = || rows.iter().filter(|row| self.owns(row));
         let active = || own().filter(|row| row.state == State::Active);
         let first = || active().max_by_key(|row| (row.elapsed, Reverse(row.id))).map(|row| row.id);
@@ -57,14 +62,18 @@ impl Attempt {
         if let Ok(entries) = fs::read_dir(&self.dir) {
             entries.for_each(drop);
         }
-        let exit = fs::read_to_string(&self.exit).ok().and_then(|text| text.trim().parse().ok());
-        Traces { exit, result: self.result.exists() }
+        Traces { exit: number(&self.exit), result: self.result.exists() }
     }
 
     /// Whether a job has begun: Slurm creates the file before it runs the script.
     pub fn has_begun(&self) -> bool {
         self.dir.join("stdout.log").exists()
     }
+}
+
+/// The number in a file that a job has written.
+fn number<T: FromStr>(path: &Path) -> Option<T> {
+    String::from_utf8_lossy(&files::read_output(path, DIGITS).ok()?).trim().parse().ok()
 }
 
 #[cfg(test)]
@@ -86,8 +95,10 @@ mod tests {
             seed: 1,
             trial: 1,
             dir: dir.clone(),
+            attempt: 1,
+            result: "result.json".into(),
         };
-        let attempt = Attempt::new("n", &facts, 1);
+        let attempt = Attempt::new("n", &facts);
         let holder = |jobs: &[&str]| {
             let text: Vec<String> = jobs.iter().map(|job| format!("{job}|n|{}", dir.display())).collect();
             let elsewhere = ["1|RUNNING|9:00|n|/", "2|RUNNING|9:00|other|/"];

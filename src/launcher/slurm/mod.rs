@@ -21,6 +21,7 @@ use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use super::{End, Ending, Facts, Found, Left, Running};
+use crate::files;
 use crate::study::Mark;
 use attempt::Attempt;
 use client::Refusal;
@@ -202,14 +203,15 @@ impl Queue {
     /// # Errors
     /// [`End::NotStarted`] whatever the reason, for none is known to be final: the job may be in the queue all the same, or
     /// get there the next time. [`End::Unknown`] after [`Self::halt`].
-    pub async fn submit(&self, name: &str, facts: &Facts, attempt: u32, script: &str) -> Result<Job, End> {
-        let attempt = Attempt::new(name, facts, attempt);
+    pub async fn submit(&self, name: &str, facts: &Facts, script: &str) -> Result<Job, End> {
+        let attempt = Attempt::new(name, facts);
         let submitted = async {
             let rows = client::squeue(&[name]).await.map_err(|e| format!("cannot look for its job: {e}"))?;
             if let Some(id) = attempt.holder(&rows) {
                 return Ok(id);
             }
-            fs::write(attempt.dir.join("job.sh"), script).map_err(|e| format!("cannot write job.sh: {e}"))?;
+            files::write(&attempt.dir.join("job.sh"), script.as_bytes())
+                .map_err(|e| format!("cannot write job.sh: {e}"))?;
             client::sbatch(&attempt.dir).await.map_err(|e| format!("cannot submit: {e}"))
         };
         let mut halt = self.shared.halt.subscribe();
@@ -234,7 +236,7 @@ impl Queue {
         let jobs: Vec<(Attempt, Option<u64>)> = left
             .iter()
             .filter_map(|left| match &left.mark {
-                Some(Mark::Job { name, id }) => Some((Attempt::new(name, &left.facts, left.attempt), *id)),
+                Some(Mark::Job { name, id }) => Some((Attempt::new(name, &left.facts), *id)),
                 _ => None,
             })
             .collect();

@@ -26,7 +26,7 @@ pub fn quote(text: &str) -> String {
 ///
 /// # Errors
 /// The working directory is not known, or its path is not UTF-8.
-pub fn script(config: &LauncherConfig, name: &str, facts: &Facts, attempt: u32) -> io::Result<String> {
+pub fn script(config: &LauncherConfig, name: &str, facts: &Facts) -> io::Result<String> {
     // A second job of the attempt must not empty the files of the first.
     let mut text = format!(
         "#!/bin/sh\n#SBATCH --job-name={name}\n#SBATCH --output=stdout.log\n#SBATCH --error=stderr.log\n\
@@ -39,7 +39,7 @@ pub fn script(config: &LauncherConfig, name: &str, facts: &Facts, attempt: u32) 
         }
     }
     text.push('\n');
-    let told = facts.environment(attempt);
+    let told = facts.environment();
     let told = told.iter().map(|(name, value)| (*name, value));
     for (name, value) in config.env.iter().map(|(name, value)| (name.as_str(), value)).chain(told) {
         let _ = writeln!(text, "export {name}={}", quote(value));
@@ -48,7 +48,7 @@ pub fn script(config: &LauncherConfig, name: &str, facts: &Facts, attempt: u32) 
     let working = working.map_err(|_| io::Error::other("the path of the working directory is not UTF-8"))?;
     let path = |path: &Path| quote(&path.display().to_string());
     let exit = facts.exit_file();
-    let (exit, temporary, claim) = (path(&exit), path(&exit.with_extension("tmp")), path(&facts.claim_file(attempt)));
+    let (exit, temporary, claim) = (path(&exit), path(&exit.with_extension("tmp")), path(&facts.claim_file()));
     let command: Vec<String> = config.command.iter().map(|argument| quote(&facts.render(argument))).collect();
     let _ = write!(
         text,
@@ -102,9 +102,11 @@ mod tests {
             seed: 1,
             trial: 1,
             dir: dir.to_owned(),
+            attempt: 1,
+            result: "result.json".into(),
         };
         let path = dir.join("job.sh");
-        fs::write(&path, script(&config, "admire-t-1-1", &facts, 1).unwrap()).unwrap();
+        fs::write(&path, script(&config, "admire-t-1-1", &facts).unwrap()).unwrap();
         let output = Command::new("sh").arg(&path).output().unwrap();
         assert_eq!(output.status.code(), Some(7), "{}", String::from_utf8_lossy(&output.stderr));
         let printed = String::from_utf8(output.stdout).unwrap();
