@@ -128,7 +128,7 @@ fn a_study_without_results_has_a_report_too() {
     assert!(f.run("suggest", &[]).status.success());
     assert!(f.run("report", &[]).status.success());
     let (_, text) = parse(&fs::read_to_string(f.path("run/report.html")).unwrap());
-    assert!(text.contains("No trial has finished yet"), "{text}");
+    assert!(text.contains("No trial has finished yet") && text.contains("nothing is recommended"), "{text}");
 
     // What cannot be compared is a mistake on the command line.
     f.write("other.json", r#"{"weights": {"a": 0.5, "x": 0.5}}"#);
@@ -138,6 +138,7 @@ fn a_study_without_results_has_a_report_too() {
         assert!(stderr(&done).contains(said), "{}", stderr(&done));
     }
     f.write("other.json", r#"{"a": 1, "b": 3}"#);
+    assert!(f.run("tell", &["--trial", "1", "--loss", "1"]).status.success());
     assert!(f.run("report", &["--compare", "other.json"]).status.success());
     let (_, text) = parse(&fs::read_to_string(f.path("run/report.html")).unwrap());
     assert!(text.contains("Against other") && text.contains("75.0 %"), "{text}");
@@ -163,12 +164,16 @@ fn odd_studies_have_reports() {
             f.edit(from, to);
         }
         let searched = f.run("optimize", &["-q"]);
-        assert!(searched.status.success(), "{name}: {}", stderr(&searched));
+        // What is beyond reckoning has diverged, and then nothing is known.
+        let expected = if ["huge", "largest"].contains(&name) { 1 } else { 0 };
+        assert_eq!(code(&searched), Some(expected), "{name}: {}", stderr(&searched));
         let done = f.run("report", &[]);
         assert!(done.status.success(), "{name}: {}", stderr(&done));
         let page = fs::read_to_string(f.path("run/report.html")).unwrap();
         let (elements, text) = parse(&page);
-        assert!(text.contains("8 trials"), "{name}: {text}");
+        // Of one mixture there is one trial at each size.
+        let trials = if name == "one domain" { "2 trials" } else { "8 trials" };
+        assert!(text.contains(trials), "{name}: {text}");
         for (element, attributes) in &elements {
             let place = |(key, value): (&String, &String)| {
                 ["points", "d", "x", "y", "cx", "cy", "width", "height"].contains(&key.as_str())

@@ -15,6 +15,8 @@ fn readers_see_whole_events_and_never_wait() {
     let f =
         Fixture::new(GOOD, "slots = 2", "[budget]\ntrials = 30\n[optimizer]\nacquisition = \"expected-improvement\"");
     f.json("suggest", &["-q"]);
+    // There is something to recommend from the beginning.
+    assert_eq!(code(&f.run("tell", &["--trial", "1", "--loss", "1"])), Some(0));
     let mut child = f.start("optimize");
     let looks: Vec<usize> = thread::scope(|scope| {
         let readers: Vec<_> = [["status"].as_slice(), &["best"], &["suggest", "--dry-run"], &["export"]]

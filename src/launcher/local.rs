@@ -31,6 +31,10 @@ const LOOK: Duration = Duration::from_millis(20);
 /// How long the kernel may take to end what was killed. What waits for a disk cannot be ended before it answers.
 const STUBBORN: Duration = Duration::from_secs(10);
 
+/// How long the parent of a process that has ended may take to notice: the init processes of some containers look every other
+/// second.
+const UNREAPED: Duration = Duration::from_secs(3);
+
 /// A running trial, or another command.
 #[derive(Debug)]
 pub struct Process {
@@ -247,6 +251,7 @@ async fn end_all(tag: Option<&Tag>, group: Option<u32>, grace: Duration) -> Vec<
         let left: Vec<Live> = processes::all().filter(|p| is_known(p) || belongs(p)).collect();
         let late = began.elapsed().checked_sub(grace);
         if left.is_empty() {
+            gone(&known).await;
             break;
         } else if late.is_some_and(|late| late >= STUBBORN) {
             let pids: Vec<String> = left.iter().map(|p| p.pid.to_string()).collect();
@@ -262,6 +267,15 @@ async fn end_all(tag: Option<&Tag>, group: Option<u32>, grace: Duration) -> Vec<
         tokio::time::sleep(LOOK).await;
     }
     Vec::new()
+}
+
+/// Waits until processes that have ended are gone for whoever looks for them, too: until then a script that sends signal 0
+/// takes them for alive. Where nobody takes note of their end, that is given up.
+async fn gone(processes: &[Live]) {
+    let began = Instant::now();
+    while began.elapsed() < UNREAPED && processes.iter().any(processes::is_unreaped) {
+        tokio::time::sleep(LOOK).await;
+    }
 }
 
 /// How long an attempt took that ended while nobody watched: from the last thing written before it was started to the

@@ -122,14 +122,27 @@ pub(super) fn all() -> impl Iterator<Item = Live> {
     entries.filter_map(|entry| live(entry.ok()?.file_name().to_str()?.parse().ok()?))
 }
 
+/// What `/proc` says of a process, from its state on: state, parent, group, session, …
+fn stat(pid: u32) -> Option<Vec<String>> {
+    // The command, in parentheses, may contain anything, also half a character; fields are counted from the last one.
+    let stat = String::from_utf8_lossy(&fs::read(format!("/proc/{pid}/stat")).ok()?).into_owned();
+    Some(stat.rsplit_once(')')?.1.split_ascii_whitespace().map(str::to_owned).collect())
+}
+
 /// A live process; `None` for one that has ended (a zombie has).
 pub(super) fn live(pid: u32) -> Option<Live> {
-    // The command, in parentheses, may contain anything, also half a character; fields are counted from the last one: state, parent, group, …
-    let stat = String::from_utf8_lossy(&fs::read(format!("/proc/{pid}/stat")).ok()?).into_owned();
-    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
+    let fields = stat(pid)?;
     let field = |i: usize| fields.get(i)?.parse().ok();
     let (group, session, start) = (field(2)?, field(3)?, fields.get(19)?.parse().ok()?);
     (*fields.first()? != "Z").then_some(Live { pid, group, session, start })
+}
+
+/// Whether a process has ended whose parent, mostly init, has not taken note of that yet. Our own children are none of these.
+pub(super) fn is_unreaped(process: &Live) -> bool {
+    let Some(fields) = stat(process.pid) else { return false };
+    let field = |i: usize| fields.get(i).map(String::as_str);
+    let here = std::process::id().to_string();
+    field(0) == Some("Z") && field(1) != Some(&here) && field(19) == Some(&process.start.to_string())
 }
 
 /// Sends a signal. An error says that the process is gone, or not ours to signal: the next look tells.

@@ -4,7 +4,6 @@
 //! docs/reliability.md says what was tried and what is promised.
 
 #[path = "../common/journal.rs"]
-#[expect(dead_code, reason = "shared")]
 mod journal;
 #[path = "../common/study.rs"]
 mod study;

@@ -11,7 +11,6 @@ mod script;
 pub mod states;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::process::ExitStatus;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
