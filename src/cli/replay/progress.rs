@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::text;
 use crate::replay::{Plan, Progress};
-use crate::report::number;
+use crate::report::{counted, number};
 
 /// Steps of the progress bar: fine enough that rounding shares of it down loses nothing one could see.
 const BAR: u64 = 1_000_000_000;
@@ -41,7 +41,11 @@ impl Shown {
         {
             bar.set_style(style);
         }
-        Self::Bar(bar.with_message(format!("replaying {} × {} seeds", plan.strategies.len(), plan.seeds.len())))
+        Self::Bar(bar.with_message(format!(
+            "replaying {} × {}",
+            plan.strategies.len(),
+            counted(plan.seeds.len(), "seed")
+        )))
     }
 
     /// After a run or a playback.

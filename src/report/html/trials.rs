@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use crate::report::number;
-use crate::report::words::{Uncertain, percent};
+use crate::report::words::{Uncertain, counted, percent};
 
 /// All trials of a study.
 #[derive(Clone, Debug)]
@@ -44,7 +44,7 @@ impl Trials {
             p.note.screen { "Press a column's title to sort by it." }
             div.scroll tabindex="0" role="region" aria-label="All trials" {
                 table.sortable id="all-trials" {
-                    caption { (self.rows.len()) " trials; weights in percent" }
+                    caption { (counted(self.rows.len(), "trial")) "; weights in percent" }
                     thead {
                         tr {
                             (column("Trial", true))
