@@ -63,7 +63,7 @@ fn what_a_model_knows_does_not_depend_on_results_and_leaves_no_dear_run_out() {
     let mixture = admire::space::Mixture::new(vec![0.5, 0.5]);
     let run = |i: usize| Observation {
         mixture: mixture.clone(),
-        fidelity: usize::from(i % 10 == 0),
+        fidelity: usize::from(i.is_multiple_of(10)),
         metrics: vec![i as f64],
         se: vec![None],
     };
