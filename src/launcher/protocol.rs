@@ -187,7 +187,7 @@ pub fn text(file: impl Read) -> Result<String, String> {
     input::text(&bytes).map(str::to_owned).map_err(|e| e.to_string())
 }
 
-/// The result in a trial's directory: the result file, else the last result on stdout ([`on_stdout`]). Only the last MiB of
+/// The result in a trial's directory: the result file, else the last result on stdout. Only the last MiB of
 /// stdout is searched. The inner error says what is wrong with the result, for people.
 ///
 /// # Errors
