@@ -83,7 +83,13 @@ fn what_a_trial_killed_from_outside_leaves_is_gone_before_it_starts_again() {
 
 #[test]
 fn a_finished_trial_leaves_only_what_has_unset_the_two_variables() {
-    let script = format!("setsid sleep 1000 & echo $! > daemon; {UNTAGGED} sleep 1000 & echo $! > service; {GOOD}");
+    let script = format!(
+        "setsid sh -c 'echo $$ > noted; mv noted daemon; exec sleep 1000' &
+        until [ -e daemon ]; do sleep 0.01; done
+        {UNTAGGED} sh -c 'echo $$ > noted; mv noted service; exec sleep 1000' &
+        until [ -e service ]; do sleep 0.01; done
+        {GOOD}"
+    );
     let f = Fixture::new(&script, "", ONE);
     let began = Instant::now();
     succeeded(&f.run("optimize", &["--set", "launcher.grace='1h'"]));
@@ -241,8 +247,9 @@ fn a_result_that_cannot_be_read_stops_the_study_and_is_read_later() {
 
 #[test]
 fn setup_never_runs_twice_at_once() {
-    let setup = "setup = [\"sh\", \"-c\", \"echo begin >> steps; until [ -e go ]; do sleep 0.02; done; \
-                 setsid sleep 1000 & echo $! >> services; echo end >> steps\"]";
+    let setup = "setup = [\"sh\", \"-c\", \"echo begin >> steps; until [ -e go ]; do sleep 0.02; done; rm -f begun; \
+                 setsid sh -c 'echo $$ >> services; echo > begun; exec sleep 1000' & \
+                 until [ -e begun ]; do sleep 0.01; done; echo end >> steps\"]";
     let f = Fixture::new(GOOD, setup, ONE);
     let mut child = f.start("optimize");
     until("the setup", || f.lines("steps").len() == 1);
