@@ -20,7 +20,7 @@ pub struct Answer {
 /// Something without which a recommendation would be misunderstood.
 #[derive(Clone, Debug)]
 pub enum Caveat {
-    /// No run is complete at the target fidelity.
+    /// No run of the search, or from elsewhere, is complete at the target fidelity.
     NothingAtTarget {
         /// Its name.
         target: String,
@@ -97,7 +97,10 @@ impl fmt::Display for Caveat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NothingAtTarget { target } => {
-                write!(f, "no run is complete at {target}: what is said about it rests on other sizes alone")
+                write!(
+                    f,
+                    "no run of the search is complete at {target}: what is expected there rests on other sizes alone"
+                )
             }
             Self::Thinned { known, runs } => write!(
                 f,
@@ -123,12 +126,17 @@ impl fmt::Display for Caveat {
     }
 }
 
-/// Why a search ended, in words.
+/// Why a search ended: the reason's name, and what it means.
 #[must_use]
 pub fn why(study: &Study, reason: StopReason) -> String {
+    format!("{reason}: {}", explained(study, reason))
+}
+
+/// What the reason for which a search ended means.
+pub(super) fn explained(study: &Study, reason: StopReason) -> String {
     let (budget, spent) = (&study.config().budget, study.spent());
     let limit = |limit: Option<f64>| limit.map_or_else(String::new, |limit| format!(" of {}", number(limit, 4)));
-    let words = match reason {
+    match reason {
         StopReason::Budget => format!("the next trial would exceed the cost{}", limit(budget.cost)),
         StopReason::Trials => match budget.trials {
             Some(limit) if spent.trials >= limit => format!("{} have finished", counted(spent.trials, "trial")),
@@ -144,6 +152,5 @@ pub fn why(study: &Study, reason: StopReason) -> String {
             None => format!("the expected regret is below {}", number(budget.regret.unwrap_or_default(), 4)),
         },
         StopReason::Exhausted => "every mixture that differs by more than optimizer.tolerance has been trained".into(),
-    };
-    format!("{reason}: {words}")
+    }
 }

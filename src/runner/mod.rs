@@ -334,7 +334,7 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
                 let notice = Notice::study(
                     "study_stopped",
                     self.study,
-                    format!("the study has stopped: {}", why(self.study, *reason)),
+                    format!("the study has stopped ({reason}): {}", answer::explained(self.study, *reason)),
                 );
                 self.tell(Notice { weights, expected, ..notice.because(reason.to_string()) });
             }
