@@ -415,3 +415,20 @@ fn small_sizes_may_not_outspend_the_target_by_more_than_one_run() {
     }
     assert!(at_target >= 4, "{at_target}");
 }
+
+#[test]
+fn how_often_a_model_was_asked_changes_no_answer_however_many_runs_have_come_since_its_fit() {
+    let problem = Problem::new(3, 2, 1, 5);
+    let runs = problem.runs(&[310, 10], 6);
+    let first = |n: usize| problem.evidence(runs[..n].to_vec());
+    let mut asked = problem.optimizer(OptimizerSettings::default());
+    asked.learn(&first(20));
+    let mut anew = problem.optimizer(OptimizerSettings::default());
+    anew.restore(asked.snapshot().unwrap().clone());
+    let points = [(problem.space().uniform(), 0), (problem.space().uniform(), 1)];
+    // In between, runs are appended to the model; of the last ones there are too many for that.
+    for n in [20, 60, 200, 320] {
+        assert!(asked.predict(&first(n), &points).is_some());
+    }
+    assert_eq!(asked.predict(&first(320), &points), anew.predict(&first(320), &points));
+}

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::space::{Fidelities, Mixture, SearchSpace, columns};
 use crate::study::{Objective, Observation};
-use crate::surrogate::{Agreement, MOST_KNOWN, ModelChoice, ModelSnapshot, ModelSpec, Surrogate, Task};
+use crate::surrogate::{Agreement, ModelChoice, ModelSnapshot, ModelSpec, Surrogate, Task, appends};
 
 /// What decides the next trial.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -333,7 +333,7 @@ impl Optimizer {
         let kept = kept.filter(|k| k.snapshot.as_ref() == snapshot && observations.starts_with(&k.observations));
         let surrogate = match (kept, snapshot) {
             (Some(kept), _) if kept.observations.len() == observations.len() => return Some(kept.surrogate),
-            (Some(kept), Some(_)) if observations.len() <= MOST_KNOWN => {
+            (Some(kept), Some(snapshot)) if appends(snapshot, observations.len()) => {
                 kept.surrogate.extend(&self.task(&observations[kept.observations.len()..]))
             }
             (_, Some(snapshot)) => Surrogate::condition(&task, snapshot),

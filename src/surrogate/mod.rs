@@ -15,7 +15,7 @@ mod standardize;
 
 pub use gp::View;
 pub use lanes::Prepared;
-pub use model::{Agreement, MOST_KNOWN, MetricGain, Outlook, Surrogate, Task, known};
+pub use model::{Agreement, MOST_KNOWN, MetricGain, Outlook, Surrogate, Task, appends, known};
 pub use prior::told;
 pub use select::ModelChoice;
 pub use spec::{KernelKind, MOST_COMPONENTS, ModelSnapshot, ModelSpec, Structure};

@@ -21,6 +21,9 @@ const AFRESH: f64 = 1.25;
 const MOST_FITTED: usize = 256;
 /// Runs that a model is conditioned on, at most: time grows with the cube of their number, memory with its square.
 pub const MOST_KNOWN: usize = 2000;
+/// Runs that are appended one after another, at most: more than come between two fits of a search. Of all of them anew takes
+/// less time then.
+const MOST_APPENDED: usize = 256;
 /// Runs' worth of belief that the errors of metrics are independent.
 const INDEPENDENCE_WEIGHT: f64 = 8.0;
 
@@ -143,13 +146,13 @@ impl Surrogate {
     }
 
     /// Conditions on the observations at the snapshot's hyperparameters: on those it was fitted to at once, on later ones
-    /// one after another, so that a model that was carried along and one that is made anew agree bit for bit. More than
-    /// [`MOST_KNOWN`] are thinned anew every time, and conditioned on at once.
+    /// one after another ([`appends`]), so that a model that was carried along and one that is made anew agree bit for bit;
+    /// else on all at once.
     #[must_use]
     pub fn condition(task: &Task<'_>, snapshot: &ModelSnapshot) -> Option<Self> {
         let n = task.observations.len();
         let fitted = snapshot.observations.clamp(1, n.max(1));
-        let (first, later) = task.observations.split_at_checked(if n > MOST_KNOWN { n } else { fitted })?;
+        let (first, later) = task.observations.split_at_checked(if appends(snapshot, n) { fitted } else { n })?;
         let first = Task { observations: first, ..*task };
         let layout = first.layout();
         let series = first.series();
@@ -174,7 +177,7 @@ impl Surrogate {
     }
 
     /// The model with the task's observations added, one after another: O(n²) each. Hyperparameters and standardization
-    /// stay. With more than [`MOST_KNOWN`] in all, [`Self::condition`] is what agrees with a model that is made anew.
+    /// stay. Only where [`appends`] says so does that agree with [`Self::condition`].
     #[must_use]
     pub fn extend(&self, task: &Task<'_>) -> Option<Self> {
         if task.observations.is_empty() {
@@ -438,6 +441,12 @@ impl Surrogate {
         }
         errors
     }
+}
+
+/// Whether a model of so many runs is that of the runs that the snapshot was fitted to, with the later ones appended.
+#[must_use]
+pub fn appends(snapshot: &ModelSnapshot, runs: usize) -> bool {
+    runs <= MOST_KNOWN && runs.saturating_sub(snapshot.observations) <= MOST_APPENDED
 }
 
 /// The runs that a model of `observations` is conditioned on, as indices, ascending: all of them; of more than
