@@ -104,8 +104,9 @@ fn a_finished_trial_leaves_only_what_has_unset_the_two_variables() {
 fn a_late_result_of_an_earlier_attempt_goes_nowhere() {
     let script = format!(
         r#"if [ $ADMIRE_ATTEMPT = 1 ]; then
-            {UNTAGGED} sh -c 'until [ -e go ]; do sleep 0.01; done
+            {UNTAGGED} sh -c 'echo > waits; until [ -e go ]; do sleep 0.01; done
                 echo "admire: {{\"loss\": 111}}"; echo "{{\"loss\": 111}}" > "$1"; echo > written' sh "$1" &
+            until [ -e waits ]; do sleep 0.01; done
             exit 1
         fi
         echo 'admire: {{"loss": 5}}'; echo > go; until [ -e written ]; do sleep 0.01; done"#
