@@ -52,6 +52,10 @@ fn accepted(config: &StudyConfig) {
     let script = slurm::script(launcher, &name, &facts).unwrap();
     // `sbatch` reads directives up to the first line that is neither empty nor a comment.
     let read = script.lines().skip(1).take_while(|line| line.is_empty() || line.starts_with('#'));
-    let expected = 3 + directives.len() + special.get(&facts.fidelity).map_or(0, Vec::len);
-    assert_eq!(read.filter(|line| line.starts_with("#SBATCH ")).count(), expected, "{script}");
+    let mut read = read.filter_map(|line| line.strip_prefix("#SBATCH "));
+    for option in ["--job-name=", "--output=", "--error=", "--open-mode="] {
+        assert!(read.next().is_some_and(|line| line.starts_with(option)), "{option} in {script}");
+    }
+    let expected = directives.iter().chain(special.get(&facts.fidelity).into_iter().flatten());
+    assert!(read.eq(expected), "{script}");
 }
