@@ -13,13 +13,9 @@ mod problem;
 use std::hint::black_box;
 use std::time::Duration;
 
-use admire::optimizer::{Candidates, OptimizerSettings};
-use admire::space::{Warp, columns};
-use admire::study::Observation;
-use admire::surrogate::fit::negative_log_posterior;
-use admire::surrogate::gp::Data;
-use admire::surrogate::hyper::Layout;
-use admire::surrogate::{KernelKind, ModelSnapshot, Surrogate};
+use admire::optimizer::Candidates;
+use admire::problem::{KernelKind, Observation, OptimizerSettings, Warp, columns};
+use admire::surrogate::{ModelSnapshot, Surrogate, fit::negative_log_posterior, gp::Data, hyper::Layout};
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, criterion_group, criterion_main};
 use nalgebra::{DMatrix, DVector};

@@ -3,6 +3,7 @@
 //! Data flows one way: config → space → study → surrogate → acquisition → trial → observation.
 
 pub mod acquisition;
+pub mod advice;
 pub mod cli;
 pub mod config;
 pub mod exchange;
@@ -10,9 +11,12 @@ mod files;
 pub mod input;
 pub mod launcher;
 pub mod optimizer;
+pub mod problem;
 pub mod replay;
 pub mod report;
 pub mod runner;
+pub mod runs;
 pub mod space;
 pub mod study;
 pub mod surrogate;
+pub mod text;

@@ -8,8 +8,9 @@ use std::path::Path;
 use std::process::Command;
 
 use admire::config::{StudyConfig, TEMPLATE};
-use admire::replay::{Pool, RunLog, infer_config};
-use admire::study::Direction;
+use admire::problem::Direction;
+use admire::replay::{Pool, infer_config};
+use admire::runs::RunLog;
 use rand::prelude::*;
 use rand_chacha::ChaCha8Rng;
 use tempfile::TempDir;

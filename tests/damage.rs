@@ -13,8 +13,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use admire::config::StudyConfig;
-use admire::study::journal::{Line, parse};
-use admire::study::{self as study_of, Completed, Event, Resumed, Study, StudyError};
+use admire::study::{
+    self as study_of, Completed, Event, Resumed, Study, StudyError,
+    journal::{Line, parse},
+};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use serde_json::{Value, json};

@@ -2,11 +2,13 @@
 //! (goldens/make_gp_goldens.py wrote the numbers and says what model they belong to).
 
 use admire::acquisition::{Criterion, gibbon};
-use admire::surrogate::KernelKind;
-use admire::surrogate::Outlook;
-use admire::surrogate::gp::{Data, Gp};
-use admire::surrogate::hyper::{Hyperparameters, SizeCovariance};
-use admire::surrogate::kernel::{Component, Kernel};
+use admire::problem::KernelKind;
+use admire::surrogate::{
+    Outlook,
+    gp::{Data, Gp},
+    hyper::{Hyperparameters, SizeCovariance},
+    kernel::{Component, Kernel},
+};
 use nalgebra::{DMatrix, DVector};
 use serde::Deserialize;
 

@@ -1,12 +1,13 @@
 //! The Gaussian process: every derivative against finite differences, positive definiteness, and what must not depend on
 //! the order of domains.
 
-use admire::space::{Warp, columns};
-use admire::surrogate::KernelKind;
-use admire::surrogate::fit::{fit, negative_log_posterior};
-use admire::surrogate::gp::{Data, Gp};
-use admire::surrogate::hyper::Layout;
-use admire::surrogate::linalg::Cholesky;
+use admire::problem::{KernelKind, Warp, columns};
+use admire::surrogate::{
+    fit::{fit, negative_log_posterior},
+    gp::{Data, Gp},
+    hyper::Layout,
+    linalg::Cholesky,
+};
 use nalgebra::{DMatrix, DVector};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;

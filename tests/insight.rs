@@ -3,9 +3,8 @@
 #[path = "common/problem.rs"]
 mod problem;
 
-use admire::optimizer::{Evidence, Optimizer, OptimizerSettings};
-use admire::space::Mixture;
-use admire::surrogate::{ModelChoice, ModelSpec, Structure};
+use admire::optimizer::Optimizer;
+use admire::problem::{Evidence, Mixture, ModelChoice, ModelSpec, OptimizerSettings, Structure};
 use problem::{Problem, rng};
 
 /// A problem with three metrics that was observed often enough for a good model, and the mixture recommended for it.

@@ -8,7 +8,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
 
-use admire::study::Observation;
+use admire::problem::Observation;
 use admire::surrogate::{MOST_KNOWN, known};
 use serde_json::json;
 use study::{Fixture, GOOD, code};
@@ -60,7 +60,7 @@ fn of_very_many_runs_the_model_knows_some_and_the_answer_says_so() {
 
 #[test]
 fn what_a_model_knows_does_not_depend_on_results_and_leaves_no_dear_run_out() {
-    let mixture = admire::space::Mixture::new(vec![0.5, 0.5]);
+    let mixture = admire::problem::Mixture::new(vec![0.5, 0.5]);
     let run = |i: usize| Observation {
         mixture: mixture.clone(),
         fidelity: usize::from(i.is_multiple_of(10)),

@@ -7,9 +7,10 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 
+use admire::advice;
 use admire::config::StudyConfig;
-use admire::runner;
-use admire::study::{Event, Purpose, Study, journal, seed_of};
+use admire::problem::seed_of;
+use admire::study::{Event, Purpose, Study, journal};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use rand::{Rng, SeedableRng};
@@ -63,8 +64,8 @@ fn the_journal_reproduces_every_suggestion() {
             let offered: Vec<usize> =
                 suggested.offered.iter().map(|name| config.fidelities.index(name).unwrap()).collect();
             let (id, evidence) = (study.next_id(), study.evidence());
-            let mut optimizer = runner::optimizer(&study);
-            let again = runner::suggest(&mut optimizer, &evidence, &offered, config.seed, id).unwrap();
+            let mut optimizer = advice::optimizer(&study);
+            let again = advice::suggest(&mut optimizer, &evidence, &offered, config.seed, id).unwrap();
             assert_eq!(study.named(&again.mixture), suggested.weights, "trial {id}");
             assert_eq!(config.fidelities.list()[again.fidelity].name, suggested.fidelity, "trial {id}");
             assert_eq!(again.expected, suggested.expected, "trial {id}");

@@ -3,11 +3,13 @@
 #[path = "common/problem.rs"]
 mod problem;
 
-use admire::optimizer::{AcquisitionKind, Candidates, Evidence, NoTrial, Optimizer, OptimizerSettings, Suggestion};
-use admire::space::{Domain, GroupSpec, Limits, Mixture, SearchSpace, Warp, columns};
-use admire::surrogate::gp::{Data, Gp};
-use admire::surrogate::hyper::Layout;
-use admire::surrogate::{KernelKind, ModelSpec};
+use admire::optimizer::{Candidates, NoTrial, Optimizer, Suggestion};
+use admire::problem::{AcquisitionKind, Evidence, KernelKind, Mixture, ModelSpec, OptimizerSettings, Warp, columns};
+use admire::space::{Domain, GroupSpec, Limits, SearchSpace};
+use admire::surrogate::{
+    gp::{Data, Gp},
+    hyper::Layout,
+};
 use nalgebra::DVector;
 use problem::{Problem, rng};
 
@@ -276,7 +278,7 @@ fn with_every_fidelity_at_its_limit_there_is_nothing_to_suggest() {
     let problem = Problem::new(3, 2, 1, 27);
     let mut list = problem.fidelities().list().to_vec();
     list.iter_mut().for_each(|f| f.max_trials = Some(3));
-    let fidelities = admire::space::Fidelities::new(list, None);
+    let fidelities = admire::problem::Fidelities::new(list, None);
     let mut optimizer = Optimizer::new(problem.space(), fidelities, problem.objective(), OptimizerSettings::default());
     let cheap_is_full = problem.evidence(problem.runs(&[3, 2], 28));
     assert_eq!(next(&mut optimizer, &cheap_is_full, 0).fidelity, 1);

@@ -4,9 +4,8 @@
 #[path = "common/problem.rs"]
 mod problem;
 
-use admire::space::{Mixture, columns};
-use admire::study::{Direction, Observation};
-use admire::surrogate::{KernelKind, ModelSnapshot, Surrogate, Task};
+use admire::problem::{Direction, KernelKind, Mixture, Observation, columns};
+use admire::surrogate::{ModelSnapshot, Surrogate, Task};
 use nalgebra::DMatrix;
 use problem::{Owned, Problem, rng};
 

@@ -7,8 +7,10 @@ use std::path::Path;
 
 use admire::config::StudyConfig;
 use admire::exchange::{ImportFormat, Input, InputFile, Options, evidence, import, write_runs};
-use admire::replay::{RunLog, infer_config};
-use admire::study::{Direction, Study, StudyError};
+use admire::replay::infer_config;
+use admire::runs::RunLog;
+use admire::problem::Direction;
+use admire::study::{Study, StudyError};
 use libfuzzer_sys::fuzz_target;
 
 const FORMATS: [ImportFormat; 6] = [

@@ -4,7 +4,8 @@
 #![no_main]
 
 use admire::launcher::protocol::{self, Outcome};
-use admire::study::{Direction, Entry, Event, Metric, Objective};
+use admire::problem::{Direction, Metric, Objective};
+use admire::study::{Entry, Event};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {

@@ -6,8 +6,9 @@
 use std::path::Path;
 
 use admire::config::StudyConfig;
-use admire::replay::{Pool, ReplayError, RunLog, infer_config};
-use admire::study::Direction;
+use admire::replay::{Pool, ReplayError, infer_config};
+use admire::runs::RunLog;
+use admire::problem::Direction;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -7,7 +7,8 @@ use nalgebra::{DMatrix, DVector};
 
 use super::criterion::Criterion;
 use super::spg::ProjectedGradient;
-use crate::space::{Polytope, columns};
+use crate::problem::columns;
+use crate::space::Polytope;
 use crate::surrogate::{Outlook, Surrogate};
 
 /// Steps smaller than a hundredth of a percent of the mixture do not matter.

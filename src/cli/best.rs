@@ -2,12 +2,13 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::{ConfigArgs, Format, text};
-use crate::optimizer::{Gain, Prediction};
-use crate::report::{Align, Table, Uncertain, bar, number, probability};
-use crate::runner::{self, Answer};
-use crate::space::Mixture;
-use crate::study::{Direction, Purpose, StopReason, Study, Trial, TrialState};
+use crate::advice::{self, Answer};
+use crate::optimizer::Gain;
+use crate::problem::{Direction, Mixture, Prediction};
+use crate::report::{Align, Table, bar};
+use crate::study::{Purpose, StopReason, Study, Trial, TrialState};
 use crate::surrogate::Agreement;
+use crate::text::{Uncertain, number, probability};
 
 /// Terminal columns of a weight of 1.
 const BAR: usize = 20;
@@ -33,10 +34,10 @@ pub(super) fn run(args: &BestArgs) -> anyhow::Result<u8> {
 pub(super) fn print(study: &Study, format: Format, stopped: Option<StopReason>) -> anyhow::Result<()> {
     let (config, spent) = (study.config(), study.spent());
     let fidelity = &config.fidelities.list()[config.fidelities.target()].name;
-    let Answer { mixture, caveats } = &runner::answer(study)?;
+    let Answer { mixture, caveats } = &advice::answer(study)?;
     let evidence = study.evidence();
     let points = [(mixture.clone(), config.fidelities.target())];
-    let optimizer = runner::optimizer(study);
+    let optimizer = advice::optimizer(study);
     let expected = optimizer.predict(&evidence, &points).and_then(|p| p.first().copied());
     let sizes = optimizer.agreement(&evidence).map(|sizes| SizeAgreement::all(study, &sizes)).unwrap_or_default();
     let gain = optimizer.gains(&evidence, mixture, &[config.space.uniform()]).and_then(|g| g.first().copied());
@@ -90,7 +91,7 @@ pub(super) fn print(study: &Study, format: Format, stopped: Option<StopReason>) 
         outln!("meets the bound     {bound}");
     }
     if let Some(reason) = stopped {
-        outln!("stopped             {}", runner::why(study, reason));
+        outln!("stopped             {}", advice::why(study, reason));
     }
     if let Some(c) = comparison {
         outln!("confirmed           {}", c.words());

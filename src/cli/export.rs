@@ -5,9 +5,9 @@ use anyhow::bail;
 use clap::Args;
 
 use super::{ConfigArgs, UsageError};
+use crate::advice::{self, Answer};
 use crate::exchange::{ExportFormat, Ingredient, Recipe};
-use crate::runner::{self, Answer};
-use crate::space::Mixture;
+use crate::problem::Mixture;
 use crate::study::{Study, TrialId, TrialState};
 
 /// Write a study's runs, or its mixture for a trainer
@@ -56,7 +56,7 @@ fn mixture(study: &Study, trial: Option<TrialId>) -> anyhow::Result<(String, Mix
         Some(id) => (format!("trial {id}"), study.trial(id)?.mixture.clone()),
         None => {
             let target = &config.fidelities.list()[config.fidelities.target()].name;
-            let Answer { mixture, caveats } = runner::answer(study)?;
+            let Answer { mixture, caveats } = advice::answer(study)?;
             super::warn(&caveats.iter().map(ToString::to_string).collect::<Vec<_>>());
             (format!("what is recommended for {target}"), mixture)
         }

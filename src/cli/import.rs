@@ -6,7 +6,7 @@ use clap::Args;
 use super::{ConfigArgs, UsageError, WriterArgs, text};
 use crate::exchange::{self, ImportFormat, Input, InputFile, Options, Rule};
 use crate::input;
-use crate::replay::RunLog;
+use crate::runs::RunLog;
 use crate::study::Study;
 
 /// Read runs that were trained elsewhere

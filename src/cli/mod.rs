@@ -47,6 +47,7 @@ use crate::config::{ConfigError, StudyConfig, duration};
 use crate::exchange::ExportError;
 use crate::replay::ReplayError;
 use crate::runner::RunError;
+use crate::runs::LogError;
 use crate::space::SpaceError;
 use crate::study::{Study, StudyError};
 
@@ -284,7 +285,7 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
             _ => 2,
         };
     }
-    if error.is::<UsageError>() || error.is::<ReplayError>() || error.is::<ExportError>() {
+    if error.is::<UsageError>() || error.is::<ReplayError>() || error.is::<LogError>() || error.is::<ExportError>() {
         return 2;
     }
     let run = error.downcast_ref::<RunError>();

@@ -6,9 +6,9 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tracing::info;
 
 use super::{ConfigArgs, ForkArgs, Format, WriterArgs, best, log, text};
-use crate::report::number;
 use crate::runner::{self, Ended, RunError, View};
 use crate::study::TrialState;
+use crate::text::number;
 
 /// Run the whole loop, launching training jobs; goes on where an earlier run stopped
 #[derive(Debug, Args)]

@@ -2,8 +2,8 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use super::{ConfigArgs, ForkArgs, WriterArgs, best, text};
+use crate::advice;
 use crate::optimizer::{NoTrial, Optimizer};
-use crate::runner;
 use crate::study::{Event, Plan, Purpose, Study, Trial, TrialId};
 
 /// Ask for the next mixture(s) to train
@@ -51,7 +51,7 @@ pub(super) fn run(args: &SuggestArgs) -> anyhow::Result<u8> {
     };
     let mut study = if args.dry_run { Study::peek(config)? } else { args.fork.open(config, &args.writer)? };
     super::warn(study.warnings());
-    let mut optimizer = runner::optimizer(&study);
+    let mut optimizer = advice::optimizer(&study);
     let (mut ids, mut missing) = (Vec::new(), None);
     for _ in 0..args.n {
         match next(&mut study, &mut optimizer, only) {
@@ -93,7 +93,7 @@ pub(super) fn run(args: &SuggestArgs) -> anyhow::Result<u8> {
 pub(super) fn next(study: &mut Study, optimizer: &mut Optimizer, only: Option<usize>) -> anyhow::Result<TrialId> {
     let offered: Vec<usize> = study.open_fidelities().into_iter().filter(|i| only.is_none_or(|o| o == *i)).collect();
     let (evidence, id) = (study.evidence(), study.next_id());
-    let suggestion = runner::suggest(optimizer, &evidence, &offered, study.config().seed, id)?;
+    let suggestion = advice::suggest(optimizer, &evidence, &offered, study.config().seed, id)?;
     super::warn(suggestion.warning.as_slice());
     if let Some(snapshot) = optimizer.snapshot().filter(|s| study.model() != Some(s)).cloned() {
         study.record(Event::Model(snapshot))?;

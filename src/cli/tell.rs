@@ -8,7 +8,8 @@ use serde_json::json;
 
 use super::{ConfigArgs, WriterArgs};
 use crate::launcher::{Outcome, protocol};
-use crate::study::{Completed, Event, Objective, Study, StudyError, TrialId, TrialState};
+use crate::problem::Objective;
+use crate::study::{Completed, Event, Study, StudyError, TrialId, TrialState};
 
 /// Report how a suggested trial ended
 #[derive(Debug, Args)]

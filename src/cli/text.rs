@@ -9,11 +9,11 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use textwrap::{WordSeparator, WordSplitter};
 
-pub(super) use crate::launcher::command::{command_line, quote};
-pub(super) use crate::report::counted;
-use crate::report::number;
-use crate::space::is_hidden;
+use crate::problem::is_hidden;
 use crate::study::Study;
+pub(super) use crate::text::counted;
+use crate::text::number;
+pub(super) use crate::text::{command_line, quote};
 
 /// This program as it was started.
 pub(super) fn program() -> String {

@@ -8,13 +8,11 @@ use super::error::{ConfigError, Origin, Problem};
 use super::export::{DomainFiles, export};
 use super::tree::{self, Node, Problems, Section, Value};
 use super::{Budget, Confirm, LauncherConfig, ReplayConfig, StudyConfig, placeholders, slurm};
-use crate::optimizer::{AcquisitionKind, OptimizerSettings};
-use crate::space::{
-    Domain, Fidelities, Fidelity, GroupSpec, Limits, MOST_DOMAINS, SearchSpace, Warp, check_domain_name,
-    check_folder_name, check_name,
+use crate::problem::{
+    AcquisitionKind, Direction, Fidelities, Fidelity, KernelKind, MOST_COMPONENTS, Metric, ModelChoice, Objective,
+    OptimizerSettings, Structure, Warp, check_domain_name, check_folder_name, check_name,
 };
-use crate::study::{Direction, Metric, Objective};
-use crate::surrogate::{KernelKind, MOST_COMPONENTS, ModelChoice, Structure};
+use crate::space::{Domain, GroupSpec, Limits, MOST_DOMAINS, SearchSpace};
 
 /// The strategies that `replay` can compare.
 const STRATEGIES: [&str; 4] = ["admire", "single-fidelity", "random", "regression"];

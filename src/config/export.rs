@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::tree::Section;
-use crate::space::is_hidden;
+use crate::problem::is_hidden;
 
 /// What a trainer counts when it draws from its sources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

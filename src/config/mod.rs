@@ -14,9 +14,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::input;
-use crate::optimizer::OptimizerSettings;
-use crate::space::{Fidelities, SearchSpace};
-use crate::study::Objective;
+use crate::problem::{Fidelities, Objective, OptimizerSettings};
+use crate::space::SearchSpace;
 
 pub use error::{ConfigError, Origin, Problem};
 pub use export::{DomainFiles, ExportConfig, Stopping, Unit};

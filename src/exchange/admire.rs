@@ -7,8 +7,8 @@ use super::columns::{ColumnMap, Rule};
 use super::part::Part;
 use super::table::{InputFile, Table};
 use crate::input::number;
-use crate::replay::ReplayError;
-use crate::space::params_of;
+use crate::problem::params_of;
+use crate::runs::LogError;
 
 const COLUMNS: [(&str, &str); 5] = [
     ("fidelity", "model"),
@@ -21,7 +21,7 @@ const COLUMNS: [(&str, &str); 5] = [
 
 /// Reads the file. A model counts by its size (`Qwen2.5-0.5B` is `0.5B`), and costs the mean training time of its runs,
 /// relative to the most expensive one: the times themselves are mostly such means.
-pub(super) fn read(file: &InputFile, rules: &[Rule]) -> Result<Part, ReplayError> {
+pub(super) fn read(file: &InputFile, rules: &[Rule]) -> Result<Part, LogError> {
     let mut part = Table::read(file)?.rename(&ColumnMap::new(rules, &COLUMNS));
     let table = &mut part.table;
     let model = table.require("fidelity")?;

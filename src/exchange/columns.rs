@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use crate::input::number;
-use crate::replay::is_state;
+use crate::runs::is_state;
 
 /// One rule: the columns called `column` are `target`. One `*` in both stands for the same text.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,11 +6,11 @@ use serde_json::Value;
 use super::columns::{ColumnMap, Rule};
 use super::part::Part;
 use super::table::{InputFile, Table};
-use crate::replay::{ReplayError, text};
+use crate::runs::{LogError, text};
 
 /// Reads the file. It says nothing about results: those are in `metrics`.
-pub(super) fn read(file: &InputFile, metrics: &[(String, f64)], rules: &[Rule]) -> Result<Part, ReplayError> {
-    let wrong = |message: String| ReplayError::Header { file: file.path.clone(), message };
+pub(super) fn read(file: &InputFile, metrics: &[(String, f64)], rules: &[Rule]) -> Result<Part, LogError> {
+    let wrong = |message: String| LogError::Header { file: file.path.clone(), message };
     let json: Value =
         serde_json::from_str(text(&file.path, &file.text)?).map_err(|e| wrong(format!("not valid JSON: {e}")))?;
     let weights = json["train_domain_weights"]

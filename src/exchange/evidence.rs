@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::config::StudyConfig;
-use crate::replay::{LoggedRun, ReplayError, RunLog, hint};
+use crate::runs::{LogError, LoggedRun, RunLog};
 use crate::study::Imported;
+use crate::text::hint;
 
 /// A weight that is no more than this is what rounding leaves of none.
 const NO_WEIGHT: f64 = 1e-9;
@@ -23,8 +24,8 @@ pub struct Evidence {
 ///
 /// # Errors
 /// A metric of the objective that the log does not have, or no run that fits.
-pub fn evidence(log: &RunLog, config: &StudyConfig) -> Result<Evidence, ReplayError> {
-    let wrong = |message| ReplayError::Header { file: log.files.first().cloned().unwrap_or_default(), message };
+pub fn evidence(log: &RunLog, config: &StudyConfig) -> Result<Evidence, LogError> {
+    let wrong = |message| LogError::Header { file: log.files.first().cloned().unwrap_or_default(), message };
     let known = || log.metrics.iter().map(String::as_str);
     if let Some(metric) = config.objective.metrics.iter().find(|metric| known().all(|name| name != metric.name)) {
         let (name, hint) = (&metric.name, hint(&metric.name, known()));

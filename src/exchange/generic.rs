@@ -7,7 +7,7 @@ use csv::StringRecord;
 use super::columns::{ColumnMap, Rule};
 use super::part::Part;
 use super::table::{InputFile, Table, identity};
-use crate::replay::{ReplayError, is_state};
+use crate::runs::{LogError, is_state};
 
 /// The columns of logged runs, under their own names.
 const LOGGED: [(&str, &str); 7] = [
@@ -21,13 +21,13 @@ const LOGGED: [(&str, &str); 7] = [
 ];
 
 /// Reads one row a run.
-pub(super) fn wide(file: &InputFile, rules: &[Rule]) -> Result<Part, ReplayError> {
+pub(super) fn wide(file: &InputFile, rules: &[Rule]) -> Result<Part, LogError> {
     Ok(Table::read(file)?.rename(&ColumnMap::new(rules, &LOGGED)))
 }
 
 /// Reads one row a run and quantity: its columns `name` and `value` say what and how much; the others are the run's. The
 /// rules are for columns and for names alike. A weight that a run does not have is 0.
-pub(super) fn long(file: &InputFile, rules: &[Rule]) -> Result<Part, ReplayError> {
+pub(super) fn long(file: &InputFile, rules: &[Rule]) -> Result<Part, LogError> {
     let map = ColumnMap::new(rules, &LOGGED);
     let table = Table::read(file)?;
     let (name, value) = (table.require("name")?, table.require("value")?);
@@ -55,7 +55,7 @@ pub(super) fn long(file: &InputFile, rules: &[Rule]) -> Result<Part, ReplayError
             runs.len() - 1
         });
         if runs[run].1.insert(quantity.clone(), &row[value]).is_some() {
-            return Err(ReplayError::Cell {
+            return Err(LogError::Cell {
                 file: file.path.clone(),
                 line: row.position().map_or(0, csv::Position::line),
                 column: "name".into(),

@@ -7,8 +7,8 @@ use clap::ValueEnum;
 use super::columns::Rule;
 use super::table::{InputFile, Table};
 use super::{admire, doremi, generic, olmix, regmix};
-use crate::replay::{ReplayError, RunLog};
-use crate::space::{check_domain_name, params_of};
+use crate::problem::{check_domain_name, params_of};
+use crate::runs::{LogError, RunLog};
 
 /// Whose files; also the values of `import --from`, with what its help says of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -76,7 +76,7 @@ pub struct Imported {
 ///
 /// # Errors
 /// Files that are not of the format, or whose values are not what they should be.
-pub fn import(format: ImportFormat, inputs: &[Input], options: &Options) -> Result<Imported, ReplayError> {
+pub fn import(format: ImportFormat, inputs: &[Input], options: &Options) -> Result<Imported, LogError> {
     let (mut log, mut notes) = (RunLog::default(), vec![]);
     for input in inputs {
         let rules = &options.rules;
@@ -110,7 +110,7 @@ pub fn import(format: ImportFormat, inputs: &[Input], options: &Options) -> Resu
 }
 
 /// Adds what is not in the files, and checks what becomes of names.
-fn complete(mut table: Table, size: Option<&str>, options: &Options) -> Result<Table, ReplayError> {
+fn complete(mut table: Table, size: Option<&str>, options: &Options) -> Result<Table, LogError> {
     for name in table.header.iter().filter_map(|column| column.strip_prefix("w:")) {
         if let Err(reason) = check_domain_name(name) {
             let advice = "give the domain another with --map w:NAME=COLUMN";
@@ -141,7 +141,7 @@ fn complete(mut table: Table, size: Option<&str>, options: &Options) -> Result<T
 
 /// The table with the file's name before its run ids where the log has some of them already: RegMix counts the runs of each
 /// file from 1.
-fn distinct(mut table: Table, log: &RunLog) -> Result<Table, ReplayError> {
+fn distinct(mut table: Table, log: &RunLog) -> Result<Table, LogError> {
     let id = table.require("run_id")?;
     let known: BTreeSet<&str> = log.runs.iter().map(|run| run.id.as_str()).collect();
     if table.rows.iter().any(|row| known.contains(&row[id])) {

@@ -3,14 +3,14 @@
 use super::columns::{ColumnMap, Rule};
 use super::part::{Part, pair};
 use super::table::InputFile;
-use crate::replay::ReplayError;
+use crate::runs::LogError;
 
 /// Columns that both files may have; of the last kind are row numbers that pandas wrote.
 const COMMON: [(&str, &str); 5] =
     [("run_id", "run_id"), ("run_id", "run"), ("", "name"), ("", "index"), ("", "Unnamed*")];
 
 /// Reads the pair of files.
-pub(super) fn read(files: &[InputFile], rules: &[Rule]) -> Result<Part, ReplayError> {
+pub(super) fn read(files: &[InputFile], rules: &[Rule]) -> Result<Part, LogError> {
     let map = |others| ColumnMap::new(rules, &[&COMMON[..], &[others]].concat());
     pair(files, &map(("w:*", "*")), &map(("y:*", "*")))
 }

@@ -2,7 +2,7 @@
 
 use super::columns::ColumnMap;
 use super::table::{InputFile, Table};
-use crate::replay::ReplayError;
+use crate::runs::LogError;
 
 /// What one format's reader returns.
 pub(super) struct Part {
@@ -17,7 +17,7 @@ pub(super) struct Part {
 }
 
 /// A pair of files, each with its own columns, whose rows have the same `run_id`.
-pub(super) fn pair(files: &[InputFile], mixtures: &ColumnMap, results: &ColumnMap) -> Result<Part, ReplayError> {
+pub(super) fn pair(files: &[InputFile], mixtures: &ColumnMap, results: &ColumnMap) -> Result<Part, LogError> {
     let weights = Table::read(&files[0])?.rename(mixtures);
     let metrics = Table::read(&files[1])?.rename(results);
     if !weights.table.header.iter().any(|column| column.starts_with("w:")) {

@@ -8,7 +8,7 @@ use super::part::{Part, pair};
 use super::recipe::{ExportError, Recipe};
 use super::table::InputFile;
 use super::text::yaml as write;
-use crate::replay::ReplayError;
+use crate::runs::LogError;
 
 const MIXTURES: [(&str, &str); 3] = [("run_id", "index"), ("w:*", "train_the_pile_*"), ("w:*", "train_*")];
 const LOSSES: [(&str, &str); 5] = [
@@ -21,7 +21,7 @@ const LOSSES: [(&str, &str); 5] = [
 ];
 
 /// Reads the pair of files of one size. An index is only unique within it.
-pub(super) fn read(files: &[InputFile], size: &str, rules: &[Rule]) -> Result<Part, ReplayError> {
+pub(super) fn read(files: &[InputFile], size: &str, rules: &[Rule]) -> Result<Part, LogError> {
     let mut part = pair(files, &ColumnMap::new(rules, &MIXTURES), &ColumnMap::new(rules, &LOSSES))?;
     let index = part.table.require("run_id")?;
     part.table.set("run_id", |_, row| format!("{size}-{}", &row[index]));

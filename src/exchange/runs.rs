@@ -2,7 +2,7 @@
 
 use super::recipe::ExportError;
 use super::text::csv;
-use crate::replay::RunLog;
+use crate::runs::RunLog;
 
 /// The CSV that [`RunLog::read`] reads.
 ///

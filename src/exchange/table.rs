@@ -7,7 +7,7 @@ use csv::StringRecord;
 
 use super::columns::{ColumnMap, identifies};
 use super::part::Part;
-use crate::replay::{self, ReplayError, RunLog};
+use crate::runs::{self, LogError, RunLog};
 
 /// A file and what is in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,12 +22,12 @@ impl InputFile {
     /// Reads a file.
     ///
     /// # Errors
-    /// [`ReplayError::Unreadable`]
-    pub fn read(path: &Path) -> Result<Self, ReplayError> {
+    /// [`LogError::Unreadable`]
+    pub fn read(path: &Path) -> Result<Self, LogError> {
         let path = path.to_owned();
         match std::fs::read(&path) {
             Ok(text) => Ok(Self { path, text }),
-            Err(source) => Err(ReplayError::Unreadable { file: path, source }),
+            Err(source) => Err(LogError::Unreadable { file: path, source }),
         }
     }
 }
@@ -42,16 +42,16 @@ pub(super) struct Table {
 
 impl Table {
     /// A CSV file as it stands.
-    pub fn read(file: &InputFile) -> Result<Self, ReplayError> {
-        let (header, rows) = replay::rows(&file.path, &file.text)?;
+    pub fn read(file: &InputFile) -> Result<Self, LogError> {
+        let (header, rows) = runs::rows(&file.path, &file.text)?;
         let header = header.iter().map(str::to_owned).collect();
         let rows = rows.collect::<Result<_, _>>()?;
         Ok(Self { file: file.path.clone(), header, rows })
     }
 
     /// An error about the whole table.
-    pub fn wrong(&self, message: impl Into<String>) -> ReplayError {
-        ReplayError::Header { file: self.file.clone(), message: message.into() }
+    pub fn wrong(&self, message: impl Into<String>) -> LogError {
+        LogError::Header { file: self.file.clone(), message: message.into() }
     }
 
     pub fn column(&self, name: &str) -> Option<usize> {
@@ -59,7 +59,7 @@ impl Table {
     }
 
     /// The column that must be there.
-    pub fn require(&self, name: &str) -> Result<usize, ReplayError> {
+    pub fn require(&self, name: &str) -> Result<usize, LogError> {
         let header = || self.header.join(",");
         self.column(name).ok_or_else(|| self.wrong(format!("no column is the {name}; there are {}", header())))
     }
@@ -88,7 +88,7 @@ impl Table {
 
     /// The rows of two tables that have the same `key`, in the order of this one. Also says how many rows of both have
     /// no partner.
-    pub fn join(self, other: &Self, key: &str) -> Result<(Self, usize), ReplayError> {
+    pub fn join(self, other: &Self, key: &str) -> Result<(Self, usize), LogError> {
         let (mine, theirs) = (self.require(key)?, other.require(key)?);
         self.distinct(mine)?;
         other.distinct(theirs)?;
@@ -116,7 +116,7 @@ impl Table {
     }
 
     /// Refuses two rows for the same run.
-    fn distinct(&self, key: usize) -> Result<(), ReplayError> {
+    fn distinct(&self, key: usize) -> Result<(), LogError> {
         let mut seen = HashSet::new();
         match self.rows.iter().map(|row| &row[key]).find(|id| !seen.insert(identity(id))) {
             Some(id) => Err(self.wrong(format!("two rows have the {} \"{id}\"", self.header[key]))),
@@ -139,7 +139,7 @@ impl Table {
     }
 
     /// Adds the rows, whose columns are those of logged runs, to a log.
-    pub fn add_to(self, log: &mut RunLog) -> Result<(), ReplayError> {
+    pub fn add_to(self, log: &mut RunLog) -> Result<(), LogError> {
         log.add_rows(&self.file, &self.header.into(), self.rows.into_iter().map(Ok))
     }
 }

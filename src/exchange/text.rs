@@ -24,7 +24,7 @@ pub(super) fn csv(rows: impl IntoIterator<Item = Vec<String>>) -> Result<String,
 pub(super) fn python(text: &str) -> String {
     let mut literal = String::new();
     for c in Value::from(text).to_string().chars() {
-        if crate::space::is_hidden(c) { literal += &format!("\\u{:04x}", u32::from(c)) } else { literal.push(c) }
+        if crate::problem::is_hidden(c) { literal += &format!("\\u{:04x}", u32::from(c)) } else { literal.push(c) }
     }
     literal
 }

@@ -185,16 +185,3 @@ fn unless_missing(done: io::Result<()>) -> io::Result<()> {
 fn number(x: Option<f64>) -> String {
     x.map_or_else(String::new, |x| x.to_string())
 }
-
-/// An argv array as a shell would take it.
-#[must_use]
-pub fn command_line(argv: &[String]) -> String {
-    argv.iter().map(|a| quote(a)).collect::<Vec<_>>().join(" ")
-}
-
-/// `text` as one word of a shell.
-#[must_use]
-pub fn quote(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-=:,@%+".contains(c);
-    if !text.is_empty() && text.chars().all(plain) { text.into() } else { super::slurm::quote(text) }
-}

@@ -10,8 +10,8 @@ use serde_json::value::RawValue;
 use super::tail::tail;
 use crate::files;
 use crate::input;
-use crate::space::check_name;
-use crate::study::{Completed, Objective};
+use crate::problem::{Objective, check_name};
+use crate::study::Completed;
 
 /// How much of the end of stdout is searched for a result line.
 const TAIL: u64 = 1 << 20;
@@ -229,7 +229,7 @@ fn on_stdout(stdout: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::study::{Direction, Metric};
+    use crate::problem::{Direction, Metric};
 
     fn result(text: &str) -> Result<Outcome, String> {
         let metrics = vec![Metric { name: "loss".into(), weight: 1.0 }];

@@ -4,7 +4,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use crate::files;
-use crate::space::is_hidden;
+use crate::problem::is_hidden;
 
 /// Lines that are shown of what a failed attempt wrote to stderr.
 pub const SHOWN: usize = 6;

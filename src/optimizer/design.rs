@@ -5,8 +5,8 @@ use rand::Rng;
 use rand::seq::index;
 
 use super::search::MOST_SCORED;
-use super::{Candidates, Evidence, Optimizer, Recommendation, Suggestion};
-use crate::space::{Mixture, affordable};
+use super::{Candidates, Optimizer, Recommendation, Suggestion};
+use crate::problem::{Evidence, Mixture, affordable};
 use crate::surrogate::told;
 
 /// Runs of an initial design: more teach less than what the acquisition function chooses next.
@@ -200,7 +200,7 @@ impl Optimizer {
             .observations
             .iter()
             .max_by(|a, b| {
-                let loss = |o: &crate::study::Observation| sign * self.objective.value(&o.metrics);
+                let loss = |o: &crate::problem::Observation| sign * self.objective.value(&o.metrics);
                 a.fidelity.cmp(&b.fidelity).then(loss(b).total_cmp(&loss(a)))
             })
             // Bounds may have been tightened since it was trained.

@@ -1,9 +1,9 @@
 //! What people ask about a recommendation: is it better, what may be changed about it, and can the model be trusted?
 
-use super::{Evidence, Optimizer, Prediction};
+use super::Optimizer;
 use crate::acquisition::normal;
-use crate::space::Mixture;
-use crate::surrogate::{MetricGain, ModelSpec, Structure, Surrogate, Task, known};
+use crate::problem::{Evidence, Mixture, ModelSpec, Prediction, Structure};
+use crate::surrogate::{MetricGain, Surrogate, Task, known};
 
 /// By how much one mixture's noise-free objective at the target is better than another's, in the objective's unit; below
 /// zero it is worse, whichever way the objective points.

@@ -2,8 +2,9 @@
 
 use nalgebra::{DMatrix, DVector};
 
-use super::{Evidence, Optimizer};
+use super::Optimizer;
 use crate::acquisition::log_knowledge_gradient;
+use crate::problem::Evidence;
 use crate::surrogate::{Surrogate, View};
 
 /// Places where one could observe, at one fidelity.

@@ -6,98 +6,17 @@ mod insight;
 mod knowledge;
 mod search;
 
+use crate::problem::{
+    Evidence, Fidelities, Mixture, ModelSpec, Objective, Observation, OptimizerSettings, Prediction, columns,
+};
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub use insight::{Effect, Gain, LeftOut};
 
 use rand::Rng;
-use serde::{Deserialize, Serialize};
 
-use crate::space::{Fidelities, Mixture, SearchSpace, columns};
-use crate::study::{Objective, Observation};
-use crate::surrogate::{Agreement, ModelChoice, ModelSnapshot, ModelSpec, Surrogate, Task, appends};
-
-/// What decides the next trial.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum AcquisitionKind {
-    /// Expected improvement of the recommendation (knowledge gradient; Frazier et al. 2009), per unit cost.
-    #[default]
-    KnowledgeGradient,
-    /// Max-value entropy in its GIBBON form (Moss et al. 2021), per unit cost.
-    Entropy,
-    /// Logarithm of the expected improvement (Ament et al. 2023) at the target.
-    ExpectedImprovement,
-    /// Lower confidence bound at the target.
-    ConfidenceBound,
-}
-
-impl AcquisitionKind {
-    /// Every acquisition function with its name.
-    pub const NAMED: [(&str, Self); 4] = [
-        ("knowledge-gradient", Self::KnowledgeGradient),
-        ("entropy", Self::Entropy),
-        ("expected-improvement", Self::ExpectedImprovement),
-        ("confidence-bound", Self::ConfidenceBound),
-    ];
-}
-
-/// `[optimizer]` of the config.
-#[derive(Clone, Debug, PartialEq)]
-pub struct OptimizerSettings {
-    /// Kind of model, as far as it is not to be chosen by evidence.
-    pub model: ModelChoice,
-    /// Acquisition function.
-    pub acquisition: AcquisitionKind,
-    /// Runs of the initial design at the cheapest fidelity; `None` chooses by the number of domains.
-    pub initial: Option<usize>,
-    /// Two mixtures at the same fidelity closer than this (total variation) count as the same trial.
-    pub tolerance: f64,
-    /// Only the target fidelity is bought.
-    pub target_only: bool,
-    /// What counts is the loss of a run (which includes its noise, and is known once the run is there), not the expected
-    /// loss of its mixture: in a replay, a logged run is what is recommended and scored.
-    pub realized: bool,
-}
-
-impl Default for OptimizerSettings {
-    fn default() -> Self {
-        Self {
-            model: ModelChoice::default(),
-            acquisition: AcquisitionKind::default(),
-            initial: None,
-            tolerance: 0.01,
-            target_only: false,
-            realized: false,
-        }
-    }
-}
-
-/// A Gaussian prediction of the objective, in the user's orientation and unit.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Prediction {
-    /// Posterior mean.
-    pub mean: f64,
-    /// Posterior standard deviation (of the noise-free value).
-    pub sd: f64,
-}
-
-/// Everything the optimizer may look at.
-#[derive(Clone, Debug, Default)]
-pub struct Evidence {
-    /// Finished trials, oldest first, after the imported runs.
-    pub observations: Vec<Observation>,
-    /// How many of the observations, the first ones, are imported: they teach, but nothing was spent on them.
-    pub imported: usize,
-    /// Mixture and fidelity of trials that are running or handed out.
-    pub pending: Vec<(Mixture, usize)>,
-    /// Mixture and fidelity of trials that failed or diverged: not to be proposed again, but without a loss.
-    pub failed: Vec<(Mixture, usize)>,
-    /// Mixture and fidelity of trials that failed before the launcher was repaired: the initial design takes them up again.
-    pub repaired: Vec<(Mixture, usize)>,
-    /// Cost of one run at each fidelity (configured, or learned from durations), all positive.
-    pub costs: Vec<f64>,
-}
+use crate::space::SearchSpace;
+use crate::surrogate::{Agreement, ModelSnapshot, Surrogate, Task, appends};
 
 /// Where the next trial may lie.
 #[derive(Clone, Copy, Debug)]

@@ -6,11 +6,10 @@ use rand_distr::{Distribution, StandardNormal};
 
 use super::design::{drawn, taken};
 use super::knowledge::{Targets, Trials};
-use super::{AcquisitionKind, Candidates, Evidence, Optimizer, Recommendation, Suggestion};
+use super::{Candidates, Optimizer, Recommendation, Suggestion};
 use crate::acquisition::{Criterion, best_bound, best_mean, climb};
-use crate::space::{Mixture, columns};
-use crate::surrogate::linalg::Cholesky;
-use crate::surrogate::{Outlook, Surrogate};
+use crate::problem::{AcquisitionKind, Evidence, Mixture, columns};
+use crate::surrogate::{Outlook, Surrogate, linalg::Cholesky};
 
 /// Random mixtures among the starting points of a search for the next trial, and for the recommendation.
 const SAMPLED: usize = 64;
@@ -443,9 +442,8 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
-    use crate::optimizer::OptimizerSettings;
-    use crate::space::{Domain, Fidelities, Fidelity, SearchSpace};
-    use crate::study::{Direction, Metric, Objective, Observation};
+    use crate::problem::{Direction, Fidelities, Fidelity, Metric, Objective, Observation, OptimizerSettings};
+    use crate::space::{Domain, SearchSpace};
 
     fn at(a: f64) -> Mixture {
         Mixture::new(vec![a, 1.0 - a])

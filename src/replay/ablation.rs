@@ -5,11 +5,10 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
-use super::error::{ReplayError, hint};
+use super::error::ReplayError;
 use super::summary::{StrategySummary, Target};
-use crate::optimizer::{AcquisitionKind, OptimizerSettings};
-use crate::space::Warp;
-use crate::surrogate::{KernelKind, Structure};
+use crate::problem::{AcquisitionKind, KernelKind, OptimizerSettings, Structure, Warp};
+use crate::text::hint;
 
 /// A choice that an ablation varies. What it does not vary stays as configured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -1,7 +1,7 @@
 //! What a strategy's purchases were worth: regret against cumulative cost.
 
 use super::pool::Pool;
-use crate::space::affordable;
+use crate::problem::affordable;
 
 /// One run that has finished, and the recommendation that follows it.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::error::ReplayError;
-use super::log::RunLog;
-use crate::study::Direction;
+use crate::problem::Direction;
+use crate::runs::{LogError, RunLog};
 
 /// What the rows of one fidelity say about it.
 #[derive(Default)]
@@ -81,7 +81,7 @@ fn table<const N: usize>(entries: [(&str, toml::Value); N]) -> toml::Table {
     entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
-fn scales(log: &RunLog) -> Result<BTreeMap<String, Scale>, ReplayError> {
+fn scales(log: &RunLog) -> Result<BTreeMap<String, Scale>, LogError> {
     let mut scales: BTreeMap<String, Scale> = BTreeMap::new();
     for run in &log.runs {
         let scale = scales.entry(run.fidelity.clone()).or_default();
@@ -92,7 +92,7 @@ fn scales(log: &RunLog) -> Result<BTreeMap<String, Scale>, ReplayError> {
             if let (Some(known), Some(stated)) = (*known, stated)
                 && known != stated
             {
-                return Err(ReplayError::Cell {
+                return Err(LogError::Cell {
                     file: log.files[run.file].clone(),
                     line: run.line,
                     column: column.into(),

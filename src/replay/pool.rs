@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::error::{ReplayError, hint};
-use super::log::{LoggedRun, RunLog};
-use crate::report::counted;
-use crate::space::{Fidelities, Fidelity, Mixture, SearchSpace};
-use crate::study::Objective;
+use super::error::ReplayError;
+use crate::problem::{Fidelities, Fidelity, Mixture, Objective};
+use crate::runs::{LogError, LoggedRun, RunLog};
+use crate::space::SearchSpace;
+use crate::text::{counted, hint};
 
 /// Logged weights are rounded, so a bound of the config counts as kept within this.
 const BOUND_TOLERANCE: f64 = 1e-3;
@@ -168,7 +168,7 @@ fn usable(
             skipped.entry(reason).or_default().count(log, logged);
             continue;
         }
-        let cost = logged.cost.or(fidelity.cost).ok_or_else(|| ReplayError::Cell {
+        let cost = logged.cost.or(fidelity.cost).ok_or_else(|| LogError::Cell {
             file: log.files[logged.file].clone(),
             line: logged.line,
             column: "cost".into(),
@@ -195,8 +195,8 @@ fn lacking(objective: &Objective, values: &[f64]) -> Option<String> {
 }
 
 /// The column of each domain of the space.
-fn match_domains(log: &RunLog, space: &SearchSpace) -> Result<Vec<usize>, ReplayError> {
-    let header = |message| ReplayError::Header { file: log.files[0].clone(), message };
+fn match_domains(log: &RunLog, space: &SearchSpace) -> Result<Vec<usize>, LogError> {
+    let header = |message| LogError::Header { file: log.files[0].clone(), message };
     let known: Vec<&str> = space.domains().iter().map(|domain| domain.name.as_str()).collect();
     if let Some(extra) = log.domains.iter().find(|name| !known.contains(&name.as_str())) {
         return Err(header(format!("column \"w:{extra}\" is not a domain of the config; {}", hint(extra, known))));
@@ -211,9 +211,9 @@ fn match_domains(log: &RunLog, space: &SearchSpace) -> Result<Vec<usize>, Replay
 }
 
 /// The column of each metric of the objective.
-fn match_metrics(log: &RunLog, objective: &Objective) -> Result<Vec<usize>, ReplayError> {
+fn match_metrics(log: &RunLog, objective: &Objective) -> Result<Vec<usize>, LogError> {
     let column = |name: &str| {
-        log.metrics.iter().position(|column| column == name).ok_or_else(|| ReplayError::Header {
+        log.metrics.iter().position(|column| column == name).ok_or_else(|| LogError::Header {
             file: log.files[0].clone(),
             message: format!(
                 "metric \"{name}\" of the objective has no column \"y:{name}\"; {}",
@@ -224,8 +224,8 @@ fn match_metrics(log: &RunLog, objective: &Objective) -> Result<Vec<usize>, Repl
     objective.metrics.iter().map(|metric| column(&metric.name)).collect()
 }
 
-fn match_fidelity(log: &RunLog, run: &LoggedRun, fidelities: &Fidelities) -> Result<usize, ReplayError> {
-    fidelities.index(&run.fidelity).ok_or_else(|| ReplayError::Cell {
+fn match_fidelity(log: &RunLog, run: &LoggedRun, fidelities: &Fidelities) -> Result<usize, LogError> {
+    fidelities.index(&run.fidelity).ok_or_else(|| LogError::Cell {
         file: log.files[run.file].clone(),
         line: run.line,
         column: "fidelity".into(),

@@ -86,11 +86,11 @@ mod tests {
     use std::path::PathBuf;
 
     use super::super::infer::infer_config;
-    use super::super::log::RunLog;
     use super::super::summary::rank_correlation;
     use super::*;
     use crate::config::StudyConfig;
-    use crate::study::Direction;
+    use crate::problem::Direction;
+    use crate::runs::RunLog;
 
     /// Runs at 1M predict the order of the 1B runs, and as many as 64 are enough for the most of it.
     #[test]

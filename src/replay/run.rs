@@ -10,8 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use super::curve::{Curve, Step};
 use super::pool::Pool;
 use super::strategy::{Advice, Strategy};
-use crate::optimizer::{OptimizerSettings, Prediction};
-use crate::space::affordable;
+use crate::problem::{OptimizerSettings, Prediction, affordable};
 
 /// What to play.
 #[derive(Clone, Debug)]

@@ -6,12 +6,12 @@ use std::str::FromStr;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use super::error::{ReplayError, hint};
+use super::error::ReplayError;
 use super::pool::{Pool, Run};
 use super::regression::BoostedTrees;
-use crate::optimizer::{AcquisitionKind, Candidates, Evidence, Optimizer, OptimizerSettings, Prediction};
-use crate::space::Mixture;
-use crate::study::Observation;
+use crate::optimizer::{Candidates, Optimizer};
+use crate::problem::{AcquisitionKind, Evidence, Mixture, Observation, OptimizerSettings, Prediction};
+use crate::text::hint;
 
 /// Who spends the budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

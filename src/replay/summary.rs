@@ -6,7 +6,7 @@ use super::curve::{median_cost, quantile};
 use super::pool::Pool;
 use super::run::Playback;
 use super::strategy::Strategy;
-use crate::optimizer::Prediction;
+use crate::problem::Prediction;
 
 /// What is asked of the curves.
 #[derive(Clone, Debug)]

@@ -3,8 +3,6 @@
 pub mod html;
 mod plot;
 mod table;
-mod words;
 
 pub use plot::{Band, RegretPlot, Series, regret_svg};
-pub use table::{Align, Table, bar, number};
-pub use words::{Uncertain, counted, percent, probability};
+pub use table::{Align, Table, bar};

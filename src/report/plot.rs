@@ -1,5 +1,6 @@
 //! Pictures, as SVG.
 
+use crate::text::number;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
@@ -96,8 +97,8 @@ pub(super) fn draw<'a>(
         .y_desc(plot.regret_label.as_str())
         .axis_desc_style(font(14.0, INK))
         .label_style(font(13.0, INK))
-        .x_label_formatter(&|cost| super::number(*cost, 3))
-        .y_label_formatter(&|regret| super::number(*regret, 3))
+        .x_label_formatter(&|cost| number(*cost, 3))
+        .y_label_formatter(&|regret| number(*regret, 3))
         .y_labels(6)
         .draw()?;
 
@@ -132,11 +133,7 @@ pub(super) fn draw<'a>(
     }
     let (x, y) = chart.backend_coord(&(first, plot.tolerance));
     let style = font(12.0, INK).pos(Pos::new(HPos::Left, VPos::Bottom));
-    root.draw(&Text::new(
-        format!("within {} sd of the best", super::number(plot.tolerance, 3)),
-        (x + 6, y - 2),
-        style,
-    ))?;
+    root.draw(&Text::new(format!("within {} sd of the best", number(plot.tolerance, 3)), (x + 6, y - 2), style))?;
     root.present()
 }
 

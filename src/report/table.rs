@@ -126,35 +126,6 @@ pub fn bar(fraction: f64, width: usize) -> String {
     format!("{}{}", "█".repeat(eighths / 8), PARTS[eighths % 8])
 }
 
-/// `x` with at most `digits` significant digits and without trailing zeros; powers of ten only where they are shorter
-/// to read (below 1e-4 and from 1e7 on).
-///
-/// ```
-/// use admire::report::number;
-///
-/// assert_eq!(number(0.016_000_1, 3), "0.016");
-/// assert_eq!(number(1234.6, 3), "1235");
-/// assert_eq!(number(2.5e-7, 3), "2.5e-7");
-/// ```
-#[must_use]
-pub fn number(x: f64, digits: usize) -> String {
-    if x == 0.0 || !x.is_finite() {
-        return x.to_string();
-    }
-    let exponential = format!("{x:.*e}", digits.saturating_sub(1));
-    let (mantissa, exponent) = exponential.split_once('e').unwrap_or((&exponential, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    let trim = |text: &str| {
-        if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text.to_owned() }
-    };
-    if (-4..7).contains(&exponent) {
-        let decimals = (digits as i32 - 1 - exponent).max(0) as usize;
-        trim(&format!("{x:.decimals$}"))
-    } else {
-        format!("{}e{exponent}", trim(mantissa))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -188,20 +159,5 @@ mod tests {
         assert_eq!(bar(0.53125, 4), "██▏");
         assert_eq!(bar(2.0, 3), "███");
         assert_eq!(bar(f64::NAN, 3), "");
-    }
-
-    #[test]
-    fn numbers_keep_their_significant_digits() {
-        for (x, expected) in [
-            (0.0, "0"),
-            (48.0, "48"),
-            (0.051_93, "0.0519"),
-            (-2.10, "-2.1"),
-            (0.9999, "1"),
-            (3e9, "3e9"),
-            (1e-5, "1e-5"),
-        ] {
-            assert_eq!(number(x, 3), expected);
-        }
     }
 }

@@ -16,7 +16,7 @@ use super::thread;
 use crate::config::LauncherConfig;
 use crate::files;
 use crate::launcher::{End, Process, tail};
-use crate::report::counted;
+use crate::text::counted;
 
 /// How long the command may take for one event.
 const LIMIT: Duration = Duration::from_secs(30);

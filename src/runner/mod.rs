@@ -3,7 +3,6 @@
 //! One task owns the study and takes every event in turn, so that the journal is a linear account: processes, the
 //! optimizer (on a blocking thread) and signals report to it, and nothing is acted on before it is on disk.
 
-mod answer;
 mod backoff;
 mod hook;
 mod notice;
@@ -11,7 +10,6 @@ mod search;
 mod setup;
 mod signals;
 mod stderr;
-mod think;
 mod thread;
 mod trials;
 
@@ -24,20 +22,18 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 use tracing::info;
 
+use crate::advice::{self, Thought};
 use crate::config::LauncherKind;
 use crate::launcher::{End, Ending, Found, Launcher, Started};
 use crate::optimizer::{Optimizer, Recommendation};
-use crate::report::counted;
 use crate::study::{Event, StopReason, Study, StudyError, TrialId, TrialState};
+use crate::text::counted;
 
-pub use answer::{Answer, Caveat, NothingKnown, answer, why};
 use backoff::Backoff;
 use hook::Hook;
 use notice::Notice;
 use signals::Signals;
 use stderr::Quoted;
-use think::Thought;
-pub use think::{optimizer, recommend, suggest};
 
 /// Failure rates of fewer trials say nothing.
 const MIN_FINISHED: usize = 5;
@@ -184,7 +180,7 @@ pub async fn run(study: &mut Study, show: impl FnMut(View<'_>)) -> Result<Ended,
             io::Error::other("its path is not UTF-8, or has control characters in it; choose another study.dir");
         return Err(RunError::Io(format!("use {}", dir.display()), reason));
     }
-    let optimizer = Some(think::optimizer(study));
+    let optimizer = Some(advice::optimizer(study));
     let lost = vec![0.0; study.config().fidelities.len()];
     let mut runner = Runner {
         study,
@@ -334,7 +330,7 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
                 let notice = Notice::study(
                     "study_stopped",
                     self.study,
-                    format!("the study has stopped ({reason}): {}", answer::explained(self.study, *reason)),
+                    format!("the study has stopped ({reason}): {}", advice::explained(self.study, *reason)),
                 );
                 self.tell(Notice { weights, expected, ..notice.because(reason.to_string()) });
             }

@@ -7,10 +7,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tracing::{debug, info, warn};
 
-use crate::optimizer::Prediction;
-use crate::report::{Uncertain, number};
-use crate::space::Mixture;
+use crate::problem::{Mixture, Prediction};
 use crate::study::{Completed, Spent, Study, Trial, TrialId, TrialState};
+use crate::text::{Uncertain, number};
 
 /// Something that happened. What is not known, or not about a trial, is `None`.
 #[derive(Clone, Debug, Serialize)]

@@ -5,12 +5,12 @@ use std::collections::HashSet;
 use tracing::{info, warn};
 
 use super::notice::Notice;
-use super::think::{Thought, think};
-use super::{RunError, Runner, View, recommend, thread};
+use super::{RunError, Runner, View, thread};
+use crate::advice::{Thought, recommend, think};
 use crate::optimizer::{NoTrial, Recommendation};
-use crate::report::number;
-use crate::space::{Mixture, affordable};
-use crate::study::{Event, Plan, Purpose, StopReason, Stopped, Trial, TrialState, seed_of};
+use crate::problem::{Mixture, affordable, seed_of};
+use crate::study::{Event, Plan, Purpose, StopReason, Stopped, Trial, TrialState};
+use crate::text::number;
 
 /// Confirmation runs take their seeds from here on, far from any trial's number.
 const CONFIRM_SEEDS: u64 = 1 << 32;

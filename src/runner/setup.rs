@@ -11,9 +11,9 @@ use tracing::info;
 
 use super::signals::Signals;
 use super::{RunError, Runner, View, thread};
-use crate::launcher::command::command_line;
 use crate::launcher::{End, Process, Tag, tail};
 use crate::study::TrialState;
+use crate::text::command_line;
 
 /// Lines that are longer are broken.
 const LONGEST: u64 = 1 << 16;

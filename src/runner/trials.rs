@@ -13,11 +13,10 @@ use super::backoff::Backoff;
 use super::notice::Notice;
 use super::signals::Signals;
 use super::{Attempt, Draining, MIN_FINISHED, RunError, Runner, View};
-use crate::launcher::command::command_line;
 use crate::launcher::{End, Facts, Found, Left, Outcome, Running, Started, prepare, protocol};
-use crate::report::counted;
-use crate::space::affordable;
+use crate::problem::affordable;
 use crate::study::{Cause, Event, Mark, Resumed, StopReason, Study, Trial, TrialId, TrialState};
+use crate::text::{command_line, counted};
 
 /// That a trial cannot be started is said at first, and again at every pause that is at least so long.
 const REMINDED: Duration = Duration::from_secs(60);

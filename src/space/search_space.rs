@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::{Bound, Group, Mixture, Polytope, SpaceError, TightBound, check_domain_name};
+use super::{Bound, Group, Polytope, SpaceError, TightBound};
+use crate::problem::{Mixture, check_domain_name};
 
 /// Domains that a config can have, at most. Time and memory for the space grow with the square of their number, and a model
 /// learns a length-scale of each: with more, a search says little and a config is most likely not what was meant.

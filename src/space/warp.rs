@@ -1,7 +1,8 @@
 //! The geometry in which mixtures are compared.
 
 use nalgebra::DMatrix;
-use serde::{Deserialize, Serialize};
+
+use crate::problem::Warp;
 
 /// Added to every weight before the square root, which bounds the slope at zero (to 50): weights below a hundredth of a
 /// percent are as good as none.
@@ -9,25 +10,7 @@ const ROOT_OFFSET: f64 = 1e-4;
 /// The same before the logarithm: one percent.
 const LOG_OFFSET: f64 = 1e-2;
 
-/// A coordinate-wise map from weights to the space in which distances are taken. Each maps weights from 0 to 1 onto
-/// about the interval from 0 to 1, so that no two mixtures are farther apart than about √2.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Warp {
-    /// `x = √(w + ε)`: up to the offset, the Euclidean distance of two warped mixtures is √2 times their Hellinger
-    /// distance, so that going from 0 to 1 % counts as much as from 16 % to 25 %.
-    #[default]
-    Sqrt,
-    /// `x = log(1 + w/δ) / log(1 + 1/δ)`: ratios count.
-    Log,
-    /// `x = w`.
-    None,
-}
-
 impl Warp {
-    /// Every warp with its name.
-    pub const NAMED: [(&str, Self); 3] = [("sqrt", Self::Sqrt), ("log", Self::Log), ("none", Self::None)];
-
     /// The warped coordinate of a weight.
     #[must_use]
     pub fn apply(self, w: f64) -> f64 {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{Study, Trial, TrialState};
-use crate::space::Fidelity;
+use crate::problem::Fidelity;
 
 /// What a study has used.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]

@@ -9,10 +9,9 @@ use serde_json::Value;
 
 use super::{ProcessMark, StopReason, TrialId};
 use crate::config::{Settings, StudyConfig};
-use crate::optimizer::Prediction;
-use crate::report::counted;
-use crate::study::Direction;
+use crate::problem::{Direction, Prediction};
 use crate::surrogate::ModelSnapshot;
+use crate::text::counted;
 
 /// The journal format that this version writes, and the newest that it reads.
 ///

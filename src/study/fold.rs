@@ -1,5 +1,6 @@
 //! What the events of a journal add up to.
 
+use crate::problem::{Mixture, Observation, Prediction};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
@@ -7,13 +8,11 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::{
-    Cause, Change, Changes, Entry, Event, FIRST_RESULT, Failure, Forked, Header, Imported, Mark, Observation, Purpose,
-    Resumed, Sizes, StopReason, Suggested, Trial, TrialId, TrialState,
+    Cause, Change, Changes, Entry, Event, FIRST_RESULT, Failure, Forked, Header, Imported, Mark, Purpose, Resumed,
+    Sizes, StopReason, Suggested, Trial, TrialId, TrialState,
 };
 use crate::config::{Settings, StudyConfig};
 use crate::input::LARGEST;
-use crate::optimizer::Prediction;
-use crate::space::Mixture;
 use crate::surrogate::ModelSnapshot;
 
 /// The state of a study. Two journals whose states are equal are the same study: the same trials, and the same next

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry as Place;
 
 use super::fold::observed;
-use super::{Entry, Event, Imported, Objective, Observation, Study, StudyError};
+use super::{Entry, Event, Imported, Study, StudyError};
+use crate::problem::{Objective, Observation};
 
 /// More runs from elsewhere than this are refused: the model needs the covariances of all of them, and takes time that grows
 /// with the third power of their number.

@@ -9,8 +9,6 @@ mod fold;
 mod fork;
 mod import;
 pub mod journal;
-mod objective;
-mod observation;
 mod open;
 mod outlier;
 mod outlook;
@@ -33,11 +31,9 @@ pub use event::{
     Suggested,
 };
 pub use fold::{Counts, Stopped};
-pub use objective::{Direction, Metric, Objective};
-pub use observation::Observation;
 pub use outlier::Outlier;
 pub use state::{Plan, Study};
-pub use trial::{FIRST_RESULT, Failure, Mark, ProcessMark, Trial, TrialId, TrialState, seed_of};
+pub use trial::{FIRST_RESULT, Failure, Mark, ProcessMark, Trial, TrialId, TrialState};
 
 /// Why a search ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

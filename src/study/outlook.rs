@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::config::Confirm;
-use crate::space::Mixture;
+use crate::problem::Mixture;
 
 use super::{Completed, Purpose, Study, Trial, TrialState};
 

@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::fold::{Counts, State, Stopped, observation};
-use super::{Completed, Event, Purpose, StudyError, Suggested, Trial, TrialId, TrialState, journal, seed_of};
+use super::{Completed, Event, Purpose, StudyError, Suggested, Trial, TrialId, TrialState, journal};
 use crate::config::StudyConfig;
-use crate::optimizer::{Evidence, Prediction};
-use crate::space::Mixture;
+use crate::problem::{Evidence, Mixture, Prediction, seed_of};
 use crate::surrogate::ModelSnapshot;
 
 /// A study, in memory and (when opened for writing) on disk.

@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::optimizer::Prediction;
-use crate::space::Mixture;
+use crate::problem::{Mixture, Prediction};
 
 use super::{Completed, Purpose};
 
@@ -134,14 +133,4 @@ impl Trial {
     pub fn searching(&self) -> bool {
         self.purpose == Purpose::Search
     }
-}
-
-/// The seed of trial (or replicate) number `index` of a study: the same on every platform and in every version, and
-/// below 2³¹, which every framework accepts. It is the finalizer of SplitMix64 (Steele et al. 2014).
-#[must_use]
-pub fn seed_of(study: u64, index: u64) -> u32 {
-    let mut z = study.wrapping_add(index.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    ((z ^ (z >> 31)) >> 33) as u32
 }

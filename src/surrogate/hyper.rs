@@ -8,7 +8,7 @@
 //! domains.
 
 use super::kernel::{Component, ComponentGradient, Kernel};
-use super::spec::KernelKind;
+use crate::problem::KernelKind;
 
 /// A prior's mean and standard deviation.
 #[derive(Clone, Copy, Debug)]

@@ -8,7 +8,7 @@ use multiversion::multiversion;
 use nalgebra::DMatrix;
 
 use super::lanes::{LANES, Lanes, Prepared, each, load};
-use super::spec::KernelKind;
+use crate::problem::KernelKind;
 
 /// One component of a kernel.
 #[derive(Clone, Debug)]

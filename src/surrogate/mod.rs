@@ -9,13 +9,12 @@ pub mod linalg;
 mod model;
 mod prior;
 pub mod select;
+mod snapshot;
 mod solved;
-mod spec;
 mod standardize;
 
 pub use gp::View;
 pub use lanes::Prepared;
 pub use model::{Agreement, MOST_KNOWN, MetricGain, Outlook, Surrogate, Task, appends, known};
 pub use prior::told;
-pub use select::ModelChoice;
-pub use spec::{KernelKind, MOST_COMPONENTS, ModelSnapshot, ModelSpec, Structure};
+pub use snapshot::ModelSnapshot;

@@ -6,10 +6,9 @@ use rayon::prelude::*;
 use super::fit::fit;
 use super::gp::{Data, Gp, Joint, View, thin};
 use super::hyper::Layout;
-use super::spec::{ModelSnapshot, ModelSpec};
+use super::snapshot::ModelSnapshot;
 use super::standardize::{Series, Standardization};
-use crate::space::{Fidelities, Mixture, Warp, columns};
-use crate::study::{Objective, Observation};
+use crate::problem::{Fidelities, Mixture, ModelSpec, Objective, Observation, Warp, columns};
 
 /// L-BFGS iterations from a fresh start, and from the last fit.
 const FRESH_ITERATIONS: u64 = 40;

@@ -4,7 +4,7 @@ use nalgebra::{DMatrix, DVector};
 
 use super::gp::{Data, Gp};
 use super::hyper::Layout;
-use super::spec::ModelSpec;
+use crate::problem::ModelSpec;
 
 /// How much a run of each mixture in `x` would tell about how those in `about` differ, once runs of `known` have been made at
 /// the same size (weights, D × c, D × p, D × n, n ≥ 1): by how much the variance of a mixture around the common mean of all

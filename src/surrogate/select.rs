@@ -1,9 +1,7 @@
 //! Which kind of model predicts the data of a study best.
 
 use super::model::{Surrogate, Task};
-use super::spec::{KernelKind, ModelSpec, Structure};
-use crate::space::Warp;
-use crate::study::Observation;
+use crate::problem::{KernelKind, ModelChoice, ModelSpec, Observation, Structure, Warp};
 
 /// Runs that kinds of models are compared on, at most: the comparison fits each of them twice.
 const MOST_COMPARED: usize = 96;
@@ -12,55 +10,7 @@ const MOST_COMPARED: usize = 96;
 /// chance picked kinds whose predictions of unseen runs were worse (docs/math.md).
 const STANDARD_ERRORS: f64 = 3.0;
 
-/// What is fixed about the kind of model; what is not is chosen by evidence.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct ModelChoice {
-    /// Covariance function and its number of components.
-    pub kernel: Option<(KernelKind, usize)>,
-    /// Geometry of the mixtures.
-    pub warp: Option<Warp>,
-    /// One process a metric, or one in all.
-    pub structure: Option<Structure>,
-    /// Prior standard deviation of the log length-scales.
-    pub lengthscale_sd: Option<f64>,
-}
-
-impl From<ModelSpec> for ModelChoice {
-    /// Nothing is left to choose.
-    fn from(spec: ModelSpec) -> Self {
-        Self {
-            kernel: Some((spec.kernel, spec.components)),
-            warp: Some(spec.warp),
-            structure: Some(spec.structure),
-            lengthscale_sd: Some(spec.lengthscale_sd),
-        }
-    }
-}
-
 impl ModelChoice {
-    /// The kind to begin with: defaults where nothing is fixed.
-    #[must_use]
-    pub fn start(&self) -> ModelSpec {
-        let default = ModelSpec::default();
-        let (kernel, components) = self.kernel.unwrap_or((default.kernel, default.components));
-        ModelSpec {
-            kernel,
-            components,
-            warp: self.warp.unwrap_or(default.warp),
-            structure: self.structure.unwrap_or(default.structure),
-            lengthscale_sd: self.lengthscale_sd.unwrap_or(default.lengthscale_sd),
-        }
-    }
-
-    /// Whether `spec` agrees with everything that is fixed.
-    #[must_use]
-    pub fn allows(&self, spec: &ModelSpec) -> bool {
-        self.kernel.is_none_or(|kernel| kernel == (spec.kernel, spec.components))
-            && self.warp.is_none_or(|warp| warp == spec.warp)
-            && self.structure.is_none_or(|structure| structure == spec.structure)
-            && self.lengthscale_sd.is_none_or(|sd| sd == spec.lengthscale_sd)
-    }
-
     /// The kinds to compare with `spec`: each differs from it in one respect that is not fixed. Grouped by that respect.
     fn rivals(&self, spec: ModelSpec, metrics: usize) -> [Vec<ModelSpec>; 4] {
         let structures = [Structure::PerMetric, Structure::Objective];

@@ -4,8 +4,7 @@ use nalgebra::DVector;
 
 use super::gp::Data;
 use super::model::Task;
-use super::spec::Structure;
-use crate::space::columns;
+use crate::problem::{Structure, columns};
 
 /// Prior standard deviation of the level of a fidelity that has observations, in standardized units: vague.
 const OBSERVED_LEVEL_SD: f64 = 3.0;

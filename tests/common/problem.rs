@@ -2,10 +2,13 @@
 
 #![expect(dead_code, reason = "each test binary uses its part")]
 
-use admire::optimizer::{Evidence, Optimizer, OptimizerSettings};
-use admire::space::{Domain, Fidelities, Fidelity, Mixture, SearchSpace};
-use admire::study::{Direction, Metric, Objective, Observation};
-use admire::surrogate::{KernelKind, ModelSpec, Task};
+use admire::optimizer::Optimizer;
+use admire::problem::{
+    Direction, Evidence, Fidelities, Fidelity, KernelKind, Metric, Mixture, ModelSpec, Objective, Observation,
+    OptimizerSettings,
+};
+use admire::space::{Domain, SearchSpace};
+use admire::surrogate::Task;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};

@@ -161,7 +161,7 @@ fn describe(problem: &Problem) -> Result<serde_json::Value> {
     // The expected best of 20 random mixtures: the mean over 50 lots.
     let lots: Vec<f64> = at_target.chunks(20).map(|lot| lot.iter().copied().fold(f64::INFINITY, f64::min)).collect();
     let random = (uniform - lots.iter().sum::<f64>() / lots.len() as f64) / (uniform - best);
-    let tight = space.tight_bounds(&admire::space::Mixture::new(optimum.weights.clone()));
+    let tight = space.tight_bounds(&admire::problem::Mixture::new(optimum.weights.clone()));
     Ok(json!({
         "name": problem.name,
         "domains": problem.domains.len(), "metrics": problem.metrics.len(),

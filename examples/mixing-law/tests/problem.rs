@@ -133,7 +133,7 @@ fn token_caps_and_groups_hold_the_optimum_back() {
         without_caps.domains.iter_mut().for_each(|d| d.tokens = problem.target().tokens);
         assert!(value(&without_caps) < constrained - 1e-5, "{}: no token cap is active", problem.name);
         let weights = problem.optimum(problem.target()).unwrap().weights;
-        let tight = problem.space().unwrap().tight_bounds(&admire::space::Mixture::new(weights));
+        let tight = problem.space().unwrap().tight_bounds(&admire::problem::Mixture::new(weights));
         assert!(tight.iter().any(|bound| matches!(bound, TightBound::TokenCap { .. })), "{}", problem.name);
     }
 }

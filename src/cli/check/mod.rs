@@ -10,12 +10,12 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::{ConfigArgs, Format, suggest, text};
+use crate::advice;
 use crate::config::{LauncherConfig, LauncherKind, StudyConfig};
 use crate::launcher::{Facts, slurm};
 use crate::optimizer::{Candidates, NoTrial};
-use crate::report::number;
-use crate::runner;
 use crate::study::{Study, Trial};
+use crate::text::number;
 use trial::Tried;
 
 /// Trials of the initial design that are worked out; further ones are only said to exist.
@@ -82,7 +82,7 @@ pub(super) fn run(args: &CheckArgs, verbose: bool) -> anyhow::Result<u8> {
 /// Adds to a study that was only read what is left of its initial design, at least one trial, where it has none yet; how
 /// many trials the design still needs.
 fn design(study: &mut Study) -> anyhow::Result<usize> {
-    let (mut optimizer, begun) = (runner::optimizer(study), study.trials().len());
+    let (mut optimizer, begun) = (advice::optimizer(study), study.trials().len());
     loop {
         let open = study.open_fidelities();
         let missing = optimizer.design_fidelity(&study.evidence(), Candidates::Space(&open)).is_some();

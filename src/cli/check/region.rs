@@ -4,9 +4,11 @@ use serde_json::{Map, Value, json};
 
 use super::{short, text};
 use crate::config::StudyConfig;
-use crate::report::{Align, Table, number};
-use crate::space::{Mixture, TightBound};
+use crate::problem::Mixture;
+use crate::report::{Align, Table};
+use crate::space::TightBound;
 use crate::study::Trial;
+use crate::text::number;
 
 /// Weights closer than this are the same.
 const CLOSE: f64 = 1e-9;

@@ -15,12 +15,14 @@ use tracing::warn;
 
 use super::budget::Rate;
 use super::{suggest, text};
+use crate::advice;
 use crate::cli;
 use crate::config::{Budget, StudyConfig};
 use crate::launcher::{Facts, tail};
-use crate::report::number;
+use crate::problem::Objective;
 use crate::runner::{self, Ended, RunError, View};
-use crate::study::{Completed, Event, Objective, Study, TrialState, journal};
+use crate::study::{Completed, Event, Study, TrialState, journal};
+use crate::text::number;
 
 /// What came of it.
 pub(super) struct Tried {
@@ -72,7 +74,7 @@ fn run_in(config: StudyConfig, runtime: Runtime) -> anyhow::Result<Tried> {
     let mut study = Study::open(config, Duration::ZERO)?;
     let costs = study.costs();
     let cheapest = study.open_fidelities().into_iter().min_by(|a, b| costs[*a].total_cmp(&costs[*b]));
-    let mut optimizer = runner::optimizer(&study);
+    let mut optimizer = advice::optimizer(&study);
     let id = suggest::next(&mut study, &mut optimizer, cheapest)?;
     let (refuse, mut refused) = tokio::sync::mpsc::unbounded_channel();
     // A study tries again and again what could not be started; whoever checks wants to know.

@@ -13,12 +13,14 @@ use self::progress::Shown;
 use super::{Format, report, text};
 use crate::config::StudyConfig;
 use crate::input;
+use crate::problem;
 use crate::replay::{
-    Ablation, AblationRow, Factor, Plan, Playback, Pool, Progress, Question, ReplayError, RunLog, Strategy,
-    StrategySummary, Summary, Target, cost_grid, grid, infer_config, play, quantile,
+    Ablation, AblationRow, Factor, Plan, Playback, Pool, Progress, Question, ReplayError, Strategy, StrategySummary,
+    Summary, Target, cost_grid, grid, infer_config, play, quantile,
 };
-use crate::report::{Align, Band, RegretPlot, Series, Table, counted, number, regret_svg};
-use crate::study;
+use crate::report::{Align, Band, RegretPlot, Series, Table, regret_svg};
+use crate::runs::RunLog;
+use crate::text::{counted, number};
 
 /// Simulate on logged runs: what would the search have cost?
 #[derive(Debug, Args)]
@@ -198,8 +200,8 @@ fn study(args: &ReplayArgs) -> anyhow::Result<(StudyConfig, RunLog, Vec<String>)
     }
     let log = RunLog::read(&args.runs)?;
     let direction = match args.direction {
-        Some(Direction::Maximize) => study::Direction::Maximize,
-        Some(Direction::Minimize) | None => study::Direction::Minimize,
+        Some(Direction::Maximize) => problem::Direction::Maximize,
+        Some(Direction::Minimize) | None => problem::Direction::Minimize,
     };
     // An override that picks metrics replaces the mean of all rather than adding to it.
     let picks_metrics = args.set.iter().any(|set| set.trim_start().starts_with("objective.metric"));

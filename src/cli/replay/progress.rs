@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::text;
 use crate::replay::{Plan, Progress};
-use crate::report::{counted, number};
+use crate::text::{counted, number};
 
 /// Steps of the progress bar: fine enough that rounding shares of it down loses nothing one could see.
 const BAR: u64 = 1_000_000_000;
@@ -94,7 +94,7 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::optimizer::OptimizerSettings;
+    use crate::problem::OptimizerSettings;
     use crate::replay::Strategy;
 
     #[test]

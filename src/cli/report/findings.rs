@@ -2,15 +2,14 @@
 
 use crate::cli::best::{uncertain, uncertain_gain};
 use crate::config::StudyConfig;
-use crate::optimizer::{Evidence, Gain, Optimizer};
+use crate::optimizer::{Gain, Optimizer};
+use crate::problem::{Direction, Evidence, Fidelity, Metric, Mixture};
 use crate::replay::rank_correlation;
 use crate::report::html::{
     Cell, Comparison, DomainRow, EffectCurve, Effects, LeftOut, MetricRow, Metrics, Model, Part, Recommendation,
     SizeModel, Ternary,
 };
-use crate::report::{Uncertain, number};
-use crate::space::{Fidelity, Mixture};
-use crate::study::{Direction, Metric};
+use crate::text::{Uncertain, number};
 
 /// Weights at which effects are looked at.
 const POINTS: usize = 33;

@@ -12,13 +12,13 @@ use serde::Deserialize;
 
 use self::findings::Findings;
 use super::{ConfigArgs, UsageError, best, text};
+use crate::advice;
 use crate::files;
 use crate::input;
+use crate::problem::{Direction, Fidelity, Mixture};
 use crate::report::html::{Costs, Failure, Part, Progress, Report, SizeCosts, Step, TrialRow, Trials};
-use crate::report::number;
-use crate::runner;
-use crate::space::{Fidelity, Mixture};
-use crate::study::{Direction, Purpose, Study, TrialState};
+use crate::study::{Purpose, Study, TrialState};
+use crate::text::number;
 
 /// Write what the study has found as one HTML file
 ///
@@ -96,9 +96,9 @@ fn named(study: &Study, what: &str) -> anyhow::Result<(String, Mixture)> {
 
 fn report(study: &Study, named: Vec<(String, Mixture)>) -> Report {
     let (config, evidence) = (study.config(), study.evidence());
-    let optimizer = runner::optimizer(study);
-    let recommended = runner::recommend(study);
-    let answer = runner::answer(study);
+    let optimizer = advice::optimizer(study);
+    let recommended = advice::recommend(study);
+    let answer = advice::answer(study);
     let mixture = answer.as_ref().map_or(&recommended.mixture, |answer| &answer.mixture).clone();
     let findings = Findings { config, optimizer: &optimizer, evidence: &evidence, mixture: &mixture };
     let others = findings.others(named);
@@ -122,7 +122,7 @@ fn report(study: &Study, named: Vec<(String, Mixture)>) -> Report {
 fn facts(study: &Study) -> Vec<(&'static str, String)> {
     let (config, spent, counts) = (study.config(), study.spent(), study.counts());
     let state = match study.stopped() {
-        Some(stopped) => format!("stopped ({})", runner::why(study, stopped.reason)),
+        Some(stopped) => format!("stopped ({})", advice::why(study, stopped.reason)),
         None => study.halted().map_or_else(|| "not finished".into(), |reason| format!("halted: {reason}")),
     };
     let mut trials = format!("{} complete", counts.complete);

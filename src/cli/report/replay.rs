@@ -5,11 +5,14 @@ use rand_chacha::ChaCha8Rng;
 
 use super::findings::{self, Findings};
 use crate::config::StudyConfig;
-use crate::optimizer::{Evidence, Optimizer};
+use crate::optimizer::Optimizer;
+use crate::problem::{Evidence, Observation};
 use crate::replay::{Pool, Run, StrategySummary, Summary};
-use crate::report::html::{Part, Regret, Report, StrategyRow, TrialRow, Trials};
-use crate::report::{RegretPlot, number};
-use crate::study::Observation;
+use crate::report::{
+    RegretPlot,
+    html::{Part, Regret, Report, StrategyRow, TrialRow, Trials},
+};
+use crate::text::number;
 
 /// What a replay found, and what all logged runs together say. `config` is the study that the pool belongs to.
 pub fn report(

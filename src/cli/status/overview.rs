@@ -8,8 +8,10 @@ use serde::Serialize;
 
 use crate::cli::text;
 use crate::launcher::{self, Facts, tail};
-use crate::study::journal::{self, Holder};
-use crate::study::{Counts, Mark, Spent, StopReason, Study, Trial, TrialState};
+use crate::study::{
+    Counts, Mark, Spent, StopReason, Study, Trial, TrialState,
+    journal::{self, Holder},
+};
 
 /// The latest failures that are shown.
 const FAILURES: usize = 3;
@@ -152,7 +154,7 @@ impl Overview {
 
 fn sizes(study: &Study, usual: &[Option<f64>]) -> Vec<Size> {
     let (fidelities, costs) = (&study.config().fidelities, study.costs());
-    let size = |(i, fidelity): (usize, &crate::space::Fidelity)| Size {
+    let size = |(i, fidelity): (usize, &crate::problem::Fidelity)| Size {
         fidelity: fidelity.name.clone(),
         target: i == fidelities.target(),
         trials: Counts::of(study.trials().iter().filter(|t| t.searching() && t.fidelity == i)),

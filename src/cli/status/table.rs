@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Display, Write};
 
 use super::overview::{Failed, Overview, Row, Running, Size};
+use crate::advice;
 use crate::cli::text::{self, counted, moment, seconds};
 use crate::config::Budget;
-use crate::report::{Align, Table, bar, number};
-use crate::runner;
-use crate::study::journal::Holder;
-use crate::study::{Counts, Study};
+use crate::report::{Align, Table, bar};
+use crate::study::{Counts, Study, journal::Holder};
+use crate::text::number;
 
 use Align::{Left, Right};
 
@@ -55,7 +55,7 @@ impl Screen<'_> {
         // Where trials are asked for and told, nobody has to be.
         let idle = o.writer.is_none() && self.study.config().launcher.is_some();
         let idle = if idle { ", nobody is at work on it" } else { "" };
-        let why = |reason| runner::why(self.study, reason);
+        let why = |reason| advice::why(self.study, reason);
         match o.stopped {
             Some(reason) if o.ended => format!("stopped ({})", why(reason)),
             Some(reason) => format!("stopped ({}), to be confirmed{idle}", why(reason)),

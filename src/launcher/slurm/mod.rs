@@ -26,7 +26,7 @@ use attempt::Attempt;
 use client::Refusal;
 use states::{Row, State, Traces};
 
-pub use script::{job_name, quote, script};
+pub use script::{job_name, script};
 
 /// Between the first two looks after something has changed.
 const SHORTEST: Duration = Duration::from_millis(500);

@@ -7,18 +7,13 @@ use std::path::Path;
 use super::super::Facts;
 use crate::config::{LauncherConfig, LauncherKind};
 use crate::study::TrialId;
+use crate::text::quote;
 
 /// `admire-<study>-<trial>-<attempt>`, with the characters that lists of names cannot hold replaced.
 #[must_use]
 pub fn job_name(study: &str, trial: TrialId, attempt: u32) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
     format!("admire-{}-{trial}-{attempt}", study.chars().map(plain).collect::<String>())
-}
-
-/// `text` as one word of a POSIX shell, whatever is in it (but NUL, which no word can hold).
-#[must_use]
-pub fn quote(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// The script of an attempt, to be submitted in the trial's directory: there its output goes, as paths in `#SBATCH`

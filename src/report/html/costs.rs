@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::bar::bar;
-use crate::report::number;
+use crate::text::number;
 
 /// Costs of all trials.
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@ use plotters::prelude::*;
 
 use super::figure::{Axes, BLUE, DrawError, Drawing, Drawn, Figure, GREY, INK, SIZE, band, range};
 use super::ternary::Ternary;
-use crate::report::words::{Uncertain, percent};
+use crate::text::{Uncertain, percent};
 
 /// Effects of the weights on the objective at the target.
 #[derive(Clone, Debug)]

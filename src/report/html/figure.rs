@@ -9,7 +9,7 @@ use plotters::coord::Shift;
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 
-use crate::report::number;
+use crate::text::number;
 
 /// What the drawing library could not do.
 #[derive(Debug, thiserror::Error)]

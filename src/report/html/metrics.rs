@@ -3,8 +3,7 @@
 use maud::{Markup, html};
 
 use super::bar::centered;
-use crate::report::number;
-use crate::report::words::Uncertain;
+use crate::text::{Uncertain, number};
 
 /// Single metrics at the target, recommended against other mixtures.
 #[derive(Clone, Debug)]

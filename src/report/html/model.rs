@@ -5,8 +5,7 @@ use plotters::prelude::*;
 
 use super::bar::bar;
 use super::figure::{Axes, BLUE, DrawError, Drawing, Drawn, Figure, GREY, INK, SIZE, range, shortened};
-use crate::report::number;
-use crate::report::words::{Uncertain, counted};
+use crate::text::{Uncertain, counted, number};
 
 /// The model, against the runs it was made from.
 #[derive(Clone, Debug)]

@@ -4,8 +4,7 @@ use maud::{Markup, html};
 use plotters::prelude::*;
 
 use super::figure::{Axes, BLUE, DrawError, Drawing, Drawn, Figure, INK, LARGE, ORANGE, band, range};
-use crate::report::number;
-use crate::report::words::Uncertain;
+use crate::text::{Uncertain, number};
 
 /// How the search went.
 #[derive(Clone, Debug)]

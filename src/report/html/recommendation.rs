@@ -3,8 +3,7 @@
 use maud::{Markup, html};
 
 use super::bar::bar;
-use crate::report::number;
-use crate::report::words::{Uncertain, percent, probability};
+use crate::text::{Uncertain, number, percent, probability};
 
 /// The recommended mixture.
 #[derive(Clone, Debug)]

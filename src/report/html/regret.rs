@@ -3,8 +3,8 @@
 use maud::{Markup, html};
 
 use super::figure::{DrawError, Figure};
-use crate::report::number;
 use crate::report::plot::{self, RegretPlot};
+use crate::text::number;
 
 /// The strategies of a replay.
 #[derive(Clone, Debug)]

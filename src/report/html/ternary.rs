@@ -5,8 +5,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::figure::{BLUE, DrawError, Drawing, Drawn, Figure, INK, ORANGE, font, shortened};
-use crate::report::number;
-use crate::report::words::percent;
+use crate::text::{number, percent};
 
 /// Side of the picture.
 const SIDE: u32 = 480;

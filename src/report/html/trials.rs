@@ -2,8 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::report::number;
-use crate::report::words::{Uncertain, counted, percent};
+use crate::text::{Uncertain, counted, number, percent};
 
 /// All trials of a study.
 #[derive(Clone, Debug)]

@@ -1,15 +1,16 @@
 //! Asking the optimizer, reproducibly.
 
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
-
-use crate::optimizer::{Candidates, Evidence, NoTrial, Optimizer, Recommendation, Suggestion};
+use crate::optimizer::{Candidates, NoTrial, Optimizer, Recommendation, Suggestion};
+use crate::problem::{Evidence, stream};
 use crate::study::{Study, TrialId};
 
 /// An answer, with the optimizer that gave it.
-pub(super) struct Thought {
+pub struct Thought {
+    /// The optimizer, which may have fitted its model anew.
     pub optimizer: Optimizer,
+    /// The next trial.
     pub suggestion: Result<Suggestion, NoTrial>,
+    /// The mixture to train at the target, as far as is known.
     pub recommendation: Recommendation,
     /// The fidelities that it could choose from.
     pub offered: Vec<usize>,
@@ -27,13 +28,8 @@ pub fn optimizer(study: &Study) -> Optimizer {
     optimizer
 }
 
-/// The stream of trial number `next`; stream 0 belongs to recommendations. What is drawn for one trial so never depends
-/// on how often anything was asked before.
-fn rng(seed: u64, next: TrialId) -> ChaCha8Rng {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    rng.set_stream(next);
-    rng
-}
+/// The stream of recommendations; that of a trial is its number.
+const RECOMMENDATION: u64 = 0;
 
 /// The trial with number `next`.
 ///
@@ -46,23 +42,19 @@ pub fn suggest(
     seed: u64,
     next: TrialId,
 ) -> Result<Suggestion, NoTrial> {
-    optimizer.suggest(evidence, Candidates::Space(fidelities), &mut rng(seed, next))
+    optimizer.suggest(evidence, Candidates::Space(fidelities), &mut stream(seed, next))
 }
 
 /// The mixture to train at the target, as far as the study knows.
 #[must_use]
 pub fn recommend(study: &Study) -> Recommendation {
-    optimizer(study).recommend(&study.evidence(), None, &mut rng(study.config().seed, 0))
+    optimizer(study).recommend(&study.evidence(), None, &mut stream(study.config().seed, RECOMMENDATION))
 }
 
-pub(super) fn think(
-    mut optimizer: Optimizer,
-    evidence: &Evidence,
-    offered: Vec<usize>,
-    seed: u64,
-    next: TrialId,
-) -> Thought {
+/// The next trial, of number `next`, among the fidelities `offered`, and the recommendation from the same evidence.
+#[must_use]
+pub fn think(mut optimizer: Optimizer, evidence: &Evidence, offered: Vec<usize>, seed: u64, next: TrialId) -> Thought {
     let suggestion = suggest(&mut optimizer, evidence, &offered, seed, next);
-    let recommendation = optimizer.recommend(evidence, None, &mut rng(seed, 0));
+    let recommendation = optimizer.recommend(evidence, None, &mut stream(seed, RECOMMENDATION));
     Thought { optimizer, suggestion, recommendation, offered }
 }

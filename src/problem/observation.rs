@@ -1,6 +1,6 @@
 //! What a finished trial reported.
 
-use crate::space::Mixture;
+use crate::problem::Mixture;
 
 /// The metrics that one training run reported.
 #[derive(Clone, Debug, PartialEq)]

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use csv::{Position, StringRecord};
 
-use super::error::ReplayError;
+use super::error::LogError;
 use super::rows::rows;
 use crate::input::number;
-use crate::report::counted;
-use crate::space::{Fidelity, check_domain_name, check_name, params_of};
+use crate::problem::{Fidelity, check_domain_name, check_name, params_of};
+use crate::text::counted;
 
 /// One row of a file of logged runs.
 #[derive(Clone, Debug, PartialEq)]
@@ -129,10 +129,10 @@ impl RunLog {
     /// # Errors
     /// Any file that is unreadable, empty, or lacks or repeats a column; any cell that is not the number it should be.
     /// (Metrics are lenient: an empty cell, NaN or an infinity is a metric that the run lacks, not a broken file.)
-    pub fn read(files: &[PathBuf]) -> Result<Self, ReplayError> {
+    pub fn read(files: &[PathBuf]) -> Result<Self, LogError> {
         let mut log = Self::default();
         for file in files {
-            let unreadable = |source| ReplayError::Unreadable { file: file.clone(), source };
+            let unreadable = |source| LogError::Unreadable { file: file.clone(), source };
             log.add(file, &fs::read(file).map_err(unreadable)?)?;
         }
         Ok(log)
@@ -142,13 +142,13 @@ impl RunLog {
     ///
     /// # Errors
     /// Those of [`Self::read`]; the log must not be used then.
-    pub fn add(&mut self, file: &Path, text: &[u8]) -> Result<(), ReplayError> {
+    pub fn add(&mut self, file: &Path, text: &[u8]) -> Result<(), LogError> {
         let (header, rows) = rows(file, text)?;
         self.add_rows(file, &header, rows)
     }
 
     /// The columns of one more file, whose domains and metrics must be those of the first.
-    fn columns(&mut self, file: &Path, header: &StringRecord) -> Result<Columns, ReplayError> {
+    fn columns(&mut self, file: &Path, header: &StringRecord) -> Result<Columns, LogError> {
         let columns = Columns::parse(file, header)?;
         let names = |list: &[(String, usize)]| list.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
         let (domains, metrics) = (names(&columns.domains), names(&columns.metrics));
@@ -166,8 +166,8 @@ impl RunLog {
         &mut self,
         file: &Path,
         header: &StringRecord,
-        rows: impl IntoIterator<Item = Result<StringRecord, ReplayError>>,
-    ) -> Result<(), ReplayError> {
+        rows: impl IntoIterator<Item = Result<StringRecord, LogError>>,
+    ) -> Result<(), LogError> {
         let columns = self.columns(file, header)?;
         let index = self.files.len();
         self.files.push(file.to_owned());
@@ -196,7 +196,7 @@ impl RunLog {
                 true => "there are no rows below the header".into(),
                 false => format!("no run has finished ({states})"),
             };
-            return Err(ReplayError::Header { file: file.to_owned(), message });
+            return Err(LogError::Header { file: file.to_owned(), message });
         }
         let name = file.display();
         if !states.is_empty() {
@@ -216,14 +216,8 @@ impl RunLog {
     }
 }
 
-fn same_columns(
-    file: &Path,
-    first: &Path,
-    prefix: &str,
-    expected: &[String],
-    got: &[String],
-) -> Result<(), ReplayError> {
-    let header = |message| Err(ReplayError::Header { file: file.to_owned(), message });
+fn same_columns(file: &Path, first: &Path, prefix: &str, expected: &[String], got: &[String]) -> Result<(), LogError> {
+    let header = |message| Err(LogError::Header { file: file.to_owned(), message });
     if let Some(name) = expected.iter().find(|name| !got.contains(name)) {
         return header(format!("column \"{prefix}{name}\" is missing; {} has it", first.display()));
     }
@@ -247,8 +241,8 @@ struct Columns {
 }
 
 impl Columns {
-    fn parse(file: &Path, header: &StringRecord) -> Result<Self, ReplayError> {
-        let error = |message: String| ReplayError::Header { file: file.to_owned(), message };
+    fn parse(file: &Path, header: &StringRecord) -> Result<Self, LogError> {
+        let error = |message: String| LogError::Header { file: file.to_owned(), message };
         if header.is_empty() || header.iter().all(str::is_empty) {
             return Err(error("the file is empty; expected a header run_id,fidelity,params,cost,w:…,y:…".into()));
         }
@@ -309,17 +303,16 @@ struct Row<'a> {
 
 impl Row<'_> {
     /// The run, and what its weights summed to before they were renormalized.
-    fn parse(&self, file: usize, columns: &Columns) -> Result<(LoggedRun, f64), ReplayError> {
-        let at_least =
-            |name: &str, column: Option<usize>, least: f64, what: &str| -> Result<Option<f64>, ReplayError> {
-                let Some(text) = column.map(|c| &self.record[c]).filter(|text| !text.is_empty()) else {
-                    return Ok(None);
-                };
-                match number(text) {
-                    Some(x) if x >= least && x.is_finite() => Ok(Some(x)),
-                    _ => Err(self.cell(name, format!("\"{text}\" is not {what}"))),
-                }
+    fn parse(&self, file: usize, columns: &Columns) -> Result<(LoggedRun, f64), LogError> {
+        let at_least = |name: &str, column: Option<usize>, least: f64, what: &str| -> Result<Option<f64>, LogError> {
+            let Some(text) = column.map(|c| &self.record[c]).filter(|text| !text.is_empty()) else {
+                return Ok(None);
             };
+            match number(text) {
+                Some(x) if x >= least && x.is_finite() => Ok(Some(x)),
+                _ => Err(self.cell(name, format!("\"{text}\" is not {what}"))),
+            }
+        };
         let positive = |name, column| at_least(name, column, f64::MIN_POSITIVE, "a positive number");
         let mut weights = Vec::with_capacity(columns.domains.len());
         for (name, column) in &columns.domains {
@@ -360,7 +353,7 @@ impl Row<'_> {
     }
 
     /// A metric; NaN for whatever spreadsheets and Python write where there is no finite value.
-    fn metric(&self, name: &str, text: &str) -> Result<f64, ReplayError> {
+    fn metric(&self, name: &str, text: &str) -> Result<f64, LogError> {
         if ["", "na", "n/a", "null", "none"].contains(&text.to_ascii_lowercase().as_str()) {
             return Ok(f64::NAN);
         }
@@ -370,7 +363,7 @@ impl Row<'_> {
         }
     }
 
-    fn cell(&self, column: &str, message: String) -> ReplayError {
-        ReplayError::Cell { file: self.file.to_owned(), line: self.line, column: column.to_owned(), message }
+    fn cell(&self, column: &str, message: String) -> LogError {
+        LogError::Cell { file: self.file.to_owned(), line: self.line, column: column.to_owned(), message }
     }
 }

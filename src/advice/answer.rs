@@ -3,10 +3,10 @@
 use std::fmt;
 
 use super::recommend;
-use crate::report::{counted, number};
-use crate::space::Mixture;
+use crate::problem::Mixture;
 use crate::study::{StopReason, Study};
 use crate::surrogate::{MOST_KNOWN, known};
+use crate::text::{counted, number};
 
 /// The mixture that a study recommends under its present config.
 #[derive(Clone, Debug)]
@@ -133,7 +133,8 @@ pub fn why(study: &Study, reason: StopReason) -> String {
 }
 
 /// What the reason for which a search ended means.
-pub(super) fn explained(study: &Study, reason: StopReason) -> String {
+#[must_use]
+pub fn explained(study: &Study, reason: StopReason) -> String {
     let (budget, spent) = (&study.config().budget, study.spent());
     let limit = |limit: Option<f64>| limit.map_or_else(String::new, |limit| format!(" of {}", number(limit, 4)));
     match reason {

@@ -1,4 +1,4 @@
-//! Numbers as people read them.
+//! Text for people and for shells.
 
 use std::fmt;
 
@@ -90,6 +90,60 @@ pub fn probability(p: f64) -> String {
     }
 }
 
+/// `x` with at most `digits` significant digits and without trailing zeros; powers of ten only where they are shorter
+/// to read (below 1e-4 and from 1e7 on).
+///
+/// ```
+/// use admire::text::number;
+///
+/// assert_eq!(number(0.016_000_1, 3), "0.016");
+/// assert_eq!(number(1234.6, 3), "1235");
+/// assert_eq!(number(2.5e-7, 3), "2.5e-7");
+/// ```
+#[must_use]
+pub fn number(x: f64, digits: usize) -> String {
+    if x == 0.0 || !x.is_finite() {
+        return x.to_string();
+    }
+    let exponential = format!("{x:.*e}", digits.saturating_sub(1));
+    let (mantissa, exponent) = exponential.split_once('e').unwrap_or((&exponential, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let trim = |text: &str| {
+        if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text.to_owned() }
+    };
+    if (-4..7).contains(&exponent) {
+        let decimals = (digits as i32 - 1 - exponent).max(0) as usize;
+        trim(&format!("{x:.decimals$}"))
+    } else {
+        format!("{}e{exponent}", trim(mantissa))
+    }
+}
+
+/// An argv array as a shell would take it.
+#[must_use]
+pub fn command_line(argv: &[String]) -> String {
+    argv.iter().map(|a| quote(a)).collect::<Vec<_>>().join(" ")
+}
+
+/// `text` as one word of a POSIX shell, whatever is in it (but NUL, which no word can hold).
+#[must_use]
+pub fn quote(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-=:,@%+".contains(c);
+    if !text.is_empty() && text.chars().all(plain) { text.into() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+/// `did you mean "x"?` where a known name is near `name`, else a list of the known ones.
+#[must_use]
+pub fn hint<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    let known: Vec<&str> = known.into_iter().collect();
+    let near = known
+        .iter()
+        .map(|candidate| (strsim::jaro_winkler(name, candidate), candidate))
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .filter(|(similarity, _)| *similarity > 0.8);
+    near.map_or_else(|| format!("there is {}", known.join(", ")), |(_, name)| format!("did you mean \"{name}\"?"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,5 +166,20 @@ mod tests {
         assert_eq!(probability(0.995), "99.5 %");
         assert_eq!(probability(0.5), "50 %");
         assert_eq!(probability(0.0), "< 0.1 %");
+    }
+
+    #[test]
+    fn numbers_keep_their_significant_digits() {
+        for (x, expected) in [
+            (0.0, "0"),
+            (48.0, "48"),
+            (0.051_93, "0.0519"),
+            (-2.10, "-2.1"),
+            (0.9999, "1"),
+            (3e9, "3e9"),
+            (1e-5, "1e-5"),
+        ] {
+            assert_eq!(number(x, 3), expected);
+        }
     }
 }

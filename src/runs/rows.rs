@@ -4,7 +4,7 @@ use std::path::Path;
 
 use csv::{Position, StringRecord};
 
-use super::error::ReplayError;
+use super::error::LogError;
 use crate::input::{self, NotText};
 
 /// What begins with these bytes is no text, or not the text of a table.
@@ -28,13 +28,13 @@ const MAGIC: [(&[u8], &str); 13] = [
 ///
 /// # Errors
 /// What the file is instead of text in UTF-8.
-pub(crate) fn text<'a>(file: &Path, bytes: &'a [u8]) -> Result<&'a str, ReplayError> {
+pub(crate) fn text<'a>(file: &Path, bytes: &'a [u8]) -> Result<&'a str, LogError> {
     if let Some((_, what)) = MAGIC.iter().find(|(magic, _)| bytes.starts_with(magic)) {
-        return Err(ReplayError::Header { file: file.to_owned(), message: format!("this is {what}") });
+        return Err(LogError::Header { file: file.to_owned(), message: format!("this is {what}") });
     }
     input::text(bytes).map_err(|e| {
         let at = if let NotText::NotUtf8 { at } = e { at } else { 0 };
-        ReplayError::Csv { file: file.to_owned(), line: Lines::new(bytes).of(at), message: e.to_string() }
+        LogError::Csv { file: file.to_owned(), line: Lines::new(bytes).of(at), message: e.to_string() }
     })
 }
 
@@ -64,13 +64,13 @@ fn no_csv(text: &str) -> Option<String> {
 pub(crate) fn rows<'a>(
     file: &'a Path,
     bytes: &'a [u8],
-) -> Result<(StringRecord, impl Iterator<Item = Result<StringRecord, ReplayError>> + 'a), ReplayError> {
+) -> Result<(StringRecord, impl Iterator<Item = Result<StringRecord, LogError>> + 'a), LogError> {
     let text = text(file, bytes)?;
     if let Some(message) = no_csv(text) {
-        return Err(ReplayError::Header { file: file.to_owned(), message });
+        return Err(LogError::Header { file: file.to_owned(), message });
     }
     let mut lines = Lines::new(text.as_bytes());
-    let csv_error = |line, message| ReplayError::Csv { file: file.to_owned(), line, message };
+    let csv_error = |line, message| LogError::Csv { file: file.to_owned(), line, message };
     // Where rows differ in length is found out here, for the sake of the line.
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).flexible(true).from_reader(text.as_bytes());
     let header = reader.headers().map_err(|e| csv_error(1, e.to_string()))?.clone();

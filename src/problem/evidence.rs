@@ -1,0 +1,20 @@
+//! What the optimizer decides on.
+
+use super::{Mixture, Observation};
+
+/// Everything the optimizer may look at.
+#[derive(Clone, Debug, Default)]
+pub struct Evidence {
+    /// Finished trials, oldest first, after the imported runs.
+    pub observations: Vec<Observation>,
+    /// How many of the observations, the first ones, are imported: they teach, but nothing was spent on them.
+    pub imported: usize,
+    /// Mixture and fidelity of trials that are running or handed out.
+    pub pending: Vec<(Mixture, usize)>,
+    /// Mixture and fidelity of trials that failed or diverged: not to be proposed again, but without a loss.
+    pub failed: Vec<(Mixture, usize)>,
+    /// Mixture and fidelity of trials that failed before the launcher was repaired: the initial design takes them up again.
+    pub repaired: Vec<(Mixture, usize)>,
+    /// Cost of one run at each fidelity (configured, or learned from durations), all positive.
+    pub costs: Vec<f64>,
+}

@@ -1,0 +1,24 @@
+//! The words of the problem: mixtures, fidelities, runs and what they observed, the objective, predictions, settings, seeds. No
+//! behaviour beyond arithmetic; every other room may use them.
+
+mod evidence;
+mod fidelity;
+mod mixture;
+mod name;
+mod objective;
+mod observation;
+mod prediction;
+mod settings;
+mod stream;
+
+pub use evidence::Evidence;
+pub use fidelity::{Fidelities, Fidelity, affordable, params_of};
+pub use mixture::{Mixture, columns};
+pub use name::{check_domain_name, check_folder_name, check_name, is_hidden};
+pub use objective::{Direction, Metric, Objective};
+pub use observation::Observation;
+pub use prediction::Prediction;
+pub use settings::{
+    AcquisitionKind, KernelKind, MOST_COMPONENTS, ModelChoice, ModelSpec, OptimizerSettings, Structure, Warp,
+};
+pub use stream::{seed_of, stream};

@@ -1,0 +1,10 @@
+//! Logged runs: training runs from anywhere, as tables of mixtures and metrics.
+
+mod error;
+mod log;
+mod rows;
+
+pub use error::LogError;
+pub(crate) use log::is_state;
+pub use log::{LoggedRun, RunLog};
+pub(crate) use rows::{rows, text};
