@@ -61,7 +61,7 @@ fn likelihood(c: &mut Criterion) {
         let (mean, sd) = (y.mean(), y.variance().sqrt());
         let data = Data {
             x: Warp::Sqrt.matrix(&columns(DOMAINS, runs.iter().map(|o| o.mixture.weights()))),
-            fidelity: runs.iter().map(|o| o.fidelity).collect(),
+            fidelity: runs.iter().map(|o| o.fidelity.index()).collect(),
             y: y.map(|y| (y - mean) / sd),
             known_noise: vec![0.0; n],
             level_sd: vec![3.0; 3],
@@ -126,7 +126,7 @@ fn suggestions(group: &mut BenchmarkGroup<'_, WallTime>, fitted: impl Fn(usize) 
                 b.iter(|| {
                     let mut optimizer = problem.optimizer(OptimizerSettings::default());
                     optimizer.restore(snapshot.clone());
-                    optimizer.suggest(&evidence, Candidates::Space(&[0, 1, 2]), &mut rng(4))
+                    optimizer.suggest(&evidence, Candidates::Space(&problem::SIZES), &mut rng(4))
                 });
             });
         }

@@ -36,7 +36,7 @@ fn defaults_fill_a_small_config() {
     assert_eq!(config.dir, Path::new("admire-runs/study"));
     assert_eq!(config.domain_order, ["web", "code"]);
     assert_eq!(config.objective.metrics[0].name, "loss");
-    assert_eq!(config.fidelities.list()[config.fidelities.target()].name, "1B");
+    assert_eq!(config.fidelities[config.fidelities.target()].name, "1B");
     assert!(config.launcher.is_none() && config.confirm.is_none());
 }
 

@@ -3,12 +3,12 @@
 #[path = "common/study.rs"]
 mod study;
 
+use admire::problem::{FidelityId, Observation, RunId};
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
 
-use admire::problem::Observation;
 use admire::surrogate::{MOST_KNOWN, known};
 use serde_json::json;
 use study::{Fixture, GOOD, code};
@@ -63,7 +63,8 @@ fn what_a_model_knows_does_not_depend_on_results_and_leaves_no_dear_run_out() {
     let mixture = admire::problem::Mixture::new(vec![0.5, 0.5]);
     let run = |i: usize| Observation {
         mixture: mixture.clone(),
-        fidelity: usize::from(i.is_multiple_of(10)),
+        run: RunId::Trial(i as u64),
+        fidelity: FidelityId::new(usize::from(i.is_multiple_of(10))),
         metrics: vec![i as f64],
         se: vec![None],
     };
@@ -71,7 +72,7 @@ fn what_a_model_knows_does_not_depend_on_results_and_leaves_no_dear_run_out() {
     assert!(known(&runs[..MOST_KNOWN]).into_iter().eq(0..MOST_KNOWN));
     let kept = known(&runs);
     assert_eq!(kept.len(), MOST_KNOWN);
-    assert_eq!(kept.iter().filter(|i| runs[**i].fidelity == 1).count(), 3 * MOST_KNOWN / 10);
+    assert_eq!(kept.iter().filter(|i| runs[**i].fidelity == FidelityId::new(1)).count(), 3 * MOST_KNOWN / 10);
     let others: Vec<Observation> = runs.iter().map(|r| Observation { metrics: vec![0.0], ..r.clone() }).collect();
     assert_eq!(kept, known(&others));
 }

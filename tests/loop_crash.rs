@@ -61,13 +61,12 @@ fn the_journal_reproduces_every_suggestion() {
         for end in ends {
             fs::write(journal::path(&config.dir), lines[..end].join("\n") + "\n").unwrap();
             let study = Study::read(config.clone()).unwrap();
-            let offered: Vec<usize> =
-                suggested.offered.iter().map(|name| config.fidelities.index(name).unwrap()).collect();
+            let offered: Vec<_> = suggested.offered.iter().map(|name| config.fidelities.find(name).unwrap()).collect();
             let (id, evidence) = (study.next_id(), study.evidence());
             let mut optimizer = advice::optimizer(&study);
             let again = advice::suggest(&mut optimizer, &evidence, &offered, config.seed, id).unwrap();
             assert_eq!(study.named(&again.mixture), suggested.weights, "trial {id}");
-            assert_eq!(config.fidelities.list()[again.fidelity].name, suggested.fidelity, "trial {id}");
+            assert_eq!(config.fidelities[again.fidelity].name, suggested.fidelity, "trial {id}");
             assert_eq!(again.expected, suggested.expected, "trial {id}");
             assert_eq!(seed_of(config.seed, id), suggested.seed);
             asked += 1;

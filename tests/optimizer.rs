@@ -4,14 +4,16 @@
 mod problem;
 
 use admire::optimizer::{Candidates, NoTrial, Optimizer, Suggestion};
-use admire::problem::{AcquisitionKind, Evidence, KernelKind, Mixture, ModelSpec, OptimizerSettings, Warp, columns};
+use admire::problem::{
+    AcquisitionKind, Evidence, FidelityId, KernelKind, Mixture, ModelSpec, OptimizerSettings, Warp, columns,
+};
 use admire::space::{Domain, GroupSpec, Limits, SearchSpace};
 use admire::surrogate::{
     gp::{Data, Gp},
     hyper::Layout,
 };
 use nalgebra::DVector;
-use problem::{Problem, rng};
+use problem::{Problem, SIZES, rng, size};
 
 const KERNELS: [KernelKind; 3] = [KernelKind::SpectralMixture, KernelKind::Matern52, KernelKind::Rbf];
 const ACQUISITIONS: [AcquisitionKind; 4] = [
@@ -21,7 +23,7 @@ const ACQUISITIONS: [AcquisitionKind; 4] = [
     AcquisitionKind::ConfidenceBound,
 ];
 
-const ANYWHERE: Candidates<'static> = Candidates::Space(&[0, 1, 2]);
+const ANYWHERE: Candidates<'static> = Candidates::Space(&SIZES);
 
 fn settings(kernel: KernelKind, acquisition: AcquisitionKind) -> OptimizerSettings {
     let model = ModelSpec { kernel, ..ModelSpec::default() };
@@ -34,7 +36,7 @@ fn next(optimizer: &mut Optimizer, evidence: &Evidence, seed: u64) -> Suggestion
     suggestion
 }
 
-fn place(suggestion: &Suggestion) -> (Vec<f64>, usize) {
+fn place(suggestion: &Suggestion) -> (Vec<f64>, FidelityId) {
     (suggestion.mixture.weights().to_vec(), suggestion.fidelity)
 }
 
@@ -91,8 +93,8 @@ fn the_design_tells_more_than_random_mixtures() {
             let mut optimizer = problem.optimizer(OptimizerSettings { initial: Some(12), ..Default::default() });
             let (mut evidence, mut rng) = (problem.evidence(vec![]), rng(seed));
             for _ in 0..12 {
-                let suggestion = optimizer.suggest(&evidence, Candidates::Space(&[0]), &mut rng).unwrap();
-                evidence.pending.push((suggestion.mixture, 0));
+                let suggestion = optimizer.suggest(&evidence, Candidates::Space(&SIZES[..1]), &mut rng).unwrap();
+                evidence.pending.push((suggestion.mixture, size(0)));
             }
             evidence.pending.into_iter().map(|(mixture, _)| mixture).collect::<Vec<_>>()
         };
@@ -122,7 +124,7 @@ fn suggestions_and_recommendations_respect_groups_and_caps() {
         Optimizer::new(space.clone(), problem.fidelities(), problem.objective(), OptimizerSettings::default());
     let (mut evidence, mut rng) = (problem.evidence(vec![]), rng(5));
     for _ in 0..14 {
-        let suggestion = optimizer.suggest(&evidence, Candidates::Space(&[0, 1]), &mut rng).unwrap();
+        let suggestion = optimizer.suggest(&evidence, Candidates::Space(&SIZES[..2]), &mut rng).unwrap();
         assert!(space.polytope().contains(suggestion.mixture.weights(), 1e-9), "{suggestion:?}");
         evidence.observations.push(problem.observe(&suggestion.mixture, suggestion.fidelity, &mut rng));
     }
@@ -232,7 +234,7 @@ fn the_names_of_domains_do_not_matter() {
     let other = optimizer.recommend(&renamed, None, &mut rng(18));
     let distance = permute(&one.mixture).distance(&other.mixture);
     assert!(distance < 0.02, "{:?} and {:?}", permute(&one.mixture), other.mixture);
-    let points = |mixtures: &[Mixture]| mixtures.iter().map(|w| (w.clone(), 1)).collect::<Vec<_>>();
+    let points = |mixtures: &[Mixture]| mixtures.iter().map(|w| (w.clone(), size(1))).collect::<Vec<_>>();
     let x: Vec<Mixture> = problem.space().polytope().sample(5, &mut rng(19)).into_iter().map(Mixture::new).collect();
     let there = optimizer.predict(&renamed, &points(&x.iter().map(permute).collect::<Vec<_>>())).unwrap();
     for (a, b) in optimizer.predict(&evidence, &points(&x)).unwrap().iter().zip(there) {
@@ -244,8 +246,8 @@ fn the_names_of_domains_do_not_matter() {
 fn a_pool_is_searched_by_its_indices() {
     let problem = Problem::new(4, 2, 2, 24);
     let logged = problem.runs(&[20, 10], 25);
-    let runs: Vec<(Mixture, usize)> = logged.iter().map(|o| (o.mixture.clone(), o.fidelity)).collect();
-    let targets: Vec<Mixture> = runs.iter().filter(|(_, m)| *m == 1).map(|(w, _)| w.clone()).collect();
+    let runs: Vec<(Mixture, FidelityId)> = logged.iter().map(|o| (o.mixture.clone(), o.fidelity)).collect();
+    let targets: Vec<Mixture> = runs.iter().filter(|(_, m)| *m == size(1)).map(|(w, _)| w.clone()).collect();
     for realized in [false, true] {
         let mut optimizer = problem.optimizer(OptimizerSettings { realized, ..OptimizerSettings::default() });
         let (mut evidence, mut left, mut rng) = (problem.evidence(vec![]), runs.clone(), rng(26));
@@ -262,7 +264,7 @@ fn a_pool_is_searched_by_its_indices() {
         // With every run known, the best of them is what a realized study recommends.
         if realized {
             let loss = |w: &Mixture| {
-                let run = logged.iter().find(|o| o.fidelity == 1 && o.mixture == *w).unwrap();
+                let run = logged.iter().find(|o| o.fidelity == size(1) && o.mixture == *w).unwrap();
                 problem.objective().value(&run.metrics)
             };
             let smallest = targets.iter().map(loss).fold(f64::INFINITY, f64::min);
@@ -281,7 +283,7 @@ fn with_every_fidelity_at_its_limit_there_is_nothing_to_suggest() {
     let fidelities = admire::problem::Fidelities::new(list, None);
     let mut optimizer = Optimizer::new(problem.space(), fidelities, problem.objective(), OptimizerSettings::default());
     let cheap_is_full = problem.evidence(problem.runs(&[3, 2], 28));
-    assert_eq!(next(&mut optimizer, &cheap_is_full, 0).fidelity, 1);
+    assert_eq!(next(&mut optimizer, &cheap_is_full, 0).fidelity, size(1));
     let full = problem.evidence(problem.runs(&[3, 3], 28));
     assert_eq!(optimizer.suggest(&full, ANYWHERE, &mut rng(0)).unwrap_err(), NoTrial::Limit);
 }
@@ -294,7 +296,7 @@ fn noise_is_no_reason_to_train_a_mixture_again() {
     let mut optimizer = problem.optimizer(OptimizerSettings { tolerance: 0.05, ..OptimizerSettings::default() });
     let (mut evidence, mut rng) = (problem.evidence(vec![]), rng(30));
     let exhausted = loop {
-        match optimizer.suggest(&evidence, Candidates::Space(&[0, 1]), &mut rng) {
+        match optimizer.suggest(&evidence, Candidates::Space(&SIZES[..2]), &mut rng) {
             Ok(Suggestion { mixture, fidelity, warning, .. }) => {
                 assert_eq!(warning, None);
                 let mut others = evidence.observations.iter().filter(|run| run.fidelity == fidelity);
@@ -306,9 +308,9 @@ fn noise_is_no_reason_to_train_a_mixture_again() {
     };
     assert_eq!(exhausted, NoTrial::Exhausted);
     // No gap is left that a random mixture would fall into, at either size.
-    for size in 0..2 {
+    for m in SIZES.into_iter().take(2) {
         let mut at: Vec<f64> =
-            evidence.observations.iter().filter(|o| o.fidelity == size).map(|o| o.mixture.weights()[0]).collect();
+            evidence.observations.iter().filter(|o| o.fidelity == m).map(|o| o.mixture.weights()[0]).collect();
         at.sort_by(f64::total_cmp);
         let gaps = at.windows(2).map(|pair| pair[1] - pair[0]).chain([at[0], 1.0 - at[at.len() - 1]]);
         assert!(gaps.fold(0.0, f64::max) < 0.102, "{at:?}");
@@ -319,11 +321,11 @@ fn noise_is_no_reason_to_train_a_mixture_again() {
 fn a_mixture_that_failed_or_was_imported_is_not_new() {
     let problem = Problem::new(2, 1, 1, 31);
     let mut optimizer = problem.optimizer(OptimizerSettings { tolerance: 0.9, ..OptimizerSettings::default() });
-    let only = Candidates::Space(&[0]);
+    let only = Candidates::Space(&SIZES[..1]);
     let first = optimizer.suggest(&problem.evidence(vec![]), only, &mut rng(0)).unwrap().mixture;
-    let failed = Evidence { failed: vec![(first.clone(), 0)], ..problem.evidence(vec![]) };
-    let pending = Evidence { pending: vec![(first.clone(), 0)], ..problem.evidence(vec![]) };
-    let imported = Evidence { imported: 1, ..problem.evidence(vec![problem.observe(&first, 0, &mut rng(1))]) };
+    let failed = Evidence { failed: vec![(first.clone(), size(0))], ..problem.evidence(vec![]) };
+    let pending = Evidence { pending: vec![(first.clone(), size(0))], ..problem.evidence(vec![]) };
+    let imported = Evidence { imported: 1, ..problem.evidence(vec![problem.observe(&first, size(0), &mut rng(1))]) };
     for evidence in [failed, pending, imported] {
         assert_eq!(optimizer.suggest(&evidence, only, &mut rng(2)).unwrap_err(), NoTrial::Exhausted);
     }
@@ -406,10 +408,10 @@ fn small_sizes_may_not_outspend_the_target_by_more_than_one_run() {
     for _ in 0..16 {
         let suggestion = optimizer.suggest(&evidence, ANYWHERE, &mut rng).unwrap();
         evidence.observations.push(problem.observe(&suggestion.mixture, suggestion.fidelity, &mut rng));
-        let spent = |keep: fn(usize) -> bool| -> f64 {
+        let spent = |keep: fn(FidelityId) -> bool| -> f64 {
             evidence.observations.iter().filter(|o| keep(o.fidelity)).map(|o| evidence.costs[o.fidelity]).sum()
         };
-        let (on_proxies, on_target) = (spent(|m| m < 2), spent(|m| m == 2));
+        let (on_proxies, on_target) = (spent(|m| m < size(2)), spent(|m| m == size(2)));
         // But for the design, which may cost as much as two target runs.
         let allowed = (on_target + 1.0).max(2.0) + 1e-9;
         assert!(on_proxies <= allowed, "{on_proxies} on proxies, {on_target} on the target");
@@ -427,7 +429,7 @@ fn how_often_a_model_was_asked_changes_no_answer_however_many_runs_have_come_sin
     asked.learn(&first(20));
     let mut anew = problem.optimizer(OptimizerSettings::default());
     anew.restore(asked.snapshot().unwrap().clone());
-    let points = [(problem.space().uniform(), 0), (problem.space().uniform(), 1)];
+    let points = [(problem.space().uniform(), size(0)), (problem.space().uniform(), size(1))];
     // In between, runs are appended to the model; of the last ones there are too many for that.
     for n in [20, 60, 200, 320] {
         assert!(asked.predict(&first(n), &points).is_some());

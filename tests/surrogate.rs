@@ -4,10 +4,10 @@
 #[path = "common/problem.rs"]
 mod problem;
 
-use admire::problem::{Direction, KernelKind, Mixture, Observation, columns};
+use admire::problem::{Direction, FidelityId, KernelKind, Mixture, Observation, columns};
 use admire::surrogate::{ModelSnapshot, Surrogate, Task};
 use nalgebra::DMatrix;
-use problem::{Owned, Problem, rng};
+use problem::{Owned, Problem, SIZES, new_run, rng, size};
 
 const KERNELS: [(KernelKind, usize); 4] = [
     (KernelKind::SpectralMixture, 1),
@@ -40,7 +40,7 @@ fn a_change_of_unit_changes_nothing_but_the_unit() {
         *y = scale * *y + shift;
     }
     let (one, other, x) = (fit(&owned), fit(&other), points(&problem, 8, 3));
-    for m in 0..2 {
+    for m in SIZES.into_iter().take(2) {
         for (a, b) in one.predict(&x, m).into_iter().zip(other.predict(&x, m)) {
             close("mean", scale * a.0 + shift, b.0, 1e-6);
             close("variance", scale * scale * a.1, b.1, 1e-5);
@@ -65,7 +65,7 @@ fn maximizing_is_minimizing_the_negative() {
             flipped.objective.direction = Direction::Maximize;
         }
         let (one, other, x) = (fit(&owned), fit(&flipped), points(&problem, 8, 6));
-        for m in 0..2 {
+        for m in SIZES.into_iter().take(2) {
             assert_eq!(one.predict(&x, m), other.predict(&x, m));
         }
     }
@@ -77,17 +77,17 @@ fn runs_under_way_leave_means_and_shrink_variances() {
     for kernel in KERNELS {
         let surrogate = fit(&Owned::new(&problem, kernel, problem.runs(&[10, 4, 0], 8)));
         let space = problem.space();
-        let pending: Vec<(Mixture, usize)> =
-            space.polytope().sample(3, &mut rng(9)).into_iter().map(Mixture::new).zip([0, 1, 2]).collect();
+        let pending: Vec<(Mixture, FidelityId)> =
+            space.polytope().sample(3, &mut rng(9)).into_iter().map(Mixture::new).zip(SIZES).collect();
         let believed = surrogate.with_pending(&pending).unwrap();
         let x = points(&problem, 20, 10);
         for (before, after) in
-            surrogate.outlook(&x, &[0]).remove(0).into_iter().zip(believed.outlook(&x, &[0]).remove(0))
+            surrogate.outlook(&x, &[size(0)]).remove(0).into_iter().zip(believed.outlook(&x, &[size(0)]).remove(0))
         {
             close("target mean", before.mean, after.mean, 1e-8);
             assert!(after.variance < before.variance, "variances shrink: {} to {}", before.variance, after.variance);
         }
-        for m in 0..3 {
+        for m in SIZES.into_iter().take(3) {
             for (before, after) in surrogate.predict(&x, m).into_iter().zip(believed.predict(&x, m)) {
                 close("mean", before.0, after.0, 1e-8);
             }
@@ -107,7 +107,7 @@ fn an_untrained_size_is_less_certain_the_farther_it_is() {
             let surrogate = fit(&Owned::new(&problem, kernel, problem.runs(&counts, 12)));
             let x = points(&problem, 5, 13);
             let trained = counts.iter().rposition(|n| *n > 0).unwrap();
-            let by_size: Vec<_> = (trained..4).map(|m| surrogate.predict(&x, m)).collect();
+            let by_size: Vec<_> = (trained..4).map(|m| surrogate.predict(&x, size(m))).collect();
             for sizes in by_size.windows(2) {
                 for (near, far) in sizes[0].iter().zip(&sizes[1]) {
                     assert!(near.0.is_finite() && far.0.is_finite() && far.1.is_finite());
@@ -116,7 +116,7 @@ fn an_untrained_size_is_less_certain_the_farther_it_is() {
             }
             // What the cheap size says about mixtures carries over.
             if counts[0] > 1 {
-                let (here, there) = (surrogate.predict(&x, 0), surrogate.mean(&x));
+                let (here, there) = (surrogate.predict(&x, size(0)), surrogate.mean(&x));
                 let best = |values: Vec<f64>| (0..5).min_by(|a, b| values[*a].total_cmp(&values[*b]));
                 assert_eq!(best(here.iter().map(|p| p.0).collect()), best(there.iter().copied().collect()));
             }
@@ -130,7 +130,7 @@ fn outlooks_and_means_have_the_gradients_they_claim() {
     for kernel in KERNELS {
         let surrogate = fit(&Owned::new(&problem, kernel, problem.runs(&[10, 5, 3], 15)));
         let x = points(&problem, 1, 16);
-        let numbers = |x: &DMatrix<f64>, m: usize| {
+        let numbers = |x: &DMatrix<f64>, m: FidelityId| {
             let outlook = &surrogate.outlook(x, &[m])[0][0];
             [outlook.mean, outlook.variance, outlook.reduction]
         };
@@ -145,7 +145,7 @@ fn outlooks_and_means_have_the_gradients_they_claim() {
         };
         let (mean, by_mean) = surrogate.mean_with_gradient(&x);
         close("mean", mean, surrogate.mean(&x)[0], 1e-12);
-        for m in 0..3 {
+        for m in SIZES.into_iter().take(3) {
             let outlook = surrogate.outlook_with_gradient(&x, m);
             let values = numbers(&x, m);
             for (a, b) in [outlook.mean, outlook.variance, outlook.reduction].into_iter().zip(values) {
@@ -174,12 +174,12 @@ fn influence_is_what_an_observation_really_does() {
         let surrogate = fit(&owned);
         let (z, t) = (points(&problem, 1, 42), points(&problem, 6, 43));
         let before = surrogate.mean(&t);
-        for m in 0..3 {
+        for m in SIZES.into_iter().take(3) {
             let (expected, _) = surrogate.influence(&z, m, &surrogate.view(&t)).remove(0);
             let (mean, variance) = surrogate.predict(&z, m)[0];
             let mixture = Mixture::new(z.column(0).iter().copied().collect());
             let metrics = vec![mean + variance.sqrt()];
-            let outcome = [Observation { mixture, fidelity: m, metrics, se: vec![None] }];
+            let outcome = [Observation { run: new_run(), mixture, fidelity: m, metrics, se: vec![None] }];
             let after = surrogate.extend(&Task { observations: &outcome, ..owned.task() }).unwrap().mean(&t);
             // All move in proportion; the levels, which influence takes as known, move all of them alike.
             let moved = |i: usize| (after[i] - before[i]) - (after[0] - before[0]);
@@ -189,7 +189,7 @@ fn influence_is_what_an_observation_really_does() {
             for i in 1..6 {
                 let error = (moved(i) - scale * claimed(i)).abs();
                 let size = (1..6).map(moved).map(f64::abs).fold(0.0, f64::max);
-                assert!(error < 0.1 * size, "{kernel:?}, size {m}: {} against {}", moved(i), scale * claimed(i));
+                assert!(error < 0.1 * size, "{kernel:?}, size {m:?}: {} against {}", moved(i), scale * claimed(i));
             }
         }
     }
@@ -206,12 +206,12 @@ fn a_model_carried_along_and_one_made_anew_are_the_same() {
     }
     let anew = Surrogate::condition(&owned.task(), &snapshot).unwrap();
     let x = points(&problem, 6, 46);
-    assert_eq!(carried.predict(&x, 1), anew.predict(&x, 1));
+    assert_eq!(carried.predict(&x, size(1)), anew.predict(&x, size(1)));
     assert_eq!(carried.leave_one_out(), anew.leave_one_out());
     // And both are what one factorization of everything gives.
     let whole = ModelSnapshot { observations: owned.observations.len(), ..snapshot };
     let whole = Surrogate::condition(&owned.task(), &whole).unwrap();
-    for (a, b) in carried.predict(&x, 1).into_iter().zip(whole.predict(&x, 1)) {
+    for (a, b) in carried.predict(&x, size(1)).into_iter().zip(whole.predict(&x, size(1))) {
         // But for the standardization, which stays that of the last fit.
         close("mean", a.0, b.0, 0.02);
     }
@@ -224,8 +224,8 @@ fn a_snapshot_restores_the_model_exactly() {
     let (fitted, snapshot) = Surrogate::fit(&owned.task(), None).unwrap();
     let restored = Surrogate::condition(&owned.task(), &snapshot).unwrap();
     let x = points(&problem, 6, 19);
-    assert_eq!(fitted.predict(&x, 1), restored.predict(&x, 1));
-    assert_eq!(fitted.outlook(&x, &[0])[0][0].reduction, restored.outlook(&x, &[0])[0][0].reduction);
+    assert_eq!(fitted.predict(&x, size(1)), restored.predict(&x, size(1)));
+    assert_eq!(fitted.outlook(&x, &[size(0)])[0][0].reduction, restored.outlook(&x, &[size(0)])[0][0].reduction);
     // One of another model is refused.
     let other = Owned::new(&problem, KERNELS[2], owned.observations.clone());
     assert!(Surrogate::condition(&other.task(), &snapshot).is_none());
@@ -236,12 +236,12 @@ fn an_uncertain_measurement_counts_less() {
     let problem = Problem::new(3, 1, 1, 20);
     let honest = Owned::new(&problem, KERNELS[0], problem.runs(&[12], 21));
     let x = columns(3, [honest.observations[0].mixture.weights()]);
-    let truth = fit(&honest).predict(&x, 0)[0].0;
+    let truth = fit(&honest).predict(&x, size(0))[0].0;
     let pull = |se: Option<f64>| {
         let mut outlier = Owned::new(&problem, KERNELS[0], honest.observations.clone());
         outlier.observations[0].metrics[0] += 0.3;
         outlier.observations[0].se[0] = se;
-        (fit(&outlier).predict(&x, 0)[0].0 - truth).abs()
+        (fit(&outlier).predict(&x, size(0))[0].0 - truth).abs()
     };
     assert!(pull(Some(0.5)) < 0.3 * pull(None), "{} and {}", pull(Some(0.5)), pull(None));
 }
@@ -252,7 +252,8 @@ fn observations(values: &[([f64; 3], f64)]) -> Vec<Observation> {
         .iter()
         .map(|(w, y)| Observation {
             mixture: Mixture::new(w.to_vec()),
-            fidelity: 0,
+            run: new_run(),
+            fidelity: size(0),
             metrics: vec![*y, 2.0 * y],
             se: vec![None; 2],
         })
@@ -290,7 +291,7 @@ fn awkward_data_still_gives_finite_predictions() {
         ("negative values", mapped(|y| -y)),
         ("an exact run", with_se(0.0)),
         ("a vague run", with_se(1e6)),
-        ("only the target", random.iter().cloned().map(|o| Observation { fidelity: 1, ..o }).collect()),
+        ("only the target", random.iter().cloned().map(|o| Observation { fidelity: size(1), ..o }).collect()),
     ];
     let x = columns(3, [&a[..], &b, &c, &[1.0 / 3.0; 3]]);
     for (name, runs) in cases {
@@ -302,7 +303,7 @@ fn awkward_data_still_gives_finite_predictions() {
             let values: Vec<f64> = runs.iter().map(|o| problem.objective().value(&o.metrics)).collect();
             let (low, high) = values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |s, y| (s.0.min(*y), s.1.max(*y)));
             let room = (high - low).max(1e-3 * high.abs()).max(1e-6);
-            for m in 0..2 {
+            for m in SIZES.into_iter().take(2) {
                 for (mean, variance) in surrogate.predict(&x, m) {
                     assert!(mean.is_finite() && variance.is_finite() && variance > 0.0, "{name}, {kernel:?}");
                     assert!(low - room <= mean && mean <= high + room, "{name}, {kernel:?}: {mean}");
@@ -321,8 +322,8 @@ fn sizes_that_agree_are_told_from_sizes_that_do_not() {
     let (problem, other) = (Problem::new(4, 2, 2, 1), Problem::new(4, 2, 2, 99));
     let agreeing = Owned::new(&problem, KERNELS[0], problem.runs(&[16, 10], 2));
     let mut apart = Owned::new(&problem, KERNELS[0], agreeing.observations.clone());
-    for o in apart.observations.iter_mut().filter(|o| o.fidelity == 1) {
-        *o = other.observe(&o.mixture, 1, &mut rng(3));
+    for o in apart.observations.iter_mut().filter(|o| o.fidelity == size(1)) {
+        *o = other.observe(&o.mixture, size(1), &mut rng(3));
     }
     let (agreeing, apart) = (fit(&agreeing).agreement(), fit(&apart).agreement());
     assert!((agreeing[1].correlation - 1.0).abs() < 1e-12, "the target agrees with itself");
@@ -339,7 +340,7 @@ fn replicates_without_noise_do_not_break_the_model() {
     // A training command that is a function of the mixture: the same few optima, again and again.
     let problem = Problem::new(3, 2, 1, 1);
     let run = |w: [f64; 3], m: usize| {
-        let observation = problem.observe(&Mixture::new(w.to_vec()), m, &mut rng(1));
+        let observation = problem.observe(&Mixture::new(w.to_vec()), size(m), &mut rng(1));
         Observation { metrics: vec![w[0]], ..observation }
     };
     let corners = [[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [0.0, 0.5, 0.5], [0.0, 0.08, 0.92], [0.0, 0.25, 0.75]];
@@ -352,8 +353,8 @@ fn replicates_without_noise_do_not_break_the_model() {
         observations.push(run(corners[round % 5], 0));
         for kernel in KERNELS {
             let surrogate = fit(&Owned::new(&problem, kernel, observations.clone()));
-            let pending: Vec<(Mixture, usize)> =
-                (0..20).map(|i| (Mixture::new(corners[i % 5].to_vec()), i / 5 % 2)).collect();
+            let pending: Vec<(Mixture, FidelityId)> =
+                (0..20).map(|i| (Mixture::new(corners[i % 5].to_vec()), size(i / 5 % 2))).collect();
             for under_way in 1..=pending.len() {
                 let model = surrogate.with_pending(&pending[..under_way]);
                 let model = model.unwrap_or_else(|| panic!("{kernel:?}, round {round}, {under_way} under way"));

@@ -30,7 +30,7 @@ fn accepted(config: &StudyConfig) {
     for mixture in [Some(space.uniform()), space.prior()].into_iter().flatten() {
         assert!(space.polytope().contains(mixture.weights(), 1e-9), "{mixture:?}");
     }
-    assert!(config.fidelities.target() < config.fidelities.len());
+    assert!(config.fidelities.target().index() < config.fidelities.len());
     assert!(config.objective.metrics.iter().any(|m| m.weight != 0.0 && m.weight.is_finite()));
     let Some(launcher) = &config.launcher else { return };
     let fidelity = &config.fidelities.list()[0];

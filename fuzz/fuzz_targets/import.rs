@@ -7,9 +7,9 @@ use std::path::Path;
 
 use admire::config::StudyConfig;
 use admire::exchange::{ImportFormat, Input, InputFile, Options, evidence, import, write_runs};
+use admire::problem::Direction;
 use admire::replay::infer_config;
 use admire::runs::RunLog;
-use admire::problem::Direction;
 use admire::study::{Study, StudyError};
 use libfuzzer_sys::fuzz_target;
 

@@ -6,8 +6,8 @@
 use std::path::Path;
 use std::sync::LazyLock;
 
+use admire::advice;
 use admire::config::StudyConfig;
-use admire::runner;
 use admire::study::{Study, StudyError, journal};
 use libfuzzer_sys::fuzz_target;
 
@@ -36,7 +36,7 @@ fuzz_target!(|bytes: &[u8]| {
     assert!(evidence.observations.len() <= counts.complete);
     if study.model().is_some() && evidence.observations.len() <= 8 {
         let points = [(study.config().space.uniform(), study.config().fidelities.target())];
-        if let Some(predictions) = runner::optimizer(&study).predict(&evidence, &points) {
+        if let Some(predictions) = advice::optimizer(&study).predict(&evidence, &points) {
             assert!(predictions.iter().all(|p| p.mean.is_finite() && p.sd >= 0.0), "{predictions:?}");
         }
     }

@@ -6,9 +6,9 @@
 use std::path::Path;
 
 use admire::config::StudyConfig;
-use admire::replay::{Pool, ReplayError, infer_config};
-use admire::runs::RunLog;
 use admire::problem::Direction;
+use admire::replay::{Pool, infer_config};
+use admire::runs::{LogError, RunLog};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -35,7 +35,7 @@ fuzz_target!(|bytes: &[u8]| {
     assert!((0..pool.candidates.len()).all(|c| pool.regret(c) >= 0.0) && !pool.blind_regret().is_nan());
 });
 
-fn read(bytes: &[u8]) -> Result<RunLog, ReplayError> {
+fn read(bytes: &[u8]) -> Result<RunLog, LogError> {
     let mut log = RunLog::default();
     log.add(Path::new("runs.csv"), bytes).map(|()| log)
 }

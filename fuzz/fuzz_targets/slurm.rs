@@ -2,7 +2,10 @@
 
 #![no_main]
 
-use admire::launcher::{End, slurm::states::{self, State, Traces}};
+use admire::launcher::{
+    End,
+    slurm::states::{self, State, Traces},
+};
 use libfuzzer_sys::fuzz_target;
 
 /// The states after which a job does not run again.

@@ -1,5 +1,6 @@
 //! Continuous optimization over the polytope of mixtures, from many starts.
 
+use crate::problem::{FidelityId, columns};
 use std::cell::RefCell;
 
 use argmin::core::{CostFunction, Error, Executor, Gradient, State};
@@ -7,7 +8,6 @@ use nalgebra::{DMatrix, DVector};
 
 use super::criterion::Criterion;
 use super::spg::ProjectedGradient;
-use crate::problem::columns;
 use crate::space::Polytope;
 use crate::surrogate::{Outlook, Surrogate};
 
@@ -97,7 +97,7 @@ pub fn best_mean(surrogate: &Surrogate, polytope: &Polytope, starts: &[Vec<f64>]
 pub fn best_bound(
     surrogate: &Surrogate,
     polytope: &Polytope,
-    m: usize,
+    m: FidelityId,
     caution: f64,
     start: &[f64],
     iterations: u64,
@@ -117,7 +117,7 @@ pub fn climb(
     surrogate: &Surrogate,
     criterion: &Criterion,
     polytope: &Polytope,
-    m: usize,
+    m: FidelityId,
     start: &[f64],
     iterations: u64,
 ) -> Option<(f64, Vec<f64>)> {

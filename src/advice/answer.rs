@@ -67,7 +67,7 @@ pub fn answer(study: &Study) -> Result<Answer, NothingKnown> {
     let mut caveats = Vec::new();
     let target = config.fidelities.target();
     if !observations.iter().any(|o| o.fidelity == target) {
-        caveats.push(Caveat::NothingAtTarget { target: config.fidelities.list()[target].name.clone() });
+        caveats.push(Caveat::NothingAtTarget { target: config.fidelities[target].name.clone() });
     }
     if observations.len() > MOST_KNOWN {
         caveats.push(Caveat::Thinned { known: known(&observations).len(), runs: observations.len() });

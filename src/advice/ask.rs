@@ -1,7 +1,7 @@
 //! Asking the optimizer, reproducibly.
 
 use crate::optimizer::{Candidates, NoTrial, Optimizer, Recommendation, Suggestion};
-use crate::problem::{Evidence, stream};
+use crate::problem::{Evidence, FidelityId, stream};
 use crate::study::{Study, TrialId};
 
 /// An answer, with the optimizer that gave it.
@@ -13,7 +13,7 @@ pub struct Thought {
     /// The mixture to train at the target, as far as is known.
     pub recommendation: Recommendation,
     /// The fidelities that it could choose from.
-    pub offered: Vec<usize>,
+    pub offered: Vec<FidelityId>,
 }
 
 /// The optimizer of a study, with its journalled hyperparameters.
@@ -38,7 +38,7 @@ const RECOMMENDATION: u64 = 0;
 pub fn suggest(
     optimizer: &mut Optimizer,
     evidence: &Evidence,
-    fidelities: &[usize],
+    fidelities: &[FidelityId],
     seed: u64,
     next: TrialId,
 ) -> Result<Suggestion, NoTrial> {
@@ -53,7 +53,13 @@ pub fn recommend(study: &Study) -> Recommendation {
 
 /// The next trial, of number `next`, among the fidelities `offered`, and the recommendation from the same evidence.
 #[must_use]
-pub fn think(mut optimizer: Optimizer, evidence: &Evidence, offered: Vec<usize>, seed: u64, next: TrialId) -> Thought {
+pub fn think(
+    mut optimizer: Optimizer,
+    evidence: &Evidence,
+    offered: Vec<FidelityId>,
+    seed: u64,
+    next: TrialId,
+) -> Thought {
     let suggestion = suggest(&mut optimizer, evidence, &offered, seed, next);
     let recommendation = optimizer.recommend(evidence, None, &mut stream(seed, RECOMMENDATION));
     Thought { optimizer, suggestion, recommendation, offered }

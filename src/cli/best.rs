@@ -1,10 +1,10 @@
+use crate::problem::{Direction, FidelityId, Mixture, Prediction};
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::{ConfigArgs, Format, text};
 use crate::advice::{self, Answer};
 use crate::optimizer::Gain;
-use crate::problem::{Direction, Mixture, Prediction};
 use crate::report::{Align, Table, bar};
 use crate::study::{Purpose, StopReason, Study, Trial, TrialState};
 use crate::surrogate::Agreement;
@@ -33,7 +33,7 @@ pub(super) fn run(args: &BestArgs) -> anyhow::Result<u8> {
 /// Prints what a study recommends, and why it stopped where it did.
 pub(super) fn print(study: &Study, format: Format, stopped: Option<StopReason>) -> anyhow::Result<()> {
     let (config, spent) = (study.config(), study.spent());
-    let fidelity = &config.fidelities.list()[config.fidelities.target()].name;
+    let fidelity = &config.fidelities[config.fidelities.target()].name;
     let Answer { mixture, caveats } = &advice::answer(study)?;
     let evidence = study.evidence();
     let points = [(mixture.clone(), config.fidelities.target())];
@@ -122,8 +122,8 @@ impl<'a> SizeAgreement<'a> {
     fn all(study: &'a Study, sizes: &[Agreement]) -> Vec<Self> {
         let (fidelities, evidence) = (&study.config().fidelities, study.evidence());
         let target = fidelities.target();
-        let per_cost = |m: usize| sizes[m].information / evidence.costs[m];
-        let others = fidelities.list().iter().enumerate().filter(|(m, _)| *m != target);
+        let per_cost = |m: FidelityId| sizes[m].information / evidence.costs[m];
+        let others = fidelities.iter().filter(|(m, _)| *m != target);
         others
             .map(|(m, fidelity)| Self {
                 fidelity: &fidelity.name,

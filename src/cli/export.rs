@@ -1,3 +1,4 @@
+use crate::problem::{FidelityId, Mixture};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -7,7 +8,6 @@ use clap::Args;
 use super::{ConfigArgs, UsageError};
 use crate::advice::{self, Answer};
 use crate::exchange::{ExportFormat, Ingredient, Recipe};
-use crate::problem::Mixture;
 use crate::study::{Study, TrialId, TrialState};
 
 /// Write a study's runs, or its mixture for a trainer
@@ -55,7 +55,7 @@ fn mixture(study: &Study, trial: Option<TrialId>) -> anyhow::Result<(String, Mix
     let (what, mixture) = match trial {
         Some(id) => (format!("trial {id}"), study.trial(id)?.mixture.clone()),
         None => {
-            let target = &config.fidelities.list()[config.fidelities.target()].name;
+            let target = &config.fidelities[config.fidelities.target()].name;
             let Answer { mixture, caveats } = advice::answer(study)?;
             super::warn(&caveats.iter().map(ToString::to_string).collect::<Vec<_>>());
             (format!("what is recommended for {target}"), mixture)
@@ -96,13 +96,15 @@ fn runs(study: &Study) -> anyhow::Result<String> {
     let domains: Vec<&str> = study.config().space.domains().iter().map(|d| d.name.as_str()).collect();
     let (fidelities, costs) = (study.config().fidelities.list(), study.costs());
     let text = |x: Option<f64>| x.map_or_else(String::new, |x| x.to_string());
-    let row = |id: String, m: usize, cost: f64, weights: &BTreeMap<String, f64>, values: &BTreeMap<String, f64>| {
-        let fidelity = &fidelities[m];
-        let mut row = vec![id, fidelity.name.clone(), text(fidelity.params), text(fidelity.tokens), cost.to_string()];
-        row.extend(domains.iter().map(|d| text(weights.get(*d).copied())));
-        row.extend(metrics.iter().map(|m| text(values.get(*m).copied())));
-        row
-    };
+    let row =
+        |id: String, m: FidelityId, cost: f64, weights: &BTreeMap<String, f64>, values: &BTreeMap<String, f64>| {
+            let fidelity = &fidelities[m];
+            let mut row =
+                vec![id, fidelity.name.clone(), text(fidelity.params), text(fidelity.tokens), cost.to_string()];
+            row.extend(domains.iter().map(|d| text(weights.get(*d).copied())));
+            row.extend(metrics.iter().map(|m| text(values.get(*m).copied())));
+            row
+        };
 
     let mut csv = csv::Writer::from_writer(vec![]);
     let mut header = ["run_id", "fidelity", "params", "tokens", "cost"].map(str::to_owned).to_vec();
@@ -120,7 +122,7 @@ fn runs(study: &Study) -> anyhow::Result<String> {
         csv.write_record(row.into_iter().chain(source("")))?;
     }
     for (i, run) in study.imported().enumerate() {
-        let Some(m) = study.config().fidelities.index(&run.fidelity) else { continue };
+        let Some(m) = study.config().fidelities.find(&run.fidelity) else { continue };
         let row = row(format!("imported-{}", i + 1), m, costs[m], &run.weights, &run.metrics);
         csv.write_record(row.into_iter().chain(source(&run.source)))?;
     }

@@ -83,7 +83,7 @@ fn summary(view: View<'_>) -> String {
     let running = study.trials().iter().filter_map(|t| {
         let TrialState::Running { since, .. } = t.state else { return None };
         let elapsed = Duration::try_from_secs_f64(now - since).unwrap_or_default();
-        let fidelity = &study.config().fidelities.list()[t.fidelity].name;
+        let fidelity = &study.config().fidelities[t.fidelity].name;
         Some(format!("{} ({fidelity}, {})", t.id, text::duration(elapsed)))
     });
     let running: Vec<String> = running.collect();

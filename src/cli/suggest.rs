@@ -1,3 +1,4 @@
+use crate::problem::FidelityId;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
@@ -44,7 +45,7 @@ pub(super) fn run(args: &SuggestArgs) -> anyhow::Result<u8> {
     let config = args.config.load()?;
     let only = match &args.fidelity {
         None => None,
-        Some(name) => Some(config.fidelities.index(name).ok_or_else(|| {
+        Some(name) => Some(config.fidelities.find(name).ok_or_else(|| {
             let known: Vec<&str> = config.fidelities.list().iter().map(|f| f.name.as_str()).collect();
             super::UsageError(format!("--fidelity {name}: no such fidelity; there are {}", known.join(", ")))
         })?),
@@ -72,7 +73,7 @@ pub(super) fn run(args: &SuggestArgs) -> anyhow::Result<u8> {
         SuggestFormat::Jsonl => objects().for_each(|o| data!("{o}")),
         SuggestFormat::Table => {
             for (i, trial) in trials.iter().enumerate() {
-                let fidelity = &study.config().fidelities.list()[trial.fidelity].name;
+                let fidelity = &study.config().fidelities[trial.fidelity].name;
                 let expected =
                     trial.expected.map_or_else(String::new, |e| format!(", expected {}", best::uncertain(e)));
                 let cost = study.known_cost(trial.fidelity);
@@ -90,8 +91,9 @@ pub(super) fn run(args: &SuggestArgs) -> anyhow::Result<u8> {
 ///
 /// # Errors
 /// [`NoTrial`]; the journal cannot be written.
-pub(super) fn next(study: &mut Study, optimizer: &mut Optimizer, only: Option<usize>) -> anyhow::Result<TrialId> {
-    let offered: Vec<usize> = study.open_fidelities().into_iter().filter(|i| only.is_none_or(|o| o == *i)).collect();
+pub(super) fn next(study: &mut Study, optimizer: &mut Optimizer, only: Option<FidelityId>) -> anyhow::Result<TrialId> {
+    let offered: Vec<FidelityId> =
+        study.open_fidelities().into_iter().filter(|i| only.is_none_or(|o| o == *i)).collect();
     let (evidence, id) = (study.evidence(), study.next_id());
     let suggestion = advice::suggest(optimizer, &evidence, &offered, study.config().seed, id)?;
     super::warn(suggestion.warning.as_slice());
@@ -112,7 +114,7 @@ pub(super) fn next(study: &mut Study, optimizer: &mut Optimizer, only: Option<us
 fn object(study: &Study, trial: &Trial, cost: f64) -> Value {
     json!({
         "trial": trial.id,
-        "fidelity": study.config().fidelities.list()[trial.fidelity].name,
+        "fidelity": study.config().fidelities[trial.fidelity].name,
         "weights": study.named(&trial.mixture),
         "cost": cost,
         "seed": trial.seed,

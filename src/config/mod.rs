@@ -92,7 +92,7 @@ impl StudyConfig {
     /// Tokens that the target run trains on: of `[limits]`, else of the fidelity.
     #[must_use]
     pub fn target_tokens(&self) -> Option<f64> {
-        self.space.limits().map(|l| l.target_tokens).or(self.fidelities.list()[self.fidelities.target()].tokens)
+        self.space.limits().map(|l| l.target_tokens).or(self.fidelities[self.fidelities.target()].tokens)
     }
 }
 

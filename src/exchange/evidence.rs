@@ -47,10 +47,10 @@ pub fn evidence(log: &RunLog, config: &StudyConfig) -> Result<Evidence, LogError
 
 /// A run in the study's words, or why it has no place there.
 fn fitted(log: &RunLog, run: &LoggedRun, config: &StudyConfig) -> Result<Imported, String> {
-    let Some(fidelity) = config.fidelities.index(&run.fidelity) else {
+    let Some(fidelity) = config.fidelities.find(&run.fidelity) else {
         return Err(format!("at \"{}\", which is no fidelity of the config", run.fidelity));
     };
-    if let Some(reason) = run.misfit(&config.fidelities.list()[fidelity]) {
+    if let Some(reason) = run.misfit(&config.fidelities[fidelity]) {
         return Err(reason);
     }
     let (ours, others): (Vec<_>, Vec<_>) =

@@ -41,7 +41,7 @@ impl Facts {
     /// `root/trials/0007`.
     #[must_use]
     pub fn new(study: &Study, trial: &Trial, root: &Path) -> Self {
-        let fidelity = &study.config().fidelities.list()[trial.fidelity];
+        let fidelity = &study.config().fidelities[trial.fidelity];
         let (attempt, result) = match &trial.state {
             TrialState::Running { result, .. } => (trial.attempts, Some(result.clone())),
             TrialState::Pending => (trial.attempts.saturating_add(1), None),

@@ -1,12 +1,12 @@
 //! Trials chosen without regard to results: the initial design, and the last resort.
 
+use crate::problem::{Evidence, FidelityId, Mixture, affordable};
 use nalgebra::DMatrix;
 use rand::Rng;
 use rand::seq::index;
 
 use super::search::MOST_SCORED;
 use super::{Candidates, Optimizer, Recommendation, Suggestion};
-use crate::problem::{Evidence, Mixture, affordable};
 use crate::surrogate::told;
 
 /// Runs of an initial design: more teach less than what the acquisition function chooses next.
@@ -33,19 +33,18 @@ impl Optimizer {
     /// has been spent. An acquisition function that looks one trial ahead sees what a run says about the mixtures, but not
     /// what many cheap ones teach the model of how mixtures differ; and waiting can at most double what it costs to learn
     /// anything.
-    pub(super) fn open_fidelities(&self, evidence: &Evidence, candidates: Candidates<'_>) -> Vec<usize> {
+    pub(super) fn open_fidelities(&self, evidence: &Evidence, candidates: Candidates<'_>) -> Vec<FidelityId> {
         let mut open = self.possible_fidelities(evidence, candidates);
         let target = self.fidelities.target();
         if open.contains(&target) {
-            let spent = |m: usize| bought(evidence, m).count() as f64 * evidence.costs[m];
-            let on_proxies: f64 = (0..self.fidelities.len()).filter(|m| *m != target).map(spent).sum();
+            let spent = |m: FidelityId| bought(evidence, m).count() as f64 * evidence.costs[m];
+            let on_proxies: f64 = self.fidelities.ids().filter(|m| *m != target).map(spent).sum();
             // What is under way at the target has proved nothing yet.
             let pending = evidence.pending.iter().filter(|(_, m)| *m == target).count() as f64 * evidence.costs[target];
             let allowed = spent(target) - pending + evidence.costs[target];
             open.retain(|m| *m == target || affordable(on_proxies + evidence.costs[*m], allowed));
         }
-        let known: f64 =
-            (0..self.fidelities.len()).map(|m| taken(evidence, m).count() as f64 * evidence.costs[m]).sum();
+        let known: f64 = self.fidelities.ids().map(|m| taken(evidence, m).count() as f64 * evidence.costs[m]).sum();
         let cheapest = open.first().copied();
         open.retain(|m| Some(*m) == cheapest || affordable(evidence.costs[*m], known));
         open
@@ -54,7 +53,7 @@ impl Optimizer {
     /// Whether a trial at fidelity `m` that is not of the design is too early: with it, what is under way would cost more
     /// than what has finished. Trials chosen together are guesses that know nothing of each other's results: no more is to be
     /// guessed at once than has been learned. The design is not chosen by results, and never too early.
-    pub(super) fn early(&self, evidence: &Evidence, m: usize) -> bool {
+    pub(super) fn early(&self, evidence: &Evidence, m: FidelityId) -> bool {
         let costs = &evidence.costs;
         let under_way: f64 = evidence.pending.iter().map(|(_, m)| costs[*m]).sum();
         let finished = evidence.observations.iter().map(|o| o.fidelity).chain(evidence.failed.iter().map(|(_, m)| *m));
@@ -63,20 +62,21 @@ impl Optimizer {
     }
 
     /// Fidelities that have candidates and may have more trials, cheapest first.
-    pub(super) fn possible_fidelities(&self, evidence: &Evidence, candidates: Candidates<'_>) -> Vec<usize> {
-        (0..self.fidelities.len())
+    pub(super) fn possible_fidelities(&self, evidence: &Evidence, candidates: Candidates<'_>) -> Vec<FidelityId> {
+        self.fidelities
+            .ids()
             .filter(|m| !self.settings.target_only || *m == self.fidelities.target())
             .filter(|m| match candidates {
                 Candidates::Space(allowed) => allowed.contains(m),
                 Candidates::Pool { runs, .. } => runs.iter().any(|(_, l)| l == m),
             })
-            .filter(|m| self.fidelities.list()[*m].max_trials.is_none_or(|most| bought(evidence, *m).count() < most))
+            .filter(|m| self.fidelities[*m].max_trials.is_none_or(|most| bought(evidence, *m).count() < most))
             .collect()
     }
 
     /// The cheapest fidelity whose initial design is not complete.
     #[must_use]
-    pub fn design_fidelity(&self, evidence: &Evidence, candidates: Candidates<'_>) -> Option<usize> {
+    pub fn design_fidelity(&self, evidence: &Evidence, candidates: Candidates<'_>) -> Option<FidelityId> {
         let possible = self.possible_fidelities(evidence, candidates);
         possible.iter().copied().find(|m| taken(evidence, *m).count() < self.design_size(*m, &possible, evidence))
     }
@@ -86,8 +86,8 @@ impl Optimizer {
     /// Unless configured, it is at the cheapest fidelity: about as many runs as domains, for at most the cost of two runs
     /// at the target. Where that buys fewer than one run for two domains, small runs are not cheap enough to explore
     /// with, and the design is a few runs at the target instead.
-    fn design_size(&self, m: usize, possible: &[usize], evidence: &Evidence) -> usize {
-        if let Some(initial) = self.fidelities.list()[m].initial {
+    fn design_size(&self, m: FidelityId, possible: &[FidelityId], evidence: &Evidence) -> usize {
+        if let Some(initial) = self.fidelities[m].initial {
             return initial;
         }
         let target = self.fidelities.target();
@@ -110,10 +110,10 @@ impl Optimizer {
         &self,
         evidence: &Evidence,
         candidates: Candidates<'_>,
-        m: usize,
+        m: FidelityId,
         rng: &mut impl Rng,
     ) -> Option<Suggestion> {
-        let due = |(mixture, l): &&(Mixture, usize)| {
+        let due = |(mixture, l): &&(Mixture, FidelityId)| {
             *l == m && !taken(evidence, m).any(|known| known == mixture) && self.space.broken_bounds(mixture).is_empty()
         };
         match evidence.repaired.iter().find(due) {
@@ -136,7 +136,7 @@ impl Optimizer {
         &self,
         evidence: &Evidence,
         candidates: Candidates<'_>,
-        m: usize,
+        m: FidelityId,
         rng: &mut impl Rng,
     ) -> Option<Suggestion> {
         let known = self.columns(taken(evidence, m).map(Mixture::weights));
@@ -172,7 +172,7 @@ impl Optimizer {
 
     /// Random mixtures of the space that are new at fidelity `m`. Where there seem to be none, many more are looked at, and
     /// the extreme ones.
-    fn new_mixtures(&self, evidence: &Evidence, m: usize, rng: &mut impl Rng) -> Vec<Mixture> {
+    fn new_mixtures(&self, evidence: &Evidence, m: FidelityId, rng: &mut impl Rng) -> Vec<Mixture> {
         let polytope = self.space.polytope();
         let new = |sampled: Vec<Vec<f64>>| -> Vec<Mixture> {
             sampled.into_iter().map(Mixture::new).filter(|mixture| self.is_new(evidence, mixture, m)).collect()
@@ -195,12 +195,11 @@ impl Optimizer {
     /// What to recommend without a model: the mixture with the best objective at the largest size observed, else the
     /// most even one.
     pub(super) fn best_guess(&self, evidence: &Evidence, candidates: Option<&[Mixture]>) -> Recommendation {
-        let sign = self.objective.sign();
         let best = evidence
             .observations
             .iter()
             .max_by(|a, b| {
-                let loss = |o: &crate::problem::Observation| sign * self.objective.value(&o.metrics);
+                let loss = |o: &crate::problem::Observation| self.objective.loss(&o.metrics);
                 a.fidelity.cmp(&b.fidelity).then(loss(b).total_cmp(&loss(a)))
             })
             // Bounds may have been tightened since it was trained.
@@ -232,13 +231,13 @@ pub(super) fn drawn(indices: Vec<usize>, most: usize, rng: &mut impl Rng) -> Vec
 }
 
 /// Mixtures of all trials at fidelity `m`, however they ended, and of imported runs.
-pub(super) fn taken(evidence: &Evidence, m: usize) -> impl Iterator<Item = &Mixture> {
+pub(super) fn taken(evidence: &Evidence, m: FidelityId) -> impl Iterator<Item = &Mixture> {
     let imported = evidence.observations.iter().take(evidence.imported).filter(move |o| o.fidelity == m);
     imported.map(|o| &o.mixture).chain(bought(evidence, m))
 }
 
 /// Mixtures of all trials at fidelity `m`, however they ended.
-fn bought(evidence: &Evidence, m: usize) -> impl Iterator<Item = &Mixture> {
+fn bought(evidence: &Evidence, m: FidelityId) -> impl Iterator<Item = &Mixture> {
     let trials = evidence.observations.iter().skip(evidence.imported);
     let observed = trials.filter(move |o| o.fidelity == m).map(|o| &o.mixture);
     let others = evidence.pending.iter().chain(&evidence.failed).filter(move |(_, l)| *l == m).map(|(w, _)| w);

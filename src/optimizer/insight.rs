@@ -2,7 +2,7 @@
 
 use super::Optimizer;
 use crate::acquisition::normal;
-use crate::problem::{Evidence, Mixture, ModelSpec, Prediction, Structure};
+use crate::problem::{Evidence, FidelityId, Mixture, ModelSpec, Prediction, Structure};
 use crate::surrogate::{MetricGain, Surrogate, Task, known};
 
 /// By how much one mixture's noise-free objective at the target is better than another's, in the objective's unit; below
@@ -40,7 +40,7 @@ pub struct Effect {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LeftOut {
     /// Index of the fidelity.
-    pub fidelity: usize,
+    pub fidelity: FidelityId,
     /// The objective that was measured.
     pub measured: f64,
     /// The objective that was to be expected.

@@ -1,16 +1,16 @@
 //! What a trial is worth to the recommendation, per unit cost.
 
+use crate::problem::{Evidence, FidelityId};
 use nalgebra::{DMatrix, DVector};
 
 use super::Optimizer;
 use crate::acquisition::log_knowledge_gradient;
-use crate::problem::Evidence;
 use crate::surrogate::{Surrogate, View};
 
 /// Places where one could observe, at one fidelity.
 pub(super) struct Trials<'a> {
     /// Index of the fidelity.
-    pub fidelity: usize,
+    pub fidelity: FidelityId,
     /// Weights of mixtures, D × c.
     pub x: &'a DMatrix<f64>,
     /// For each, the index of the target mixture whose value its run would reveal altogether, noise included, if any.

@@ -7,7 +7,8 @@ mod knowledge;
 mod search;
 
 use crate::problem::{
-    Evidence, Fidelities, Mixture, ModelSpec, Objective, Observation, OptimizerSettings, Prediction, columns,
+    Evidence, Fidelities, FidelityId, Mixture, ModelSpec, Objective, Observation, OptimizerSettings, Prediction,
+    columns,
 };
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -22,11 +23,11 @@ use crate::surrogate::{Agreement, ModelSnapshot, Surrogate, Task, appends};
 #[derive(Clone, Copy, Debug)]
 pub enum Candidates<'a> {
     /// Anywhere in the space, at these fidelities (indices).
-    Space(&'a [usize]),
+    Space(&'a [FidelityId]),
     /// One of a replay's logged runs.
     Pool {
         /// Mixture and fidelity of the runs that can be bought.
-        runs: &'a [(Mixture, usize)],
+        runs: &'a [(Mixture, FidelityId)],
         /// The mixtures that can be recommended; not empty.
         targets: &'a [Mixture],
     },
@@ -38,7 +39,7 @@ pub struct Suggestion {
     /// What to train on.
     pub mixture: Mixture,
     /// Index of the fidelity to train at.
-    pub fidelity: usize,
+    pub fidelity: FidelityId,
     /// Index into the pool, when candidates were a pool.
     pub pool_index: Option<usize>,
     /// The objective that the model expects there, at that fidelity; `None` before there is a model.
@@ -177,7 +178,7 @@ impl Optimizer {
 
     /// The objective expected at each of `points` (mixture, fidelity); `None` before there is a model.
     #[must_use]
-    pub fn predict(&self, evidence: &Evidence, points: &[(Mixture, usize)]) -> Option<Vec<Prediction>> {
+    pub fn predict(&self, evidence: &Evidence, points: &[(Mixture, FidelityId)]) -> Option<Vec<Prediction>> {
         let surrogate = self.condition(&evidence.observations)?;
         Some(points.iter().map(|(mixture, m)| self.prediction(&surrogate, mixture, *m)).collect())
     }
@@ -210,11 +211,11 @@ impl Optimizer {
         let observations = &evidence.observations;
         let due = self.snapshot.as_ref().is_none_or(|last| {
             let (fitted, later) = observations.split_at(last.observations.min(observations.len()));
-            let grown = |m: usize| {
+            let grown = |m: FidelityId| {
                 let at = |runs: &[Observation]| runs.iter().filter(|o| o.fidelity == m).count() as f64;
                 at(later) >= (REFIT_GROWTH * at(fitted)).max(1.0)
             };
-            !self.settings.model.allows(&last.spec) || (0..self.fidelities.len()).any(grown)
+            !self.settings.model.allows(&last.spec) || self.fidelities.ids().any(grown)
         });
         if !due || observations.is_empty() {
             return;
@@ -269,7 +270,7 @@ impl Optimizer {
     }
 
     /// The posterior at one point, in the user's orientation.
-    fn prediction(&self, surrogate: &Surrogate, mixture: &Mixture, m: usize) -> Prediction {
+    fn prediction(&self, surrogate: &Surrogate, mixture: &Mixture, m: FidelityId) -> Prediction {
         let x = columns(self.space.dim(), [mixture.weights()]);
         let (mean, variance) = surrogate.predict(&x, m)[0];
         Prediction { mean: self.objective.sign() * mean, sd: variance.sqrt() }

@@ -1,5 +1,6 @@
 //! Model-based search: the next trial by an acquisition function, the recommendation by the posterior mean.
 
+use crate::problem::{AcquisitionKind, Evidence, FidelityId, Mixture, columns};
 use nalgebra::{DMatrix, DVector};
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
@@ -8,7 +9,6 @@ use super::design::{drawn, taken};
 use super::knowledge::{Targets, Trials};
 use super::{Candidates, Optimizer, Recommendation, Suggestion};
 use crate::acquisition::{Criterion, best_bound, best_mean, climb};
-use crate::problem::{AcquisitionKind, Evidence, Mixture, columns};
 use crate::surrogate::{Outlook, Surrogate, linalg::Cholesky};
 
 /// Random mixtures among the starting points of a search for the next trial, and for the recommendation.
@@ -67,7 +67,7 @@ struct Minima {
 /// A place for the next trial.
 struct Place {
     weights: Vec<f64>,
-    fidelity: usize,
+    fidelity: FidelityId,
     /// Log acquisition per unit cost.
     score: f64,
 }
@@ -85,7 +85,7 @@ impl Optimizer {
         pending: &Surrogate,
         evidence: &Evidence,
         candidates: Candidates<'_>,
-        open: &[usize],
+        open: &[FidelityId],
         rng: &mut impl Rng,
     ) -> Option<Suggestion> {
         let (found, pool_index) = match candidates {
@@ -162,9 +162,9 @@ impl Optimizer {
         &self,
         surrogate: &Surrogate,
         evidence: &Evidence,
-        runs: &[(Mixture, usize)],
+        runs: &[(Mixture, FidelityId)],
         targets: &[Mixture],
-        open: &[usize],
+        open: &[FidelityId],
         rng: &mut impl Rng,
     ) -> Option<(f64, usize)> {
         let x = self.columns(targets.iter().map(Mixture::weights));
@@ -208,8 +208,8 @@ impl Optimizer {
     fn preselected(
         &self,
         surrogate: &Surrogate,
-        runs: &[(Mixture, usize)],
-        m: usize,
+        runs: &[(Mixture, FidelityId)],
+        m: FidelityId,
         rng: &mut impl Rng,
     ) -> Vec<usize> {
         let at: Vec<usize> = (0..runs.len()).filter(|i| runs[*i].1 == m).collect();
@@ -233,11 +233,11 @@ impl Optimizer {
         criterion: &Criterion,
         evidence: &Evidence,
         x: &DMatrix<f64>,
-        at: &[usize],
+        at: &[FidelityId],
     ) -> Vec<Vec<f64>> {
         let noise = if self.settings.realized { surrogate.noise(self.fidelities.target()) } else { 0.0 };
         let target = self.fidelities.target();
-        let score = |mut outlook: Outlook, m: usize| {
+        let score = |mut outlook: Outlook, m: FidelityId| {
             if self.settings.realized {
                 // What counts is the run's value: its noise is part of what one does not know, and of what it reveals.
                 outlook.variance += noise;
@@ -257,7 +257,7 @@ impl Optimizer {
         surrogate: &Surrogate,
         pending: &Surrogate,
         evidence: &Evidence,
-        open: &[usize],
+        open: &[FidelityId],
         rng: &mut impl Rng,
     ) -> Option<Place> {
         let polytope = self.space.polytope();
@@ -313,7 +313,7 @@ impl Optimizer {
         let values = means.select_rows(&order);
         let targets =
             Targets { view: surrogate.view(&x.select_columns(&order)), values, settled: vec![false; order.len()] };
-        for m in 0..self.fidelities.len() {
+        for m in self.fidelities.ids() {
             let indices: Vec<usize> = (0..places.len()).filter(|i| places[*i].fidelity == m).collect();
             if indices.is_empty() {
                 continue;
@@ -329,7 +329,7 @@ impl Optimizer {
 
     /// Whether a mixture differs from those of all trials at fidelity `m`, however they ended, and of imported runs. Where
     /// noise is what stands between us and the optimum, a run beside another tells as much as one at the same place.
-    pub(super) fn is_new(&self, evidence: &Evidence, mixture: &Mixture, m: usize) -> bool {
+    pub(super) fn is_new(&self, evidence: &Evidence, mixture: &Mixture, m: FidelityId) -> bool {
         taken(evidence, m).all(|other| mixture.distance(other) > self.settings.tolerance)
     }
 
@@ -442,8 +442,10 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
-    use crate::problem::{Direction, Fidelities, Fidelity, Metric, Objective, Observation, OptimizerSettings};
+    use crate::problem::{Direction, Fidelities, Fidelity, Metric, Objective, Observation, OptimizerSettings, RunId};
     use crate::space::{Domain, SearchSpace};
+
+    const ONLY: FidelityId = FidelityId::new(0);
 
     fn at(a: f64) -> Mixture {
         Mixture::new(vec![a, 1.0 - a])
@@ -466,8 +468,9 @@ mod tests {
         let acquisition = AcquisitionKind::ExpectedImprovement;
         let settings = OptimizerSettings { realized: true, acquisition, ..OptimizerSettings::default() };
         let run = |a: f64| Observation {
+            run: RunId::Trial((8.0 * a) as u64),
             mixture: at(a),
-            fidelity: 0,
+            fidelity: ONLY,
             metrics: vec![2.0 + (a - 0.3).powi(2)],
             se: vec![None],
         };
@@ -480,20 +483,21 @@ mod tests {
     fn of_a_large_pool_some_runs_are_scored_and_the_most_promising_are_among_them() {
         let (mut optimizer, evidence) = known();
         // All but one are far from the optimum.
-        let mut pool: Vec<(Mixture, usize)> = (0..5000).map(|i| (at(0.8 + 0.2 * f64::from(i) / 5000.0), 0)).collect();
-        pool[3210] = (at(0.31), 0);
+        let mut pool: Vec<(Mixture, FidelityId)> =
+            (0..5000).map(|i| (at(0.8 + 0.2 * f64::from(i) / 5000.0), ONLY)).collect();
+        pool[3210] = (at(0.31), ONLY);
         let targets: Vec<Mixture> = pool.iter().map(|(mixture, _)| mixture.clone()).collect();
         let surrogate = optimizer.condition(&evidence.observations).unwrap();
         for seed in 0..3 {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
-            let scored = optimizer.preselected(&surrogate, &pool, 0, &mut rng);
+            let scored = optimizer.preselected(&surrogate, &pool, ONLY, &mut rng);
             assert_eq!(scored.len(), MOST_SCORED);
             assert!(scored.is_sorted() && scored.contains(&3210));
             let candidates = Candidates::Pool { runs: &pool, targets: &targets };
             let suggestion = optimizer.suggest(&evidence, candidates, &mut rng).unwrap();
             assert_eq!(suggestion.pool_index, Some(3210));
         }
-        let few = optimizer.preselected(&surrogate, &pool[..MOST_SCORED], 0, &mut ChaCha8Rng::seed_from_u64(0));
+        let few = optimizer.preselected(&surrogate, &pool[..MOST_SCORED], ONLY, &mut ChaCha8Rng::seed_from_u64(0));
         assert!(few.into_iter().eq(0..MOST_SCORED), "a pool of ordinary size is scored as a whole");
     }
 

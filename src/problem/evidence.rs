@@ -1,6 +1,6 @@
 //! What the optimizer decides on.
 
-use super::{Mixture, Observation};
+use super::{FidelityId, Mixture, Observation};
 
 /// Everything the optimizer may look at.
 #[derive(Clone, Debug, Default)]
@@ -10,11 +10,11 @@ pub struct Evidence {
     /// How many of the observations, the first ones, are imported: they teach, but nothing was spent on them.
     pub imported: usize,
     /// Mixture and fidelity of trials that are running or handed out.
-    pub pending: Vec<(Mixture, usize)>,
+    pub pending: Vec<(Mixture, FidelityId)>,
     /// Mixture and fidelity of trials that failed or diverged: not to be proposed again, but without a loss.
-    pub failed: Vec<(Mixture, usize)>,
+    pub failed: Vec<(Mixture, FidelityId)>,
     /// Mixture and fidelity of trials that failed before the launcher was repaired: the initial design takes them up again.
-    pub repaired: Vec<(Mixture, usize)>,
+    pub repaired: Vec<(Mixture, FidelityId)>,
     /// Cost of one run at each fidelity (configured, or learned from durations), all positive.
     pub costs: Vec<f64>,
 }

@@ -1,5 +1,7 @@
 //! Training scales.
 
+use std::ops::{Index, IndexMut};
+
 /// Whether `cost` is at most `limit`, but for what rounding leaves in sums of costs: 0.1 + 0.2 fits into 0.3.
 #[must_use]
 pub fn affordable(cost: f64, limit: f64) -> bool {
@@ -40,11 +42,58 @@ pub fn params_of(name: &str) -> Option<f64> {
     digits.parse::<f64>().ok().filter(|x| plain && *x > 0.0).map(|x| x * scale)
 }
 
+/// A fidelity of a study: its place in [`Fidelities::list`], cheapest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FidelityId(usize);
+
+impl FidelityId {
+    /// The fidelity at this place of [`Fidelities::list`].
+    #[must_use]
+    pub const fn new(index: usize) -> Self {
+        Self(index)
+    }
+
+    /// The place in [`Fidelities::list`], and in whatever has one entry per fidelity.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0
+    }
+}
+
+// Whatever has one entry per fidelity is indexed by fidelity.
+impl<T> Index<FidelityId> for [T] {
+    type Output = T;
+
+    fn index(&self, fidelity: FidelityId) -> &T {
+        &self[fidelity.0]
+    }
+}
+
+impl<T> Index<FidelityId> for Vec<T> {
+    type Output = T;
+
+    fn index(&self, fidelity: FidelityId) -> &T {
+        &self[fidelity.0]
+    }
+}
+
+impl<T> IndexMut<FidelityId> for [T] {
+    fn index_mut(&mut self, fidelity: FidelityId) -> &mut T {
+        &mut self[fidelity.0]
+    }
+}
+
+impl<T> IndexMut<FidelityId> for Vec<T> {
+    fn index_mut(&mut self, fidelity: FidelityId) -> &mut T {
+        &mut self[fidelity.0]
+    }
+}
+
 /// The fidelities of a study, cheapest first (by cost, then parameters, then tokens), one of them the target.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fidelities {
     list: Vec<Fidelity>,
-    target: usize,
+    target: FidelityId,
 }
 
 impl Fidelities {
@@ -66,7 +115,7 @@ impl Fidelities {
         let target = target.map_or(list.len() - 1, |name| {
             list.iter().position(|f| f.name == name).expect("the target is one of the fidelities")
         });
-        Self { list, target }
+        Self { list, target: FidelityId(target) }
     }
 
     /// All fidelities, cheapest first.
@@ -82,16 +131,26 @@ impl Fidelities {
         self.list.len()
     }
 
-    /// Index of the target fidelity.
+    /// All of them, cheapest first.
+    pub fn ids(&self) -> impl DoubleEndedIterator<Item = FidelityId> + use<> {
+        (0..self.list.len()).map(FidelityId)
+    }
+
+    /// All of them with their identities, cheapest first.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (FidelityId, &Fidelity)> {
+        self.list.iter().enumerate().map(|(i, fidelity)| (FidelityId(i), fidelity))
+    }
+
+    /// The target fidelity.
     #[must_use]
-    pub fn target(&self) -> usize {
+    pub fn target(&self) -> FidelityId {
         self.target
     }
 
-    /// Index of the fidelity of this name.
+    /// The fidelity of this name.
     #[must_use]
-    pub fn index(&self, name: &str) -> Option<usize> {
-        self.list.iter().position(|f| f.name == name)
+    pub fn find(&self, name: &str) -> Option<FidelityId> {
+        self.list.iter().position(|f| f.name == name).map(FidelityId)
     }
 
     /// Coordinates of the fidelities on a logarithmic size axis, for the surrogate's correlation between sizes: the
@@ -109,6 +168,14 @@ impl Fidelities {
             || (0..self.list.len()).map(|i| i as f64).collect(),
             |s: Vec<f64>| s.iter().map(|x| x.ln()).collect(),
         )
+    }
+}
+
+impl Index<FidelityId> for Fidelities {
+    type Output = Fidelity;
+
+    fn index(&self, id: FidelityId) -> &Fidelity {
+        &self.list[id.0]
     }
 }
 

@@ -12,11 +12,11 @@ mod settings;
 mod stream;
 
 pub use evidence::Evidence;
-pub use fidelity::{Fidelities, Fidelity, affordable, params_of};
+pub use fidelity::{Fidelities, Fidelity, FidelityId, affordable, params_of};
 pub use mixture::{Mixture, columns};
 pub use name::{check_domain_name, check_folder_name, check_name, is_hidden};
 pub use objective::{Direction, Metric, Objective};
-pub use observation::Observation;
+pub use observation::{Observation, RunId};
 pub use prediction::Prediction;
 pub use settings::{
     AcquisitionKind, KernelKind, MOST_COMPONENTS, ModelChoice, ModelSpec, OptimizerSettings, Structure, Warp,

@@ -1,5 +1,7 @@
 //! What is optimized.
 
+use std::collections::BTreeMap;
+
 /// Whether smaller or larger values of the objective are better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
@@ -32,6 +34,18 @@ impl Objective {
     #[must_use]
     pub fn value(&self, metrics: &[f64]) -> f64 {
         self.metrics.iter().zip(metrics).map(|(m, y)| m.weight * y).sum()
+    }
+
+    /// The values of its metrics among `reported` ones, in its order; `None` where one is missing.
+    #[must_use]
+    pub fn select(&self, reported: &BTreeMap<String, f64>) -> Option<Vec<f64>> {
+        self.metrics.iter().map(|metric| reported.get(&metric.name).copied()).collect()
+    }
+
+    /// What the optimizer minimizes, given the `metrics` (one value per metric).
+    #[must_use]
+    pub fn loss(&self, metrics: &[f64]) -> f64 {
+        self.sign() * self.value(metrics)
     }
 
     /// +1 when minimized, −1 when maximized: `sign() · value()` is what the optimizer minimizes.

@@ -1,9 +1,9 @@
 //! The pool of a replay: which logged runs can be bought, and which can be recommended.
 
+use crate::problem::{Fidelities, Fidelity, FidelityId, Mixture, Objective};
 use std::collections::BTreeMap;
 
 use super::error::ReplayError;
-use crate::problem::{Fidelities, Fidelity, Mixture, Objective};
 use crate::runs::{LogError, LoggedRun, RunLog};
 use crate::space::SearchSpace;
 use crate::text::{counted, hint};
@@ -19,7 +19,7 @@ pub struct Run {
     /// What was trained on.
     pub mixture: Mixture,
     /// Index of the fidelity it was trained at.
-    pub fidelity: usize,
+    pub fidelity: FidelityId,
     /// One finite value a metric of the objective, in its order and the user's orientation.
     pub metrics: Vec<f64>,
     /// What a strategy pays to see the metrics.
@@ -69,7 +69,7 @@ impl Pool {
     ) -> Result<Self, ReplayError> {
         let (runs, skipped) = usable(log, space, fidelities, objective)?;
         let mut warnings = [log.warnings.clone(), skipped].concat();
-        let target = fidelities.list()[fidelities.target()].name.clone();
+        let target = fidelities[fidelities.target()].name.clone();
         let at_target = runs.iter().filter(|run| run.fidelity == fidelities.target()).count();
         if at_target == 0 {
             return Err(ReplayError::Pool(format!(
@@ -135,7 +135,7 @@ impl Pool {
     /// The target fidelity.
     #[must_use]
     pub fn target(&self) -> &Fidelity {
-        &self.fidelities.list()[self.fidelities.target()]
+        &self.fidelities[self.fidelities.target()]
     }
 
     /// Mean cost of a run at each fidelity.
@@ -157,7 +157,7 @@ fn usable(
     let (mut runs, mut skipped) = (Vec::with_capacity(log.runs.len()), BTreeMap::<String, Skipped>::new());
     for logged in &log.runs {
         let index = match_fidelity(log, logged, fidelities)?;
-        let fidelity = &fidelities.list()[index];
+        let fidelity = &fidelities[index];
         let values: Vec<f64> = metrics.iter().map(|m| logged.metrics[*m]).collect();
         let mixture = Mixture::new(domains.iter().map(|d| logged.weights[*d]).collect());
         let outside = || !space.polytope().contains(mixture.weights(), BOUND_TOLERANCE);
@@ -174,7 +174,7 @@ fn usable(
             column: "cost".into(),
             message: "the run states no cost; add the column, or give the fidelity a cost in the config".into(),
         })?;
-        let loss = objective.sign() * objective.value(&values);
+        let loss = objective.loss(&values);
         runs.push(Run { id: logged.id.clone(), mixture, fidelity: index, metrics: values, cost, loss });
     }
     Ok((runs, skipped.iter().map(|(reason, runs)| runs.warning(reason)).collect()))
@@ -224,8 +224,8 @@ fn match_metrics(log: &RunLog, objective: &Objective) -> Result<Vec<usize>, LogE
     objective.metrics.iter().map(|metric| column(&metric.name)).collect()
 }
 
-fn match_fidelity(log: &RunLog, run: &LoggedRun, fidelities: &Fidelities) -> Result<usize, LogError> {
-    fidelities.index(&run.fidelity).ok_or_else(|| LogError::Cell {
+fn match_fidelity(log: &RunLog, run: &LoggedRun, fidelities: &Fidelities) -> Result<FidelityId, LogError> {
+    fidelities.find(&run.fidelity).ok_or_else(|| LogError::Cell {
         file: log.files[run.file].clone(),
         line: run.line,
         column: "fidelity".into(),
@@ -239,18 +239,18 @@ fn match_fidelity(log: &RunLog, run: &LoggedRun, fidelities: &Fidelities) -> Res
 
 /// The fidelities that have runs, each with the mean cost of its runs (by which they are sorted), and the new index of
 /// each old one. The target must have runs.
-fn with_runs(fidelities: &Fidelities, runs: &[Run]) -> (Fidelities, BTreeMap<usize, usize>) {
+fn with_runs(fidelities: &Fidelities, runs: &[Run]) -> (Fidelities, BTreeMap<FidelityId, FidelityId>) {
     let mut kept = Vec::new();
-    for (index, fidelity) in fidelities.list().iter().enumerate() {
+    for (index, fidelity) in fidelities.iter() {
         let costs: Vec<f64> = runs.iter().filter(|run| run.fidelity == index).map(|run| run.cost).collect();
         if !costs.is_empty() {
             let mean = costs.iter().sum::<f64>() / costs.len() as f64;
             kept.push(Fidelity { cost: Some(mean), ..fidelity.clone() });
         }
     }
-    let target = &fidelities.list()[fidelities.target()].name;
+    let target = &fidelities[fidelities.target()].name;
     let kept = Fidelities::new(kept, Some(target));
-    let index = fidelities.list().iter().enumerate().filter_map(|(old, f)| Some((old, kept.index(&f.name)?))).collect();
+    let index = fidelities.iter().filter_map(|(old, f)| Some((old, kept.find(&f.name)?))).collect();
     (kept, index)
 }
 

@@ -106,7 +106,8 @@ mod tests {
         let pool = Pool::new(&log, &study.space, &study.fidelities, &study.objective, None).unwrap();
         let loss: Vec<f64> = pool.candidates.iter().map(|i| pool.runs[*i].loss).collect();
         for (n, expected) in [(64, 0.6), (512, 0.6)] {
-            let small: Vec<usize> = (0..pool.runs.len()).filter(|i| pool.runs[*i].fidelity == 0).take(n).collect();
+            let small: Vec<usize> =
+                (0..pool.runs.len()).filter(|i| pool.runs[*i].fidelity.index() == 0).take(n).collect();
             let start = std::time::Instant::now();
             let predicted = BoostedTrees::fit(&pool, &small).unwrap().predict(&pool);
             let rho = rank_correlation(&predicted, &loss).unwrap();

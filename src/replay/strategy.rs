@@ -1,5 +1,8 @@
 //! The strategies that a replay compares.
 
+use crate::problem::{
+    AcquisitionKind, Evidence, FidelityId, Mixture, Observation, OptimizerSettings, Prediction, RunId,
+};
 use std::fmt;
 use std::str::FromStr;
 
@@ -10,7 +13,6 @@ use super::error::ReplayError;
 use super::pool::{Pool, Run};
 use super::regression::BoostedTrees;
 use crate::optimizer::{Candidates, Optimizer};
-use crate::problem::{AcquisitionKind, Evidence, Mixture, Observation, OptimizerSettings, Prediction};
 use crate::text::hint;
 
 /// Who spends the budget.
@@ -61,7 +63,7 @@ impl Strategy {
             Self::Regression => {
                 let mut tie_break: Vec<usize> = (0..pool.candidates.len()).collect();
                 tie_break.shuffle(rng);
-                let order = shuffled(pool, 0, rng);
+                let order = shuffled(pool, FidelityId::new(0), rng);
                 Box::new(Regression { pool, order, tie_break, bought: Vec::new(), fitted_on: 0, recommended: None })
             }
         }
@@ -126,7 +128,7 @@ pub(super) trait Player {
 }
 
 /// Indices of the pool's runs at one fidelity, in random order, to be popped from the end.
-fn shuffled(pool: &Pool, fidelity: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
+fn shuffled(pool: &Pool, fidelity: FidelityId, rng: &mut ChaCha8Rng) -> Vec<usize> {
     let mut order: Vec<usize> = (0..pool.runs.len()).filter(|i| pool.runs[*i].fidelity == fidelity).collect();
     order.shuffle(rng);
     order
@@ -144,7 +146,7 @@ struct Searching<'a> {
     optimizer: Optimizer,
     evidence: Evidence,
     /// What is still for sale, parallel to `open`.
-    offers: Vec<(Mixture, usize)>,
+    offers: Vec<(Mixture, FidelityId)>,
     open: Vec<usize>,
     candidates: Vec<Mixture>,
     /// `budget.gain`, and whether it has stopped the search.
@@ -206,6 +208,7 @@ impl Player for Searching<'_> {
             pending.remove(i);
         }
         self.evidence.observations.push(Observation {
+            run: RunId::Trial(run as u64),
             mixture: mixture.clone(),
             fidelity: *fidelity,
             metrics: metrics.clone(),

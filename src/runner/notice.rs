@@ -74,7 +74,7 @@ impl Notice {
         Self {
             trial: Some(id),
             attempt: Some(trial.attempts),
-            fidelity: Some(study.config().fidelities.list()[trial.fidelity].name.clone()),
+            fidelity: Some(study.config().fidelities[trial.fidelity].name.clone()),
             cost: Some(if spent > 0.0 || trial.failure.is_some() { spent } else { study.costs()[trial.fidelity] }),
             objective: if let TrialState::Complete(outcome) = &trial.state { study.objective(outcome) } else { None },
             expected: trial.expected,

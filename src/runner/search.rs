@@ -1,5 +1,6 @@
 //! The search: when it thinks, what it does with the answer, when it stops, and what it confirms.
 
+use crate::problem::{FidelityId, Mixture, affordable, seed_of};
 use std::collections::HashSet;
 
 use tracing::{info, warn};
@@ -8,7 +9,6 @@ use super::notice::Notice;
 use super::{RunError, Runner, View, thread};
 use crate::advice::{Thought, recommend, think};
 use crate::optimizer::{NoTrial, Recommendation};
-use crate::problem::{Mixture, affordable, seed_of};
 use crate::study::{Event, Plan, Purpose, StopReason, Stopped, Trial, TrialState};
 use crate::text::number;
 
@@ -33,7 +33,7 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
     }
 
     /// Fidelities at which another trial fits into the budget, or why there is none.
-    fn affordable(&self) -> Result<Vec<usize>, StopReason> {
+    fn affordable(&self) -> Result<Vec<FidelityId>, StopReason> {
         let budget = &self.study.config().budget;
         let (counts, spent, costs) = (self.study.counts(), self.study.spent(), self.study.costs());
         let open = self.study.open_fidelities();
@@ -43,8 +43,8 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
         }
         let unfinished = self.study.trials().iter().filter(|t| t.searching() && !t.finished());
         let committed: f64 = spent.cost + unfinished.map(|t| costs[t.fidelity]).sum::<f64>();
-        let fits = |i: &usize| budget.cost.is_none_or(|limit| affordable(committed + costs[*i], limit));
-        let fitting: Vec<usize> = open.into_iter().filter(fits).collect();
+        let fits = |i: &FidelityId| budget.cost.is_none_or(|limit| affordable(committed + costs[*i], limit));
+        let fitting: Vec<FidelityId> = open.into_iter().filter(fits).collect();
         if fitting.is_empty() { Err(StopReason::Budget) } else { Ok(fitting) }
     }
 

@@ -274,7 +274,7 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
         let m = self.study.trial(trial)?.fidelity;
         self.lost[m] += self.study.costs()[m];
         if self.study.config().budget.cost.is_some_and(|limit| !affordable(self.lost[m], limit)) {
-            let fidelity = self.study.config().fidelities.list()[m].name.clone();
+            let fidelity = self.study.config().fidelities[m].name.clone();
             let (lost, reason, dir) = (self.lost[m], reason.to_owned(), self.dir(trial));
             self.fail_study(RunError::Fruitless { fidelity, lost, reason, dir });
         }

@@ -1,5 +1,6 @@
 //! Logged runs as they stand in CSV files.
 
+use crate::problem::{Fidelity, check_domain_name, check_name, params_of};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,6 @@ use csv::{Position, StringRecord};
 use super::error::LogError;
 use super::rows::rows;
 use crate::input::number;
-use crate::problem::{Fidelity, check_domain_name, check_name, params_of};
 use crate::text::counted;
 
 /// One row of a file of logged runs.

@@ -1,9 +1,9 @@
 //! What trials cost: all that is charged is charged here.
 
+use crate::problem::{Fidelity, FidelityId};
 use serde::Serialize;
 
 use super::{Study, Trial, TrialState};
-use crate::problem::Fidelity;
 
 /// What a study has used.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -42,7 +42,7 @@ impl Charges {
     /// Which share of a run an attempt at fidelity `m` has used that ran for so many seconds: of the time that a run takes, at
     /// most all of it. Where it is not known for how long it ran, a whole run is charged. As long as no run is complete there is
     /// nothing to measure by, and nothing is charged yet.
-    fn share(&self, m: usize, duration: Option<f64>) -> f64 {
+    fn share(&self, m: FidelityId, duration: Option<f64>) -> f64 {
         match (duration, self.duration[m]) {
             (Some(_), Some(run)) if run <= 0.0 => 1.0,
             (Some(duration), Some(run)) => (duration / run).min(1.0),
@@ -58,12 +58,13 @@ impl Study {
     #[must_use]
     pub fn costs(&self) -> Vec<f64> {
         let list = self.config.fidelities.list();
-        let measured = |i: usize| {
+        let measured = |i: FidelityId| {
             let runs = self.state.trials.iter().filter(|t| t.fidelity == i);
             let costs: Vec<f64> = runs.filter_map(|t| own_cost(&t.state)).filter(|c| *c > 0.0).collect();
             (!costs.is_empty()).then(|| costs.iter().sum::<f64>() / costs.len() as f64)
         };
-        let known: Vec<Option<f64>> = list.iter().enumerate().map(|(i, f)| f.cost.or_else(|| measured(i))).collect();
+        let known: Vec<Option<f64>> =
+            self.config.fidelities.iter().map(|(i, f)| f.cost.or_else(|| measured(i))).collect();
         let size = |f: &Fidelity| f.params.unwrap_or(1.0) * f.tokens.unwrap_or(1.0);
         // Cost per size of the largest known fidelity: small runs are dominated by start-up time.
         let rate = (0..list.len()).rev().find_map(|i| known[i].map(|c| c / size(&list[i])));
@@ -82,9 +83,9 @@ impl Study {
 
     /// The cost of one run at a fidelity, unless it is a guess: no cost is stated, and none has been measured yet.
     #[must_use]
-    pub fn known_cost(&self, fidelity: usize) -> Option<f64> {
+    pub fn known_cost(&self, fidelity: FidelityId) -> Option<f64> {
         let measured = |t: &Trial| own_cost(&t.state).is_some_and(|cost| cost > 0.0);
-        let known = self.config.fidelities.list()[fidelity].cost.is_some() || self.state.trials.iter().any(measured);
+        let known = self.config.fidelities[fidelity].cost.is_some() || self.state.trials.iter().any(measured);
         known.then(|| self.costs()[fidelity])
     }
 

@@ -1,6 +1,6 @@
 //! What the events of a journal add up to.
 
-use crate::problem::{Mixture, Observation, Prediction};
+use crate::problem::{FidelityId, Mixture, Observation, Prediction, RunId};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
@@ -116,7 +116,7 @@ impl State {
             Event::Suggested(suggested) => return self.add(config, suggested),
             Event::Imported(mut run) => {
                 bound(run.metrics.values_mut().chain(run.se.values_mut()));
-                let observation = observed(config, &run)?;
+                let observation = observed(config, self.next_import(), &run)?;
                 self.imported.push((run, observation));
             }
             Event::Model(snapshot) if snapshot.is_possible() => self.model = Some(snapshot),
@@ -238,6 +238,11 @@ impl State {
         self.imported.len() + self.counts().complete
     }
 
+    /// The identity of the next run to be imported.
+    pub fn next_import(&self) -> RunId {
+        RunId::Imported(self.imported.len() as u64 + 1)
+    }
+
     fn resume(&mut self, time: f64, Resumed { sizes, settings, changed, .. }: Resumed) {
         self.halted = None;
         if changed.keys().any(|key| decides_how_trials_run(key)) {
@@ -291,8 +296,8 @@ fn bound<'a>(values: impl Iterator<Item = &'a mut f64>) {
 }
 
 /// The index of a fidelity that was trained.
-fn fidelity(config: &StudyConfig, name: &str) -> Result<usize, Misfit> {
-    let index = config.fidelities.index(name);
+fn fidelity(config: &StudyConfig, name: &str) -> Result<FidelityId, Misfit> {
+    let index = config.fidelities.find(name);
     index.ok_or_else(|| Misfit::Changed(vec![format!("fidelity `{name}` has runs, but is not in the config")]))
 }
 
@@ -305,28 +310,27 @@ fn mixture(config: &StudyConfig, weights: &BTreeMap<String, f64>) -> Result<Mixt
 }
 
 /// What an imported run says to the optimizer.
-pub(super) fn observed(config: &StudyConfig, run: &Imported) -> Result<Observation, Misfit> {
+pub(super) fn observed(config: &StudyConfig, id: RunId, run: &Imported) -> Result<Observation, Misfit> {
     let fidelity = fidelity(config, &run.fidelity)?;
     let mixture = mixture(config, &run.weights)?;
     if !run.metrics.values().chain(run.se.values()).all(|x| x.is_finite()) {
         return Err(Misfit::Damage("a metric is not finite".into()));
     }
-    let observation = observation(config, &mixture, fidelity, &run.metrics, &run.se);
+    let observation = observation(config, id, (&mixture, fidelity), &run.metrics, &run.se);
     observation.ok_or_else(|| Misfit::Damage("it lacks a metric of the objective".into()))
 }
 
 /// What was reported, as the optimizer sees it; `None` where a metric of the objective is missing.
 pub(super) fn observation(
     config: &StudyConfig,
-    mixture: &Mixture,
-    fidelity: usize,
+    run: RunId,
+    (mixture, fidelity): (&Mixture, FidelityId),
     metrics: &BTreeMap<String, f64>,
     se: &BTreeMap<String, f64>,
 ) -> Option<Observation> {
-    let names = || config.objective.metrics.iter().map(|m| &m.name);
-    let metrics = names().map(|n| metrics.get(n).copied()).collect::<Option<Vec<f64>>>()?;
-    let se = names().map(|n| se.get(n).copied()).collect();
-    Some(Observation { mixture: mixture.clone(), fidelity, metrics, se })
+    let metrics = config.objective.select(metrics)?;
+    let se = config.objective.metrics.iter().map(|metric| se.get(&metric.name).copied()).collect();
+    Some(Observation { run, mixture: mixture.clone(), fidelity, metrics, se })
 }
 
 /// Why an entry cannot follow those before it.

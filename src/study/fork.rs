@@ -1,5 +1,6 @@
 //! A new study that learns from the runs of another one.
 
+use crate::problem::RunId;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -90,7 +91,7 @@ impl Old {
 
 /// A run of a study with these `sizes` as one of the new study, or why it cannot be one.
 fn translated(config: &StudyConfig, sizes: &Sizes, mut run: Imported) -> Result<Imported, String> {
-    let now = config.fidelities.index(&run.fidelity).map(|m| &config.fidelities.list()[m]);
+    let now = config.fidelities.find(&run.fidelity).map(|m| &config.fidelities[m]);
     let now = now.ok_or("of a fidelity that is gone")?;
     let differs = |was: Option<f64>, is: Option<f64>| was.zip(is).is_some_and(|(was, is)| was != is);
     if sizes.get(&run.fidelity).is_some_and(|was| differs(was.params, now.params) || differs(was.tokens, now.tokens)) {
@@ -112,5 +113,5 @@ fn translated(config: &StudyConfig, sizes: &Sizes, mut run: Imported) -> Result<
     for domain in domains {
         run.weights.entry(domain.name.clone()).or_insert(0.0);
     }
-    observed(config, &run).map(|_| run).map_err(|_| "without a metric of the objective".into())
+    observed(config, RunId::Imported(0), &run).map(|_| run).map_err(|_| "without a metric of the objective".into())
 }

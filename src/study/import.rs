@@ -25,9 +25,10 @@ impl Study {
         let mut entries: Vec<Entry> = Vec::new();
         for run in runs {
             let unfit = |reason| StudyError::Unfit { run: run.source.clone(), reason };
-            let observation = observed(&self.config, &run).map_err(|misfit| unfit(misfit.to_string()))?;
+            let observation =
+                observed(&self.config, self.state.next_import(), &run).map_err(|misfit| unfit(misfit.to_string()))?;
             match known.entry(identity(&run)) {
-                Place::Occupied(known) if *known.get() == observation => {}
+                Place::Occupied(known) if same(known.get(), &observation) => {}
                 Place::Occupied(known) => {
                     let changes = changes(known.get(), &observation, &self.config.objective);
                     return Err(unfit(format!(
@@ -54,6 +55,11 @@ impl Study {
     pub fn imported(&self) -> impl ExactSizeIterator<Item = &Imported> {
         self.state.imported.iter().map(|(run, _)| run)
     }
+}
+
+/// Whether two observations say the same, whatever their identities.
+fn same(a: &Observation, b: &Observation) -> bool {
+    *a == Observation { run: a.run, ..b.clone() }
 }
 
 /// In what two observations of a run differ.

@@ -1,9 +1,9 @@
 //! How long a study is going to take, by how long its trials have taken.
 
+use crate::problem::{FidelityId, Mixture};
 use std::time::Duration;
 
 use crate::config::Confirm;
-use crate::problem::Mixture;
 
 use super::{Completed, Purpose, Study, Trial, TrialState};
 
@@ -11,13 +11,13 @@ impl Study {
     /// Seconds that a trial usually takes: the median of the completed ones, by fidelity.
     #[must_use]
     pub fn usual_durations(&self) -> Vec<Option<f64>> {
-        let median = |fidelity: usize| {
+        let median = |fidelity: FidelityId| {
             let trials = self.trials().iter().filter(|t| t.fidelity == fidelity);
             let mut durations: Vec<f64> = trials.filter_map(|t| outcome(t)?.duration).collect();
             durations.sort_by(f64::total_cmp);
             durations.get(durations.len() / 2).copied()
         };
-        (0..self.config().fidelities.list().len()).map(median).collect()
+        self.config().fidelities.ids().map(median).collect()
     }
 
     /// Whether all is done: the search has stopped, what was to be confirmed is, and nothing runs or waits.
@@ -65,7 +65,7 @@ impl Study {
             }
         }
         // A size that no trial has ended at takes as long as it costs.
-        let takes = |m: usize| usual[m].or(Some(costs[m] * work / cost).filter(|time| time.is_finite()));
+        let takes = |m: FidelityId| usual[m].or(Some(costs[m] * work / cost).filter(|time| time.is_finite()));
         if self.stopped().is_some() {
             let unfinished = self.trials().iter().filter(|t| !t.finished());
             return unfinished.map(|t| takes(t.fidelity)).sum::<Option<f64>>().map(|work| work / slots);

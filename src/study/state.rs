@@ -1,11 +1,11 @@
 //! A study: what can be asked of it, and a new trial of it.
 
+use crate::problem::{Evidence, FidelityId, Mixture, Prediction, RunId, seed_of};
 use std::collections::BTreeMap;
 
 use super::fold::{Counts, State, Stopped, observation};
 use super::{Completed, Event, Purpose, StudyError, Suggested, Trial, TrialId, TrialState, journal};
 use crate::config::StudyConfig;
-use crate::problem::{Evidence, Mixture, Prediction, seed_of};
 use crate::surrogate::ModelSnapshot;
 
 /// A study, in memory and (when opened for writing) on disk.
@@ -23,7 +23,7 @@ pub struct Plan<'a> {
     /// What to train on.
     pub mixture: &'a Mixture,
     /// Index of the fidelity.
-    pub fidelity: usize,
+    pub fidelity: FidelityId,
     /// What it is for.
     pub purpose: Purpose,
     /// Which seed of the study it gets, see [`seed_of`].
@@ -31,7 +31,7 @@ pub struct Plan<'a> {
     /// The objective expected at that fidelity.
     pub expected: Option<Prediction>,
     /// Indices of the fidelities that the optimizer could choose from.
-    pub offered: &'a [usize],
+    pub offered: &'a [FidelityId],
     /// The objective expected of the recommendation at the target.
     pub incumbent: Option<Prediction>,
 }
@@ -123,7 +123,7 @@ impl Study {
         let trial = self.next_id();
         // What overflowed is no expectation, and JSON could not say it.
         let finite = |p: &Prediction| p.mean.is_finite() && p.sd.is_finite();
-        let name = |fidelity: usize| self.config.fidelities.list()[fidelity].name.clone();
+        let name = |fidelity: FidelityId| self.config.fidelities[fidelity].name.clone();
         self.record(Event::Suggested(Suggested {
             trial,
             fidelity: name(plan.fidelity),
@@ -147,9 +147,7 @@ impl Study {
     #[must_use]
     pub fn objective(&self, outcome: &Completed) -> Option<f64> {
         let objective = &self.config.objective;
-        let values: Option<Vec<f64>> =
-            objective.metrics.iter().map(|m| outcome.metrics.get(&m.name).copied()).collect();
-        values.map(|v| objective.value(&v))
+        objective.select(&outcome.metrics).map(|values| objective.value(&values))
     }
 
     /// What the optimizer may look at. Confirmation runs stay out, so that a study that is searched further suggests
@@ -167,8 +165,8 @@ impl Study {
                 TrialState::Complete(Completed { metrics, se, .. }) => {
                     evidence.observations.extend(observation(
                         &self.config,
-                        &trial.mixture,
-                        trial.fidelity,
+                        RunId::Trial(trial.id),
+                        (&trial.mixture, trial.fidelity),
                         metrics,
                         se,
                     ));
@@ -180,10 +178,10 @@ impl Study {
 
     /// The fidelities at which more trials may be suggested (`max_trials` not reached).
     #[must_use]
-    pub fn open_fidelities(&self) -> Vec<usize> {
+    pub fn open_fidelities(&self) -> Vec<FidelityId> {
         let counts = |t: &&Trial| t.searching() && (t.counts() || !t.finished());
-        let used = |i: usize| self.state.trials.iter().filter(counts).filter(|t| t.fidelity == i).count();
-        let list = self.config.fidelities.list().iter().enumerate();
+        let used = |i: FidelityId| self.state.trials.iter().filter(counts).filter(|t| t.fidelity == i).count();
+        let list = self.config.fidelities.iter();
         list.filter(|(i, f)| f.max_trials.is_none_or(|max| used(*i) < max)).map(|(i, _)| i).collect()
     }
 }

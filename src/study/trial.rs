@@ -1,8 +1,7 @@
 //! One training run.
 
+use crate::problem::{FidelityId, Mixture, Prediction};
 use serde::{Deserialize, Serialize};
-
-use crate::problem::{Mixture, Prediction};
 
 use super::{Completed, Purpose};
 
@@ -20,7 +19,7 @@ pub struct Trial {
     /// What to train on.
     pub mixture: Mixture,
     /// Index of the fidelity.
-    pub fidelity: usize,
+    pub fidelity: FidelityId,
     /// Seed for the training command, below 2³¹; the same in every attempt.
     pub seed: u32,
     /// What it is for.

@@ -1,5 +1,6 @@
 //! The surrogate of the objective: one multi-fidelity Gaussian process a metric, summed.
 
+use crate::problem::{Fidelities, FidelityId, Mixture, ModelSpec, Objective, Observation, Warp, columns};
 use nalgebra::{DMatrix, DVector};
 use rayon::prelude::*;
 
@@ -8,7 +9,6 @@ use super::gp::{Data, Gp, Joint, View, thin};
 use super::hyper::Layout;
 use super::snapshot::ModelSnapshot;
 use super::standardize::{Series, Standardization};
-use crate::problem::{Fidelities, Mixture, ModelSpec, Objective, Observation, Warp, columns};
 
 /// L-BFGS iterations from a fresh start, and from the last fit.
 const FRESH_ITERATIONS: u64 = 40;
@@ -41,7 +41,7 @@ struct MetricModel {
 #[derive(Clone, Debug)]
 pub struct Surrogate {
     metrics: Vec<MetricModel>,
-    target: usize,
+    target: FidelityId,
     dim: usize,
     warp: Warp,
     /// Objective units: Σ gain · level at each fidelity.
@@ -196,7 +196,9 @@ impl Surrogate {
         if task.observations.is_empty() {
             return None;
         }
-        let offset = (0..task.fidelities.len())
+        let offset = task
+            .fidelities
+            .ids()
             .map(|m| metrics.iter().map(|k| k.gain[m] * k.standardization.level[m] / k.standardization.scale[m]).sum())
             .collect();
         let dim = task.observations[0].mixture.weights().len();
@@ -207,7 +209,7 @@ impl Surrogate {
     /// The same model with runs under way added at their expected outcome: means stay, variances shrink (the "kriging
     /// believer" of Ginsbourger et al. 2010).
     #[must_use]
-    pub fn with_pending(&self, pending: &[(Mixture, usize)]) -> Option<Self> {
+    pub fn with_pending(&self, pending: &[(Mixture, FidelityId)]) -> Option<Self> {
         if pending.is_empty() {
             return Some(self.clone());
         }
@@ -217,9 +219,9 @@ impl Surrogate {
             .map(|metric| {
                 pending.iter().try_fold(metric.clone(), |model, (mixture, m)| {
                     let z = self.warp.matrix(&columns(self.dim, [mixture.weights()]));
-                    let y = metric.gp.mean(&z, *m);
+                    let y = metric.gp.mean(&z, m.index());
                     let level_sd = metric.data.level_sd.clone();
-                    model.extend(&Data { x: z, fidelity: vec![*m], y, known_noise: vec![0.0], level_sd })
+                    model.extend(&Data { x: z, fidelity: vec![m.index()], y, known_noise: vec![0.0], level_sd })
                 })
             })
             .collect::<Option<Vec<_>>>()?;
@@ -232,7 +234,7 @@ impl Surrogate {
         let x = &self.warp.matrix(x);
         let mut total = DVector::from_element(x.ncols(), self.offset[self.target]);
         for metric in &self.metrics {
-            total.axpy(metric.gain[self.target], &metric.gp.mean(x, self.target), 1.0);
+            total.axpy(metric.gain[self.target], &metric.gp.mean(x, self.target.index()), 1.0);
         }
         total
     }
@@ -243,7 +245,7 @@ impl Surrogate {
         let x = &self.warp.matrix(w);
         let mut total = (self.offset[self.target], vec![0.0; self.dim]);
         for metric in &self.metrics {
-            let (mean, gradient) = metric.gp.mean_with_gradient(x, self.target);
+            let (mean, gradient) = metric.gp.mean_with_gradient(x, self.target.index());
             total.0 += metric.gain[self.target] * mean;
             for (t, g) in total.1.iter_mut().zip(&gradient) {
                 *t += metric.gain[self.target] * g;
@@ -267,7 +269,7 @@ impl Surrogate {
         let p = x.ncols();
         let mut total = (DVector::from_element(p, self.offset[self.target]), DMatrix::zeros(p, p));
         let parts: Vec<_> =
-            self.metrics.par_iter().map(|m| (m.gain[self.target], m.gp.posterior(x, self.target))).collect();
+            self.metrics.par_iter().map(|m| (m.gain[self.target], m.gp.posterior(x, self.target.index()))).collect();
         for (gain, (mean, covariance)) in parts {
             total.0.axpy(gain, &mean, 1.0);
             total.1 += covariance * (gain * gain * self.inflation);
@@ -278,13 +280,13 @@ impl Surrogate {
     /// Mean and variance of the objective (minimized) at fidelity `m` for the columns of `x` (weights, D × p), including
     /// the uncertainty of its level: for reports.
     #[must_use]
-    pub fn predict(&self, x: &DMatrix<f64>, m: usize) -> Vec<(f64, f64)> {
+    pub fn predict(&self, x: &DMatrix<f64>, m: FidelityId) -> Vec<(f64, f64)> {
         let x = &self.warp.matrix(x);
         let mut total = vec![(self.offset[m], 0.0); x.ncols()];
         let mut level_sd = vec![0.0; x.ncols()];
         for metric in &self.metrics {
             let gain = metric.gain[m];
-            for (i, prediction) in metric.gp.predict(x, m).into_iter().enumerate() {
+            for (i, prediction) in metric.gp.predict(x, m.index()).into_iter().enumerate() {
                 total[i].0 += gain * prediction.mean;
                 total[i].1 += gain * gain * prediction.variance * self.inflation;
                 level_sd[i] += gain * prediction.level_variance.sqrt();
@@ -300,14 +302,14 @@ impl Surrogate {
 
     /// Noise variance of one run's objective at fidelity `m`.
     #[must_use]
-    pub fn noise(&self, m: usize) -> f64 {
+    pub fn noise(&self, m: FidelityId) -> f64 {
         self.inflation * self.metrics.iter().map(|k| k.gain[m].powi(2) * k.gp.hyperparameters().noise[m]).sum::<f64>()
     }
 
     /// How well each size agrees with the target: one entry a fidelity. Before a size has runs this is the prior's opinion.
     #[must_use]
     pub fn agreement(&self) -> Vec<Agreement> {
-        let target = self.target;
+        let target = self.target.index();
         let sum = |share: &dyn Fn(&MetricModel, f64) -> f64| -> f64 {
             self.metrics.iter().map(|k| share(k, k.gp.hyperparameters().kernel.variance())).sum()
         };
@@ -336,9 +338,11 @@ impl Surrogate {
     /// With independent metrics the observation of all of them reduces the objective's variance by
     /// `Σ_j a_j² cov_j² / (var_j + noise_j)`.
     #[must_use]
-    pub fn outlook(&self, x: &DMatrix<f64>, at: &[usize]) -> Vec<Vec<Outlook>> {
+    pub fn outlook(&self, x: &DMatrix<f64>, at: &[FidelityId]) -> Vec<Vec<Outlook>> {
         let x = &self.warp.matrix(x);
-        let parts: Vec<Vec<Vec<Joint>>> = self.metrics.par_iter().map(|k| k.gp.joint(x, at, self.target)).collect();
+        let indices: Vec<usize> = at.iter().map(|m| m.index()).collect();
+        let parts: Vec<Vec<Vec<Joint>>> =
+            self.metrics.par_iter().map(|k| k.gp.joint(x, &indices, self.target.index())).collect();
         at.iter()
             .enumerate()
             .map(|(f, &m)| {
@@ -359,20 +363,20 @@ impl Surrogate {
     #[must_use]
     pub fn view(&self, t: &DMatrix<f64>) -> Vec<View> {
         let t = &self.warp.matrix(t);
-        self.metrics.par_iter().map(|k| k.gp.view(t, self.target)).collect()
+        self.metrics.par_iter().map(|k| k.gp.view(t, self.target.index())).collect()
     }
 
     /// For every process how far the target objective at each of the points in `view` moves when a column of `z`
     /// (weights, D × c) is observed at fidelity `m`, in objective units per standard deviation of that process's outcome
     /// (p × c each), and the outcome's own standard deviation in objective units at the target (length c each).
     #[must_use]
-    pub fn influence(&self, z: &DMatrix<f64>, m: usize, view: &[View]) -> Vec<(DMatrix<f64>, Vec<f64>)> {
+    pub fn influence(&self, z: &DMatrix<f64>, m: FidelityId, view: &[View]) -> Vec<(DMatrix<f64>, Vec<f64>)> {
         let z = &self.warp.matrix(z);
         self.metrics
             .par_iter()
             .zip(view)
             .map(|(k, view)| {
-                let (moves, sd) = k.gp.influence(z, m, view);
+                let (moves, sd) = k.gp.influence(z, m.index(), view);
                 let unit = k.gain[self.target] * self.inflation.sqrt();
                 (moves * unit, sd.iter().map(|s| s * unit).collect())
             })
@@ -381,9 +385,10 @@ impl Surrogate {
 
     /// [`Self::outlook`] at one mixture (weights, D × 1), with derivatives.
     #[must_use]
-    pub fn outlook_with_gradient(&self, w: &DMatrix<f64>, m: usize) -> Outlook {
+    pub fn outlook_with_gradient(&self, w: &DMatrix<f64>, m: FidelityId) -> Outlook {
         let x = &self.warp.matrix(w);
-        let parts: Vec<Joint> = self.metrics.par_iter().map(|k| k.gp.joint_with_gradient(x, m, self.target)).collect();
+        let parts: Vec<Joint> =
+            self.metrics.par_iter().map(|k| k.gp.joint_with_gradient(x, m.index(), self.target.index())).collect();
         let mut outlook = Outlook {
             mean: self.offset[self.target],
             gradient: std::array::from_fn(|_| vec![0.0; self.dim]),
@@ -399,7 +404,7 @@ impl Surrogate {
     }
 
     /// Adds a metric's share to the objective's outlook.
-    fn add(&self, metric: &MetricModel, joint: &Joint, m: usize, outlook: &mut Outlook) {
+    fn add(&self, metric: &MetricModel, joint: &Joint, m: FidelityId, outlook: &mut Outlook) {
         let gain = metric.gain[self.target];
         let square = gain * gain * self.inflation;
         let total = joint.variance_observed + metric.gp.hyperparameters().noise[m];
@@ -422,7 +427,7 @@ impl Surrogate {
     pub fn metric_gains(&self, x: &DMatrix<f64>) -> Vec<MetricGain> {
         let x = &self.warp.matrix(x);
         let gain = |k: &MetricModel| {
-            let (mean, covariance) = k.gp.posterior(x, self.target);
+            let (mean, covariance) = k.gp.posterior(x, self.target.index());
             let unit = k.standardization.scale[self.target];
             let variance = covariance[(0, 0)] + covariance[(1, 1)] - 2.0 * covariance[(0, 1)];
             MetricGain { mean: unit * (mean[1] - mean[0]), variance: unit * unit * variance.max(0.0) }
@@ -453,7 +458,7 @@ pub fn appends(snapshot: &ModelSnapshot, runs: usize) -> bool {
 /// the choice, so that it does not bias them.
 #[must_use]
 pub fn known(observations: &[Observation]) -> Vec<usize> {
-    let fidelities: Vec<usize> = observations.iter().map(|o| o.fidelity).collect();
+    let fidelities: Vec<usize> = observations.iter().map(|o| o.fidelity.index()).collect();
     thin(&fidelities, MOST_KNOWN)
 }
 

@@ -74,7 +74,7 @@ fn wins(scores: &[f64], others: &[f64]) -> bool {
 
 /// At most [`MOST_COMPARED`] observations: all at sizes with few, evenly spaced in time at sizes with many.
 fn thin(observations: &[Observation]) -> Vec<Observation> {
-    let fidelities: Vec<usize> = observations.iter().map(|o| o.fidelity).collect();
+    let fidelities: Vec<usize> = observations.iter().map(|o| o.fidelity.index()).collect();
     super::gp::thin(&fidelities, MOST_COMPARED).into_iter().map(|i| observations[i].clone()).collect()
 }
 

@@ -38,7 +38,7 @@ impl Task<'_> {
                 })
                 .collect(),
             Structure::Objective => vec![Series {
-                values: self.observations.iter().map(|o| sign * self.objective.value(&o.metrics)).collect(),
+                values: self.observations.iter().map(|o| self.objective.loss(&o.metrics)).collect(),
                 known_variance: self
                     .observations
                     .iter()
@@ -51,7 +51,7 @@ impl Task<'_> {
 
     pub(super) fn data(&self, series: &Series, standardization: &Standardization) -> Data {
         let dim = self.observations.first().map_or(0, |o| o.mixture.weights().len());
-        let fidelity: Vec<usize> = self.observations.iter().map(|o| o.fidelity).collect();
+        let fidelity: Vec<usize> = self.observations.iter().map(|o| o.fidelity.index()).collect();
         let Standardization { level, scale, level_sd } = standardization;
         let y = series.values.iter().zip(&fidelity).map(|(y, m)| (y - level[*m]) / scale[*m]);
         Data {

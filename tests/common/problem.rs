@@ -2,10 +2,12 @@
 
 #![expect(dead_code, reason = "each test binary uses its part")]
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use admire::optimizer::Optimizer;
 use admire::problem::{
-    Direction, Evidence, Fidelities, Fidelity, KernelKind, Metric, Mixture, ModelSpec, Objective, Observation,
-    OptimizerSettings,
+    Direction, Evidence, Fidelities, Fidelity, FidelityId, KernelKind, Metric, Mixture, ModelSpec, Objective,
+    Observation, OptimizerSettings, RunId,
 };
 use admire::space::{Domain, SearchSpace};
 use admire::surrogate::Task;
@@ -15,6 +17,20 @@ use rand_distr::{Distribution, StandardNormal};
 
 pub fn rng(seed: u64) -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(seed)
+}
+
+/// The sizes of a problem with three.
+pub const SIZES: [FidelityId; 3] = [FidelityId::new(0), FidelityId::new(1), FidelityId::new(2)];
+
+/// The size of this place.
+pub fn size(m: usize) -> FidelityId {
+    FidelityId::new(m)
+}
+
+/// An identity that no other run of this process has.
+pub fn new_run() -> RunId {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    RunId::Trial(NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// `metrics` exponential mixing laws over `domains` domains at `sizes` sizes, each ten times the one before in
@@ -83,13 +99,14 @@ impl Problem {
     }
 
     /// A training run.
-    pub fn observe(&self, mixture: &Mixture, fidelity: usize, rng: &mut impl Rng) -> Observation {
+    pub fn observe(&self, mixture: &Mixture, fidelity: FidelityId, rng: &mut impl Rng) -> Observation {
         let noisy = |y: f64, rng: &mut dyn rand::RngCore| {
             let z: f64 = StandardNormal.sample(rng);
             y + self.noise * z
         };
-        let metrics: Vec<f64> = self.truth(mixture.weights(), fidelity).into_iter().map(|y| noisy(y, rng)).collect();
-        Observation { mixture: mixture.clone(), fidelity, se: vec![None; metrics.len()], metrics }
+        let metrics: Vec<f64> =
+            self.truth(mixture.weights(), fidelity.index()).into_iter().map(|y| noisy(y, rng)).collect();
+        Observation { run: new_run(), mixture: mixture.clone(), fidelity, se: vec![None; metrics.len()], metrics }
     }
 
     /// Runs of random mixtures, `counts[m]` at size `m`.
@@ -98,7 +115,7 @@ impl Problem {
         let mut runs = Vec::new();
         for (m, n) in counts.iter().enumerate() {
             for w in space.polytope().sample(*n, &mut rng) {
-                runs.push(self.observe(&Mixture::new(w), m, &mut rng));
+                runs.push(self.observe(&Mixture::new(w), size(m), &mut rng));
             }
         }
         runs

@@ -1,5 +1,6 @@
 //! What the budget buys, and how long that takes.
 
+use crate::problem::FidelityId;
 use std::fmt;
 use std::time::Duration;
 
@@ -55,8 +56,8 @@ impl<'a> Plan<'a> {
     pub(super) fn new(study: &'a Study, begun: usize, design: &[Trial], rate: Option<Rate>) -> Self {
         let (config, spent) = (study.config(), study.spent().cost);
         let costs = rate.as_ref().map_or_else(|| study.costs(), |rate| rate.costs.clone());
-        let at = |m: usize| design.iter().filter(|t| t.fidelity == m).count();
-        let list = config.fidelities.list().iter().enumerate();
+        let at = |m: FidelityId| design.iter().filter(|t| t.fidelity == m).count();
+        let list = config.fidelities.iter();
         let counts = list.map(|(m, f)| (f.name.as_str(), at(m))).filter(|(_, n)| *n > 0).collect();
         let design_cost = design.iter().map(|t| costs[t.fidelity]).sum();
         Self { config, begun, spent, design: counts, design_cost, costs, unit: study.cost_unit(), rate }
@@ -108,7 +109,7 @@ impl<'a> Plan<'a> {
     /// The budget, in a sentence.
     fn sentence(&self) -> String {
         let (config, budget) = (self.config, &self.config.budget);
-        let target = &config.fidelities.list()[config.fidelities.target()];
+        let target = &config.fidelities[config.fidelities.target()];
         let mut limits = vec![];
         if let Some(cost) = budget.cost {
             let worth = target.cost.map(|c| {
@@ -135,7 +136,7 @@ impl<'a> Plan<'a> {
     /// What one should know about the budget before spending it.
     pub(super) fn notes(&self) -> Vec<String> {
         let budget = &self.config.budget;
-        let target = &self.config.fidelities.list()[self.config.fidelities.target()];
+        let target = &self.config.fidelities[self.config.fidelities.target()];
         let limit = budget.cost.filter(|_| self.begun == 0 && self.has_costs());
         let mut notes = vec![];
         if limit.is_some_and(|limit| self.design_cost >= limit) {
@@ -176,7 +177,7 @@ impl fmt::Display for Plan<'_> {
         }
         let (runs, confirm) = self.confirm();
         if runs > 0 {
-            let target = &self.config.fidelities.list()[self.config.fidelities.target()].name;
+            let target = &self.config.fidelities[self.config.fidelities.target()].name;
             writeln!(f, "confirmation, beyond the budget: {} at {target}{}", counted(runs, "run"), cost(confirm))?;
         }
         match (self.duration(), &self.rate) {

@@ -167,7 +167,7 @@ impl fmt::Display for First {
 fn planned(study: &Study, trial: &Trial) -> Value {
     json!({
         "trial": trial.id,
-        "fidelity": study.config().fidelities.list()[trial.fidelity].name,
+        "fidelity": study.config().fidelities[trial.fidelity].name,
         "weights": study.named(&trial.mixture),
         "seed": trial.seed,
     })
@@ -177,7 +177,7 @@ fn planned(study: &Study, trial: &Trial) -> Value {
 fn designed(study: &Study, design: &[Trial]) -> String {
     let mut text = "\ninitial design\n".to_owned();
     for trial in design {
-        let fidelity = &study.config().fidelities.list()[trial.fidelity].name;
+        let fidelity = &study.config().fidelities[trial.fidelity].name;
         let weights = study.named(&trial.mixture).into_iter().filter(|(_, w)| *w > 0.0);
         let weights: Vec<String> = weights.map(|(name, w)| format!("{name}={w:.3}")).collect();
         let _ = writeln!(text, "  trial {} at {fidelity}: {}", trial.id, weights.join(" "));
@@ -187,7 +187,7 @@ fn designed(study: &Study, design: &[Trial]) -> String {
 
 fn fidelities(config: &StudyConfig) -> Vec<Value> {
     let target = config.fidelities.target();
-    let list = config.fidelities.list().iter().enumerate();
+    let list = config.fidelities.iter();
     list.map(|(i, f)| {
         json!({ "name": f.name, "params": f.params, "tokens": f.tokens, "cost": f.cost, "target": i == target })
     })

@@ -50,7 +50,7 @@ struct Run {
 /// Every size whose tokens are stated, and the run that the mixture is for where it is longer or shorter than the target's.
 fn runs(config: &StudyConfig) -> Vec<Run> {
     let (list, target) = (config.fidelities.list(), config.fidelities.target());
-    let stated = list.iter().enumerate().filter_map(|(m, f)| Some((m, f.name.clone(), f.tokens?)));
+    let stated = config.fidelities.iter().filter_map(|(m, f)| Some((m, f.name.clone(), f.tokens?)));
     let mut runs: Vec<Run> = stated.map(|(m, name, tokens)| Run { name, tokens, small: m != target }).collect();
     if let Some(limits) = config.space.limits().filter(|l| list[target].tokens != Some(l.target_tokens)) {
         runs.push(Run { name: "final run".into(), tokens: limits.target_tokens, small: false });
@@ -193,7 +193,7 @@ fn sizes(config: &StudyConfig) -> Table {
     let optional = |x: Option<f64>| x.map_or_else(|| "-".into(), short);
     let right = ["params", "tokens", "cost", "max trials"].map(|title| (title, Align::Right));
     let mut table = Table::new([("fidelity", Align::Left)].into_iter().chain(right).chain([("", Align::Left)]));
-    for (i, f) in config.fidelities.list().iter().enumerate() {
+    for (i, f) in config.fidelities.iter() {
         let trials = f.max_trials.map_or_else(|| "-".into(), |n| n.to_string());
         let target = if i == config.fidelities.target() { "target" } else { "" };
         table.row([f.name.clone(), optional(f.params), optional(f.tokens), optional(f.cost), trials, target.into()]);

@@ -239,7 +239,7 @@ fn curves_csv(pool: &Pool, playbacks: &[Playback]) -> anyhow::Result<Vec<u8>> {
                 playback.strategy.name(),
                 &playback.seed.to_string(),
                 &step.cost.to_string(),
-                &pool.fidelities.list()[run.fidelity].name,
+                &pool.fidelities[run.fidelity].name,
                 &run.id,
                 &pool.runs[pool.candidates[step.recommended]].id,
                 &step.regret.to_string(),

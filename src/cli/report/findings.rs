@@ -3,7 +3,7 @@
 use crate::cli::best::{uncertain, uncertain_gain};
 use crate::config::StudyConfig;
 use crate::optimizer::{Gain, Optimizer};
-use crate::problem::{Direction, Evidence, Fidelity, Metric, Mixture};
+use crate::problem::{Direction, Evidence, Fidelity, FidelityId, Metric, Mixture};
 use crate::replay::rank_correlation;
 use crate::report::html::{
     Cell, Comparison, DomainRow, EffectCurve, Effects, LeftOut, MetricRow, Metrics, Model, Part, Recommendation,
@@ -181,8 +181,8 @@ impl Findings<'_> {
     fn model(&self) -> Option<Model> {
         let (agreement, runs) = (self.optimizer.agreement(self.evidence)?, self.optimizer.left_out(self.evidence)?);
         let target = self.config.fidelities.target();
-        let per_cost = |m: usize| agreement[m].information / self.evidence.costs[m];
-        let size = |(m, fidelity): (usize, &Fidelity)| {
+        let per_cost = |m: FidelityId| agreement[m].information / self.evidence.costs[m];
+        let size = |(m, fidelity): (FidelityId, &Fidelity)| {
             let pairs = self.pairs(m);
             let (here, there): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
             let left_out = runs.iter().filter(|run| run.fidelity == m).map(|run| LeftOut {
@@ -200,15 +200,15 @@ impl Findings<'_> {
                 pairs,
             }
         };
-        let sizes = self.config.fidelities.list().iter().enumerate().map(size).collect();
+        let sizes = self.config.fidelities.iter().map(size).collect();
         Some(Model { target: self.target().name.clone(), sizes })
     }
 
     /// Of each mixture that was trained both at fidelity `m` and at the target, the mean objective at both.
-    fn pairs(&self, m: usize) -> Vec<(f64, f64)> {
+    fn pairs(&self, m: FidelityId) -> Vec<(f64, f64)> {
         let observed = &self.evidence.observations;
         let target = self.config.fidelities.target();
-        let mean = |mixture: &Mixture, m: usize| {
+        let mean = |mixture: &Mixture, m: FidelityId| {
             let same = observed.iter().filter(|o| o.fidelity == m && o.mixture.distance(mixture) < SAME);
             let values: Vec<f64> = same.map(|o| self.config.objective.value(&o.metrics)).collect();
             (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
@@ -223,7 +223,7 @@ impl Findings<'_> {
     }
 
     fn target(&self) -> &Fidelity {
-        &self.config.fidelities.list()[self.config.fidelities.target()]
+        &self.config.fidelities[self.config.fidelities.target()]
     }
 
     /// What a gain over `other` is worth, as far as it is one.
@@ -249,10 +249,10 @@ impl Findings<'_> {
         let fidelities = &self.config.fidelities;
         let target = fidelities.target();
         let sizes = fidelities.log_sizes();
-        let smaller = (0..fidelities.len()).filter(|m| sizes[*m] < sizes[target]);
+        let smaller = fidelities.ids().filter(|m| sizes[*m] < sizes[target]);
         let smaller = smaller.max_by(|a, b| sizes[*a].total_cmp(&sizes[*b]))?;
-        let trained = |m: usize| self.evidence.observations.iter().any(|o| o.fidelity == m);
-        let sized = |m: usize| fidelities.list()[m].params.is_some() || fidelities.list()[m].tokens.is_some();
+        let trained = |m: FidelityId| self.evidence.observations.iter().any(|o| o.fidelity == m);
+        let sized = |m: FidelityId| fidelities[m].params.is_some() || fidelities[m].tokens.is_some();
         if ![smaller, target].into_iter().all(|m| trained(m) && sized(m)) {
             return None;
         }
@@ -264,8 +264,8 @@ impl Findings<'_> {
             format!(
                 "as much as {} times the size would gain for that mixture, by the trend from {} to {}",
                 number(factor, 2),
-                fidelities.list()[smaller].name,
-                fidelities.list()[target].name
+                fidelities[smaller].name,
+                fidelities[target].name
             )
         })
     }

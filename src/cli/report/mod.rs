@@ -138,7 +138,7 @@ fn facts(study: &Study) -> Vec<(&'static str, String)> {
         }
     }
     vec![
-        ("Target", config.fidelities.list()[config.fidelities.target()].name.clone()),
+        ("Target", config.fidelities[config.fidelities.target()].name.clone()),
         ("Objective", findings::objective(config)),
         ("Trials", trials),
         ("Cost spent", text::cost(study, spent.cost)),
@@ -160,7 +160,7 @@ fn progress(study: &Study) -> Progress {
         }
     });
     Progress {
-        target: config.fidelities.list()[target].name.clone(),
+        target: config.fidelities[target].name.clone(),
         maximize: config.objective.direction == Direction::Maximize,
         steps: steps.collect(),
     }
@@ -204,7 +204,7 @@ fn trials(study: &Study) -> Trials {
         };
         TrialRow {
             id: trial.id.to_string(),
-            fidelity: (list[trial.fidelity].name.clone(), trial.fidelity),
+            fidelity: (list[trial.fidelity].name.clone(), trial.fidelity.index()),
             purpose: match trial.purpose {
                 Purpose::Search => "search",
                 Purpose::ConfirmRecommended => "confirm recommended",
@@ -219,10 +219,10 @@ fn trials(study: &Study) -> Trials {
         }
     };
     let imported = study.imported().filter_map(|run| {
-        let fidelity = config.fidelities.index(&run.fidelity)?;
+        let fidelity = config.fidelities.find(&run.fidelity)?;
         Some(TrialRow {
             id: String::new(),
-            fidelity: (run.fidelity.clone(), fidelity),
+            fidelity: (run.fidelity.clone(), fidelity.index()),
             purpose: "imported",
             state: "complete",
             objective: Some(

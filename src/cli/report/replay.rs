@@ -1,12 +1,12 @@
 //! The report of a replay.
 
+use crate::problem::{Evidence, Observation, RunId};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use super::findings::{self, Findings};
 use crate::config::StudyConfig;
 use crate::optimizer::Optimizer;
-use crate::problem::{Evidence, Observation};
 use crate::replay::{Pool, Run, StrategySummary, Summary};
 use crate::report::{
     RegretPlot,
@@ -25,14 +25,18 @@ pub fn report(
     // Of the fidelities only those have meaning here that were logged.
     let config = &StudyConfig { fidelities: pool.fidelities.clone(), ..config.clone() };
     let runs = || pool.runs.iter().chain(&pool.held_out);
-    let observation = |run: &Run| Observation {
+    let observation = |(i, run): (usize, &Run)| Observation {
+        run: RunId::Trial(i as u64),
         mixture: run.mixture.clone(),
         fidelity: run.fidelity,
         metrics: run.metrics.clone(),
         se: vec![None; run.metrics.len()],
     };
-    let evidence =
-        Evidence { observations: runs().map(observation).collect(), costs: pool.costs(), ..Evidence::default() };
+    let evidence = Evidence {
+        observations: runs().enumerate().map(observation).collect(),
+        costs: pool.costs(),
+        ..Evidence::default()
+    };
     let (space, fidelities) = (config.space.clone(), config.fidelities.clone());
     let mut optimizer = Optimizer::new(space, fidelities, config.objective.clone(), config.optimizer.clone());
     optimizer.learn(&evidence);
@@ -84,7 +88,7 @@ fn strategy(summary: &StrategySummary) -> StrategyRow {
 fn trials(config: &StudyConfig, pool: &Pool) -> Trials {
     let row = |(run, purpose): (&Run, &'static str)| TrialRow {
         id: run.id.clone(),
-        fidelity: (config.fidelities.list()[run.fidelity].name.clone(), run.fidelity),
+        fidelity: (config.fidelities[run.fidelity].name.clone(), run.fidelity.index()),
         purpose,
         state: "logged",
         objective: Some(config.objective.sign() * run.loss),

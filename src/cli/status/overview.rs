@@ -1,5 +1,6 @@
 //! What there is to say about a study at a moment; as it is, the JSON of `status`.
 
+use crate::problem::FidelityId;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -154,7 +155,7 @@ impl Overview {
 
 fn sizes(study: &Study, usual: &[Option<f64>]) -> Vec<Size> {
     let (fidelities, costs) = (&study.config().fidelities, study.costs());
-    let size = |(i, fidelity): (usize, &crate::problem::Fidelity)| Size {
+    let size = |(i, fidelity): (FidelityId, &crate::problem::Fidelity)| Size {
         fidelity: fidelity.name.clone(),
         target: i == fidelities.target(),
         trials: Counts::of(study.trials().iter().filter(|t| t.searching() && t.fidelity == i)),
@@ -162,11 +163,11 @@ fn sizes(study: &Study, usual: &[Option<f64>]) -> Vec<Size> {
         cost: costs[i],
         is_known: study.known_cost(i).is_some(),
     };
-    fidelities.list().iter().enumerate().map(size).collect()
+    fidelities.iter().map(size).collect()
 }
 
 fn name_of_fidelity(study: &Study, trial: &Trial) -> String {
-    study.config().fidelities.list()[trial.fidelity].name.clone()
+    study.config().fidelities[trial.fidelity].name.clone()
 }
 
 fn time_of_failure(trial: &Trial) -> f64 {
