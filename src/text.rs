@@ -125,11 +125,17 @@ pub fn command_line(argv: &[String]) -> String {
     argv.iter().map(|a| quote(a)).collect::<Vec<_>>().join(" ")
 }
 
-/// `text` as one word of a POSIX shell, whatever is in it (but NUL, which no word can hold).
+/// `text` as one word of a POSIX shell, in quotes, whatever is in it (but NUL, which no word can hold).
+#[must_use]
+pub fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// `text` as an argument of a command for people to read and copy: in quotes only where it needs them.
 #[must_use]
 pub fn quote(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-=:,@%+".contains(c);
-    if !text.is_empty() && text.chars().all(plain) { text.into() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+    if !text.is_empty() && text.chars().all(plain) { text.into() } else { quoted(text) }
 }
 
 /// `did you mean "x"?` where a known name is near `name`, else a list of the known ones.

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::super::Facts;
 use crate::config::{LauncherConfig, LauncherKind};
 use crate::study::TrialId;
-use crate::text::quote;
+use crate::text::quoted;
 
 /// `admire-<study>-<trial>-<attempt>`, with the characters that lists of names cannot hold replaced.
 #[must_use]
@@ -37,14 +37,14 @@ pub fn script(config: &LauncherConfig, name: &str, facts: &Facts) -> io::Result<
     let told = facts.environment();
     let told = told.iter().map(|(name, value)| (*name, value));
     for (name, value) in config.env.iter().map(|(name, value)| (name.as_str(), value)).chain(told) {
-        let _ = writeln!(text, "export {name}={}", quote(value));
+        let _ = writeln!(text, "export {name}={}", quoted(value));
     }
     let working = std::env::current_dir()?.into_os_string().into_string();
     let working = working.map_err(|_| io::Error::other("the path of the working directory is not UTF-8"))?;
-    let path = |path: &Path| quote(&path.display().to_string());
+    let path = |path: &Path| quoted(&path.display().to_string());
     let exit = facts.exit_file();
     let (exit, temporary, claim) = (path(&exit), path(&exit.with_extension("tmp")), path(&facts.claim_file()));
-    let command: Vec<String> = config.command.iter().map(|argument| quote(&facts.render(argument))).collect();
+    let command: Vec<String> = config.command.iter().map(|argument| quoted(&facts.render(argument))).collect();
     let _ = write!(
         text,
         "# The first job to get here has this attempt, also when it is requeued.\n\
@@ -52,7 +52,7 @@ pub fn script(config: &LauncherConfig, name: &str, facts: &Facts) -> io::Result<
          [ \"$(cat {claim})\" = \"$SLURM_JOB_ID\" ] || {{ echo \"job $(cat {claim}) has this attempt\" >&2; exit 0; }}\n\n\
          rm -f {exit}\ncd {} || exit\n\n{}\n\nstatus=$?\necho \"$status\" >{temporary} && mv {temporary} {exit}\n\
          exit \"$status\"\n",
-        quote(&working),
+        quoted(&working),
         command.join(" ")
     );
     Ok(text)
