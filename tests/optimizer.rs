@@ -5,7 +5,8 @@ mod problem;
 
 use admire::optimizer::{Candidates, NoTrial, Optimizer, Suggestion};
 use admire::problem::{
-    AcquisitionKind, Evidence, FidelityId, KernelKind, Mixture, ModelSpec, OptimizerSettings, Warp, columns,
+    AcquisitionKind, Evidence, FidelityId, KernelKind, Mixture, ModelSpec, Observation, OptimizerSettings, Prediction,
+    Warp, columns,
 };
 use admire::space::{Domain, GroupSpec, Limits, SearchSpace};
 use admire::surrogate::{
@@ -435,4 +436,44 @@ fn how_often_a_model_was_asked_changes_no_answer_however_many_runs_have_come_sin
         assert!(asked.predict(&first(n), &points).is_some());
     }
     assert_eq!(asked.predict(&first(320), &points), anew.predict(&first(320), &points));
+}
+
+/// A model knows the runs that it was fitted to by their identity: it must not matter that others now stand before them.
+#[test]
+fn runs_that_come_between_those_of_the_last_fit_leave_the_units_of_its_hyperparameters_alone() {
+    let problem = Problem::new(4, 2, 2, 31);
+    // Fitted to runs at both sizes; the imported ones are all cheap, and of one mixture.
+    let (runs, mut noise) = (problem.runs(&[24, 5], 32), rng(33));
+    let corner = Mixture::new(vec![0.97, 0.01, 0.01, 0.01]);
+    let imported: Vec<_> = (0..60).map(|_| problem.observe(&corner, size(0), &mut noise)).collect();
+    let mut optimizer = problem.optimizer(OptimizerSettings::default());
+    optimizer.learn(&problem.evidence(runs.clone()));
+    let points: Vec<_> = runs.iter().map(|o| (o.mixture.clone(), size(1))).collect();
+    // Root mean square of the errors at the target, in standard deviations.
+    let errors = |order: Vec<Observation>| {
+        let predictions = optimizer.predict(&problem.evidence(order), &points).unwrap();
+        let error = |(p, (w, _)): (Prediction, &(Mixture, FidelityId))| (p.mean - problem.loss(w.weights(), 1)) / p.sd;
+        let squares = predictions.into_iter().zip(&points).map(|pair| error(pair).powi(2));
+        (squares.sum::<f64>() / points.len() as f64).sqrt()
+    };
+    let before = errors(runs.clone());
+    let (last, first) = (errors([runs.clone(), imported.clone()].concat()), errors([imported, runs.clone()].concat()));
+    assert_eq!(first, last, "the order of evidence must not change what is known");
+    assert!(first < 2.0 * before.max(1.0), "{before} before, {first} after");
+}
+
+#[test]
+fn trials_that_end_out_of_order_give_the_model_of_a_study_that_is_resumed() {
+    let problem = Problem::new(3, 2, 1, 35);
+    let runs = problem.runs(&[12, 4], 36);
+    // The sixth run ended last: the model was fitted while it was under way.
+    let known = |n: usize| runs[..n].iter().enumerate().filter(|(i, _)| *i != 5).map(|(_, o)| o.clone()).collect();
+    let mut carried = problem.optimizer(OptimizerSettings::default());
+    carried.learn(&problem.evidence(known(15)));
+    let mut resumed = problem.optimizer(OptimizerSettings::default());
+    resumed.restore(carried.snapshot().unwrap().clone());
+    let points = [(problem.space().uniform(), size(0)), (problem.space().uniform(), size(1))];
+    for evidence in [problem.evidence(known(16)), problem.evidence(runs.clone())] {
+        assert_eq!(carried.predict(&evidence, &points), resumed.predict(&evidence, &points));
+    }
 }

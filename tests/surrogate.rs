@@ -228,7 +228,7 @@ fn a_snapshot_restores_the_model_exactly() {
     assert_eq!(fitted.outlook(&x, &[size(0)])[0][0].reduction, restored.outlook(&x, &[size(0)])[0][0].reduction);
     // One of another model is refused.
     let other = Owned::new(&problem, KERNELS[2], owned.observations.clone());
-    assert!(Surrogate::condition(&other.task(), &snapshot).is_none());
+    assert!(Surrogate::condition(&other.task(), &snapshot).is_err());
 }
 
 #[test]
@@ -297,8 +297,8 @@ fn awkward_data_still_gives_finite_predictions() {
     for (name, runs) in cases {
         for kernel in KERNELS {
             let owned = Owned::new(&problem, kernel, runs.clone());
-            let (surrogate, snapshot) =
-                Surrogate::fit(&owned.task(), None).unwrap_or_else(|| panic!("{name}: no model with {kernel:?}"));
+            let (surrogate, snapshot) = Surrogate::fit(&owned.task(), None)
+                .unwrap_or_else(|why| panic!("{name}: no model with {kernel:?}: {why}"));
             assert!(snapshot.hyperparameters.iter().flatten().all(|z| z.is_finite()), "{name}");
             let values: Vec<f64> = runs.iter().map(|o| problem.objective().value(&o.metrics)).collect();
             let (low, high) = values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |s, y| (s.0.min(*y), s.1.max(*y)));
@@ -357,7 +357,7 @@ fn replicates_without_noise_do_not_break_the_model() {
                 (0..20).map(|i| (Mixture::new(corners[i % 5].to_vec()), size(i / 5 % 2))).collect();
             for under_way in 1..=pending.len() {
                 let model = surrogate.with_pending(&pending[..under_way]);
-                let model = model.unwrap_or_else(|| panic!("{kernel:?}, round {round}, {under_way} under way"));
+                let model = model.unwrap_or_else(|_| panic!("{kernel:?}, round {round}, {under_way} under way"));
                 assert!(model.mean(&points(&problem, 3, 2)).iter().all(|mean| mean.is_finite()));
             }
         }

@@ -3,9 +3,9 @@
 use std::fmt;
 
 use super::recommend;
+use crate::optimizer::{MOST_KNOWN, known};
 use crate::problem::Mixture;
 use crate::study::{StopReason, Study};
-use crate::surrogate::{MOST_KNOWN, known};
 use crate::text::{counted, number};
 
 /// The mixture that a study recommends under its present config.

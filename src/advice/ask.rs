@@ -1,8 +1,11 @@
 //! Asking the optimizer, reproducibly.
 
-use crate::optimizer::{Candidates, NoTrial, Optimizer, Recommendation, Suggestion};
+use crate::optimizer::{Candidates, ModelSnapshot, NoTrial, Optimizer, Recommendation, Suggestion};
+use serde_json::Value;
+use tracing::warn;
+
 use crate::problem::{Evidence, FidelityId, stream};
-use crate::study::{Study, TrialId};
+use crate::study::{Event, Study, TrialId};
 
 /// An answer, with the optimizer that gave it.
 pub struct Thought {
@@ -22,10 +25,25 @@ pub fn optimizer(study: &Study) -> Optimizer {
     let config = study.config();
     let (space, fidelities) = (config.space.clone(), config.fidelities.clone());
     let mut optimizer = Optimizer::new(space, fidelities, config.objective.clone(), config.optimizer.clone());
-    if let Some(snapshot) = study.model() {
-        optimizer.restore(snapshot.clone());
+    if let Some(model) = study.model() {
+        match serde_json::from_value::<ModelSnapshot>(Value::Object(model.snapshot.clone())) {
+            Ok(snapshot) if snapshot.is_possible() => {
+                // Earlier versions journalled a fit before anything else happened, so that it was to the runs known then.
+                let runs = if snapshot.runs.is_empty() { model.runs.clone() } else { snapshot.runs };
+                optimizer.restore(ModelSnapshot { runs, ..snapshot });
+            }
+            Ok(_) => warn!("the journalled hyperparameters are impossible, so they are fitted anew"),
+            Err(why) => warn!("the journalled hyperparameters cannot be read ({why}), so they are fitted anew"),
+        }
     }
     optimizer
+}
+
+/// The event that journals the optimizer's hyperparameters, where they are not those of the journal.
+#[must_use]
+pub fn fitted(study: &Study, optimizer: &Optimizer) -> Option<Event> {
+    let Ok(Value::Object(snapshot)) = serde_json::to_value(optimizer.snapshot()?) else { return None };
+    study.model().is_none_or(|model| model.snapshot != snapshot).then_some(Event::Model(snapshot))
 }
 
 /// The stream of recommendations; that of a trial is its number.

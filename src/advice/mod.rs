@@ -5,4 +5,4 @@ mod answer;
 mod ask;
 
 pub use answer::{Answer, Caveat, NothingKnown, answer, explained, why};
-pub use ask::{Thought, optimizer, recommend, suggest, think};
+pub use ask::{Thought, fitted, optimizer, recommend, suggest, think};

@@ -4,10 +4,9 @@ use serde_json::{Value, json};
 
 use super::{ConfigArgs, Format, text};
 use crate::advice::{self, Answer};
-use crate::optimizer::Gain;
+use crate::optimizer::{Agreement, Gain};
 use crate::report::{Align, Table, bar};
 use crate::study::{Purpose, StopReason, Study, Trial, TrialState};
-use crate::surrogate::Agreement;
 use crate::text::{Uncertain, number, probability};
 
 /// Terminal columns of a weight of 1.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{ConfigArgs, ForkArgs, WriterArgs, best, text};
 use crate::advice;
 use crate::optimizer::{NoTrial, Optimizer};
-use crate::study::{Event, Plan, Purpose, Study, Trial, TrialId};
+use crate::study::{Plan, Purpose, Study, Trial, TrialId};
 
 /// Ask for the next mixture(s) to train
 #[derive(Debug, Args)]
@@ -97,8 +97,8 @@ pub(super) fn next(study: &mut Study, optimizer: &mut Optimizer, only: Option<Fi
     let (evidence, id) = (study.evidence(), study.next_id());
     let suggestion = advice::suggest(optimizer, &evidence, &offered, study.config().seed, id)?;
     super::warn(suggestion.warning.as_slice());
-    if let Some(snapshot) = optimizer.snapshot().filter(|s| study.model() != Some(s)).cloned() {
-        study.record(Event::Model(snapshot))?;
+    if let Some(fitted) = advice::fitted(study, optimizer) {
+        study.record(fitted)?;
     }
     Ok(study.suggest(&Plan {
         mixture: &suggestion.mixture,

@@ -188,7 +188,7 @@ impl Optimizer {
     /// results aside. The mixture farthest from all others, which is the usual choice, is an odd one that tells about few.
     fn most_telling(&self, x: &DMatrix<f64>, about: &DMatrix<f64>, known: &DMatrix<f64>) -> Option<usize> {
         // Without a model any of them will do: a search is not to end because a matrix could not be factored.
-        let told = told(&self.spec(), x, about, known).unwrap_or_else(|| vec![0.0; x.ncols()]);
+        let told = told(&self.spec(), x, about, known).unwrap_or_else(|_| vec![0.0; x.ncols()]);
         (0..told.len()).max_by(|a, b| told[*a].total_cmp(&told[*b]))
     }
 

@@ -61,7 +61,7 @@ impl Optimizer {
     /// How much better `mixture` is than each of `others`; `None` before there is a model.
     #[must_use]
     pub fn gains(&self, evidence: &Evidence, mixture: &Mixture, others: &[Mixture]) -> Option<Vec<Gain>> {
-        let surrogate = self.condition(&evidence.observations)?;
+        let surrogate = self.condition(&evidence.observations).ok()?;
         Some(self.gains_of(&surrogate, mixture, others))
     }
 
@@ -77,7 +77,7 @@ impl Optimizer {
     /// before there is a model.
     #[must_use]
     pub fn effects(&self, evidence: &Evidence, mixture: &Mixture, points: usize) -> Option<Vec<Effect>> {
-        let surrogate = self.condition(&evidence.observations)?;
+        let surrogate = self.condition(&evidence.observations).ok()?;
         let noise = surrogate.noise(self.fidelities.target()).sqrt();
         let effect = |domain: usize| {
             let present = mixture.weights()[domain];
@@ -106,10 +106,10 @@ impl Optimizer {
     /// `None` where no model of single metrics can be made.
     #[must_use]
     pub fn metric_gains(&self, evidence: &Evidence, mixture: &Mixture, other: &Mixture) -> Option<Vec<Gain>> {
-        let mut surrogate = self.condition(&evidence.observations)?;
+        let mut surrogate = self.condition(&evidence.observations).ok()?;
         if self.spec().structure == Structure::Objective {
             let spec = ModelSpec { structure: Structure::PerMetric, ..self.spec() };
-            surrogate = Surrogate::fit(&Task { spec, ..self.task(&evidence.observations) }, None)?.0.into();
+            surrogate = Surrogate::fit(&Task { spec, ..self.task(&evidence.observations) }, None).ok()?.0.into();
         }
         let x = self.columns([mixture.weights(), other.weights()]);
         let gains = surrogate.metric_gains(&x);
@@ -120,11 +120,13 @@ impl Optimizer {
     /// before there is a model.
     #[must_use]
     pub fn left_out(&self, evidence: &Evidence) -> Option<Vec<LeftOut>> {
-        let surrogate = self.condition(&evidence.observations)?;
+        let surrogate = self.condition(&evidence.observations).ok()?;
         let errors = surrogate.leave_one_out();
         let sign = self.objective.sign();
-        let runs = known(&evidence.observations).into_iter().zip(errors).map(|(i, (error, variance))| {
-            let run = &evidence.observations[i];
+        let observations =
+            self.snapshot.as_ref().map_or(evidence.observations.as_slice().into(), |s| s.first(&evidence.observations));
+        let runs = known(&observations).into_iter().zip(errors).map(|(i, (error, variance))| {
+            let run = &observations[i];
             let measured = self.objective.value(&run.metrics);
             let predicted = Prediction { mean: measured - sign * error, sd: variance.sqrt() };
             LeftOut { fidelity: run.fidelity, measured, predicted }

@@ -4,20 +4,19 @@
 mod design;
 mod insight;
 mod knowledge;
+mod model;
 mod search;
 
-use crate::problem::{
-    Evidence, Fidelities, FidelityId, Mixture, ModelSpec, Objective, Observation, OptimizerSettings, Prediction,
-    columns,
-};
-use std::sync::{Arc, Mutex, PoisonError};
+use crate::problem::{Evidence, Fidelities, FidelityId, Mixture, Objective, OptimizerSettings, Prediction, columns};
+use std::sync::{Arc, Mutex};
 
 pub use insight::{Effect, Gain, LeftOut};
 
 use rand::Rng;
 
 use crate::space::SearchSpace;
-use crate::surrogate::{Agreement, ModelSnapshot, Surrogate, Task, appends};
+pub use crate::surrogate::{Agreement, MOST_KNOWN, ModelSnapshot, known};
+use crate::surrogate::{FitError, Surrogate};
 
 /// Where the next trial may lie.
 #[derive(Clone, Copy, Debug)]
@@ -82,13 +81,6 @@ pub struct Recommendation {
     pub expected_regret: Option<f64>,
 }
 
-/// Refit the hyperparameters when the observations at a size have grown by this share since the last fit (at least by
-/// one).
-const REFIT_GROWTH: f64 = 0.1;
-
-/// Observations from which kinds of models are compared; and again whenever their number has doubled.
-const COMPARED_FROM: usize = 32;
-
 /// Suggests trials and recommends mixtures.
 #[derive(Clone, Debug)]
 pub struct Optimizer {
@@ -99,15 +91,7 @@ pub struct Optimizer {
     snapshot: Option<ModelSnapshot>,
     /// The last model conditioned, with what it was conditioned on: a recommendation and the next suggestion see the
     /// same observations.
-    cache: Arc<Mutex<Option<Conditioned>>>,
-}
-
-#[derive(Clone, Debug)]
-struct Conditioned {
-    observations: Vec<Observation>,
-    /// `None`: fitted to just these observations, before there was a snapshot.
-    snapshot: Option<ModelSnapshot>,
-    surrogate: Arc<Surrogate>,
+    cache: Arc<Mutex<Option<model::Conditioned>>>,
 }
 
 impl Optimizer {
@@ -150,8 +134,8 @@ impl Optimizer {
         }
         self.learn(evidence);
         let model = self.condition(&evidence.observations);
-        let model = model.and_then(|surrogate| Some((surrogate.with_pending(&evidence.pending)?, surrogate)));
-        if let Some((pending, surrogate)) = &model
+        let model = model.and_then(|surrogate| Ok((surrogate.with_pending(&evidence.pending)?, surrogate)));
+        if let Ok((pending, surrogate)) = &model
             && let Some(suggestion) = self.search(surrogate, pending, evidence, candidates, &open, rng)
         {
             return Ok(suggestion);
@@ -161,9 +145,12 @@ impl Optimizer {
         let others = possible.into_iter().filter(|m| !open.contains(m));
         let fallback = open.iter().copied().chain(others).find_map(|m| self.fill_space(evidence, candidates, m, rng));
         let fallback = fallback.ok_or(NoTrial::Exhausted)?;
-        let warning = (model.is_none() && !evidence.observations.is_empty())
-            .then(|| "the model could not be fitted numerically; this trial fills the space instead".to_owned());
-        let expected = model.map(|(_, surrogate)| self.prediction(&surrogate, &fallback.mixture, fallback.fidelity));
+        let warning = match &model {
+            Ok(_) | Err(FitError::Empty) => None,
+            Err(why) => Some(format!("there is no model ({why}); this trial fills the space instead")),
+        };
+        let expected =
+            model.ok().map(|(_, surrogate)| self.prediction(&surrogate, &fallback.mixture, fallback.fidelity));
         Ok(Suggestion { warning, expected, early: self.early(evidence, fallback.fidelity), ..fallback })
     }
 
@@ -171,102 +158,28 @@ impl Optimizer {
     /// empty). Does not change the hyperparameters, so that asking never influences later suggestions.
     pub fn recommend(&self, evidence: &Evidence, candidates: Option<&[Mixture]>, rng: &mut impl Rng) -> Recommendation {
         match self.condition(&evidence.observations) {
-            Some(surrogate) => self.best(&surrogate, evidence, candidates, rng),
-            None => self.best_guess(evidence, candidates),
+            Ok(surrogate) => self.best(&surrogate, evidence, candidates, rng),
+            Err(_) => self.best_guess(evidence, candidates),
         }
     }
 
     /// The objective expected at each of `points` (mixture, fidelity); `None` before there is a model.
     #[must_use]
     pub fn predict(&self, evidence: &Evidence, points: &[(Mixture, FidelityId)]) -> Option<Vec<Prediction>> {
-        let surrogate = self.condition(&evidence.observations)?;
+        let surrogate = self.condition(&evidence.observations).ok()?;
         Some(points.iter().map(|(mixture, m)| self.prediction(&surrogate, mixture, *m)).collect())
     }
 
     /// Standard deviation of the noise of one run's objective at the target; `None` before there is a model.
     #[must_use]
     pub fn noise_sd(&self, evidence: &Evidence) -> Option<f64> {
-        self.condition(&evidence.observations).map(|s| s.noise(self.fidelities.target()).sqrt())
+        self.condition(&evidence.observations).ok().map(|s| s.noise(self.fidelities.target()).sqrt())
     }
 
     /// How well each fidelity agrees with the target so far; `None` before there is a model.
     #[must_use]
     pub fn agreement(&self, evidence: &Evidence) -> Option<Vec<Agreement>> {
-        self.condition(&evidence.observations).map(|s| s.agreement())
-    }
-
-    /// The kind of model in use: what was chosen last, unless the settings have changed since.
-    fn spec(&self) -> ModelSpec {
-        let chosen = self.snapshot.as_ref().map(|s| s.spec).filter(|spec| self.settings.model.allows(spec));
-        chosen.unwrap_or_else(|| self.settings.model.start())
-    }
-
-    fn task<'a>(&'a self, observations: &'a [Observation]) -> Task<'a> {
-        Task { objective: &self.objective, fidelities: &self.fidelities, spec: self.spec(), observations }
-    }
-
-    /// Refits the hyperparameters if enough has been observed since the last fit, at any size, or if the settings do not
-    /// allow the kind of model that was fitted. [`Self::suggest`] does; who asks about runs without it begins with this.
-    pub fn learn(&mut self, evidence: &Evidence) {
-        let observations = &evidence.observations;
-        let due = self.snapshot.as_ref().is_none_or(|last| {
-            let (fitted, later) = observations.split_at(last.observations.min(observations.len()));
-            let grown = |m: FidelityId| {
-                let at = |runs: &[Observation]| runs.iter().filter(|o| o.fidelity == m).count() as f64;
-                at(later) >= (REFIT_GROWTH * at(fitted)).max(1.0)
-            };
-            !self.settings.model.allows(&last.spec) || self.fidelities.ids().any(grown)
-        });
-        if !due || observations.is_empty() {
-            return;
-        }
-        // Of no use any more, and as large as what comes in its place.
-        self.keep(None);
-        let mut task = self.task(observations);
-        let mut compared = self.snapshot.as_ref().map_or(0, |s| s.compared);
-        if observations.len() >= COMPARED_FROM.max(2 * compared) {
-            task.spec = self.settings.model.select(&task);
-            compared = observations.len();
-        }
-        if let Some((surrogate, snapshot)) = Surrogate::fit(&task, self.snapshot.as_ref()) {
-            let snapshot = ModelSnapshot { compared, ..snapshot };
-            self.snapshot = Some(snapshot.clone());
-            self.keep(Some(Conditioned {
-                observations: evidence.observations.clone(),
-                snapshot: Some(snapshot),
-                surrogate: Arc::new(surrogate),
-            }));
-        }
-    }
-
-    fn keep(&self, model: Option<Conditioned>) {
-        *self.cache.lock().unwrap_or_else(PoisonError::into_inner) = model;
-    }
-
-    /// The model of these observations at the last fit's hyperparameters, or, before any, freshly fitted.
-    fn condition(&self, observations: &[Observation]) -> Option<Arc<Surrogate>> {
-        if observations.is_empty() {
-            return None;
-        }
-        let (snapshot, task) = (self.snapshot.as_ref(), self.task(observations));
-        let kept = self.cache.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let kept = kept.filter(|k| k.snapshot.as_ref() == snapshot && observations.starts_with(&k.observations));
-        let surrogate = match (kept, snapshot) {
-            (Some(kept), _) if kept.observations.len() == observations.len() => return Some(kept.surrogate),
-            (Some(kept), Some(snapshot)) if appends(snapshot, observations.len()) => {
-                kept.surrogate.extend(&self.task(&observations[kept.observations.len()..]))
-            }
-            (_, Some(snapshot)) => Surrogate::condition(&task, snapshot),
-            (_, None) => None,
-        };
-        let surrogate = surrogate.or_else(|| Surrogate::fit(&task, None).map(|(surrogate, _)| surrogate))?;
-        let surrogate = Arc::new(surrogate);
-        self.keep(Some(Conditioned {
-            observations: observations.to_vec(),
-            snapshot: snapshot.cloned(),
-            surrogate: Arc::clone(&surrogate),
-        }));
-        Some(surrogate)
+        self.condition(&evidence.observations).ok().map(|s| s.agreement())
     }
 
     /// The posterior at one point, in the user's orientation.
@@ -278,7 +191,7 @@ impl Optimizer {
 
     fn with_expectation(&self, suggestion: Suggestion, evidence: &Evidence) -> Suggestion {
         // Before the first fit there is nothing worth reporting.
-        let model = self.snapshot.as_ref().and_then(|_| self.condition(&evidence.observations));
+        let model = self.snapshot.as_ref().and_then(|_| self.condition(&evidence.observations).ok());
         let expected = model.map(|s| self.prediction(&s, &suggestion.mixture, suggestion.fidelity));
         Suggestion { expected, ..suggestion }
     }

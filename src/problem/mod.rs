@@ -8,6 +8,7 @@ mod name;
 mod objective;
 mod observation;
 mod prediction;
+mod run_set;
 mod settings;
 mod stream;
 
@@ -18,6 +19,7 @@ pub use name::{check_domain_name, check_folder_name, check_name, is_hidden};
 pub use objective::{Direction, Metric, Objective};
 pub use observation::{Observation, RunId};
 pub use prediction::Prediction;
+pub use run_set::RunSet;
 pub use settings::{
     AcquisitionKind, KernelKind, MOST_COMPONENTS, ModelChoice, ModelSpec, OptimizerSettings, Structure, Warp,
 };

@@ -7,7 +7,7 @@ use tracing::{info, warn};
 
 use super::notice::Notice;
 use super::{RunError, Runner, View, thread};
-use crate::advice::{Thought, recommend, think};
+use crate::advice::{self, Thought, recommend, think};
 use crate::optimizer::{NoTrial, Recommendation};
 use crate::study::{Event, Plan, Purpose, StopReason, Stopped, Trial, TrialState};
 use crate::text::number;
@@ -71,13 +71,13 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
         thought: Thought,
         stop: Option<StopReason>,
     ) -> Result<Option<StopReason>, RunError> {
-        let snapshot = thought.optimizer.snapshot().filter(|s| self.study.model() != Some(s)).cloned();
+        let fitted = advice::fitted(self.study, &thought.optimizer);
         self.optimizer = Some(thought.optimizer);
         if stop.is_some() || self.draining.is_some() {
             return Ok(stop);
         }
-        if let Some(snapshot) = snapshot {
-            self.study.record(Event::Model(snapshot))?;
+        if let Some(fitted) = fitted {
+            self.study.record(fitted)?;
         }
         let gain = thought.suggestion.as_ref().ok().and_then(|suggestion| suggestion.gain);
         let stop = self.satisfied(&thought.recommendation, gain);

@@ -5,12 +5,11 @@ use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{ProcessMark, StopReason, TrialId};
 use crate::config::{Settings, StudyConfig};
 use crate::problem::{Direction, Prediction};
-use crate::surrogate::ModelSnapshot;
 use crate::text::counted;
 
 /// The journal format that this version writes, and the newest that it reads.
@@ -139,7 +138,7 @@ pub enum Event {
     /// A run from elsewhere is to be learned from.
     Imported(Imported),
     /// The optimizer's hyperparameters changed.
-    Model(ModelSnapshot),
+    Model(Snapshot),
     /// The search is over.
     Stopped {
         /// Why.
@@ -161,6 +160,9 @@ pub enum Event {
     /// `optimize` went on with this journal, or the config has changed.
     Resumed(Resumed),
 }
+
+/// What the optimizer goes on from (its hyperparameters). The journal keeps it as it is.
+pub type Snapshot = Map<String, Value>;
 
 /// The fidelities by name.
 pub type Sizes = BTreeMap<String, Size>;

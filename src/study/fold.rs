@@ -1,6 +1,6 @@
 //! What the events of a journal add up to.
 
-use crate::problem::{FidelityId, Mixture, Observation, Prediction, RunId};
+use crate::problem::{FidelityId, Mixture, Observation, Prediction, RunId, RunSet};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
@@ -9,11 +9,10 @@ use serde::Serialize;
 
 use super::{
     Cause, Change, Changes, Entry, Event, FIRST_RESULT, Failure, Forked, Header, Imported, Mark, Purpose, Resumed,
-    Sizes, StopReason, Suggested, Trial, TrialId, TrialState,
+    Sizes, Snapshot, StopReason, Suggested, Trial, TrialId, TrialState,
 };
 use crate::config::{Settings, StudyConfig};
 use crate::input::LARGEST;
-use crate::surrogate::ModelSnapshot;
 
 /// The state of a study. Two journals whose states are equal are the same study: the same trials, and the same next
 /// suggestion.
@@ -22,7 +21,7 @@ pub(super) struct State {
     pub trials: Vec<Trial>,
     /// Runs from elsewhere, as journalled and as the optimizer sees them.
     pub imported: Vec<(Imported, Observation)>,
-    pub model: Option<ModelSnapshot>,
+    pub model: Option<Model>,
     pub stopped: Option<Stopped>,
     /// Why the last `optimize` ended before the search did, as long as none has gone on.
     pub halted: Option<String>,
@@ -34,6 +33,15 @@ pub(super) struct State {
     /// How the settings have changed, and when.
     pub changes: Vec<(f64, Changes)>,
     pub origin: Option<Forked>,
+}
+
+/// The optimizer's last snapshot.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model {
+    /// The snapshot.
+    pub snapshot: Snapshot,
+    /// The runs that were known when it was journalled.
+    pub runs: RunSet,
 }
 
 /// How a search ended.
@@ -119,8 +127,12 @@ impl State {
                 let observation = observed(config, self.next_import(), &run)?;
                 self.imported.push((run, observation));
             }
-            Event::Model(snapshot) if snapshot.is_possible() => self.model = Some(snapshot),
-            Event::Model(_) => return Err(Misfit::Damage("hyperparameters that no fit can have".into())),
+            Event::Model(snapshot) => {
+                let imported = self.imported.iter().map(|(_, observation)| observation.run);
+                let complete = |t: &&Trial| t.searching() && matches!(t.state, TrialState::Complete(_));
+                let trials = self.trials.iter().filter(complete).map(|t| RunId::Trial(t.id));
+                self.model = Some(Model { snapshot, runs: imported.chain(trials).collect() });
+            }
             Event::Stopped { reason, recommended, limit, gain } => {
                 let (mixture, runs) = (mixture(config, &recommended)?, self.runs());
                 self.stopped = Some(Stopped { reason, mixture, limit, gain, runs, outdated: false });

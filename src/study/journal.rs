@@ -208,7 +208,11 @@ fn format(line: &[u8], chained: bool) -> Result<u64, String> {
 }
 
 fn entry(line: &[u8], first: bool) -> Result<Entry, String> {
-    let entry: Entry = serde_json::from_slice(line).map_err(said)?;
+    let mut entry: Entry = serde_json::from_slice(line).map_err(said)?;
+    if let Event::Model(snapshot) = &mut entry.event {
+        // A snapshot has whatever fields there are, but these are the line's.
+        chain::FIELDS.iter().for_each(|field| drop(snapshot.remove(*field)));
+    }
     let header = matches!(entry.event, Event::Study(_));
     let placed = header == first;
     placed.then_some(entry).ok_or_else(|| "a study header belongs in the first line, and only there".into())

@@ -28,9 +28,9 @@ pub use costs::{Charges, Spent};
 use event::CHAINED;
 pub use event::{
     Cause, Change, Changes, Completed, Entry, Event, FORMAT, Forked, Header, Imported, Purpose, Resumed, Size, Sizes,
-    Suggested,
+    Snapshot, Suggested,
 };
-pub use fold::{Counts, Stopped};
+pub use fold::{Counts, Model, Stopped};
 pub use outlier::Outlier;
 pub use state::{Plan, Study};
 pub use trial::{FIRST_RESULT, Failure, Mark, ProcessMark, Trial, TrialId, TrialState};

@@ -3,10 +3,9 @@
 use crate::problem::{Evidence, FidelityId, Mixture, Prediction, RunId, seed_of};
 use std::collections::BTreeMap;
 
-use super::fold::{Counts, State, Stopped, observation};
+use super::fold::{Counts, Model, State, Stopped, observation};
 use super::{Completed, Event, Purpose, StudyError, Suggested, Trial, TrialId, TrialState, journal};
 use crate::config::StudyConfig;
-use crate::surrogate::ModelSnapshot;
 
 /// A study, in memory and (when opened for writing) on disk.
 #[derive(Debug)]
@@ -79,9 +78,9 @@ impl Study {
         self.state.trials.len() as TrialId + 1
     }
 
-    /// The journalled hyperparameters.
+    /// The optimizer's last snapshot.
     #[must_use]
-    pub fn model(&self) -> Option<&ModelSnapshot> {
+    pub fn model(&self) -> Option<&Model> {
         self.state.model.as_ref()
     }
 

@@ -7,6 +7,7 @@ use argmin::solver::linesearch::MoreThuenteLineSearch;
 use argmin::solver::quasinewton::LBFGS;
 use nalgebra::DVector;
 
+use super::error::FitError;
 use super::gp::{Data, Gp};
 use super::hyper::Layout;
 
@@ -32,9 +33,10 @@ struct Seen {
 }
 
 /// Negative log posterior (likelihood times prior, up to constants) of `z`, and its gradient.
+/// `None` where it is not finite.
 #[must_use]
 pub fn negative_log_posterior(data: &Data, layout: &Layout, z: &DVector<f64>) -> Option<(f64, DVector<f64>)> {
-    let (gp, gradient) = Gp::condition_with_gradient(data, layout.natural(z.as_slice()))?;
+    let (gp, gradient) = Gp::condition_with_gradient(data, layout.natural(z.as_slice())).ok()?;
     let value = 0.5 * z.norm_squared() - gp.log_likelihood();
     let gradient = z - DVector::from_vec(layout.pull_back(&gradient));
     (value.is_finite() && gradient.iter().all(|g| g.is_finite())).then_some((value, gradient))
@@ -77,22 +79,26 @@ impl Gradient for &Problem<'_> {
 }
 
 /// Minimizes the negative log posterior from each of `starts`, at most `iterations` L-BFGS iterations each, and returns
-/// the best point found with its value. `None` if not one point could be evaluated.
-#[must_use]
-pub fn fit(data: &Data, layout: &Layout, starts: &[Vec<f64>], iterations: u64) -> Option<(Vec<f64>, f64)> {
+/// the best point found with its value.
+///
+/// # Errors
+/// [`FitError::NowhereFinite`] if not one point could be evaluated.
+pub fn fit(data: &Data, layout: &Layout, starts: &[Vec<f64>], iterations: u64) -> Result<(Vec<f64>, f64), FitError> {
     let problem = Problem { data, layout, seen: RefCell::default() };
+    let mut ended = Vec::new();
     for start in starts {
         let solver = LBFGS::new(MoreThuenteLineSearch::new(), MEMORY)
             .with_tolerance_grad(1e-4)
             .and_then(|s| s.with_tolerance_cost(1e-6))
             .expect("the tolerances are positive");
-        // Whatever the solver ends with, `seen.best` holds the best point it evaluated: an error here means a line search
-        // that could not improve further.
-        let _ = Executor::new(&problem, solver)
+        // `seen.best` holds the best point that was evaluated, however the solver ended. That a line search could not improve any
+        // further is how it often ends; it says something where there is no such point.
+        let result = Executor::new(&problem, solver)
             .configure(|state| state.param(DVector::from_column_slice(start)).max_iters(iterations))
-            .run()
-            .map(|result| result.state().get_iter());
+            .run();
+        ended.push(result.map_or_else(|e| e.to_string(), |done| done.state().get_termination_status().to_string()));
     }
     let best = problem.seen.into_inner().best;
     best.map(|(value, z)| (z.as_slice().to_vec(), value))
+        .ok_or_else(|| FitError::NowhereFinite { runs: data.y.len(), ended })
 }

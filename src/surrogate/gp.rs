@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use nalgebra::{DMatrix, DVector, DVectorView};
 
+use super::error::FitError;
 use super::hyper::{Hyperparameters, NaturalGradient};
 use super::lanes::Prepared;
 use super::linalg::Factored;
@@ -142,20 +143,22 @@ const MEANS: usize = 64;
 const VARIANCE_FLOOR: f64 = 1e-12;
 
 impl Gp {
-    /// Conditions on `data`. `None` if the covariance matrix cannot be factored even with jitter.
-    #[must_use]
-    pub fn condition(data: &Data, hyper: Hyperparameters) -> Option<Self> {
+    /// Conditions on `data`.
+    ///
+    /// # Errors
+    /// [`FitError::Indefinite`] if the covariance matrix cannot be factored even with jitter.
+    pub fn condition(data: &Data, hyper: Hyperparameters) -> Result<Self, FitError> {
         let prepared = hyper.kernel.prepare(&data.x);
         let solved = Self::factor(data, &hyper, || hyper.kernel.matrix(&prepared))?;
-        Some(Self::with(data, hyper, prepared, solved))
+        Ok(Self::with(data, hyper, prepared, solved))
     }
 
     /// Factors the covariance of `data`, given the kernel's covariances of the mixtures alone (n × n): asked for anew with
     /// every jitter, so that there is no second matrix in the usual case, where the first suffices.
-    fn factor(data: &Data, hyper: &Hyperparameters, kernel: impl Fn() -> DMatrix<f64>) -> Option<Solved> {
+    fn factor(data: &Data, hyper: &Hyperparameters, kernel: impl Fn() -> DMatrix<f64>) -> Result<Solved, FitError> {
         let sizes = hyper.sizes.matrix();
         let n = data.y.len();
-        JITTER.iter().find_map(|jitter| {
+        let solved = JITTER.iter().find_map(|jitter| {
             let mut k = kernel();
             for j in 0..n {
                 let row = &sizes[data.fidelity[j]];
@@ -169,7 +172,8 @@ impl Gp {
                 k[(i, i)] += jitter * scale;
             }
             Solved::new(data, Factored::new(k)?)
-        })
+        });
+        solved.ok_or(FitError::Indefinite { runs: n })
     }
 
     fn with(data: &Data, hyper: Hyperparameters, prepared: Vec<Prepared>, solved: Solved) -> Self {
@@ -178,8 +182,10 @@ impl Gp {
 
     /// Conditions on `data`, which begins with the runs that it knows, appending the others one after another without
     /// factoring anew: O(n²) each. Where rounding forbids that, it factors anew.
-    #[must_use]
-    pub fn extend(&self, data: &Data) -> Option<Self> {
+    ///
+    /// # Errors
+    /// Those of [`Self::condition`].
+    pub fn extend(&self, data: &Data) -> Result<Self, FitError> {
         let (known, n) = (self.fidelity.len(), data.y.len());
         let prepared = self.hyper.kernel.prepare(&data.x);
         let cross = self.hyper.kernel.cross(&prepared, &data.x.columns(known, n - known).clone_owned());
@@ -197,7 +203,7 @@ impl Gp {
         let Some(solved) = Solved::new(data, covariance) else {
             return Self::condition(data, self.hyper.clone());
         };
-        Some(Self::with(data, self.hyper.clone(), prepared, solved))
+        Ok(Self::with(data, self.hyper.clone(), prepared, solved))
     }
 
     /// The hyperparameters it was conditioned with.
@@ -223,14 +229,16 @@ impl Gp {
     }
 
     /// [`Self::condition`], with the derivatives of [`Self::log_likelihood`].
-    #[must_use]
-    pub fn condition_with_gradient(data: &Data, hyper: Hyperparameters) -> Option<(Self, NaturalGradient)> {
+    ///
+    /// # Errors
+    /// Those of [`Self::condition`].
+    pub fn condition_with_gradient(data: &Data, hyper: Hyperparameters) -> Result<(Self, NaturalGradient), FitError> {
         let prepared = hyper.kernel.prepare(&data.x);
         let k = hyper.kernel.matrix(&prepared);
         let solved = Self::factor(data, &hyper, || k.clone())?;
         let gp = Self::with(data, hyper, prepared, solved);
         let gradient = gp.log_likelihood_gradient(data, &k);
-        Some((gp, gradient))
+        Ok((gp, gradient))
     }
 
     /// Derivatives of [`Self::log_likelihood`] (Rasmussen & Williams 2006, eq. 5.9): `½ tr((α αᵀ − K⁻¹) ∂K)`, given the

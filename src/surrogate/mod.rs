@@ -1,5 +1,6 @@
 //! The model of what training would yield: one exact multi-fidelity Gaussian process a metric.
 
+mod error;
 pub mod fit;
 pub mod gp;
 pub mod hyper;
@@ -13,8 +14,9 @@ mod snapshot;
 mod solved;
 mod standardize;
 
+pub use error::FitError;
 pub use gp::View;
 pub use lanes::Prepared;
-pub use model::{Agreement, MOST_KNOWN, MetricGain, Outlook, Surrogate, Task, appends, known};
+pub use model::{Agreement, MOST_KNOWN, MetricGain, Outlook, Surrogate, Task, known};
 pub use prior::told;
 pub use snapshot::ModelSnapshot;

@@ -4,6 +4,7 @@ use crate::problem::{Fidelities, FidelityId, Mixture, ModelSpec, Objective, Obse
 use nalgebra::{DMatrix, DVector};
 use rayon::prelude::*;
 
+use super::error::FitError;
 use super::fit::fit;
 use super::gp::{Data, Gp, Joint, View, thin};
 use super::hyper::Layout;
@@ -22,7 +23,7 @@ const MOST_FITTED: usize = 256;
 pub const MOST_KNOWN: usize = 2000;
 /// Runs that are appended one after another, at most: more than come between two fits of a search. Of all of them anew takes
 /// less time then.
-const MOST_APPENDED: usize = 256;
+pub(super) const MOST_APPENDED: usize = 256;
 /// Runs' worth of belief that the errors of metrics are independent.
 const INDEPENDENCE_WEIGHT: f64 = 8.0;
 
@@ -108,10 +109,11 @@ impl Task<'_> {
 }
 
 impl Surrogate {
-    /// Fits all metrics to the observations, from the last fit's hyperparameters where given. `None` if the model cannot
-    /// be fitted (numerically), or there are no observations.
-    #[must_use]
-    pub fn fit(task: &Task<'_>, warm: Option<&ModelSnapshot>) -> Option<(Self, ModelSnapshot)> {
+    /// Fits all metrics to the observations, from the last fit's hyperparameters where given.
+    ///
+    /// # Errors
+    /// [`FitError`]
+    pub fn fit(task: &Task<'_>, warm: Option<&ModelSnapshot>) -> Result<(Self, ModelSnapshot), FitError> {
         let layout = task.layout();
         let series = task.series();
         let warm = warm.filter(|s| s.spec == task.spec);
@@ -125,43 +127,46 @@ impl Surrogate {
                 let all = task.data(series, &standardization);
                 let data = all.thinned(MOST_FITTED);
                 let warm = warm.and_then(|s| s.hyperparameters.get(j)).filter(|z| z.len() == layout.len());
+                let fresh = || fit(&data, &layout, &[layout.start()], FRESH_ITERATIONS);
                 let (z, _) = match warm {
-                    Some(z) if afresh => fit(&data, &layout, &[z.clone(), layout.start()], FRESH_ITERATIONS),
-                    Some(z) => fit(&data, &layout, std::slice::from_ref(z), WARM_ITERATIONS),
-                    None => None,
-                }
-                .or_else(|| fit(&data, &layout, &[layout.start()], FRESH_ITERATIONS))?;
+                    Some(z) if afresh => fit(&data, &layout, &[z.clone(), layout.start()], FRESH_ITERATIONS)?,
+                    Some(z) => fit(&data, &layout, std::slice::from_ref(z), WARM_ITERATIONS).or_else(|_| fresh())?,
+                    None => fresh()?,
+                };
                 MetricModel::new(series, &layout, standardization, &all, z)
             })
-            .collect::<Option<Vec<_>>>()?;
+            .collect::<Result<Vec<_>, _>>()?;
         let surrogate = Self::assemble(task, fitted)?;
         let snapshot = ModelSnapshot {
             observations: task.observations.len(),
+            runs: task.observations.iter().map(|o| o.run).collect(),
             hyperparameters: surrogate.metrics.iter().map(|m| m.hyperparameters.clone()).collect(),
             spec: task.spec,
             compared: 0,
         };
-        Some((surrogate, snapshot))
+        Ok((surrogate, snapshot))
     }
 
-    /// Conditions on the observations at the snapshot's hyperparameters: on those it was fitted to at once, on later ones
-    /// one after another ([`appends`]), so that a model that was carried along and one that is made anew agree bit for bit;
-    /// else on all at once.
-    #[must_use]
-    pub fn condition(task: &Task<'_>, snapshot: &ModelSnapshot) -> Option<Self> {
+    /// Conditions on the observations at the snapshot's hyperparameters. The observations begin with those that the snapshot was
+    /// fitted to ([`ModelSnapshot::first`]): on these at once, on later ones one after another ([`ModelSnapshot::appends`]), so that a model
+    /// that was carried along and one that is made anew agree bit for bit; else on all at once.
+    ///
+    /// # Errors
+    /// [`FitError`]
+    pub fn condition(task: &Task<'_>, snapshot: &ModelSnapshot) -> Result<Self, FitError> {
         let n = task.observations.len();
-        let fitted = snapshot.observations.clamp(1, n.max(1));
-        let (first, later) = task.observations.split_at_checked(if appends(snapshot, n) { fitted } else { n })?;
+        let fitted = snapshot.fitted(task.observations);
+        let (first, later) = task.observations.split_at(if snapshot.appends(task.observations) { fitted } else { n });
         let first = Task { observations: first, ..*task };
         let layout = first.layout();
         let series = first.series();
         // Hyperparameters are in the units of the runs that they were fitted to.
-        let basis = Task { observations: task.observations.get(..fitted)?, ..*task };
+        let basis = Task { observations: &task.observations[..fitted], ..*task };
         if snapshot.spec != task.spec
             || snapshot.hyperparameters.len() != series.len()
             || snapshot.hyperparameters.iter().any(|z| z.len() != layout.len())
         {
-            return None;
+            return Err(FitError::OtherKind);
         }
         let metrics = Standardization::all(&basis, &basis.series())
             .into_par_iter()
@@ -171,16 +176,18 @@ impl Surrogate {
                 let data = first.data(series, &standardization);
                 MetricModel::new(series, &layout, standardization, &data, z.clone())
             })
-            .collect::<Option<Vec<_>>>()?;
+            .collect::<Result<Vec<_>, _>>()?;
         Self::assemble(&first, metrics)?.extend(&Task { observations: later, ..*task })
     }
 
     /// The model with the task's observations added, one after another: O(n²) each. Hyperparameters and standardization
-    /// stay. Only where [`appends`] says so does that agree with [`Self::condition`].
-    #[must_use]
-    pub fn extend(&self, task: &Task<'_>) -> Option<Self> {
+    /// stay. Only where [`ModelSnapshot::appends`] says so does that agree with [`Self::condition`].
+    ///
+    /// # Errors
+    /// [`FitError`]
+    pub fn extend(&self, task: &Task<'_>) -> Result<Self, FitError> {
         if task.observations.is_empty() {
-            return Some(self.clone());
+            return Ok(self.clone());
         }
         let series = task.series();
         let metrics = self
@@ -188,13 +195,13 @@ impl Surrogate {
             .par_iter()
             .zip(&series)
             .map(|(metric, series)| metric.extend(&task.data(series, &metric.standardization)))
-            .collect::<Option<Vec<_>>>()?;
-        Some(Self { inflation: inflation(&metrics), metrics, ..self.clone() })
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { inflation: inflation(&metrics), metrics, ..self.clone() })
     }
 
-    fn assemble(task: &Task<'_>, metrics: Vec<MetricModel>) -> Option<Self> {
+    fn assemble(task: &Task<'_>, metrics: Vec<MetricModel>) -> Result<Self, FitError> {
         if task.observations.is_empty() {
-            return None;
+            return Err(FitError::Empty);
         }
         let offset = task
             .fidelities
@@ -203,15 +210,17 @@ impl Surrogate {
             .collect();
         let dim = task.observations[0].mixture.weights().len();
         let inflation = inflation(&metrics);
-        Some(Self { metrics, target: task.fidelities.target(), dim, warp: task.spec.warp, offset, inflation })
+        Ok(Self { metrics, target: task.fidelities.target(), dim, warp: task.spec.warp, offset, inflation })
     }
 
     /// The same model with runs under way added at their expected outcome: means stay, variances shrink (the "kriging
     /// believer" of Ginsbourger et al. 2010).
-    #[must_use]
-    pub fn with_pending(&self, pending: &[(Mixture, FidelityId)]) -> Option<Self> {
+    ///
+    /// # Errors
+    /// [`FitError`]
+    pub fn with_pending(&self, pending: &[(Mixture, FidelityId)]) -> Result<Self, FitError> {
         if pending.is_empty() {
-            return Some(self.clone());
+            return Ok(self.clone());
         }
         let metrics = self
             .metrics
@@ -224,8 +233,8 @@ impl Surrogate {
                     model.extend(&Data { x: z, fidelity: vec![m.index()], y, known_noise: vec![0.0], level_sd })
                 })
             })
-            .collect::<Option<Vec<_>>>()?;
-        Some(Self { metrics, ..self.clone() })
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { metrics, ..self.clone() })
     }
 
     /// Posterior means of the target objective (minimized) at the columns of `x` (weights, D × p).
@@ -447,12 +456,6 @@ impl Surrogate {
     }
 }
 
-/// Whether a model of so many runs is that of the runs that the snapshot was fitted to, with the later ones appended.
-#[must_use]
-pub fn appends(snapshot: &ModelSnapshot, runs: usize) -> bool {
-    runs <= MOST_KNOWN && runs.saturating_sub(snapshot.observations) <= MOST_APPENDED
-}
-
 /// The runs that a model of `observations` is conditioned on, as indices, ascending: all of them; of more than
 /// [`MOST_KNOWN`] as many at every size as at any other, as far as there are, evenly spaced in time. Results do not enter
 /// the choice, so that it does not bias them.
@@ -489,17 +492,17 @@ impl MetricModel {
         standardization: Standardization,
         data: &Data,
         z: Vec<f64>,
-    ) -> Option<Self> {
+    ) -> Result<Self, FitError> {
         let data = data.thinned(MOST_KNOWN);
         let gp = Gp::condition(&data, layout.natural(&z))?;
         let gain = standardization.scale.iter().map(|s| series.weight * s).collect();
-        Some(Self { standardization, data: data.into_owned(), gp, gain, hyperparameters: z })
+        Ok(Self { standardization, data: data.into_owned(), gp, gain, hyperparameters: z })
     }
 
     /// The model with further runs.
-    fn extend(&self, later: &Data) -> Option<Self> {
+    fn extend(&self, later: &Data) -> Result<Self, FitError> {
         let data = self.data.followed_by(later);
         let gp = self.gp.extend(&data)?;
-        Some(Self { data, gp, ..self.clone() })
+        Ok(Self { data, gp, ..self.clone() })
     }
 }

@@ -2,6 +2,7 @@
 
 use nalgebra::{DMatrix, DVector};
 
+use super::error::FitError;
 use super::gp::{Data, Gp};
 use super::hyper::Layout;
 use crate::problem::ModelSpec;
@@ -11,9 +12,16 @@ use crate::problem::ModelSpec;
 /// shrinks, on average over `about`, in units of the metric's prior variance (length c). That is the reduction of integrated
 /// variance of Cohn (1996) and Seo et al. (2000), but for what all mixtures share, which no choice between them depends on.
 ///
-/// Hyperparameters are at the mode of their prior: no result enters. `None` if the process cannot be conditioned.
-#[must_use]
-pub fn told(spec: &ModelSpec, x: &DMatrix<f64>, about: &DMatrix<f64>, known: &DMatrix<f64>) -> Option<Vec<f64>> {
+/// Hyperparameters are at the mode of their prior: no result enters.
+///
+/// # Errors
+/// The process cannot be conditioned.
+pub fn told(
+    spec: &ModelSpec,
+    x: &DMatrix<f64>,
+    about: &DMatrix<f64>,
+    known: &DMatrix<f64>,
+) -> Result<Vec<f64>, FitError> {
     let [x, about, known] = [x, about, known].map(|weights| spec.warp.matrix(weights));
     let (dim, n) = known.shape();
     let layout = Layout {
@@ -28,5 +36,5 @@ pub fn told(spec: &ModelSpec, x: &DMatrix<f64>, about: &DMatrix<f64>, known: &DM
     let process = Gp::condition(&data, layout.natural(&layout.start()))?;
     // A run moves the mean at t by cov(t, x) / sd(x) standard normals: what moves apart is what it tells.
     let (moves, _) = process.influence(&x, 0, &process.view(&about, 0));
-    Some(moves.column_iter().map(|moves| moves.variance()).collect())
+    Ok(moves.column_iter().map(|moves| moves.variance()).collect())
 }

@@ -1,5 +1,6 @@
 //! Which kind of model predicts the data of a study best.
 
+use super::error::FitError;
 use super::model::{Surrogate, Task};
 use crate::problem::{KernelKind, ModelChoice, ModelSpec, Observation, Structure, Warp};
 
@@ -45,7 +46,7 @@ impl ModelChoice {
     #[must_use]
     pub fn select(&self, task: &Task<'_>) -> ModelSpec {
         let thinned = thin(task.observations);
-        let score = |spec: ModelSpec| left_out_scores(&Task { spec, observations: &thinned, ..*task });
+        let score = |spec: ModelSpec| left_out_scores(&Task { spec, observations: &thinned, ..*task }).ok();
         let mut best = task.spec;
         let Some(mut best_scores) = score(best) else { return best };
         for respect in 0..4 {
@@ -79,25 +80,27 @@ fn thin(observations: &[Observation]) -> Vec<Observation> {
 }
 
 /// Log predictive density of each run's objective, left out, by a model of the task's kind (length n, in the unit of the
-/// objective). `None` if no model can be fitted.
+/// objective).
 ///
 /// Each half of the runs (every other one) is scored with hyperparameters fitted to the other half and conditioned on
 /// all runs but the one scored: closed-form leave-one-out (Rasmussen & Williams 2006, §5.4.2) with hyperparameters that
 /// have not seen the run. With hyperparameters fitted to the same runs, leave-one-out prefers whatever over-fits
 /// (docs/math.md has figures).
-#[must_use]
-pub fn left_out_scores(task: &Task<'_>) -> Option<Vec<f64>> {
+///
+/// # Errors
+/// [`FitError`]
+pub fn left_out_scores(task: &Task<'_>) -> Result<Vec<f64>, FitError> {
     let n = task.observations.len();
     let mut scores = vec![0.0; n];
     for half in 0..2 {
         let others: Vec<Observation> = task.observations.iter().skip(1 - half).step_by(2).cloned().collect();
         let (_, mut snapshot) = Surrogate::fit(&Task { observations: &others, ..*task }, None)?;
-        snapshot.observations = n;
+        snapshot.runs = task.observations.iter().map(|o| o.run).collect();
         let errors = Surrogate::condition(task, &snapshot)?.leave_one_out();
         for i in (half..n).step_by(2) {
             let (error, variance) = errors[i];
             scores[i] = -0.5 * ((std::f64::consts::TAU * variance).ln() + error * error / variance);
         }
     }
-    Some(scores)
+    Ok(scores)
 }

@@ -1,14 +1,20 @@
 //! What a fit leaves behind.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
-use crate::problem::{MOST_COMPONENTS, ModelSpec};
+use super::model::{MOST_APPENDED, MOST_KNOWN};
+use crate::problem::{MOST_COMPONENTS, ModelSpec, Observation, RunSet};
 
 /// Fitted hyperparameters, as kept in the journal so that a resumed study continues exactly as an undisturbed one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelSnapshot {
     /// Number of observations at the last fit.
     pub observations: usize,
+    /// Which runs these were: hyperparameters are in their units. Journals of earlier versions do not say.
+    #[serde(default)]
+    pub runs: RunSet,
     /// Hyperparameters on their unconstrained scale, one vector a process.
     pub hyperparameters: Vec<Vec<f64>>,
     /// Kind of model they belong to.
@@ -28,5 +34,32 @@ impl ModelSnapshot {
             && spread > 0.0
             && spread.is_finite()
             && self.hyperparameters.iter().flatten().all(|z| z.is_finite())
+    }
+
+    /// `observations` with those that it was fitted to first; their order is kept otherwise.
+    #[must_use]
+    pub fn first<'a>(&self, observations: &'a [Observation]) -> Cow<'a, [Observation]> {
+        let known = |o: &Observation| self.runs.contains(o.run);
+        if observations.is_sorted_by_key(|o| !known(o)) {
+            return Cow::Borrowed(observations);
+        }
+        let (fitted, later): (Vec<Observation>, Vec<Observation>) = observations.iter().cloned().partition(known);
+        Cow::Owned([fitted, later].concat())
+    }
+
+    /// Whether a model of `observations`, which begin with those that it was fitted to, is that of these with the others appended
+    /// one after another.
+    #[must_use]
+    pub fn appends(&self, observations: &[Observation]) -> bool {
+        let n = observations.len();
+        n <= MOST_KNOWN && n - self.fitted(observations) <= MOST_APPENDED
+    }
+
+    /// How many of `observations`, which begin with those that it was fitted to, these are; where none of them is left, all.
+    pub(super) fn fitted(&self, observations: &[Observation]) -> usize {
+        match observations.iter().take_while(|o| self.runs.contains(o.run)).count() {
+            0 => observations.len(),
+            fitted => fitted,
+        }
     }
 }
