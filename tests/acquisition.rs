@@ -1,6 +1,6 @@
 //! The acquisition functions' derivatives and order, and the solver that maximizes them.
 
-use admire::acquisition::{Criterion, ProjectedGradient, Worth, log_knowledge_gradient};
+use admire::acquisition::{Criterion, LogValue, ProjectedGradient, log_knowledge_gradient};
 use admire::space::{Group, Polytope};
 use admire::surrogate::Outlook;
 use argmin::core::{CostFunction, Error, Executor, Gradient, State, TerminationReason, TerminationStatus};
@@ -32,7 +32,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn worth_has_the_derivatives_it_claims(
+    fn the_logarithm_has_the_derivatives_it_claims(
         behind in -4.0..12.0f64, log_sd in -6.0..3.0f64, rho2 in 0.001..0.999f64, clipped in any::<bool>(),
     ) {
         let (sd, best) = (log_sd.exp(), 2.5);
@@ -40,12 +40,12 @@ proptest! {
         // Rounding can make an observation seem to remove more than there is.
         let reduction = if clipped { 1.01 * variance } else { rho2 * variance };
         for criterion in criteria(best, sd) {
-            let log = |m: f64, v: f64, r: f64| criterion.worth(&outlook(m, v, r)).log;
+            let log = |m: f64, v: f64, r: f64| criterion.value(&outlook(m, v, r)).log;
             let slope = |h: f64, f: &dyn Fn(f64) -> f64| {
                 let central = |h: f64| (f(h) - f(-h)) / (2.0 * h);
                 (4.0 * central(h) - central(2.0 * h)) / 3.0
             };
-            let Worth { d_mean, d_variance, d_reduction, .. } = criterion.worth(&outlook(mean, variance, reduction));
+            let LogValue { d_mean, d_variance, d_reduction, .. } = criterion.value(&outlook(mean, variance, reduction));
             let (h, room) = (1e-3 * sd, 2e-4 * variance);
             // In units of the outlook itself, so that one tolerance fits all scales.
             let pairs = [
@@ -62,11 +62,11 @@ proptest! {
     }
 
     #[test]
-    fn better_and_more_telling_observations_are_worth_more(
+    fn better_and_more_informative_observations_score_higher(
         behind in -4.0..12.0f64, rho2 in 0.001..0.9f64, better in 0.01..1.0f64,
     ) {
         for criterion in criteria(0.0, 1.0) {
-            let log = |mean: f64, reduction: f64| criterion.worth(&outlook(mean, 1.0, reduction)).log;
+            let log = |mean: f64, reduction: f64| criterion.value(&outlook(mean, 1.0, reduction)).log;
             prop_assert!(log(behind - better, rho2) > log(behind, rho2), "{criterion:?}");
             prop_assert!(log(behind, rho2 + 0.05) > log(behind, rho2), "{criterion:?}");
         }
@@ -74,13 +74,13 @@ proptest! {
 }
 
 #[test]
-fn worth_is_finite_where_nothing_can_be_gained() {
+fn the_logarithm_is_finite_where_nothing_can_be_gained() {
     for criterion in criteria(0.0, 1.0) {
         for mean in [-1e6, -50.0, 0.0, 50.0, 1e6] {
             for (variance, reduction) in [(1.0, 0.0), (1.0, 1.0), (1e-24, 1e-24), (1e12, 1e-12)] {
-                let worth = criterion.worth(&outlook(mean, variance, reduction));
-                let numbers = [worth.log, worth.d_mean, worth.d_variance, worth.d_reduction];
-                assert!(numbers.iter().all(|x| x.is_finite()), "{criterion:?} at {mean}, {variance}: {worth:?}");
+                let value = criterion.value(&outlook(mean, variance, reduction));
+                let numbers = [value.log, value.d_mean, value.d_variance, value.d_reduction];
+                assert!(numbers.iter().all(|x| x.is_finite()), "{criterion:?} at {mean}, {variance}: {value:?}");
             }
         }
     }

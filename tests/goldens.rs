@@ -270,12 +270,12 @@ fn log_expected_improvement() {
         let Improvement { mean, sd, best, .. } = case;
         let variance = sd * sd;
         let half = Outlook { mean, variance, reduction: 0.5 * variance, ..Outlook::default() };
-        let worth = Criterion::ExpectedImprovement { best }.worth(&half);
+        let value = Criterion::ExpectedImprovement { best }.value(&half);
         let name = format!("mean {mean}, sd {sd}, best {best}");
-        agree(&name, worth.log - 0.5_f64.ln(), case.log_ei, TOLERANCE);
-        agree(&name, worth.d_mean, case.d_mean, TOLERANCE);
+        agree(&name, value.log - 0.5_f64.ln(), case.log_ei, TOLERANCE);
+        agree(&name, value.d_mean, case.d_mean, TOLERANCE);
         // The reduction is a fixed share of the variance in the golden: its derivative comes on top.
-        let by_variance = worth.d_variance + 0.5 * worth.d_reduction;
+        let by_variance = value.d_variance + 0.5 * value.d_reduction;
         agree(&name, 2.0 * sd * by_variance, case.d_sd, 1e-8);
     }
 }
@@ -296,7 +296,7 @@ fn gibbon_bound() {
     for case in averaged {
         let variance = case.sd * case.sd;
         let outlook = Outlook { mean: case.mean, variance, reduction: case.rho2 * variance, ..Outlook::default() };
-        let worth = Criterion::Entropy { minima: case.minima }.worth(&outlook);
-        agree("averaged", worth.log, case.value.ln(), TOLERANCE);
+        let value = Criterion::Entropy { minima: case.minima }.value(&outlook);
+        agree("averaged", value.log, case.value.ln(), TOLERANCE);
     }
 }

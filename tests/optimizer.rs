@@ -249,8 +249,8 @@ fn a_pool_is_searched_by_its_indices() {
     let logged = problem.runs(&[20, 10], 25);
     let runs: Vec<(Mixture, FidelityId)> = logged.iter().map(|o| (o.mixture.clone(), o.fidelity)).collect();
     let targets: Vec<Mixture> = runs.iter().filter(|(_, m)| *m == size(1)).map(|(w, _)| w.clone()).collect();
-    for realized in [false, true] {
-        let mut optimizer = problem.optimizer(OptimizerSettings { realized, ..OptimizerSettings::default() });
+    for goal in [Goal::Mixture, Goal::Run] {
+        let mut optimizer = problem.optimizer(OptimizerSettings { goal, ..OptimizerSettings::default() });
         let (mut evidence, mut left, mut rng) = (problem.evidence(vec![]), runs.clone(), rng(26));
         while !left.is_empty() {
             let pool = Candidates::Pool { runs: &left, targets: &targets };
@@ -262,8 +262,8 @@ fn a_pool_is_searched_by_its_indices() {
             let best = optimizer.recommend(&evidence, Some(&targets), &mut rng);
             assert_eq!(targets[best.pool_index.unwrap()], best.mixture);
         }
-        // With every run known, the best of them is what a realized study recommends.
-        if realized {
+        // With every run known, the best of them is what is recommended.
+        if goal == Goal::Run {
             let loss = |w: &Mixture| {
                 let run = logged.iter().find(|o| o.fidelity == size(1) && o.mixture == *w).unwrap();
                 problem.objective().value(&run.metrics)

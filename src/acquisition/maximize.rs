@@ -111,7 +111,7 @@ pub fn best_bound(
     descend(polytope, function, start, iterations).map(|(_, w)| w)
 }
 
-/// Climbs the log acquisition at fidelity `m` from `start`; the point reached and its log worth (without cost).
+/// Climbs the log acquisition at fidelity `m` from `start`; the point reached and its log acquisition value (without cost).
 #[must_use]
 pub fn climb(
     surrogate: &Surrogate,
@@ -123,12 +123,12 @@ pub fn climb(
 ) -> Option<(f64, Vec<f64>)> {
     let function = |x: &DMatrix<f64>| {
         let outlook = surrogate.outlook_with_gradient(x, m);
-        let worth = criterion.worth(&outlook);
+        let value = criterion.value(&outlook);
         let [mean, variance, reduction] = &outlook.gradient;
         let gradient = (0..mean.len())
-            .map(|d| -(worth.d_mean * mean[d] + worth.d_variance * variance[d] + worth.d_reduction * reduction[d]))
+            .map(|d| -(value.d_mean * mean[d] + value.d_variance * variance[d] + value.d_reduction * reduction[d]))
             .collect();
-        (-worth.log, gradient)
+        (-value.log, gradient)
     };
     descend(polytope, function, start, iterations).map(|(value, w)| (-value, w))
 }

@@ -1,12 +1,18 @@
-//! What the next trial would teach, and where it would teach most.
+//! What the next trial would teach, and where it would teach most: acquisition functions, one file each, and their maximization.
 
+mod confidence_bound;
 mod criterion;
-mod knowledge;
+mod entropy;
+mod expected_improvement;
+mod knowledge_gradient;
 mod maximize;
+mod minima;
 pub mod normal;
 mod spg;
 
-pub use criterion::{Criterion, Worth, gibbon};
-pub use knowledge::log_knowledge_gradient;
+pub use criterion::{Criterion, LogValue};
+pub use entropy::gibbon;
+pub use knowledge_gradient::log_knowledge_gradient;
 pub use maximize::{best_bound, best_mean, climb};
+pub use minima::{Minima, Values};
 pub use spg::ProjectedGradient;

@@ -9,8 +9,8 @@ use super::export::{DomainFiles, export};
 use super::tree::{self, Node, Problems, Section, Value};
 use super::{Budget, Confirm, LauncherConfig, ReplayConfig, StudyConfig, placeholders, slurm};
 use crate::problem::{
-    AcquisitionKind, Direction, Fidelities, Fidelity, KernelKind, MOST_COMPONENTS, Metric, ModelChoice, Objective,
-    OptimizerSettings, Structure, Warp, check_domain_name, check_folder_name, check_name,
+    AcquisitionKind, Direction, Fidelities, Fidelity, Goal, KernelKind, MOST_COMPONENTS, Metric, ModelChoice,
+    Objective, OptimizerSettings, Structure, Warp, check_domain_name, check_folder_name, check_name,
 };
 use crate::space::{Domain, GroupSpec, Limits, MOST_DOMAINS, SearchSpace};
 
@@ -281,7 +281,7 @@ fn optimizer(document: &Section<'_>) -> OptimizerSettings {
         initial: section.count("initial", 1),
         tolerance: section.share("tolerance").unwrap_or(default.tolerance),
         target_only: section.bool("target_only").unwrap_or(default.target_only),
-        realized: false,
+        goal: Goal::Mixture,
     };
     section.finish();
     settings

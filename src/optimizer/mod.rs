@@ -1,17 +1,18 @@
 //! The optimizer: given what has been observed, what to train next and what to recommend. Pure, synchronous, seeded; it
 //! does no I/O.
 
-mod design;
+mod goal;
 mod insight;
-mod knowledge;
 mod model;
-mod search;
+pub mod policy;
 
 use crate::problem::{Evidence, Fidelities, FidelityId, Mixture, Objective, OptimizerSettings, Prediction, columns};
 use std::sync::{Arc, Mutex};
 
 pub use insight::{Effect, Gain, LeftOut};
+use policy::fidelities::{exceeds_in_flight_cap, open, possible};
 
+use nalgebra::DMatrix;
 use rand::Rng;
 
 use crate::space::SearchSpace;
@@ -46,9 +47,9 @@ pub struct Suggestion {
     /// By how much the trial is expected to improve the recommendation, per unit of its cost, in the objective's unit;
     /// from the knowledge gradient alone.
     pub gain: Option<f64>,
-    /// Whether it is chosen too early: with it, what is under way would cost more than what has finished. Who pays for runs
-    /// waits for results then; who asks for several at once knows why.
-    pub early: bool,
+    /// Whether it exceeds the in-flight cap: with it, what is under way would cost more than what has finished. Who pays for runs
+    /// waits for results then; who asks for several at once has decided otherwise.
+    pub premature: bool,
     /// Something worth telling the user (a numerical fallback), if anything.
     pub warning: Option<String>,
 }
@@ -77,7 +78,7 @@ pub struct Recommendation {
     /// The objective expected at the target fidelity; `None` before anything was observed.
     pub expected: Option<Prediction>,
     /// Expected shortfall of the recommendation against the unknown optimum, `E[f(recommended) − min f]`, in the
-    /// objective's unit, ≥ 0; `None` before there is a model.
+    /// objective's unit, ≥ 0; `None` before there is a model, and where it could not be computed.
     pub expected_regret: Option<f64>,
 }
 
@@ -123,7 +124,8 @@ impl Optimizer {
         candidates: Candidates<'_>,
         rng: &mut impl Rng,
     ) -> Result<Suggestion, NoTrial> {
-        let open = self.open_fidelities(evidence, candidates);
+        let possible = possible(&self.fidelities, &self.settings, evidence, candidates);
+        let open = open(&possible, self.fidelities.target(), evidence);
         if open.is_empty() {
             return Err(NoTrial::Limit);
         }
@@ -136,12 +138,11 @@ impl Optimizer {
         let model = self.condition(&evidence.observations);
         let model = model.and_then(|surrogate| Ok((surrogate.with_pending(&evidence.pending)?, surrogate)));
         if let Ok((pending, surrogate)) = &model
-            && let Some(suggestion) = self.search(surrogate, pending, evidence, candidates, &open, rng)
+            && let Some(suggestion) = self.propose((surrogate, pending), evidence, candidates, &open, rng)
         {
             return Ok(suggestion);
         }
         // With nothing new at the fidelities that are open, there is nothing to wait for at the others.
-        let possible = self.possible_fidelities(evidence, candidates);
         let others = possible.into_iter().filter(|m| !open.contains(m));
         let fallback = open.iter().copied().chain(others).find_map(|m| self.fill_space(evidence, candidates, m, rng));
         let fallback = fallback.ok_or(NoTrial::Exhausted)?;
@@ -151,7 +152,7 @@ impl Optimizer {
         };
         let expected =
             model.ok().map(|(_, surrogate)| self.prediction(&surrogate, &fallback.mixture, fallback.fidelity));
-        Ok(Suggestion { warning, expected, early: self.early(evidence, fallback.fidelity), ..fallback })
+        Ok(Suggestion { warning, expected, premature: exceeds_in_flight_cap(fallback.fidelity, evidence), ..fallback })
     }
 
     /// The mixture to train at the target: the best posterior mean over the space, or over `candidates` when given (not
@@ -180,6 +181,10 @@ impl Optimizer {
     #[must_use]
     pub fn agreement(&self, evidence: &Evidence) -> Option<Vec<Agreement>> {
         self.condition(&evidence.observations).ok().map(|s| s.agreement())
+    }
+
+    fn columns<'a>(&self, mixtures: impl IntoIterator<Item = &'a [f64]>) -> DMatrix<f64> {
+        columns(self.space.dim(), mixtures)
     }
 
     /// The posterior at one point, in the user's orientation.

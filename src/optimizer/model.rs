@@ -3,15 +3,9 @@
 use std::sync::{Arc, PoisonError};
 
 use super::Optimizer;
+use super::policy::constants::{COMPARED_FROM, REFIT_GROWTH};
 use crate::problem::{Evidence, FidelityId, ModelSpec, Observation};
 use crate::surrogate::{FitError, ModelSnapshot, Surrogate, Task};
-
-/// Refit the hyperparameters when the observations at a size have grown by this share since the last fit (at least by
-/// one).
-const REFIT_GROWTH: f64 = 0.1;
-
-/// Observations from which kinds of models are compared; and again whenever their number has doubled.
-const COMPARED_FROM: usize = 32;
 
 /// A model with what it was conditioned on.
 #[derive(Clone, Debug)]

@@ -18,3 +18,24 @@ pub struct Evidence {
     /// Cost of one run at each fidelity (configured, or learned from durations), all positive.
     pub costs: Vec<f64>,
 }
+
+impl Evidence {
+    /// All fidelities, cheapest first.
+    pub fn fidelities(&self) -> impl Iterator<Item = FidelityId> + use<> {
+        (0..self.costs.len()).map(FidelityId::new)
+    }
+
+    /// Mixtures of all trials at fidelity `m`, however they ended.
+    pub fn bought(&self, m: FidelityId) -> impl Iterator<Item = &Mixture> {
+        let trials = self.observations.iter().skip(self.imported);
+        let observed = trials.filter(move |o| o.fidelity == m).map(|o| &o.mixture);
+        let others = self.pending.iter().chain(&self.failed).filter(move |(_, l)| *l == m).map(|(w, _)| w);
+        observed.chain(others)
+    }
+
+    /// Mixtures of all trials at fidelity `m`, however they ended, and of imported runs.
+    pub fn taken(&self, m: FidelityId) -> impl Iterator<Item = &Mixture> {
+        let imported = self.observations.iter().take(self.imported).filter(move |o| o.fidelity == m);
+        imported.map(|o| &o.mixture).chain(self.bought(m))
+    }
+}

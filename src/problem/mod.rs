@@ -21,6 +21,6 @@ pub use observation::{Observation, RunId};
 pub use prediction::Prediction;
 pub use run_set::RunSet;
 pub use settings::{
-    AcquisitionKind, KernelKind, MOST_COMPONENTS, ModelChoice, ModelSpec, OptimizerSettings, Structure, Warp,
+    AcquisitionKind, Goal, KernelKind, MOST_COMPONENTS, ModelChoice, ModelSpec, OptimizerSettings, Structure, Warp,
 };
 pub use stream::{seed_of, stream};

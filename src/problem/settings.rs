@@ -162,6 +162,17 @@ impl AcquisitionKind {
     ];
 }
 
+/// What counts in the end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Goal {
+    /// The expected loss of a mixture.
+    #[default]
+    Mixture,
+    /// The loss of a run, which includes its noise and is known once the run is there: in a replay, a logged run is what is
+    /// recommended and scored.
+    Run,
+}
+
 /// `[optimizer]` of the config.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OptimizerSettings {
@@ -175,9 +186,8 @@ pub struct OptimizerSettings {
     pub tolerance: f64,
     /// Only the target fidelity is bought.
     pub target_only: bool,
-    /// What counts is the loss of a run (which includes its noise, and is known once the run is there), not the expected
-    /// loss of its mixture: in a replay, a logged run is what is recommended and scored.
-    pub realized: bool,
+    /// What counts in the end.
+    pub goal: Goal,
 }
 
 impl Default for OptimizerSettings {
@@ -188,7 +198,7 @@ impl Default for OptimizerSettings {
             initial: None,
             tolerance: 0.01,
             target_only: false,
-            realized: false,
+            goal: Goal::default(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The strategies that a replay compares.
 
 use crate::problem::{
-    AcquisitionKind, Evidence, FidelityId, Mixture, Observation, OptimizerSettings, Prediction, RunId,
+    AcquisitionKind, Evidence, FidelityId, Goal, Mixture, Observation, OptimizerSettings, Prediction, RunId,
 };
 use std::fmt;
 use std::str::FromStr;
@@ -12,7 +12,7 @@ use rand_chacha::ChaCha8Rng;
 use super::error::ReplayError;
 use super::pool::{Pool, Run};
 use super::regression::BoostedTrees;
-use crate::optimizer::{Candidates, Optimizer};
+use crate::optimizer::{Candidates, Optimizer, policy::stopping::reached};
 use crate::text::hint;
 
 /// Who spends the budget.
@@ -158,7 +158,7 @@ impl<'a> Searching<'a> {
     fn new(pool: &'a Pool, settings: OptimizerSettings, target_only: bool, gain: Option<f64>) -> Self {
         let target = pool.fidelities.target();
         // A logged run is what is recommended and scored, with its noise.
-        let settings = OptimizerSettings { realized: true, ..settings };
+        let settings = OptimizerSettings { goal: Goal::Run, ..settings };
         let open: Vec<usize> =
             (0..pool.runs.len()).filter(|i| !target_only || pool.runs[*i].fidelity == target).collect();
         Self {
@@ -191,8 +191,8 @@ impl Player for Searching<'_> {
         self.withdraw(|run| pool.runs[run].cost <= purse);
         let offers = Candidates::Pool { runs: &self.offers, targets: &self.candidates };
         let suggestion = self.optimizer.suggest(&self.evidence, offers, rng).ok()?;
-        self.stopped = self.gain.zip(suggestion.gain).is_some_and(|(limit, gain)| gain <= limit);
-        if self.stopped || suggestion.early {
+        self.stopped = reached(self.gain, suggestion.gain);
+        if self.stopped || suggestion.premature {
             return None;
         }
         let run = self.open.get(suggestion.pool_index?).copied()?;

@@ -8,7 +8,7 @@ use tracing::{info, warn};
 use super::notice::Notice;
 use super::{RunError, Runner, View, thread};
 use crate::advice::{self, Thought, recommend, think};
-use crate::optimizer::{NoTrial, Recommendation};
+use crate::optimizer::{NoTrial, Recommendation, policy::stopping::reached};
 use crate::study::{Event, Plan, Purpose, StopReason, Stopped, Trial, TrialState};
 use crate::text::number;
 
@@ -99,7 +99,7 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
             }
         };
         // Trials handed out may never be told: they alone hold nothing up.
-        if suggestion.early && !self.jobs.is_empty() {
+        if suggestion.premature && !self.jobs.is_empty() {
             self.waiting = true;
             let n = self.jobs.len();
             info!(
@@ -130,8 +130,7 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
     /// The rules of patience, regret, and gain: what the next trial would gain per unit of its cost.
     fn satisfied(&self, recommendation: &Recommendation, gain: Option<f64>) -> Option<StopReason> {
         let budget = &self.study.config().budget;
-        let below = |limit: Option<f64>, value: Option<f64>| limit.zip(value).is_some_and(|(limit, x)| x <= limit);
-        let converged = below(budget.regret, recommendation.expected_regret) || below(budget.gain, gain);
+        let converged = reached(budget.regret, recommendation.expected_regret) || reached(budget.gain, gain);
         let calm = self.study.calm(recommendation.expected);
         let patient = recommendation.expected.is_none() || budget.patience.is_none_or(|limit| calm < limit);
         match (converged, patient) {

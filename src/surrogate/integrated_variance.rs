@@ -1,4 +1,4 @@
-//! What the model says before there are results.
+//! How informative a run is before there are results.
 
 use nalgebra::{DMatrix, DVector};
 
@@ -7,16 +7,16 @@ use super::gp::{Data, Gp};
 use super::hyper::Layout;
 use crate::problem::ModelSpec;
 
-/// How much a run of each mixture in `x` would tell about how those in `about` differ, once runs of `known` have been made at
-/// the same size (weights, D × c, D × p, D × n, n ≥ 1): by how much the variance of a mixture around the common mean of all
-/// shrinks, on average over `about`, in units of the metric's prior variance (length c). That is the reduction of integrated
-/// variance of Cohn (1996) and Seo et al. (2000), but for what all mixtures share, which no choice between them depends on.
+/// The reduction of integrated variance by a run of each mixture in `x`, on average over the mixtures in `about`, once runs of
+/// `known` have been made at the same size (weights, D × c, D × p, D × n, n ≥ 1), in units of the metric's prior variance
+/// (length c; Cohn 1996, Seo et al. 2000). The variance is that of a mixture around the common mean of all: what all mixtures share
+/// matters to no choice between them.
 ///
-/// Hyperparameters are at the mode of their prior: no result enters.
+/// Hyperparameters are at the mode of their prior, and no result enters.
 ///
 /// # Errors
 /// The process cannot be conditioned.
-pub fn told(
+pub fn integrated_variance_reduction(
     spec: &ModelSpec,
     x: &DMatrix<f64>,
     about: &DMatrix<f64>,
@@ -34,7 +34,7 @@ pub fn told(
     let data =
         Data { x: known, fidelity: vec![0; n], y: DVector::zeros(n), known_noise: vec![0.0; n], level_sd: vec![1.0] };
     let process = Gp::condition(&data, layout.natural(&layout.start()))?;
-    // A run moves the mean at t by cov(t, x) / sd(x) standard normals: what moves apart is what it tells.
+    // A run moves the mean at t by cov(t, x) / sd(x) standard normals. The variance of these moves over t is the reduction.
     let (moves, _) = process.influence(&x, 0, &process.view(&about, 0));
     Ok(moves.column_iter().map(|moves| moves.variance()).collect())
 }

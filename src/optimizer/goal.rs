@@ -1,0 +1,58 @@
+//! What counts in the end: the expected loss of a mixture, or the loss of a logged run ([`Goal`]).
+
+use nalgebra::{DMatrix, DVector};
+
+use super::Optimizer;
+use crate::problem::{Evidence, FidelityId, Goal, Mixture};
+use crate::surrogate::{Outlook, Surrogate};
+
+impl Optimizer {
+    /// Variance that what counts has beyond the expected loss: a run has its noise.
+    pub(super) fn goal_noise(&self, surrogate: &Surrogate) -> f64 {
+        match self.settings.goal {
+            Goal::Mixture => 0.0,
+            Goal::Run => surrogate.noise(self.fidelities.target()),
+        }
+    }
+
+    /// For each mixture the loss of its run at the target, if runs are what counts and it has one.
+    pub(super) fn known_values<'a>(
+        &self,
+        evidence: &Evidence,
+        mixtures: impl IntoIterator<Item = &'a Mixture>,
+    ) -> Vec<Option<f64>> {
+        let target = self.fidelities.target();
+        let loss = |mixture: &Mixture| {
+            let mut runs = evidence.observations.iter().filter(|o| o.fidelity == target && o.mixture == *mixture);
+            runs.next().filter(|_| self.settings.goal == Goal::Run).map(|o| self.objective.loss(&o.metrics))
+        };
+        mixtures.into_iter().map(loss).collect()
+    }
+
+    /// Posterior means at the columns of `x` (weights, D × p), or the values where they are known.
+    pub(super) fn expected_values(
+        &self,
+        surrogate: &Surrogate,
+        x: &DMatrix<f64>,
+        known: &[Option<f64>],
+    ) -> DVector<f64> {
+        let mut values = surrogate.mean(x);
+        for (value, known) in values.iter_mut().zip(known) {
+            *value = known.unwrap_or(*value);
+        }
+        values
+    }
+
+    /// An outlook on what counts, of an observation at fidelity `m`. Of a run the noise is part of what is not known, and a run at
+    /// the target reveals all of it.
+    pub(super) fn goal_outlook(&self, outlook: Outlook, m: FidelityId, noise: f64) -> Outlook {
+        let variance = outlook.variance + noise;
+        let reveals = self.reveals(m);
+        Outlook { variance, reduction: if reveals { variance } else { outlook.reduction }, ..outlook }
+    }
+
+    /// Whether an observation at fidelity `m` reveals what counts of its mixture altogether.
+    pub(super) fn reveals(&self, m: FidelityId) -> bool {
+        self.settings.goal == Goal::Run && m == self.fidelities.target()
+    }
+}

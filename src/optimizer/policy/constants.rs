@@ -1,0 +1,78 @@
+//! Every constant of the policies, with its unit, its reason, and what it was chosen on.
+//!
+//! *By argument* means that no data set was looked at. Constants that were *chosen on* logs are reported on other data too:
+//! `docs/measured.md` says which figures are of logs that a choice was made on.
+
+// When the model is fitted.
+
+/// Hyperparameters are fitted anew when the runs at a fidelity have grown by this share since the last fit, at least by one run.
+/// Between two fits hyperparameters hardly move, and a fit is the dearest part of a suggestion. By argument.
+pub const REFIT_GROWTH: f64 = 0.1;
+/// Runs from which kinds of models are compared, and again whenever their number has doubled: half of them are held out in turn,
+/// and fewer than 16 say too little. By argument.
+pub const COMPARED_FROM: usize = 32;
+
+// Which fidelities are open.
+
+/// What smaller fidelities may cost beyond what has been spent at the target, in target runs (the proxy cap): however badly they
+/// mislead, at least half of the cost goes where the truth is, but for this head start. By argument.
+pub const PROXY_HEAD_START: f64 = 1.0;
+/// A fidelity other than the cheapest opens once this many of its runs could have been paid with what has been spent. The
+/// knowledge gradient looks one trial ahead and does not see what many cheap runs teach about the hyperparameters. Chosen on the
+/// single metrics of the Pile log.
+pub const OPENS_AFTER: f64 = 1.0;
+/// What may be under way, as a multiple of what has finished (the in-flight cap), once the initial design is complete: trials that
+/// are chosen together know nothing of each other's results. Chosen on the instruction-tuning log.
+pub const IN_FLIGHT: f64 = 1.0;
+
+// The initial design.
+
+/// Runs of an initial design, at least and at most: about one per domain; beyond, what the acquisition function chooses teaches
+/// more. By argument.
+pub const LEAST_DESIGN: usize = 5;
+#[expect(missing_docs, reason = "with the least")]
+pub const MOST_DESIGN: usize = 20;
+/// What the initial design may cost, in target runs. By argument.
+pub const DESIGN_COST: f64 = 2.0;
+/// Runs of a design at the target, where small runs are not cheap enough to explore with: they are also what is looked for. By
+/// argument.
+pub const TARGET_DESIGN: usize = 3;
+/// Random mixtures among which a run of the design is chosen, and as many that it is to be informative about. Numerical.
+pub const DESIGN_SAMPLED: usize = 256;
+/// Random mixtures that are looked at before a space counts as exhausted. Numerical.
+pub const ALL_SAMPLED: usize = 4096;
+
+// Proposals.
+
+/// Random mixtures among the starts of a search for the next trial, and for the recommendation. Numerical.
+pub const SAMPLED: usize = 64;
+#[expect(missing_docs, reason = "with the other")]
+pub const SAMPLED_FOR_MEAN: usize = 256;
+/// Runs of a pool that are scored at a fidelity, and mixtures that they are scored by, at most: the time for a choice is to grow
+/// with the study, not with the log. Numerical.
+pub const MOST_SCORED: usize = 1024;
+/// Mixtures at which the minimum of the objective is sampled, at most. Numerical.
+pub const SUPPORT: usize = 128;
+/// Samples of the minimum. Numerical.
+pub const MINIMA: usize = 32;
+/// Local searches of the acquisition function beyond the best start of each fidelity, and their steps. Numerical.
+pub const CLIMBS: usize = 2;
+#[expect(missing_docs, reason = "with the other")]
+pub const CLIMB_STEPS: u64 = 12;
+/// The same for the posterior mean, which is far cheaper. Numerical.
+pub const DESCENTS: usize = 4;
+#[expect(missing_docs, reason = "with the other")]
+pub const DESCENT_STEPS: u64 = 40;
+/// Starts around an incumbent lie this share of the way towards random mixtures. Numerical.
+pub const AROUND: f64 = 0.1;
+
+// The recommendation.
+
+/// Standard deviations by which a recommendation's posterior mean is held against it. The smallest of many means is optimistic,
+/// and the more so the less certain it is (the optimizer's curse; Smith & Winkler 2006): of two mixtures with nearly equal means the
+/// better known one is recommended. Chosen on the instruction-tuning and Pile logs.
+pub const CAUTION: f64 = 0.25;
+/// The same where logged runs are recommended and several have been bought at the target, as the level of Student's t with one
+/// degree of freedom fewer than there are: what they are worth is known exactly, while the spread of the others is fitted to them.
+/// One run does not determine a spread, so that the prior's is used. Chosen on the Pile log.
+pub const BOUGHT_CAUTION: f64 = 1.0;

@@ -1,0 +1,9 @@
+//! What the optimizer decides, one decision per file: which fidelities are open, the initial design, the next trial, the
+//! recommendation, when to stop. All constants are in [`constants`].
+
+pub mod constants;
+mod design;
+pub(super) mod fidelities;
+mod proposal;
+mod recommendation;
+pub mod stopping;

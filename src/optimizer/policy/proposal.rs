@@ -1,0 +1,340 @@
+//! The next trial by an acquisition function: where to look, and what is best of what is found.
+
+use nalgebra::{DMatrix, DVector};
+use rand::Rng;
+
+use super::constants::{AROUND, CLIMB_STEPS, CLIMBS, DESCENT_STEPS, DESCENTS, MOST_SCORED, SAMPLED, SUPPORT};
+use super::design::drawn;
+use super::fidelities::exceeds_in_flight_cap;
+use super::recommendation::smallest;
+use crate::acquisition::{Criterion, best_mean, climb, log_knowledge_gradient};
+use crate::optimizer::{Candidates, Optimizer, Suggestion};
+use crate::problem::{AcquisitionKind, Evidence, FidelityId, Mixture};
+use crate::surrogate::{Outlook, Surrogate, View};
+
+/// A place for the next trial.
+struct Place {
+    weights: Vec<f64>,
+    fidelity: FidelityId,
+    /// Log acquisition per unit cost.
+    score: f64,
+}
+
+/// Places where one could observe, at one fidelity.
+struct Trials<'a> {
+    fidelity: FidelityId,
+    /// Weights of mixtures, D × c.
+    x: &'a DMatrix<f64>,
+    /// For each, the index of the choice that its run would reveal altogether, noise included, if any.
+    reveals: &'a [Option<usize>],
+}
+
+/// What is recommended from: mixtures at the target with their expected values.
+struct Choices {
+    /// The mixtures, as the surrogate sees them.
+    view: Vec<View>,
+    /// Expected objective of each (minimized).
+    values: DVector<f64>,
+    /// Which values are known: no observation moves them.
+    known: Vec<bool>,
+}
+
+impl Optimizer {
+    /// The next trial according to the acquisition function. `surrogate` knows what was observed, `pending` also counts
+    /// on what is under way. `None` where nothing new is worth anything.
+    pub(in crate::optimizer) fn propose(
+        &self,
+        (surrogate, pending): (&Surrogate, &Surrogate),
+        evidence: &Evidence,
+        candidates: Candidates<'_>,
+        open: &[FidelityId],
+        rng: &mut impl Rng,
+    ) -> Option<Suggestion> {
+        let (found, pool_index) = match candidates {
+            Candidates::Pool { runs, targets } => {
+                let (score, index) = self.best_of_pool(pending, evidence, (runs, targets), open, rng)?;
+                let (mixture, fidelity) = &runs[index];
+                (Place { weights: mixture.weights().to_vec(), fidelity: *fidelity, score }, Some(index))
+            }
+            Candidates::Space(_) => (self.place_in_space((surrogate, pending), evidence, open, rng)?, None),
+        };
+        let mixture = Mixture::new(found.weights);
+        let expected = Some(self.prediction(surrogate, &mixture, found.fidelity));
+        let gain = (self.settings.acquisition == AcquisitionKind::KnowledgeGradient).then(|| found.score.exp());
+        let premature = exceeds_in_flight_cap(found.fidelity, evidence);
+        Some(Suggestion { mixture, fidelity: found.fidelity, pool_index, expected, gain, premature, warning: None })
+    }
+
+    /// The acquisition function in the study's present state, given mixtures (weights, D × p) among which the optimum is
+    /// looked for, with the values that are known.
+    fn criterion(
+        &self,
+        surrogate: &Surrogate,
+        evidence: &Evidence,
+        (x, known): (&DMatrix<f64>, &[Option<f64>]),
+        rng: &mut impl Rng,
+    ) -> Criterion {
+        let minima = self.contenders(surrogate, x, known).minima(rng);
+        let observed = self.columns(evidence.observations.iter().map(|o| o.mixture.weights()));
+        let best = self.known_values(evidence, evidence.observations.iter().map(|o| &o.mixture));
+        let best = self.expected_values(surrogate, &observed, &best).min();
+        match self.settings.acquisition {
+            // The knowledge gradient chooses among what the entropy's climbs find (`rescore`).
+            AcquisitionKind::Entropy | AcquisitionKind::KnowledgeGradient => {
+                Criterion::Entropy { minima: minima.values }
+            }
+            AcquisitionKind::ExpectedImprovement => Criterion::ExpectedImprovement { best },
+            AcquisitionKind::ConfidenceBound => Criterion::ConfidenceBound { best },
+        }
+    }
+
+    /// Score and index of the best run of the pool at the fidelities `open`.
+    fn best_of_pool(
+        &self,
+        surrogate: &Surrogate,
+        evidence: &Evidence,
+        (runs, targets): (&[(Mixture, FidelityId)], &[Mixture]),
+        open: &[FidelityId],
+        rng: &mut impl Rng,
+    ) -> Option<(f64, usize)> {
+        let x = self.columns(targets.iter().map(Mixture::weights));
+        let known = self.known_values(evidence, targets);
+        let criterion = self.criterion(surrogate, evidence, (&x, &known), rng);
+        let values = self.expected_values(surrogate, &x, &known);
+        let mut weighed = smallest(&values, MOST_SCORED);
+        weighed.sort_unstable();
+        let choices = Choices {
+            view: surrogate.view(&x.select_columns(&weighed)),
+            values: values.select_rows(&weighed),
+            known: weighed.iter().map(|t| known[*t].is_some()).collect(),
+        };
+        let mut scored = Vec::with_capacity(runs.len().min(open.len() * MOST_SCORED));
+        for &m in open {
+            let indices = self.preselected(surrogate, runs, m, rng);
+            let z = self.columns(indices.iter().map(|i| runs[*i].0.weights()));
+            let scores = if self.settings.acquisition == AcquisitionKind::KnowledgeGradient {
+                let same = |run: usize| weighed.iter().position(|t| targets[*t] == runs[run].0);
+                let reveals: Vec<Option<usize>> =
+                    indices.iter().map(|i| if self.reveals(m) { same(*i) } else { None }).collect();
+                let trials = Trials { fidelity: m, x: &z, reveals: &reveals };
+                self.knowledge_gradient(surrogate, evidence, &trials, &choices)
+            } else {
+                self.scores(surrogate, &criterion, evidence, &z, &[m]).remove(0)
+            };
+            scored.extend(scores.into_iter().zip(indices));
+        }
+        scored.into_iter().filter(|(score, _)| *score > f64::NEG_INFINITY).max_by(|a, b| a.0.total_cmp(&b.0))
+    }
+
+    /// The runs of the pool at fidelity `m` that are scored, as indices, ascending: all, or of more than [`MOST_SCORED`] as many,
+    /// half of them those with the smallest posterior means, the others at random.
+    fn preselected(
+        &self,
+        surrogate: &Surrogate,
+        runs: &[(Mixture, FidelityId)],
+        m: FidelityId,
+        rng: &mut impl Rng,
+    ) -> Vec<usize> {
+        let at: Vec<usize> = (0..runs.len()).filter(|i| runs[*i].1 == m).collect();
+        if at.len() <= MOST_SCORED {
+            return at;
+        }
+        let means = surrogate.mean(&self.columns(at.iter().map(|i| runs[*i].0.weights())));
+        let order = smallest(&means, at.len());
+        let (best, others) = order.split_at(MOST_SCORED / 2);
+        let others = drawn(others.to_vec(), MOST_SCORED - best.len(), rng);
+        let mut chosen: Vec<usize> = best.iter().copied().chain(others).map(|i| at[i]).collect();
+        chosen.sort_unstable();
+        chosen
+    }
+
+    /// Log acquisition per unit cost of observing at the columns of `x` (weights, D × p) at each of the fidelities `at`:
+    /// one vector of length p for each of `at`.
+    fn scores(
+        &self,
+        surrogate: &Surrogate,
+        criterion: &Criterion,
+        evidence: &Evidence,
+        x: &DMatrix<f64>,
+        at: &[FidelityId],
+    ) -> Vec<Vec<f64>> {
+        let noise = self.goal_noise(surrogate);
+        let score = |outlook: Outlook, m: FidelityId| {
+            criterion.value(&self.goal_outlook(outlook, m, noise)).log - evidence.costs[m].ln()
+        };
+        let outlooks = surrogate.outlook(x, at).into_iter().zip(at);
+        outlooks.map(|(outlooks, m)| outlooks.into_iter().map(|outlook| score(outlook, *m)).collect()).collect()
+    }
+
+    /// Mixtures to start from: random and extreme ones, those of the smallest means, and some around these.
+    fn starts(&self, surrogate: &Surrogate, evidence: &Evidence, rng: &mut impl Rng) -> Vec<Vec<f64>> {
+        let polytope = self.space.polytope();
+        let mut starts = polytope.sample(SAMPLED, rng);
+        starts.extend(polytope.extremes().iter().take(SAMPLED).cloned());
+        let incumbents = self.lowest_means(surrogate, &self.known_mixtures(evidence), DESCENTS);
+        starts.extend(best_mean(surrogate, polytope, &incumbents, DESCENT_STEPS));
+        for incumbent in &incumbents {
+            let others = polytope.sample(SAMPLED / 16, rng);
+            let between = |(a, b): (&f64, &f64)| (1.0 - AROUND) * a + AROUND * b;
+            starts.extend(others.iter().map(|w| incumbent.iter().zip(w).map(between).collect()));
+        }
+        starts.extend(incumbents);
+        starts
+    }
+
+    /// The best place anywhere in the space, at any open fidelity.
+    fn place_in_space(
+        &self,
+        (surrogate, pending): (&Surrogate, &Surrogate),
+        evidence: &Evidence,
+        open: &[FidelityId],
+        rng: &mut impl Rng,
+    ) -> Option<Place> {
+        let starts = self.starts(surrogate, evidence, rng);
+        let x = self.columns(starts.iter().map(Vec::as_slice));
+        let criterion = self.criterion(pending, evidence, (&x, &[]), rng);
+        let mut places: Vec<Place> = Vec::with_capacity(starts.len() * open.len());
+        for (scores, &fidelity) in self.scores(pending, &criterion, evidence, &x, open).into_iter().zip(open) {
+            let place = |(score, weights): (f64, &Vec<f64>)| Place { weights: weights.clone(), fidelity, score };
+            places.extend(scores.into_iter().zip(&starts).map(place));
+        }
+        places.sort_by(|a, b| b.score.total_cmp(&a.score));
+        let mut climbs: Vec<usize> = (0..places.len().min(CLIMBS)).collect();
+        for m in open {
+            climbs.extend(places.iter().position(|p| p.fidelity == *m).filter(|i| *i >= CLIMBS));
+        }
+        let climbed = climbs.iter().filter_map(|i| {
+            let Place { weights, fidelity, .. } = &places[*i];
+            let (value, weights) = climb(pending, &criterion, self.space.polytope(), *fidelity, weights, CLIMB_STEPS)?;
+            Some(Place { weights, fidelity: *fidelity, score: value - evidence.costs[*fidelity].ln() })
+        });
+        let climbed: Vec<Place> = climbed.collect();
+        places.extend(climbed);
+        if self.settings.acquisition == AcquisitionKind::KnowledgeGradient {
+            self.rescore(pending, evidence, &x, &mut places);
+        }
+        places.sort_by(|a, b| b.score.total_cmp(&a.score));
+        let new = |p: &Place| self.is_new(evidence, &Mixture::new(p.weights.clone()), p.fidelity);
+        places.into_iter().find(|place| place.score.is_finite() && new(place))
+    }
+
+    /// Replaces the scores by the knowledge gradient. Its candidates are the places that the entropy's climbs have found:
+    /// it is itself neither smooth nor cheap to climb. The recommendation is sought among the columns of `x` (weights,
+    /// D × p) with the smallest means.
+    fn rescore(&self, surrogate: &Surrogate, evidence: &Evidence, x: &DMatrix<f64>, places: &mut [Place]) {
+        let means = surrogate.mean(x);
+        let order = smallest(&means, SUPPORT / 2);
+        let choices = Choices {
+            view: surrogate.view(&x.select_columns(&order)),
+            values: means.select_rows(&order),
+            known: vec![false; order.len()],
+        };
+        for m in self.fidelities.ids() {
+            let indices: Vec<usize> = (0..places.len()).filter(|i| places[*i].fidelity == m).collect();
+            if indices.is_empty() {
+                continue;
+            }
+            let z = self.columns(indices.iter().map(|i| places[*i].weights.as_slice()));
+            let trials = Trials { fidelity: m, x: &z, reveals: &vec![None; indices.len()] };
+            let scores = self.knowledge_gradient(surrogate, evidence, &trials, &choices);
+            for (i, score) in indices.into_iter().zip(scores) {
+                places[i].score = score;
+            }
+        }
+    }
+
+    /// Log knowledge gradient per unit cost of each of `trials`.
+    fn knowledge_gradient(
+        &self,
+        surrogate: &Surrogate,
+        evidence: &Evidence,
+        trials: &Trials<'_>,
+        choices: &Choices,
+    ) -> Vec<f64> {
+        let influence = surrogate.influence(trials.x, trials.fidelity, &choices.view);
+        let log_cost = evidence.costs[trials.fidelity].ln();
+        (0..trials.x.ncols())
+            .map(|c| {
+                let moves = DMatrix::from_fn(choices.values.len(), influence.len(), |t, j| match &influence[j] {
+                    _ if choices.known[t] => 0.0,
+                    (_, sd) if trials.reveals[c] == Some(t) => sd[c],
+                    (moves, _) => moves[(t, c)],
+                });
+                log_knowledge_gradient(&choices.values, &moves) - log_cost
+            })
+            .collect()
+    }
+
+    /// Whether a mixture differs from those of all trials at fidelity `m`, however they ended, and of imported runs. Where
+    /// noise is what stands between us and the optimum, a run beside another is as informative as one at the same place.
+    pub(super) fn is_new(&self, evidence: &Evidence, mixture: &Mixture, m: FidelityId) -> bool {
+        evidence.taken(m).all(|other| mixture.distance(other) > self.settings.tolerance)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+    use crate::problem::{Direction, Fidelities, Fidelity, Metric, Objective, Observation, OptimizerSettings, RunId};
+    use crate::space::{Domain, SearchSpace};
+
+    const ONLY: FidelityId = FidelityId::new(0);
+
+    fn at(a: f64) -> Mixture {
+        Mixture::new(vec![a, 1.0 - a])
+    }
+
+    /// Two domains, one size, and what is known of it: the loss is least at a = 0.3.
+    fn known() -> (Optimizer, Evidence) {
+        let space = SearchSpace::new(vec![Domain::new("a"), Domain::new("b")], Vec::new(), None).unwrap();
+        let size = Fidelity {
+            name: "1B".into(),
+            params: None,
+            tokens: None,
+            cost: Some(1.0),
+            max_trials: None,
+            initial: None,
+        };
+        let fidelities = Fidelities::new(vec![size], Some("1B"));
+        let metrics = vec![Metric { name: "loss".into(), weight: 1.0 }];
+        let objective = Objective { metrics, direction: Direction::Minimize };
+        let acquisition = AcquisitionKind::ExpectedImprovement;
+        let settings =
+            OptimizerSettings { goal: crate::problem::Goal::Run, acquisition, ..OptimizerSettings::default() };
+        let run = |a: f64| Observation {
+            run: RunId::Trial((8.0 * a) as u64),
+            mixture: at(a),
+            fidelity: ONLY,
+            metrics: vec![2.0 + (a - 0.3).powi(2)],
+            se: vec![None],
+        };
+        let observations = (0..9).map(|i| run(f64::from(i) / 8.0)).collect();
+        let evidence = Evidence { observations, costs: vec![1.0], ..Evidence::default() };
+        (Optimizer::new(space, fidelities, objective, settings), evidence)
+    }
+
+    #[test]
+    fn of_a_large_pool_some_runs_are_scored_and_the_most_promising_are_among_them() {
+        let (mut optimizer, evidence) = known();
+        // All but one are far from the optimum.
+        let mut pool: Vec<(Mixture, FidelityId)> =
+            (0..5000).map(|i| (at(0.8 + 0.2 * f64::from(i) / 5000.0), ONLY)).collect();
+        pool[3210] = (at(0.31), ONLY);
+        let targets: Vec<Mixture> = pool.iter().map(|(mixture, _)| mixture.clone()).collect();
+        let surrogate = optimizer.condition(&evidence.observations).unwrap();
+        for seed in 0..3 {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let scored = optimizer.preselected(&surrogate, &pool, ONLY, &mut rng);
+            assert_eq!(scored.len(), MOST_SCORED);
+            assert!(scored.is_sorted() && scored.contains(&3210));
+            let candidates = Candidates::Pool { runs: &pool, targets: &targets };
+            let suggestion = optimizer.suggest(&evidence, candidates, &mut rng).unwrap();
+            assert_eq!(suggestion.pool_index, Some(3210));
+        }
+        let few = optimizer.preselected(&surrogate, &pool[..MOST_SCORED], ONLY, &mut ChaCha8Rng::seed_from_u64(0));
+        assert!(few.into_iter().eq(0..MOST_SCORED), "a pool of ordinary size is scored as a whole");
+    }
+}
