@@ -5,8 +5,8 @@ mod problem;
 
 use admire::optimizer::{Candidates, NoTrial, Optimizer, Suggestion};
 use admire::problem::{
-    AcquisitionKind, Evidence, FidelityId, KernelKind, Mixture, ModelSpec, Observation, OptimizerSettings, Prediction,
-    Warp, columns,
+    AcquisitionKind, Evidence, FidelityId, Goal, KernelKind, Mixture, ModelSpec, Observation, OptimizerSettings,
+    Prediction, Warp, columns,
 };
 use admire::space::{Domain, GroupSpec, Limits, SearchSpace};
 use admire::surrogate::{
