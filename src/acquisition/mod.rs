@@ -12,7 +12,7 @@ mod spg;
 
 pub use criterion::{Criterion, LogValue};
 pub use entropy::gibbon;
-pub use knowledge_gradient::log_knowledge_gradient;
+pub use knowledge_gradient::{Choices, log_knowledge_gradient};
 pub use maximize::{best_bound, best_mean, climb};
 pub use minima::{Minima, Values};
 pub use spg::ProjectedGradient;

@@ -422,6 +422,14 @@ impl Gp {
         }
     }
 
+    /// Posterior variances of the points in `view` (length p).
+    #[must_use]
+    pub fn view_variance(&self, view: &View) -> DVector<f64> {
+        let prior = self.prior_variance(view.fidelity, view.fidelity);
+        let rows = view.whitened.row_iter().map(|row| (prior - row.norm_squared()).max(VARIANCE_FLOOR * prior));
+        DVector::from_iterator(view.whitened.nrows(), rows)
+    }
+
     /// How far the posterior mean of each of the points in `view` moves, in standard deviations of the outcome, when
     /// each column of `z` (D × c) is observed at fidelity `m`: `cov(f(t), y(z)) / sd(y(z))`, p × c; with the standard
     /// deviations of the outcomes (length c).

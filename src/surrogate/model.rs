@@ -375,6 +375,15 @@ impl Surrogate {
         self.metrics.par_iter().map(|k| k.gp.view(t, self.target.index())).collect()
     }
 
+    /// Posterior variances of the target objective at the points in `view` (length p).
+    #[must_use]
+    pub fn view_variance(&self, view: &[View]) -> DVector<f64> {
+        let share = |(k, view): (&MetricModel, &View)| {
+            k.gp.view_variance(view) * (k.gain[self.target].powi(2) * self.inflation)
+        };
+        self.metrics.iter().zip(view).map(share).sum()
+    }
+
     /// For every process how far the target objective at each of the points in `view` moves when a column of `z`
     /// (weights, D × c) is observed at fidelity `m`, in objective units per standard deviation of that process's outcome
     /// (p × c each), and the outcome's own standard deviation in objective units at the target (length c each).

@@ -6,8 +6,8 @@ use rand::Rng;
 use super::constants::{AROUND, CLIMB_STEPS, CLIMBS, DESCENT_STEPS, DESCENTS, MOST_SCORED, SAMPLED, SUPPORT};
 use super::design::drawn;
 use super::fidelities::exceeds_in_flight_cap;
-use super::recommendation::smallest;
-use crate::acquisition::{Criterion, best_mean, climb, log_knowledge_gradient};
+use super::recommendation::{caution, smallest};
+use crate::acquisition::{Choices, Criterion, best_mean, climb, log_knowledge_gradient};
 use crate::optimizer::{Candidates, Optimizer, Suggestion};
 use crate::problem::{AcquisitionKind, Evidence, FidelityId, Mixture};
 use crate::surrogate::{Outlook, Surrogate, View};
@@ -29,14 +29,25 @@ struct Trials<'a> {
     reveals: &'a [Option<usize>],
 }
 
-/// What is recommended from: mixtures at the target with their expected values.
-struct Choices {
+/// What is recommended from: mixtures at the target.
+struct Targets {
     /// The mixtures, as the surrogate sees them.
     view: Vec<View>,
-    /// Expected objective of each (minimized).
-    values: DVector<f64>,
-    /// Which values are known: no observation moves them.
+    /// Expected value of what counts of each (minimized).
+    mean: DVector<f64>,
+    /// Its variance; 0 where it is known.
+    variance: DVector<f64>,
+    /// Which are known: no observation moves them.
     known: Vec<bool>,
+}
+
+impl Targets {
+    fn new(surrogate: &Surrogate, x: &DMatrix<f64>, mean: DVector<f64>, known: Vec<bool>, noise: f64) -> Self {
+        let view = surrogate.view(x);
+        let mut variance = surrogate.view_variance(&view).add_scalar(noise);
+        variance.iter_mut().zip(&known).filter(|(_, known)| **known).for_each(|(variance, _)| *variance = 0.0);
+        Self { view, mean, variance, known }
+    }
 }
 
 impl Optimizer {
@@ -93,31 +104,29 @@ impl Optimizer {
         &self,
         surrogate: &Surrogate,
         evidence: &Evidence,
-        (runs, targets): (&[(Mixture, FidelityId)], &[Mixture]),
+        (runs, mixtures): (&[(Mixture, FidelityId)], &[Mixture]),
         open: &[FidelityId],
         rng: &mut impl Rng,
     ) -> Option<(f64, usize)> {
-        let x = self.columns(targets.iter().map(Mixture::weights));
-        let known = self.known_values(evidence, targets);
+        let x = self.columns(mixtures.iter().map(Mixture::weights));
+        let known = self.known_values(evidence, mixtures);
         let criterion = self.criterion(surrogate, evidence, (&x, &known), rng);
         let values = self.expected_values(surrogate, &x, &known);
         let mut weighed = smallest(&values, MOST_SCORED);
         weighed.sort_unstable();
-        let choices = Choices {
-            view: surrogate.view(&x.select_columns(&weighed)),
-            values: values.select_rows(&weighed),
-            known: weighed.iter().map(|t| known[*t].is_some()).collect(),
-        };
+        let (mean, noise) = (values.select_rows(&weighed), self.goal_noise(surrogate));
+        let known = weighed.iter().map(|t| known[*t].is_some()).collect();
+        let targets = Targets::new(surrogate, &x.select_columns(&weighed), mean, known, noise);
         let mut scored = Vec::with_capacity(runs.len().min(open.len() * MOST_SCORED));
         for &m in open {
             let indices = self.preselected(surrogate, runs, m, rng);
             let z = self.columns(indices.iter().map(|i| runs[*i].0.weights()));
             let scores = if self.settings.acquisition == AcquisitionKind::KnowledgeGradient {
-                let same = |run: usize| weighed.iter().position(|t| targets[*t] == runs[run].0);
+                let same = |run: usize| weighed.iter().position(|t| mixtures[*t] == runs[run].0);
                 let reveals: Vec<Option<usize>> =
                     indices.iter().map(|i| if self.reveals(m) { same(*i) } else { None }).collect();
                 let trials = Trials { fidelity: m, x: &z, reveals: &reveals };
-                self.knowledge_gradient(surrogate, evidence, &trials, &choices)
+                self.knowledge_gradient(surrogate, evidence, &trials, &targets)
             } else {
                 self.scores(surrogate, &criterion, evidence, &z, &[m]).remove(0)
             };
@@ -224,11 +233,8 @@ impl Optimizer {
     fn rescore(&self, surrogate: &Surrogate, evidence: &Evidence, x: &DMatrix<f64>, places: &mut [Place]) {
         let means = surrogate.mean(x);
         let order = smallest(&means, SUPPORT / 2);
-        let choices = Choices {
-            view: surrogate.view(&x.select_columns(&order)),
-            values: means.select_rows(&order),
-            known: vec![false; order.len()],
-        };
+        let (mean, known) = (means.select_rows(&order), vec![false; order.len()]);
+        let targets = Targets::new(surrogate, &x.select_columns(&order), mean, known, 0.0);
         for m in self.fidelities.ids() {
             let indices: Vec<usize> = (0..places.len()).filter(|i| places[*i].fidelity == m).collect();
             if indices.is_empty() {
@@ -236,31 +242,37 @@ impl Optimizer {
             }
             let z = self.columns(indices.iter().map(|i| places[*i].weights.as_slice()));
             let trials = Trials { fidelity: m, x: &z, reveals: &vec![None; indices.len()] };
-            let scores = self.knowledge_gradient(surrogate, evidence, &trials, &choices);
+            let scores = self.knowledge_gradient(surrogate, evidence, &trials, &targets);
             for (i, score) in indices.into_iter().zip(scores) {
                 places[i].score = score;
             }
         }
     }
 
-    /// Log knowledge gradient per unit cost of each of `trials`.
+    /// Log knowledge gradient per unit cost of each of `trials`, for the rule by which mixtures are recommended.
     fn knowledge_gradient(
         &self,
         surrogate: &Surrogate,
         evidence: &Evidence,
         trials: &Trials<'_>,
-        choices: &Choices,
+        targets: &Targets,
     ) -> Vec<f64> {
-        let influence = surrogate.influence(trials.x, trials.fidelity, &choices.view);
+        let influence = surrogate.influence(trials.x, trials.fidelity, &targets.view);
         let log_cost = evidence.costs[trials.fidelity].ln();
+        let known = targets.known.iter().filter(|known| **known).count();
+        let margin = |known: usize, variance: &DVector<f64>| variance.map(|v| caution(known) * v.max(0.0).sqrt());
+        let choices = Choices { mean: targets.mean.clone(), margin: margin(known, &targets.variance) };
         (0..trials.x.ncols())
             .map(|c| {
-                let moves = DMatrix::from_fn(choices.values.len(), influence.len(), |t, j| match &influence[j] {
-                    _ if choices.known[t] => 0.0,
-                    (_, sd) if trials.reveals[c] == Some(t) => sd[c],
+                let revealed = trials.reveals[c];
+                let moves = DMatrix::from_fn(targets.mean.len(), influence.len(), |t, j| match &influence[j] {
+                    _ if targets.known[t] => 0.0,
+                    (_, sd) if revealed == Some(t) => sd[c],
                     (moves, _) => moves[(t, c)],
                 });
-                log_knowledge_gradient(&choices.values, &moves) - log_cost
+                let left = targets.variance.map_with_location(|t, _, v| v - moves.row(t).norm_squared());
+                let after = margin(known + usize::from(revealed.is_some()), &left);
+                log_knowledge_gradient(&choices, &moves, &after) - log_cost
             })
             .collect()
     }
