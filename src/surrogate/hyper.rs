@@ -26,7 +26,7 @@ const FREQUENCY_SD: f64 = 0.05;
 /// Increment of the log scale from one size to the next.
 const LOG_SCALE_STEP_SD: f64 = 0.5;
 /// Common log rate of discrepancy variance (relative to the signal's) per unit of log size, hardly known: for sizes that
-/// differ tenfold the prior's median correlation is 0.87, its central 90 % from 0.46 to 0.99. One that expects sizes to
+/// differ tenfold the prior's median correlation is 0.87, its central 90 % from 0.42 to 0.99. One that expects sizes to
 /// agree takes what proxies say for certain before any target run could object.
 const LOG_DISCREPANCY: Normal = Normal { mean: -2.0, sd: 1.5 };
 /// Deviation of each step's log rate from the common one.

@@ -8,7 +8,7 @@ use crate::problem::{KernelKind, ModelChoice, ModelSpec, Observation, Structure,
 const MOST_COMPARED: usize = 96;
 
 /// Standard errors of the mean difference by which a rival must win. With one, as in the rule of Breiman et al. (1984),
-/// chance picked kinds whose predictions of unseen runs were worse (docs/math.md).
+/// chance picked kinds whose predictions of unseen runs were worse (docs/measured.md).
 const STANDARD_ERRORS: f64 = 3.0;
 
 impl ModelChoice {
@@ -85,7 +85,7 @@ fn thin(observations: &[Observation]) -> Vec<Observation> {
 /// Each half of the runs (every other one) is scored with hyperparameters fitted to the other half and conditioned on
 /// all runs but the one scored: closed-form leave-one-out (Rasmussen & Williams 2006, §5.4.2) with hyperparameters that
 /// have not seen the run. With hyperparameters fitted to the same runs, leave-one-out prefers whatever over-fits
-/// (docs/math.md has figures).
+/// (docs/measured.md has figures).
 ///
 /// # Errors
 /// [`FitError`]
