@@ -209,7 +209,8 @@ fn a_model_carried_along_and_one_made_anew_are_the_same() {
     assert_eq!(carried.predict(&x, size(1)), anew.predict(&x, size(1)));
     assert_eq!(carried.leave_one_out(), anew.leave_one_out());
     // And both are what one factorization of everything gives.
-    let whole = ModelSnapshot { observations: owned.observations.len(), ..snapshot };
+    let runs = owned.observations.iter().map(|o| o.run).collect();
+    let whole = ModelSnapshot { observations: owned.observations.len(), runs, ..snapshot };
     let whole = Surrogate::condition(&owned.task(), &whole).unwrap();
     for (a, b) in carried.predict(&x, size(1)).into_iter().zip(whole.predict(&x, size(1))) {
         // But for the standardization, which stays that of the last fit.

@@ -3,7 +3,7 @@
 
 pub mod constants;
 mod design;
-pub(super) mod fidelities;
+pub mod fidelities;
 mod proposal;
 mod recommendation;
 pub mod stopping;

@@ -19,6 +19,15 @@ pub fn caution(known: usize) -> f64 {
     }
 }
 
+/// The place of the smallest value: what is known of it, or its mean and so many (`caution`) standard deviations.
+fn cautious_best(values: &Values, caution: f64) -> usize {
+    let bound = |i: usize| {
+        let variance = values.covariance[(i, i)].max(0.0) + values.noise;
+        values.known[i].unwrap_or_else(|| values.mean[i] + caution * variance.sqrt())
+    };
+    (0..values.mean.len()).min_by(|a, b| bound(*a).total_cmp(&bound(*b))).unwrap_or(0)
+}
+
 /// Student's t with so many degrees of freedom at the level of a standard normal `z` (Abramowitz & Stegun 26.7.5 to third
 /// order: within 2 % for `z` up to 1).
 fn student(z: f64, freedom: f64) -> f64 {
@@ -53,11 +62,7 @@ impl Optimizer {
         let caution = caution(known.iter().flatten().count());
         let known: Vec<Option<f64>> = columns.iter().map(|i| known.get(*i).copied().flatten()).collect();
         let values = Values { mean, covariance, known, noise: self.goal_noise(surrogate) };
-        let bound = |i: usize| {
-            let variance = values.covariance[(i, i)].max(0.0) + values.noise;
-            values.known[i].unwrap_or_else(|| values.mean[i] + caution * variance.sqrt())
-        };
-        let recommended = (0..columns.len()).min_by(|a, b| bound(*a).total_cmp(&bound(*b))).unwrap_or(0);
+        let recommended = cautious_best(&values, caution);
         Contenders { columns, values, recommended }
     }
 
@@ -162,6 +167,34 @@ pub(super) fn smallest(values: &DVector<f64>, count: usize) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Two mixtures: mean, standard deviation, and what is known of it.
+    fn two(mixtures: [(f64, f64, Option<f64>); 2]) -> Values {
+        Values {
+            mean: DVector::from_fn(2, |i, _| mixtures[i].0),
+            covariance: DMatrix::from_fn(2, 2, |i, j| if i == j { mixtures[i].1.powi(2) } else { 0.0 }),
+            known: mixtures.map(|(_, _, known)| known).to_vec(),
+            noise: 0.0,
+        }
+    }
+
+    #[test]
+    fn of_mixtures_with_nearly_equal_means_the_better_known_one_is_recommended() {
+        let nearly = two([(1.0, 0.01, None), (0.99, 0.1, None)]);
+        assert_eq!(cautious_best(&nearly, caution(0)), 0);
+        let clearly = two([(1.0, 0.01, None), (0.95, 0.1, None)]);
+        assert_eq!(cautious_best(&clearly, caution(0)), 1);
+    }
+
+    #[test]
+    fn a_bought_run_is_recommended_before_one_that_is_expected_to_be_little_better() {
+        // Better by 0.6 standard deviations, where two runs are known; then by two, where many are.
+        let little = two([(1.0, 0.0, Some(1.0)), (0.97, 0.05, None)]);
+        assert_eq!(cautious_best(&little, caution(2)), 0);
+        assert_eq!(cautious_best(&two([(1.0, 0.0, Some(1.0)), (0.9, 0.05, None)]), caution(20)), 1);
+        // One run does not determine a spread.
+        assert_eq!(cautious_best(&little, caution(1)), 1);
+    }
 
     #[test]
     fn students_t_is_that_of_tables() {

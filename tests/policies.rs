@@ -1,0 +1,313 @@
+//! Every rule of the policies and of the surrogate has a test here, or beside its code, that fails when the rule is switched off:
+//! `just mutants` switches each off and looks.
+
+#[path = "common/problem.rs"]
+mod problem;
+
+use admire::optimizer::policy::constants::{COMPARED_FROM, PROXY_HEAD_START};
+use admire::optimizer::policy::fidelities::{exceeds_in_flight_cap, open};
+use admire::optimizer::{Candidates, Optimizer};
+use admire::problem::{
+    Direction, Evidence, Fidelities, Fidelity, Metric, Mixture, ModelChoice, ModelSpec, Objective, Observation,
+    OptimizerSettings, Warp, columns,
+};
+use admire::space::{Domain, SearchSpace};
+use admire::surrogate::{Surrogate, Task};
+use nalgebra::DMatrix;
+use problem::{Problem, SIZES, new_run, rng, size};
+use rand_distr::{Distribution, StandardNormal};
+
+/// A study about a made-up function of the weights and the size, one value per metric, all metrics of equal weight.
+struct Made {
+    objective: Objective,
+    fidelities: Fidelities,
+    observations: Vec<Observation>,
+}
+
+impl Made {
+    /// `counts[m]` runs of random mixtures of `domains` at size `m`.
+    fn new(domains: usize, counts: &[usize], seed: u64, mut metrics: impl FnMut(&[f64], usize) -> Vec<f64>) -> Self {
+        let law = Problem::new(domains, counts.len(), 1, 1);
+        let mut observations = law.runs(counts, seed);
+        for run in &mut observations {
+            run.metrics = metrics(run.mixture.weights(), run.fidelity.index());
+            run.se = vec![None; run.metrics.len()];
+        }
+        let n = observations[0].metrics.len();
+        let metric = |j: usize| Metric { name: format!("m{j:02}"), weight: 1.0 / n as f64 };
+        let objective = Objective { metrics: (0..n).map(metric).collect(), direction: Direction::Minimize };
+        Self { objective, fidelities: law.fidelities(), observations }
+    }
+
+    fn task(&self) -> Task<'_> {
+        Task {
+            objective: &self.objective,
+            fidelities: &self.fidelities,
+            spec: ModelSpec::default(),
+            observations: &self.observations,
+        }
+    }
+
+    fn fit(&self) -> Surrogate {
+        Surrogate::fit(&self.task(), None).unwrap().0
+    }
+}
+
+fn normals(seed: u64) -> impl FnMut() -> f64 {
+    let mut rng = rng(seed);
+    move || StandardNormal.sample(&mut rng)
+}
+
+fn random(domains: usize, n: usize, seed: u64) -> DMatrix<f64> {
+    let mixtures = Problem::new(domains, 1, 1, 1).space().polytope().sample(n, &mut rng(seed));
+    columns(domains, mixtures.iter().map(Vec::as_slice))
+}
+
+// Fidelities.
+
+/// Evidence of so many finished runs at each of three sizes, with costs 0.01, 0.1 and 1.
+fn finished(counts: [usize; 3]) -> Evidence {
+    let problem = Problem::new(3, 3, 1, 1);
+    let mut evidence = problem.evidence(problem.runs(&counts, 2));
+    evidence.costs = vec![0.01, 0.1, 1.0];
+    evidence
+}
+
+#[test]
+fn smaller_fidelities_may_cost_as_much_as_the_target_has_and_one_run_more() {
+    assert_eq!(PROXY_HEAD_START, 1.0);
+    assert!(open(&SIZES, size(2), &finished([90, 0, 0])).contains(&size(1)), "0.9 + 0.1 is within one target run");
+    let spent = finished([91, 0, 0]);
+    assert!(!open(&SIZES, size(2), &spent).contains(&size(1)) && open(&SIZES, size(2), &spent).contains(&size(0)));
+    assert!(open(&SIZES, size(2), &finished([100, 0, 0])).contains(&size(2)));
+    assert!(!open(&SIZES, size(2), &finished([100, 0, 0])).contains(&size(0)));
+    assert!(open(&SIZES, size(2), &finished([100, 0, 1])).contains(&size(0)));
+    // A target run under way has proved nothing yet.
+    let mut pending = finished([100, 0, 0]);
+    pending.pending.push((pending.observations[0].mixture.clone(), size(2)));
+    assert!(!open(&SIZES, size(2), &pending).contains(&size(0)));
+    // Where the target is never trained, nothing is capped.
+    assert!(open(&SIZES[..2], size(2), &finished([200, 0, 0])).contains(&size(0)));
+}
+
+#[test]
+fn a_fidelity_opens_once_one_of_its_runs_has_been_paid_for() {
+    assert_eq!(open(&SIZES, size(2), &finished([0, 0, 0])), [size(0)]);
+    assert_eq!(open(&SIZES, size(2), &finished([9, 0, 0])), [size(0)]);
+    assert_eq!(open(&SIZES, size(2), &finished([10, 0, 0])), [size(0), size(1)]);
+}
+
+#[test]
+fn what_is_under_way_may_cost_as_much_as_what_has_finished() {
+    let mut evidence = finished([20, 0, 0]);
+    let mixture = evidence.observations[0].mixture.clone();
+    assert!(!exceeds_in_flight_cap(size(2), &evidence), "one may always be under way");
+    evidence.pending = vec![(mixture.clone(), size(1))];
+    assert!(!exceeds_in_flight_cap(size(1), &evidence), "0.2 of 0.2");
+    assert!(exceeds_in_flight_cap(size(2), &evidence), "1.1 of 0.2");
+    evidence.pending.push((mixture, size(1)));
+    assert!(exceeds_in_flight_cap(size(0), &evidence), "0.21 of 0.2");
+}
+
+// The recommendation.
+
+#[test]
+fn the_recommendation_of_a_space_is_a_minimum_of_the_cautious_mean() {
+    let mut climbed = 0;
+    for seed in 0..6 {
+        let problem = Problem::new(6, 2, 2, seed);
+        let evidence = problem.evidence(problem.runs(&[16, 4], 100 + seed));
+        let mut optimizer = problem.optimizer(OptimizerSettings::default());
+        optimizer.learn(&evidence);
+        let recommended = optimizer.recommend(&evidence, None, &mut rng(seed)).mixture;
+        let task = Task {
+            objective: &problem.objective(),
+            fidelities: &problem.fidelities(),
+            spec: optimizer.snapshot().unwrap().spec,
+            observations: &evidence.observations,
+        };
+        let surrogate = Surrogate::condition(&task, optimizer.snapshot().unwrap()).unwrap();
+        let cautious = |w: &[f64]| {
+            let outlook = surrogate.outlook_with_gradient(&columns(6, [w]), size(1));
+            outlook.mean + 0.25 * outlook.variance.sqrt()
+        };
+        // Nothing near is better: a step of a hundredth towards any corner.
+        let here = cautious(recommended.weights());
+        let least = (0..6)
+            .map(|i| cautious(recommended.with_weight(i, 0.99 * recommended.weights()[i] + 0.01).weights()))
+            .fold(f64::INFINITY, f64::min);
+        climbed += usize::from(least > here - 1e-5);
+    }
+    assert!(climbed >= 5, "{climbed} of 6");
+}
+
+// The surrogate.
+
+#[test]
+fn a_run_that_is_lucky_everywhere_is_not_lucky_six_times_over() {
+    let (sd, mut normal) = (0.05, normals(3));
+    let mut inflated = 0;
+    for seed in 0..5 {
+        let made = Made::new(4, &[40], 10 + seed, |w, _| {
+            let luck = sd * normal();
+            (0..6).map(|j| 2.0 + 0.3 * (w[j % 4] - 0.3).powi(2) + luck).collect()
+        });
+        // Independent errors would make the variance of the mean of six a sixth.
+        inflated += usize::from(made.fit().noise(size(0)) > 0.4 * sd * sd);
+    }
+    assert!(inflated >= 4, "{inflated} of 5");
+}
+
+#[test]
+fn many_runs_determine_the_noise() {
+    let (sd, mut normal) = (0.1, normals(4));
+    let mut errors = Vec::new();
+    for seed in 0..6 {
+        let made = Made::new(4, &[120], 20 + seed, |w, _| vec![2.0 + w[0] - 0.5 * w[1] + sd * normal()]);
+        errors.push((made.fit().noise(size(0)) / (sd * sd)).ln());
+    }
+    let rms = (errors.iter().map(|e| e * e).sum::<f64>() / errors.len() as f64).sqrt();
+    assert!(rms < 0.25, "{errors:?}");
+}
+
+#[test]
+fn a_few_target_runs_show_by_all_metrics_together_how_much_smaller_spreads_are() {
+    let mut normal = normals(5);
+    let mut errors = Vec::new();
+    for seed in 0..4 {
+        // Twelve metrics, each about another pair of domains; at the target all effects are a tenth.
+        let made = Made::new(6, &[24, 3], 30 + seed, |w, m| {
+            let scale = [1.0, 0.1][m];
+            (0..12).map(|j| 2.0 + scale * (w[j % 6] - 0.7 * w[(j + 1) % 6] + 0.01 * normal())).collect()
+        });
+        let surrogate = made.fit();
+        let x = random(6, 40, 50);
+        let spread = |values: Vec<f64>| {
+            let mean = values.iter().sum::<f64>() / values.len() as f64;
+            (values.iter().map(|y| (y - mean).powi(2)).sum::<f64>() / values.len() as f64).sqrt()
+        };
+        let at = |m: usize| spread(surrogate.predict(&x, size(m)).iter().map(|p| p.0).collect());
+        errors.push((at(1) / at(0) / 0.1).ln());
+    }
+    let worst = errors.iter().fold(0.0, |worst: f64, e| worst.max(e.abs()));
+    assert!(worst < 0.7, "{errors:?}");
+}
+
+#[test]
+fn the_level_of_an_untrained_size_goes_on_as_the_trained_ones_did() {
+    let made = Made::new(3, &[12, 8, 0], 41, |w, m| vec![3.0 - 0.4 * m as f64 + 0.05 * w[0]]);
+    let surrogate = made.fit();
+    for (mean, variance) in surrogate.predict(&random(3, 5, 42), size(2)) {
+        assert!((mean - 2.2).abs() < 0.15, "{mean}");
+        assert!(variance.sqrt() > 0.1, "nothing was trained there");
+    }
+}
+
+#[test]
+fn what_a_few_early_runs_suggested_is_not_kept_because_nothing_better_is_near() {
+    let mut normal = normals(6);
+    let mut worse = Vec::new();
+    for seed in 0..6 {
+        let mut n = 0;
+        // Six runs of pure noise, then a law with hardly any.
+        let made = Made::new(8, &[48], 60 + seed, |w, _| {
+            n += 1;
+            let law = (-3.0 * w[0]).exp() + (-2.0 * w[1]).exp();
+            vec![if n <= 6 { 2.0 + 0.3 * normal() } else { law + 0.001 * normal() }]
+        });
+        let first = Task { observations: &made.observations[..6], ..made.task() };
+        let mut warm = Surrogate::fit(&first, None).unwrap().1;
+        let clean = Task { observations: &made.observations[6..], ..made.task() };
+        warm.observations = 6;
+        let warm = Surrogate::fit(&clean, Some(&warm)).unwrap().0;
+        let fresh = Surrogate::fit(&clean, None).unwrap().0;
+        let score = |s: &Surrogate| -> f64 {
+            s.leave_one_out().iter().map(|(e, v)| -0.5 * (v.ln() + e * e / v)).sum::<f64>() / 42.0
+        };
+        worse.push(score(&fresh) - score(&warm));
+    }
+    assert!(worse.iter().all(|w| *w < 0.05), "{worse:?}");
+}
+
+// The kind of model.
+
+/// A loss that depends on the logarithms of weights, which the default geometry does not fit.
+fn logarithmic(runs: usize, seed: u64) -> Made {
+    Made::new(3, &[runs], seed, |w, _| vec![w.iter().zip([1.0, -0.6, 0.3]).map(|(w, c)| c * (w + 0.002).ln()).sum()])
+}
+
+#[test]
+fn a_kind_of_model_that_predicts_clearly_better_is_taken() {
+    let chosen = ModelChoice::default().select(&logarithmic(90, 70).task());
+    assert_eq!(chosen.warp, Warp::Log, "{chosen:?}");
+}
+
+#[test]
+fn kinds_of_models_are_compared_once_there_are_enough_runs() {
+    let made = logarithmic(90, 70);
+    let law = Problem::new(3, 1, 1, 1);
+    let mut optimizer = law.optimizer(OptimizerSettings::default());
+    let evidence = law.evidence(made.observations);
+    let few = Evidence { observations: evidence.observations[..COMPARED_FROM - 1].to_vec(), ..evidence.clone() };
+    optimizer.learn(&few);
+    assert_eq!(optimizer.snapshot().unwrap().spec, ModelSpec::default());
+    optimizer.learn(&evidence);
+    assert_ne!(optimizer.snapshot().unwrap().spec.warp, ModelSpec::default().warp);
+}
+
+#[test]
+fn a_kind_of_model_that_is_better_by_chance_is_not_taken() {
+    let mut normal = normals(8);
+    let mut changed = 0;
+    for seed in 0..8 {
+        let made = Made::new(4, &[32], 80 + seed, |w, _| vec![w[0] + 0.3 * normal(), w[1] + 0.3 * normal()]);
+        changed += usize::from(ModelChoice::default().select(&made.task()) != ModelSpec::default());
+    }
+    assert!(changed <= 1, "{changed} of 8");
+}
+
+// The design and what comes after it.
+
+#[test]
+fn with_the_first_run_at_a_fidelity_the_model_is_fitted_anew() {
+    let problem = Problem::new(3, 2, 1, 90);
+    let mut optimizer = problem.optimizer(OptimizerSettings::default());
+    let mut evidence = problem.evidence(problem.runs(&[20, 0], 91));
+    optimizer.learn(&evidence);
+    let before = optimizer.snapshot().unwrap().clone();
+    evidence.observations.push(problem.observe(&problem.space().uniform(), size(0), &mut rng(92)));
+    optimizer.learn(&evidence);
+    assert_eq!(optimizer.snapshot(), Some(&before), "one of twenty is less than a tenth");
+    evidence.observations.push(problem.observe(&problem.space().uniform(), size(1), &mut rng(93)));
+    optimizer.learn(&evidence);
+    assert_ne!(optimizer.snapshot(), Some(&before));
+}
+
+#[test]
+fn no_mixture_is_trained_twice_at_a_fidelity() {
+    let domains = vec![Domain::new("a"), Domain::new("b")];
+    let space = SearchSpace::new(domains, Vec::new(), None).unwrap();
+    let fidelity =
+        Fidelity { name: "1B".into(), params: None, tokens: None, cost: Some(1.0), max_trials: None, initial: None };
+    let objective =
+        Objective { metrics: vec![Metric { name: "loss".into(), weight: 1.0 }], direction: Direction::Minimize };
+    let fidelities = Fidelities::new(vec![fidelity], None);
+    let settings = OptimizerSettings { tolerance: 0.05, ..OptimizerSettings::default() };
+    let mut optimizer = Optimizer::new(space, fidelities, objective, settings);
+    let (mut evidence, mut normal) = (Evidence { costs: vec![1.0], ..Evidence::default() }, normals(9));
+    let mut trained: Vec<Mixture> = Vec::new();
+    for i in 0..10 {
+        let Ok(next) = optimizer.suggest(&evidence, Candidates::Space(&SIZES[..1]), &mut rng(i)) else { break };
+        assert!(trained.iter().all(|other| other.distance(&next.mixture) > 0.05), "{:?}", next.mixture);
+        trained.push(next.mixture.clone());
+        evidence.observations.push(Observation {
+            run: new_run(),
+            mixture: next.mixture,
+            fidelity: size(0),
+            // Noise makes the model want to look again.
+            metrics: vec![2.0 + 0.5 * normal()],
+            se: vec![None],
+        });
+    }
+    assert!(trained.len() >= 8);
+}
