@@ -45,6 +45,10 @@ soak:
 adversary:
     cargo test --test adversary -- --include-ignored --nocapture
 
+# Switches off every rule of the policies and the surrogate, and prints those that no test misses; half an hour
+mutants *words:
+    tests/mutants/run.py {{words}}
+
 # The quickstart: trains real models, a few minutes
 quickstart:
     cargo run --release -- optimize --config configs/quickstart.toml
