@@ -1,7 +1,8 @@
 //! The Gaussian process and the acquisition functions against independent implementations: GPyTorch, BoTorch and mpmath
-//! (goldens/make_gp_goldens.py wrote the numbers and says what model they belong to).
+//! (goldens/make_gp_goldens.py wrote the numbers and says what model they belong to; goldens/make_acquisition_goldens.py those of
+//! the confidence bound and the knowledge gradient).
 
-use admire::acquisition::{Criterion, gibbon};
+use admire::acquisition::{Choices, Criterion, LogValue, gibbon, log_knowledge_gradient};
 use admire::problem::KernelKind;
 use admire::surrogate::{
     Outlook,
@@ -298,5 +299,66 @@ fn gibbon_bound() {
         let outlook = Outlook { mean: case.mean, variance, reduction: case.rho2 * variance, ..Outlook::default() };
         let value = Criterion::Entropy { minima: case.minima }.value(&outlook);
         agree("averaged", value.log, case.value.ln(), TOLERANCE);
+    }
+}
+
+#[derive(Deserialize)]
+struct AcquisitionGoldens {
+    confidence_bound: Vec<Bound>,
+    knowledge_gradient: Vec<SwitchCase>,
+}
+
+#[derive(Deserialize)]
+struct Bound {
+    mean: f64,
+    variance: f64,
+    reduction: f64,
+    best: f64,
+    log: f64,
+    d_mean: f64,
+    d_variance: f64,
+    d_reduction: f64,
+}
+
+#[derive(Deserialize)]
+struct SwitchCase {
+    mean: Vec<f64>,
+    margin: Vec<f64>,
+    after: Vec<f64>,
+    moves: Vec<Vec<f64>>,
+    /// `None` where nothing is gained.
+    log: Option<f64>,
+}
+
+fn acquisition_goldens() -> AcquisitionGoldens {
+    serde_json::from_str(include_str!("goldens/acquisition.json")).unwrap()
+}
+
+#[test]
+fn confidence_bound() {
+    let cases = acquisition_goldens().confidence_bound;
+    assert!(cases.len() >= 28);
+    for Bound { mean, variance, reduction, best, log, d_mean, d_variance, d_reduction } in cases {
+        let outlook = Outlook { mean, variance, reduction, ..Outlook::default() };
+        let value = Criterion::ConfidenceBound { best }.value(&outlook);
+        let LogValue { log: ours, d_mean: by_mean, d_variance: by_variance, d_reduction: by_reduction } = value;
+        for (ours, golden) in [(ours, log), (by_mean, d_mean), (by_variance, d_variance), (by_reduction, d_reduction)] {
+            assert!((ours - golden).abs() <= 1e-9 * golden.abs().max(1.0), "{ours} is not {golden} at mean {mean}");
+        }
+    }
+}
+
+#[test]
+fn knowledge_gradient() {
+    let cases = acquisition_goldens().knowledge_gradient;
+    assert!(cases.len() >= 24 && cases.iter().any(|case| case.log.is_none()));
+    for SwitchCase { mean, margin, after, moves, log } in cases {
+        let choices = Choices { mean: DVector::from_vec(mean), margin: DVector::from_vec(margin) };
+        let moves = DMatrix::from_fn(moves.len(), 2, |t, j| moves[t][j]);
+        let ours = log_knowledge_gradient(&choices, &moves, &DVector::from_vec(after));
+        match log {
+            Some(golden) => agree(&format!("{choices:?}"), ours, golden, TOLERANCE),
+            None => assert_eq!(ours, f64::NEG_INFINITY, "{choices:?}"),
+        }
     }
 }

@@ -13,13 +13,11 @@ import tomllib
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 COPY = ROOT / "target" / "mutants" / "tree"
-PARTS = ["src", "tests", "benches", "examples", "docs", "configs", "Cargo.toml", "Cargo.lock", "README.md", "fuzz"]
 
 
 def test(mutant):
     """The outcome of the mutant's test: "passed", "failed", or "does not compile"."""
-    package = mutant["test"]
-    command = ["cargo", "test", "--quiet", "--locked", "--target-dir", str(COPY.parent / "target"), *package]
+    command = ["cargo", "test", "--quiet", "--locked", "--target-dir", str(COPY.parent / "target"), *mutant["test"]]
     build = subprocess.run([*command, "--no-run"], cwd=COPY, capture_output=True, text=True, check=False)
     if build.returncode != 0:
         return "does not compile"
@@ -34,11 +32,11 @@ def main():
     if words := sys.argv[1:]:
         mutants = [mutant for mutant in mutants if any(word in mutant["rule"] for word in words)]
     shutil.rmtree(COPY, ignore_errors=True)
-    COPY.mkdir(parents=True)
-    for part in PARTS:
-        source = ROOT / part
-        ignore = shutil.ignore_patterns("target")
-        shutil.copytree(source, COPY / part, ignore=ignore) if source.is_dir() else shutil.copy2(source, COPY / part)
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    for name in subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0"):
+        if name and (ROOT / name).is_file():
+            (COPY / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, COPY / name)
     survivors = []
     for mutant in mutants:
         file = COPY / mutant["file"]
