@@ -178,3 +178,27 @@ fn nothing_is_recommended_before_anything_is_known() {
     let page = fs::read_to_string(f.path("run/report.html")).unwrap();
     assert!(page.contains("nothing is recommended") && !page.contains("on the mixture below"));
 }
+
+/// The model's hyperparameters are in the units of the runs that it was fitted to, whatever is imported before them.
+#[test]
+fn cheap_runs_that_are_imported_do_not_shift_what_is_expected_at_the_target() {
+    let f = Fixture::new(GOOD, "", "[budget]\ntrials = 12\n[optimizer]\ninitial = 4");
+    f.json("optimize", &["-q"]);
+    let expected = |f: &Fixture| {
+        let best = f.json("best", &[]);
+        (best["expected"]["mean"].as_f64().unwrap(), best["expected"]["sd"].as_f64().unwrap())
+    };
+    let before = expected(&f);
+    // The loss is the weight of `a`, as it is for the trainer.
+    let row = |i: usize| {
+        let a = 0.9 + 0.001 * i as f64;
+        format!("r{i},small,{a},{},{},{a}\n", (1.0 - a) / 2.0, (1.0 - a) / 2.0)
+    };
+    let rows: String = (0..29).map(row).collect();
+    f.write("runs.csv", &format!("run_id,fidelity,w:a,w:b,w:c,y:loss\n{rows}"));
+    let import = f.command("import").args(["--from", "wide", "runs.csv"]).output().unwrap();
+    assert_eq!(code(&import), Some(0), "{}", stderr(&import));
+    let after = expected(&f);
+    let moved = (after.0 - before.0).abs();
+    assert!(moved <= 2.0 * before.1.max(after.1), "{before:?} before the import, {after:?} after it");
+}
