@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use admire::optimizer::Candidates;
 use admire::problem::{KernelKind, Observation, OptimizerSettings, Warp, columns};
-use admire::surrogate::{ModelSnapshot, Surrogate, fit::negative_log_posterior, gp::Data, hyper::Layout};
+use admire::surrogate::{ModelSnapshot, Surrogate, data::Data, fit::negative_log_posterior, hyper::Layout};
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, criterion_group, criterion_main};
 use nalgebra::{DMatrix, DVector};

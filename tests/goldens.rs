@@ -5,7 +5,8 @@ use admire::acquisition::{Criterion, gibbon};
 use admire::problem::KernelKind;
 use admire::surrogate::{
     Outlook,
-    gp::{Data, Gp},
+    data::Data,
+    gp::Gp,
     hyper::{Hyperparameters, SizeCovariance},
     kernel::{Component, Kernel},
 };

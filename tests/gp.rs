@@ -3,8 +3,9 @@
 
 use admire::problem::{KernelKind, Warp, columns};
 use admire::surrogate::{
+    data::Data,
     fit::{fit, negative_log_posterior},
-    gp::{Data, Gp},
+    gp::Gp,
     hyper::Layout,
     linalg::Cholesky,
 };

@@ -9,10 +9,7 @@ use admire::problem::{
     Prediction, Warp, columns,
 };
 use admire::space::{Domain, GroupSpec, Limits, SearchSpace};
-use admire::surrogate::{
-    gp::{Data, Gp},
-    hyper::Layout,
-};
+use admire::surrogate::{data::Data, gp::Gp, hyper::Layout};
 use nalgebra::DVector;
 use problem::{Problem, SIZES, rng, size};
 

@@ -10,6 +10,7 @@ mod observation;
 mod prediction;
 mod run_set;
 mod settings;
+mod statistics;
 mod stream;
 
 pub use evidence::Evidence;
@@ -23,4 +24,5 @@ pub use run_set::RunSet;
 pub use settings::{
     AcquisitionKind, Goal, KernelKind, MOST_COMPONENTS, ModelChoice, ModelSpec, OptimizerSettings, Structure, Warp,
 };
+pub use statistics::{mean_and_error, rank_correlation};
 pub use stream::{seed_of, stream};

@@ -1,5 +1,6 @@
 //! The space that is searched: mixtures on a bounded simplex, and the fidelities at which they can be trained.
 
+mod constraints;
 mod error;
 mod polytope;
 mod projection;
@@ -7,6 +8,7 @@ mod sampling;
 mod search_space;
 mod warp;
 
+pub use constraints::{Bound, Group};
 pub use error::{SpaceError, TightBound};
-pub use polytope::{Bound, Group, Polytope};
+pub use polytope::Polytope;
 pub use search_space::{Domain, GroupSpec, Limits, MOST_DOMAINS, SearchSpace};

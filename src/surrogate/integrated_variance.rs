@@ -2,8 +2,9 @@
 
 use nalgebra::{DMatrix, DVector};
 
+use super::data::Data;
 use super::error::FitError;
-use super::gp::{Data, Gp};
+use super::gp::Gp;
 use super::hyper::Layout;
 use crate::problem::ModelSpec;
 

@@ -22,6 +22,12 @@ pub struct Component {
     pub frequencies: Vec<f64>,
 }
 
+impl Component {
+    fn prepare(&self, x: &DMatrix<f64>) -> Prepared {
+        Prepared::new(&self.lengthscales, &self.frequencies, x)
+    }
+}
+
 /// A sum of product kernels over warped mixtures.
 ///
 /// With `r² = Σ_d (τ_d/ℓ_d)²` for the difference `τ` of two points, a component of variance σ² is
@@ -57,7 +63,7 @@ impl Kernel {
     /// What [`Self::cross`] and [`Self::point_gradient`] need of the columns of `x` (D × n), one entry a component.
     #[must_use]
     pub fn prepare(&self, x: &DMatrix<f64>) -> Vec<Prepared> {
-        self.components.iter().map(|component| Prepared::new(component, x)).collect()
+        self.components.iter().map(|component| component.prepare(x)).collect()
     }
 
     /// The n × p matrix of covariances between the prepared points and the columns of `z` (D × p).
@@ -66,7 +72,7 @@ impl Kernel {
         let n = prepared.first().map_or(0, Prepared::len);
         let mut k = DMatrix::zeros(n, z.ncols());
         for (component, px) in self.components.iter().zip(prepared) {
-            let pz = Prepared::new(component, z);
+            let pz = component.prepare(z);
             for (j, column) in k.as_mut_slice().chunks_exact_mut(n.max(1)).enumerate() {
                 add_column(self.kind, component, px, 0, &pz, j, column);
             }
@@ -111,7 +117,7 @@ impl Kernel {
         let dim = z.nrows();
         let mut gradient: [Vec<f64>; N] = std::array::from_fn(|_| vec![0.0; dim]);
         for (component, px) in self.components.iter().zip(prepared) {
-            let pz = Prepared::new(component, z);
+            let pz = component.prepare(z);
             let sums = point_sums(self.kind, component, px, &pz, coefficients);
             for (d, sums) in sums.iter().enumerate() {
                 for (gradient, sum) in gradient.iter_mut().zip(sums) {

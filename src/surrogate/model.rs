@@ -1,15 +1,17 @@
 //! The surrogate of the objective: one multi-fidelity Gaussian process a metric, summed.
 
-use crate::problem::{Fidelities, FidelityId, Mixture, ModelSpec, Objective, Observation, Warp, columns};
+use crate::problem::{FidelityId, Mixture, Warp, columns};
 use nalgebra::{DMatrix, DVector};
 use rayon::prelude::*;
 
+use super::data::Data;
 use super::error::FitError;
 use super::fit::fit;
-use super::gp::{Data, Gp, Joint, View, thin};
+use super::gp::{Gp, Joint, View};
 use super::hyper::Layout;
 use super::snapshot::ModelSnapshot;
 use super::standardize::{Series, Standardization};
+use super::task::{MOST_KNOWN, Task};
 
 /// L-BFGS iterations from a fresh start, and from the last fit.
 const FRESH_ITERATIONS: u64 = 40;
@@ -19,11 +21,6 @@ const WARM_ITERATIONS: u64 = 12;
 const AFRESH: f64 = 1.25;
 /// Runs that hyperparameters are fitted to, at most: they hardly change with more, and a fit costs the cube.
 const MOST_FITTED: usize = 256;
-/// Runs that a model is conditioned on, at most: time grows with the cube of their number, memory with its square.
-pub const MOST_KNOWN: usize = 2000;
-/// Runs that are appended one after another, at most: more than come between two fits of a search. Of all of them anew takes
-/// less time then.
-pub(super) const MOST_APPENDED: usize = 256;
 /// Runs' worth of belief that the errors of metrics are independent.
 const INDEPENDENCE_WEIGHT: f64 = 8.0;
 
@@ -82,30 +79,6 @@ pub struct Outlook {
     pub reduction: f64,
     /// Derivatives with respect to the weights (length D each), where asked for.
     pub gradient: [Vec<f64>; 3],
-}
-
-/// What the model is to be fitted to, and how.
-#[derive(Clone, Copy, Debug)]
-pub struct Task<'a> {
-    /// The objective.
-    pub objective: &'a Objective,
-    /// The fidelities.
-    pub fidelities: &'a Fidelities,
-    /// Kind of model.
-    pub spec: ModelSpec,
-    /// Finished trials; not empty.
-    pub observations: &'a [Observation],
-}
-
-impl Task<'_> {
-    fn layout(&self) -> Layout {
-        let sizes = self.fidelities.log_sizes();
-        // Fidelities of equal size (say, other token counts unstated) still differ a little.
-        let size_steps = sizes.windows(2).map(|s| (s[1] - s[0]).abs().max(0.1)).collect();
-        let ModelSpec { kernel: kind, components, lengthscale_sd, .. } = self.spec;
-        let dim = self.observations.first().map_or(0, |o| o.mixture.weights().len());
-        Layout { kind, components, dim, size_steps, lengthscale_sd }
-    }
 }
 
 impl Surrogate {
@@ -463,15 +436,6 @@ impl Surrogate {
         }
         errors
     }
-}
-
-/// The runs that a model of `observations` is conditioned on, as indices, ascending: all of them; of more than
-/// [`MOST_KNOWN`] as many at every size as at any other, as far as there are, evenly spaced in time. Results do not enter
-/// the choice, so that it does not bias them.
-#[must_use]
-pub fn known(observations: &[Observation]) -> Vec<usize> {
-    let fidelities: Vec<usize> = observations.iter().map(|o| o.fidelity.index()).collect();
-    thin(&fidelities, MOST_KNOWN)
 }
 
 fn leave_one_out(metrics: &[MetricModel]) -> Vec<(f64, f64)> {

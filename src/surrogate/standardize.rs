@@ -2,8 +2,8 @@
 
 use nalgebra::DVector;
 
-use super::gp::Data;
-use super::model::Task;
+use super::data::Data;
+use super::task::Task;
 use crate::problem::{Structure, columns};
 
 /// Prior standard deviation of the level of a fidelity that has observations, in standardized units: vague.

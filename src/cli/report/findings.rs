@@ -3,8 +3,7 @@
 use crate::cli::best::{uncertain, uncertain_gain};
 use crate::config::StudyConfig;
 use crate::optimizer::{Gain, Optimizer};
-use crate::problem::{Direction, Evidence, Fidelity, FidelityId, Metric, Mixture};
-use crate::replay::rank_correlation;
+use crate::problem::{Direction, Evidence, Fidelity, FidelityId, Metric, Mixture, rank_correlation};
 use crate::report::html::{
     Cell, Comparison, DomainRow, EffectCurve, Effects, LeftOut, MetricRow, Metrics, Model, Part, Recommendation,
     SizeModel, Ternary,
