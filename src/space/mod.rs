@@ -2,6 +2,7 @@
 
 mod constraints;
 mod error;
+mod limit;
 mod polytope;
 mod projection;
 mod sampling;
@@ -10,5 +11,6 @@ mod warp;
 
 pub use constraints::{Bound, Group};
 pub use error::{SpaceError, TightBound};
+pub use limit::LimitedBy;
 pub use polytope::Polytope;
 pub use search_space::{Domain, GroupSpec, Limits, MOST_DOMAINS, SearchSpace};

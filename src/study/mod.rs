@@ -7,6 +7,7 @@ mod contents;
 mod costs;
 mod event;
 mod fold;
+mod forecast;
 mod fork;
 mod import;
 pub mod journal;
@@ -31,6 +32,7 @@ pub use event::{
     Cause, Change, Changes, Entry, Event, FORMAT, Forked, Header, Imported, Resumed, Size, Sizes, Snapshot, Suggested,
 };
 pub use fold::{Counts, Model, Stopped};
+pub use forecast::{Forecast, Rate, cost_of_trials};
 pub use outlier::Outlier;
 pub use state::{Plan, Study};
 pub use trial::{Completed, FIRST_RESULT, Failure, Mark, ProcessMark, Purpose, Trial, TrialId, TrialState};

@@ -149,6 +149,12 @@ impl Trial {
         !matches!(self.state, TrialState::Pending | TrialState::Running { .. })
     }
 
+    /// What it reported, where it is complete.
+    #[must_use]
+    pub fn outcome(&self) -> Option<&Completed> {
+        if let TrialState::Complete(outcome) = &self.state { Some(outcome) } else { None }
+    }
+
     /// Whether it counts towards limits on the number of trials: it has finished, and did not fail with a launcher that has been
     /// changed since.
     #[must_use]
