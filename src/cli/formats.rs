@@ -19,7 +19,7 @@ impl ValueEnum for ImportFormat {
             Self::Wide => ("wide", "A CSV with one row a run; also what `admire export` writes"),
             Self::Long => ("long", "A CSV with one row a run and weight or metric, in columns `name` and `value`"),
         };
-        // `runs` was the name before there was a long format.
+        // An older name, which scripts may use.
         Some(PossibleValue::new(name).help(help).aliases((*self == Self::Wide).then_some("runs")))
     }
 }
