@@ -3,6 +3,7 @@
 
 use admire::acquisition::{Criterion, gibbon};
 use admire::problem::KernelKind;
+use admire::space::Warped;
 use admire::surrogate::{
     Outlook,
     data::Data,
@@ -131,8 +132,8 @@ fn all_agree(what: &str, ours: &[f64], golden: &[f64]) {
     }
 }
 
-fn columns(points: &[Vec<f64>]) -> DMatrix<f64> {
-    DMatrix::from_vec(points[0].len(), points.len(), points.concat())
+fn columns(points: &[Vec<f64>]) -> Warped {
+    Warped::new(DMatrix::from_vec(points[0].len(), points.len(), points.concat()))
 }
 
 impl Case {

@@ -15,7 +15,7 @@ mod stream;
 
 pub use evidence::Evidence;
 pub use fidelity::{Fidelities, Fidelity, FidelityId, affordable, params_of};
-pub use mixture::{Mixture, columns};
+pub use mixture::{Mixture, Weights, columns};
 pub use name::{check_domain_name, check_folder_name, check_name, is_hidden};
 pub use objective::{Direction, Metric, Objective};
 pub use observation::{Observation, RunId};

@@ -14,3 +14,4 @@ pub use error::{SpaceError, TightBound};
 pub use limit::LimitedBy;
 pub use polytope::Polytope;
 pub use search_space::{Domain, GroupSpec, Limits, MOST_DOMAINS, SearchSpace};
+pub use warp::Warped;

@@ -2,13 +2,15 @@
 
 use std::borrow::Cow;
 
-use nalgebra::{DMatrix, DVector};
+use nalgebra::DVector;
+
+use crate::space::Warped;
 
 /// Training data of one Gaussian process.
 #[derive(Clone, Debug)]
 pub struct Data {
-    /// Warped mixtures, D × n.
-    pub x: DMatrix<f64>,
+    /// The n mixtures, warped.
+    pub x: Warped,
     /// Fidelity of each run (length n).
     pub fidelity: Vec<usize>,
     /// Standardized targets (length n).
@@ -33,7 +35,7 @@ impl Data {
     /// The runs of these indices.
     pub(super) fn select(&self, kept: &[usize]) -> Self {
         Self {
-            x: self.x.select_columns(kept),
+            x: self.x.select(kept),
             fidelity: kept.iter().map(|i| self.fidelity[*i]).collect(),
             y: DVector::from_iterator(kept.len(), kept.iter().map(|i| self.y[*i])),
             known_noise: kept.iter().map(|i| self.known_noise[*i]).collect(),
@@ -45,7 +47,7 @@ impl Data {
     pub(super) fn followed_by(&self, later: &Self) -> Self {
         let n = self.y.len() + later.y.len();
         Self {
-            x: DMatrix::from_iterator(self.x.nrows(), n, self.x.iter().chain(later.x.iter()).copied()),
+            x: self.x.followed_by(&later.x),
             fidelity: [self.fidelity.as_slice(), &later.fidelity].concat(),
             y: DVector::from_iterator(n, self.y.iter().chain(later.y.iter()).copied()),
             known_noise: [self.known_noise.as_slice(), &later.known_noise].concat(),

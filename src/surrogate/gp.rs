@@ -8,6 +8,7 @@ use super::hyper::{Hyperparameters, NaturalGradient};
 use super::lanes::Prepared;
 use super::linalg::Factored;
 use super::solved::Solved;
+use crate::space::Warped;
 
 /// Relative jitter tried on the diagonal, one after another, until the matrix can be solved with.
 const JITTER: [f64; 5] = [0.0, 1e-10, 1e-8, 1e-6, 1e-4];
@@ -115,7 +116,7 @@ impl Gp {
     pub fn extend(&self, data: &Data) -> Result<Self, FitError> {
         let (known, n) = (self.fidelity.len(), data.y.len());
         let prepared = self.hyper.kernel.prepare(&data.x);
-        let cross = self.hyper.kernel.cross(&prepared, &data.x.columns(known, n - known).clone_owned());
+        let cross = self.hyper.kernel.cross(&prepared, &data.x.range(known, n - known));
         let mut covariance = self.solved.covariance.clone();
         for (i, column) in (known..n).zip(cross.column_iter()) {
             let m = data.fidelity[i];
@@ -225,8 +226,8 @@ impl Gp {
             .collect()
     }
 
-    /// Covariances between the data and the columns of `z` (D × p) at fidelity `m`: n × p.
-    fn cross(&self, z: &DMatrix<f64>, m: usize) -> DMatrix<f64> {
+    /// Covariances between the data and the p points `z` at fidelity `m`: n × p.
+    fn cross(&self, z: &Warped, m: usize) -> DMatrix<f64> {
         let mut k = self.hyper.kernel.cross(&self.prepared, z);
         self.scale_rows(&mut k, m);
         k
@@ -245,12 +246,12 @@ impl Gp {
         self.hyper.kernel.variance() * self.sizes[a][b]
     }
 
-    /// Posterior means at the columns of `z` (D × p), fidelity `m`.
+    /// Posterior means at the p points `z`, fidelity `m`.
     #[must_use]
-    pub fn mean(&self, z: &DMatrix<f64>, m: usize) -> DVector<f64> {
-        let mut mean = DVector::from_element(z.ncols(), self.solved.levels[m]);
-        for (start, count) in (0..z.ncols()).step_by(MEANS).map(|start| (start, MEANS.min(z.ncols() - start))) {
-            let cross = self.cross(&z.columns(start, count).clone_owned(), m);
+    pub fn mean(&self, z: &Warped, m: usize) -> DVector<f64> {
+        let mut mean = DVector::from_element(z.len(), self.solved.levels[m]);
+        for (start, count) in (0..z.len()).step_by(MEANS).map(|start| (start, MEANS.min(z.len() - start))) {
+            let cross = self.cross(&z.range(start, count), m);
             let mut mean = mean.rows_mut(start, count);
             mean += cross.tr_mul(&self.solved.alpha);
         }
@@ -259,7 +260,7 @@ impl Gp {
 
     /// Posterior mean at one point and its derivative with respect to the warped mixture (length D).
     #[must_use]
-    pub fn mean_with_gradient(&self, z: &DMatrix<f64>, m: usize) -> (f64, Vec<f64>) {
+    pub fn mean_with_gradient(&self, z: &Warped, m: usize) -> (f64, Vec<f64>) {
         let k = self.cross(z, m);
         let row = &self.sizes[m];
         let coefficients: Vec<f64> = self.solved.alpha.iter().zip(&self.fidelity).map(|(a, l)| a * row[*l]).collect();
@@ -267,10 +268,10 @@ impl Gp {
         (k.column(0).dot(&self.solved.alpha) + self.solved.levels[m], gradient)
     }
 
-    /// Joint posterior of the noise-free values at the columns of `z` (D × p), fidelity `m`: mean and p × p covariance,
+    /// Joint posterior of the noise-free values at the p points `z`, fidelity `m`: mean and p × p covariance,
     /// with the levels taken as known.
     #[must_use]
-    pub fn posterior(&self, z: &DMatrix<f64>, m: usize) -> (DVector<f64>, DMatrix<f64>) {
+    pub fn posterior(&self, z: &Warped, m: usize) -> (DVector<f64>, DMatrix<f64>) {
         let cross = self.cross(z, m);
         let mean = cross.tr_mul(&self.solved.alpha).add_scalar(self.solved.levels[m]);
         let mut covariance = self.hyper.kernel.matrix(&self.hyper.kernel.prepare(z)) * self.sizes[m][m];
@@ -279,16 +280,16 @@ impl Gp {
         (mean, covariance)
     }
 
-    /// Predictions at the columns of `z` (D × p), fidelity `m`, with what is not known of the level (Rasmussen &
+    /// Predictions at the p points `z`, fidelity `m`, with what is not known of the level (Rasmussen &
     /// Williams 2006, eq. 2.42): what to report, where [`Self::posterior`] is what to search with.
     #[must_use]
-    pub fn predict(&self, z: &DMatrix<f64>, m: usize) -> Vec<Predicted> {
+    pub fn predict(&self, z: &Warped, m: usize) -> Vec<Predicted> {
         let cross = self.cross(z, m);
         let mean = cross.tr_mul(&self.solved.alpha);
         let level_weight = cross.tr_mul(&self.solved.indicators);
         let whitened = self.solved.covariance.whiten(cross);
         let prior = self.prior_variance(m, m);
-        (0..z.ncols())
+        (0..z.len())
             .map(|j| {
                 let mut u = -level_weight.row(j).transpose();
                 u[m] += 1.0;
@@ -299,10 +300,10 @@ impl Gp {
             .collect()
     }
 
-    /// Joint posteriors at the columns of `z` (D × p) for observing at each of the fidelities `at` and caring about
+    /// Joint posteriors at the p points `z` for observing at each of the fidelities `at` and caring about
     /// fidelity `target`: one vector of length p for each of `at`.
     #[must_use]
-    pub fn joint(&self, z: &DMatrix<f64>, at: &[usize], target: usize) -> Vec<Vec<Joint>> {
+    pub fn joint(&self, z: &Warped, at: &[usize], target: usize) -> Vec<Vec<Joint>> {
         let k = self.hyper.kernel.cross(&self.prepared, z);
         let whitened = |m: usize| {
             let mut k = k.clone();
@@ -318,7 +319,7 @@ impl Gp {
         at.iter()
             .map(|&m| {
                 let observed = (m != target).then(|| whitened(m));
-                (0..z.ncols())
+                (0..z.len())
                     .map(|j| {
                         let t = at_target.column(j);
                         let variance = floor(prior - t.norm_squared(), prior);
@@ -339,9 +340,9 @@ impl Gp {
             .collect()
     }
 
-    /// What [`Self::influence`] needs of the columns of `t` (D × p) at fidelity `target`.
+    /// What [`Self::influence`] needs of the p points `t` at fidelity `target`.
     #[must_use]
-    pub fn view(&self, t: &DMatrix<f64>, target: usize) -> View {
+    pub fn view(&self, t: &Warped, target: usize) -> View {
         View {
             prepared: self.hyper.kernel.prepare(t),
             whitened: self.solved.covariance.whiten(self.cross(t, target)).transpose(),
@@ -358,10 +359,10 @@ impl Gp {
     }
 
     /// How far the posterior mean of each of the points in `view` moves, in standard deviations of the outcome, when
-    /// each column of `z` (D × c) is observed at fidelity `m`: `cov(f(t), y(z)) / sd(y(z))`, p × c; with the standard
+    /// each of the c points `z` is observed at fidelity `m`: `cov(f(t), y(z)) / sd(y(z))`, p × c; with the standard
     /// deviations of the outcomes (length c).
     #[must_use]
-    pub fn influence(&self, z: &DMatrix<f64>, m: usize, view: &View) -> (DMatrix<f64>, Vec<f64>) {
+    pub fn influence(&self, z: &Warped, m: usize, view: &View) -> (DMatrix<f64>, Vec<f64>) {
         let mut covariance = self.hyper.kernel.cross(&view.prepared, z) * self.sizes[m][view.fidelity];
         let at_z = self.solved.covariance.whiten(self.cross(z, m));
         covariance.gemm(-1.0, &view.whitened, &at_z, 1.0);
@@ -378,7 +379,7 @@ impl Gp {
 
     /// [`Self::joint`] at one point, with derivatives.
     #[must_use]
-    pub fn joint_with_gradient(&self, z: &DMatrix<f64>, m: usize, target: usize) -> Joint {
+    pub fn joint_with_gradient(&self, z: &Warped, m: usize, target: usize) -> Joint {
         let k = self.hyper.kernel.cross(&self.prepared, z);
         let (row_t, row_m) = (&self.sizes[target], &self.sizes[m]);
         let n = self.fidelity.len();

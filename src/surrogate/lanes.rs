@@ -8,6 +8,8 @@ use std::f64::consts::TAU;
 
 use nalgebra::DMatrix;
 
+use crate::space::Warped;
+
 /// Points treated together.
 pub(super) const LANES: usize = 8;
 
@@ -83,9 +85,10 @@ struct Phases {
 }
 
 impl Prepared {
-    /// Prepares the columns of `x` (D × n) for length-scales and frequencies, one per dimension each; without frequencies there
+    /// Prepares the n points `x` for length-scales and frequencies, one per dimension each; without frequencies there
     /// are no phases.
-    pub(super) fn new(lengthscales: &[f64], frequencies: &[f64], x: &DMatrix<f64>) -> Self {
+    pub(super) fn new(lengthscales: &[f64], frequencies: &[f64], x: &Warped) -> Self {
+        let x = x.matrix();
         let mut scaled = x.clone();
         for mut column in scaled.column_iter_mut() {
             for (value, lengthscale) in column.iter_mut().zip(lengthscales) {
