@@ -14,11 +14,11 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use admire::optimizer::Candidates;
-use admire::problem::{KernelKind, Observation, OptimizerSettings, Warp, columns};
-use admire::surrogate::{ModelSnapshot, Surrogate, fit::negative_log_posterior, gp::Data, hyper::Layout};
+use admire::problem::{KernelKind, Observation, OptimizerSettings, Warp, Weights, columns};
+use admire::surrogate::{ModelSnapshot, Surrogate, data::Data, fit::negative_log_posterior, hyper::Layout};
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, criterion_group, criterion_main};
-use nalgebra::{DMatrix, DVector};
+use nalgebra::DVector;
 use problem::{Owned, Problem, rng};
 
 const DOMAINS: usize = 17;
@@ -39,7 +39,7 @@ fn snapshot(problem: &Problem, n: usize) -> ModelSnapshot {
     ModelSnapshot { observations: n, ..snapshot }
 }
 
-fn points(problem: &Problem, p: usize) -> DMatrix<f64> {
+fn points(problem: &Problem, p: usize) -> Weights {
     let points = problem.space().polytope().sample(p, &mut rng(2));
     columns(DOMAINS, points.iter().map(Vec::as_slice))
 }
@@ -60,7 +60,7 @@ fn likelihood(c: &mut Criterion) {
         let y = DVector::from_iterator(n, runs.iter().map(|o| o.metrics[0]));
         let (mean, sd) = (y.mean(), y.variance().sqrt());
         let data = Data {
-            x: Warp::Sqrt.matrix(&columns(DOMAINS, runs.iter().map(|o| o.mixture.weights()))),
+            x: Warp::Sqrt.warped(&columns(DOMAINS, runs.iter().map(|o| o.mixture.weights()))),
             fidelity: runs.iter().map(|o| o.fidelity.index()).collect(),
             y: y.map(|y| (y - mean) / sd),
             known_noise: vec![0.0; n],

@@ -4,9 +4,11 @@
 
 use admire::acquisition::{Choices, Criterion, LogValue, gibbon, log_knowledge_gradient};
 use admire::problem::KernelKind;
+use admire::space::Warped;
 use admire::surrogate::{
     Outlook,
-    gp::{Data, Gp},
+    data::Data,
+    gp::Gp,
     hyper::{Hyperparameters, SizeCovariance},
     kernel::{Component, Kernel},
 };
@@ -131,8 +133,8 @@ fn all_agree(what: &str, ours: &[f64], golden: &[f64]) {
     }
 }
 
-fn columns(points: &[Vec<f64>]) -> DMatrix<f64> {
-    DMatrix::from_vec(points[0].len(), points.len(), points.concat())
+fn columns(points: &[Vec<f64>]) -> Warped {
+    Warped::new(DMatrix::from_vec(points[0].len(), points.len(), points.concat()))
 }
 
 impl Case {

@@ -9,10 +9,7 @@ use admire::problem::{
     Prediction, Warp, columns,
 };
 use admire::space::{Domain, GroupSpec, Limits, SearchSpace};
-use admire::surrogate::{
-    gp::{Data, Gp},
-    hyper::Layout,
-};
+use admire::surrogate::{data::Data, gp::Gp, hyper::Layout};
 use nalgebra::DVector;
 use problem::{Problem, SIZES, rng, size};
 
@@ -64,7 +61,7 @@ fn every_kernel_with_every_acquisition_suggests_the_same_thing_twice() {
 /// their mean, on average, with the hyperparameters at the mode of their prior.
 fn left_to_know(problem: &Problem, design: &[Mixture]) -> f64 {
     let dim = problem.space().dim();
-    let root = |mixtures: &[Vec<f64>]| Warp::Sqrt.matrix(&columns(dim, mixtures.iter().map(Vec::as_slice)));
+    let root = |mixtures: &[Vec<f64>]| Warp::Sqrt.warped(&columns(dim, mixtures.iter().map(Vec::as_slice)));
     let spec = ModelSpec::default();
     let layout = Layout {
         kind: spec.kernel,

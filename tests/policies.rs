@@ -9,11 +9,10 @@ use admire::optimizer::policy::fidelities::{exceeds_in_flight_cap, open};
 use admire::optimizer::{Candidates, Optimizer};
 use admire::problem::{
     Direction, Evidence, Fidelities, Fidelity, Metric, Mixture, ModelChoice, ModelSpec, Objective, Observation,
-    OptimizerSettings, Warp, columns,
+    OptimizerSettings, Warp, Weights, columns,
 };
 use admire::space::{Domain, SearchSpace};
 use admire::surrogate::{Surrogate, Task};
-use nalgebra::DMatrix;
 use problem::{Problem, SIZES, new_run, rng, size};
 use rand_distr::{Distribution, StandardNormal};
 
@@ -58,7 +57,7 @@ fn normals(seed: u64) -> impl FnMut() -> f64 {
     move || StandardNormal.sample(&mut rng)
 }
 
-fn random(domains: usize, n: usize, seed: u64) -> DMatrix<f64> {
+fn random(domains: usize, n: usize, seed: u64) -> Weights {
     let mixtures = Problem::new(domains, 1, 1, 1).space().polytope().sample(n, &mut rng(seed));
     columns(domains, mixtures.iter().map(Vec::as_slice))
 }

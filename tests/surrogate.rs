@@ -4,9 +4,8 @@
 #[path = "common/problem.rs"]
 mod problem;
 
-use admire::problem::{Direction, FidelityId, KernelKind, Mixture, Observation, columns};
+use admire::problem::{Direction, FidelityId, KernelKind, Mixture, Observation, Weights, columns};
 use admire::surrogate::{ModelSnapshot, Surrogate, Task};
-use nalgebra::DMatrix;
 use problem::{Owned, Problem, SIZES, new_run, rng, size};
 
 const KERNELS: [(KernelKind, usize); 4] = [
@@ -20,7 +19,7 @@ fn fit(owned: &Owned) -> Surrogate {
     Surrogate::fit(&owned.task(), None).unwrap().0
 }
 
-fn points(problem: &Problem, n: usize, seed: u64) -> DMatrix<f64> {
+fn points(problem: &Problem, n: usize, seed: u64) -> Weights {
     let points = problem.space().polytope().sample(n, &mut rng(seed));
     columns(problem.domains, points.iter().map(Vec::as_slice))
 }
@@ -130,15 +129,15 @@ fn outlooks_and_means_have_the_gradients_they_claim() {
     for kernel in KERNELS {
         let surrogate = fit(&Owned::new(&problem, kernel, problem.runs(&[10, 5, 3], 15)));
         let x = points(&problem, 1, 16);
-        let numbers = |x: &DMatrix<f64>, m: FidelityId| {
+        let numbers = |x: &Weights, m: FidelityId| {
             let outlook = &surrogate.outlook(x, &[m])[0][0];
             [outlook.mean, outlook.variance, outlook.reduction]
         };
-        let slope = |d: usize, f: &dyn Fn(&DMatrix<f64>) -> f64| {
+        let slope = |d: usize, f: &dyn Fn(&Weights) -> f64| {
             let at = |h: f64| {
-                let mut x = x.clone();
+                let mut x = x.matrix().clone();
                 x[(d, 0)] += h;
-                f(&x)
+                f(&columns(4, [x.as_slice()]))
             };
             let central = |h: f64| (at(h) - at(-h)) / (2.0 * h);
             (4.0 * central(1e-3) - central(2e-3)) / 3.0
@@ -177,7 +176,7 @@ fn influence_is_what_an_observation_really_does() {
         for m in SIZES.into_iter().take(3) {
             let (expected, _) = surrogate.influence(&z, m, &surrogate.view(&t)).remove(0);
             let (mean, variance) = surrogate.predict(&z, m)[0];
-            let mixture = Mixture::new(z.column(0).iter().copied().collect());
+            let mixture = Mixture::new(z.matrix().column(0).iter().copied().collect());
             let metrics = vec![mean + variance.sqrt()];
             let outcome = [Observation { run: new_run(), mixture, fidelity: m, metrics, se: vec![None] }];
             let after = surrogate.extend(&Task { observations: &outcome, ..owned.task() }).unwrap().mean(&t);

@@ -1,6 +1,6 @@
 //! A confidence bound at the target, made smooth.
 
-use super::criterion::{LogValue, Point};
+use super::point::{LogValue, Point};
 
 /// Standard deviations by which the bound is optimistic: the usual two.
 const OPTIMISM: f64 = 2.0;

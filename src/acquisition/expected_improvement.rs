@@ -1,7 +1,7 @@
 //! Expected improvement at the target.
 
-use super::criterion::{LogValue, Point};
 use super::normal::log_improvement;
+use super::point::{LogValue, Point};
 
 /// The logarithm of `σ h(u) ρ²` with `u = (best − μ)/σ` and `h(u) = φ(u) + u Φ(u)` (Ament et al. 2023, eq. 9): the expected
 /// improvement over `best`, and of it what the observation can reveal.

@@ -1,10 +1,10 @@
 //! Continuous optimization over the polytope of mixtures, from many starts.
 
-use crate::problem::{FidelityId, columns};
+use crate::problem::{FidelityId, Weights, columns};
 use std::cell::RefCell;
 
 use argmin::core::{CostFunction, Error, Executor, Gradient, State};
-use nalgebra::{DMatrix, DVector};
+use nalgebra::DVector;
 
 use super::criterion::Criterion;
 use super::spg::ProjectedGradient;
@@ -27,7 +27,7 @@ struct Seen {
     best: Option<(f64, DVector<f64>)>,
 }
 
-impl<F: Fn(&DMatrix<f64>) -> (f64, Vec<f64>)> Smooth<F> {
+impl<F: Fn(&Weights) -> (f64, Vec<f64>)> Smooth<F> {
     fn evaluate(&self, w: &DVector<f64>) -> (f64, DVector<f64>) {
         let mut seen = self.seen.borrow_mut();
         if let Some((last, value, gradient)) = &seen.last
@@ -45,7 +45,7 @@ impl<F: Fn(&DMatrix<f64>) -> (f64, Vec<f64>)> Smooth<F> {
     }
 }
 
-impl<F: Fn(&DMatrix<f64>) -> (f64, Vec<f64>)> CostFunction for &Smooth<F> {
+impl<F: Fn(&Weights) -> (f64, Vec<f64>)> CostFunction for &Smooth<F> {
     type Param = DVector<f64>;
     type Output = f64;
 
@@ -54,7 +54,7 @@ impl<F: Fn(&DMatrix<f64>) -> (f64, Vec<f64>)> CostFunction for &Smooth<F> {
     }
 }
 
-impl<F: Fn(&DMatrix<f64>) -> (f64, Vec<f64>)> Gradient for &Smooth<F> {
+impl<F: Fn(&Weights) -> (f64, Vec<f64>)> Gradient for &Smooth<F> {
     type Param = DVector<f64>;
     type Gradient = DVector<f64>;
 
@@ -63,9 +63,9 @@ impl<F: Fn(&DMatrix<f64>) -> (f64, Vec<f64>)> Gradient for &Smooth<F> {
     }
 }
 
-/// Improves `start` (length D, feasible) by at most `iterations` projected-gradient steps on `function`, which takes a
-/// mixture (weights, D × 1) and returns value and derivative with respect to it. Returns the best point with its value.
-fn descend<F: Fn(&DMatrix<f64>) -> (f64, Vec<f64>)>(
+/// Improves `start` (length D, feasible) by at most `iterations` projected-gradient steps on `function`, which takes one
+/// mixture and returns value and derivative with respect to it. Returns the best point with its value.
+fn descend<F: Fn(&Weights) -> (f64, Vec<f64>)>(
     polytope: &Polytope,
     function: F,
     start: &[f64],
@@ -102,7 +102,7 @@ pub fn best_bound(
     start: &[f64],
     iterations: u64,
 ) -> Option<Vec<f64>> {
-    let function = |x: &DMatrix<f64>| {
+    let function = |x: &Weights| {
         let Outlook { mean, variance, gradient: [d_mean, d_variance, _], .. } = surrogate.outlook_with_gradient(x, m);
         let sd = variance.sqrt();
         let gradient = d_mean.iter().zip(&d_variance).map(|(mean, variance)| mean + caution * variance / (2.0 * sd));
@@ -121,7 +121,7 @@ pub fn climb(
     start: &[f64],
     iterations: u64,
 ) -> Option<(f64, Vec<f64>)> {
-    let function = |x: &DMatrix<f64>| {
+    let function = |x: &Weights| {
         let outlook = surrogate.outlook_with_gradient(x, m);
         let value = criterion.value(&outlook);
         let [mean, variance, reduction] = &outlook.gradient;

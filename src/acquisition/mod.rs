@@ -8,11 +8,13 @@ mod knowledge_gradient;
 mod maximize;
 mod minima;
 pub mod normal;
+mod point;
 mod spg;
 
-pub use criterion::{Criterion, LogValue};
+pub use criterion::Criterion;
 pub use entropy::gibbon;
 pub use knowledge_gradient::{Choices, log_knowledge_gradient};
 pub use maximize::{best_bound, best_mean, climb};
 pub use minima::{Minima, Values};
+pub use point::LogValue;
 pub use spg::ProjectedGradient;

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use super::recommend;
+use super::ask::recommend;
 use crate::optimizer::{MOST_KNOWN, known};
 use crate::problem::Mixture;
-use crate::study::{StopReason, Study};
+use crate::study::{StopReason, Study, Trial};
 use crate::text::{counted, number};
 
 /// The mixture that a study recommends under its present config.
@@ -91,6 +91,16 @@ pub fn answer(study: &Study) -> Result<Answer, NothingKnown> {
         caveats.push(Caveat::Older { runs, now: differs.then(words) });
     }
     Ok(Answer { mixture: stopped.mixture.clone(), caveats })
+}
+
+/// The best complete trial of the search at the target, among the mixtures that the config allows, with its objective.
+#[must_use]
+pub fn best_measured(study: &Study) -> Option<(&Trial, f64)> {
+    let (target, sign) = (study.config().fidelities.target(), study.config().objective.sign());
+    let allowed = |t: &&Trial| study.config().space.broken_bounds(&t.mixture).is_empty();
+    let runs = study.trials().iter().filter(|t| t.searching() && t.fidelity == target).filter(allowed);
+    let values = runs.filter_map(|t| Some((t, study.measured(t)?)));
+    values.min_by(|a, b| (sign * a.1).total_cmp(&(sign * b.1)))
 }
 
 impl fmt::Display for Caveat {

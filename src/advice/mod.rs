@@ -3,6 +3,12 @@
 
 mod answer;
 mod ask;
+mod confirmation;
+mod gain;
+mod sizes;
 
-pub use answer::{Answer, Caveat, NothingKnown, answer, explained, why};
+pub use answer::{Answer, Caveat, NothingKnown, answer, best_measured, explained, why};
 pub use ask::{Thought, fitted, optimizer, recommend, suggest, think};
+pub use confirmation::{Confirmation, Verdict};
+pub use gain::GainWorth;
+pub use sizes::{SizeAgreement, sizes};

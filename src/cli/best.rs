@@ -1,12 +1,12 @@
-use crate::problem::{Direction, FidelityId, Mixture, Prediction};
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::{ConfigArgs, Format, text};
-use crate::advice::{self, Answer};
-use crate::optimizer::{Agreement, Gain};
+use crate::advice::{self, Answer, Confirmation, SizeAgreement};
+use crate::optimizer::{Gain, Optimizer};
+use crate::problem::{Mixture, Prediction, mean_and_error};
 use crate::report::{Align, Table, bar};
-use crate::study::{Purpose, StopReason, Study, Trial, TrialState};
+use crate::study::{StopReason, Study};
 use crate::text::{Uncertain, number, probability};
 
 /// Terminal columns of a weight of 1.
@@ -38,10 +38,10 @@ pub(super) fn print(study: &Study, format: Format, stopped: Option<StopReason>) 
     let points = [(mixture.clone(), config.fidelities.target())];
     let optimizer = advice::optimizer(study);
     let expected = optimizer.predict(&evidence, &points).and_then(|p| p.first().copied());
-    let sizes = optimizer.agreement(&evidence).map(|sizes| SizeAgreement::all(study, &sizes)).unwrap_or_default();
+    let sizes = other_sizes(study, &optimizer);
     let gain = optimizer.gains(&evidence, mixture, &[config.space.uniform()]).and_then(|g| g.first().copied());
-    let measured = measured(study);
-    let comparison = study.stopped().and_then(|_| Comparison::new(study, mixture));
+    let measured = advice::best_measured(study);
+    let confirmation = study.stopped().and_then(|_| Confirmation::of(study, mixture));
     if format == Format::Json {
         let mut object = json!({
             "fidelity": fidelity,
@@ -52,11 +52,16 @@ pub(super) fn print(study: &Study, format: Format, stopped: Option<StopReason>) 
                 gain.map(|g| json!({"mean": g.mean, "sd": g.sd, "probability": g.probability()})),
             "measured": measured.map(|(trial, loss)| json!({"trial": trial.id, "loss": loss})),
             "spent": spent,
-            "sizes": sizes.iter().map(SizeAgreement::json).collect::<Vec<_>>(),
+            "sizes": sizes.iter().map(|size| json!({
+                "fidelity": config.fidelities[size.fidelity].name,
+                "runs": size.runs,
+                "correlation": size.correlation,
+                "worth": size.worth,
+            })).collect::<Vec<_>>(),
         });
         if let Some(reason) = stopped {
             object["stopped"] = json!(reason);
-            object["confirm"] = comparison.map_or(Value::Null, |c| c.json());
+            object["confirm"] = confirmation.as_ref().map_or(Value::Null, confirmation_json);
         }
         data!("{object}");
         return Ok(());
@@ -82,7 +87,7 @@ pub(super) fn print(study: &Study, format: Format, stopped: Option<StopReason>) 
         outln!("best measured       {} (trial {})", number(loss, 5), trial.id);
     }
     for (i, size) in sizes.iter().enumerate() {
-        outln!("{:18}  {}", if i == 0 { "other sizes" } else { "" }, size.words(fidelity));
+        outln!("{:18}  {}", if i == 0 { "other sizes" } else { "" }, size_words(study, size));
     }
     let (cost, trials) = (text::cost(study, spent.cost), text::counted(spent.trials, "trial"));
     outln!("spent               cost {cost} in {trials}");
@@ -92,8 +97,8 @@ pub(super) fn print(study: &Study, format: Format, stopped: Option<StopReason>) 
     if let Some(reason) = stopped {
         outln!("stopped             {}", advice::why(study, reason));
     }
-    if let Some(c) = comparison {
-        outln!("confirmed           {}", c.words());
+    if let Some(confirmation) = confirmation {
+        outln!("confirmed           {}", confirmation_words(&confirmation));
     }
     Ok(())
 }
@@ -108,42 +113,20 @@ pub(super) fn uncertain_gain(gain: Gain) -> Uncertain {
     Uncertain { mean: gain.mean, sd: gain.sd }
 }
 
-/// How far a fidelity other than the target can be trusted, and whether it is worth its cost.
-struct SizeAgreement<'a> {
-    fidelity: &'a str,
-    runs: usize,
-    correlation: f64,
-    /// What one run here teaches about the target per unit cost, relative to what a run at the target does.
-    worth: Option<f64>,
+/// What the sizes other than the target are worth.
+fn other_sizes(study: &Study, optimizer: &Optimizer) -> Vec<SizeAgreement> {
+    let sizes = advice::sizes(study.config(), optimizer, &study.evidence()).unwrap_or_default();
+    sizes.into_iter().filter(|size| size.fidelity != study.config().fidelities.target()).collect()
 }
 
-impl<'a> SizeAgreement<'a> {
-    fn all(study: &'a Study, sizes: &[Agreement]) -> Vec<Self> {
-        let (fidelities, evidence) = (&study.config().fidelities, study.evidence());
-        let target = fidelities.target();
-        let per_cost = |m: FidelityId| sizes[m].information / evidence.costs[m];
-        let others = fidelities.iter().filter(|(m, _)| *m != target);
-        others
-            .map(|(m, fidelity)| Self {
-                fidelity: &fidelity.name,
-                runs: evidence.observations.iter().filter(|o| o.fidelity == m).count(),
-                correlation: sizes[m].correlation,
-                worth: Some(per_cost(m) / per_cost(target)).filter(|worth| worth.is_finite()),
-            })
-            .collect()
-    }
-
-    fn json(&self) -> Value {
-        json!({"fidelity": self.fidelity, "runs": self.runs, "correlation": self.correlation, "worth": self.worth})
-    }
-
-    fn words(&self, target: &str) -> String {
-        let worth = self.worth.map_or_else(String::new, |worth| {
-            format!("; a run teaches {} times as much per cost as one at {target}", number(worth, 2))
-        });
-        let runs = text::counted(self.runs, "run");
-        format!("{} ({runs}) correlates {:.2} with {target}{worth}", self.fidelity, self.correlation)
-    }
+fn size_words(study: &Study, size: &SizeAgreement) -> String {
+    let fidelities = &study.config().fidelities;
+    let (name, target) = (&fidelities[size.fidelity].name, &fidelities[fidelities.target()].name);
+    let worth = size.worth.map_or_else(String::new, |worth| {
+        format!("; a run teaches {} times as much per cost as one at {target}", number(worth, 2))
+    });
+    let runs = text::counted(size.runs, "run");
+    format!("{name} ({runs}) correlates {:.2} with {target}{worth}", size.correlation)
 }
 
 /// One line a domain in the config's order, with a bar, and epochs at the target where they are known.
@@ -162,85 +145,31 @@ pub(super) fn show_weights(study: &Study, mixture: &Mixture) {
     out!("{}", table.fitted(text::width()));
 }
 
-/// The best complete trial of the search at the target, among the mixtures that the config allows.
-pub(super) fn measured(study: &Study) -> Option<(&Trial, f64)> {
-    let (target, sign) = (study.config().fidelities.target(), study.config().objective.sign());
-    let allowed = |t: &&Trial| study.config().space.broken_bounds(&t.mixture).is_empty();
-    let runs = study.trials().iter().filter(|t| t.searching() && t.fidelity == target).filter(allowed);
-    let values = runs.filter_map(|t| Some((t, value(study, t)?)));
-    values.min_by(|a, b| (sign * a.1).total_cmp(&(sign * b.1)))
+fn confirmation_json(confirmation: &Confirmation) -> Value {
+    let side = |values: &[f64]| {
+        let (mean, se) = mean_and_error(values);
+        json!({"mean": mean, "se": se, "runs": values.len()})
+    };
+    json!({
+        "recommended": side(&confirmation.recommended),
+        "uniform": side(&confirmation.uniform),
+        "difference": side(&confirmation.differences),
+        "verdict": confirmation.verdict.to_string(),
+    })
 }
 
-pub(super) fn value(study: &Study, trial: &Trial) -> Option<f64> {
-    match &trial.state {
-        TrialState::Complete(outcome) => study.objective(outcome),
-        _ => None,
-    }
-}
-
-/// The recommended mixture against the uniform one, trained with the same seeds.
-pub(super) struct Comparison {
-    recommended: Vec<f64>,
-    uniform: Vec<f64>,
-    /// Differences (recommended − uniform) of runs that share a seed.
-    differences: Vec<f64>,
-    verdict: &'static str,
-}
-
-impl Comparison {
-    pub fn new(study: &Study, mixture: &Mixture) -> Option<Self> {
-        let uniform = study.config().space.uniform();
-        let runs = |purpose, mixture| -> Vec<(u32, f64)> {
-            let trials = study.confirmations(purpose, mixture);
-            trials.filter_map(|t| Some((t.seed, value(study, t)?))).collect()
-        };
-        let (a, b) = (runs(Purpose::ConfirmRecommended, mixture), runs(Purpose::ConfirmUniform, &uniform));
-        let paired = |(seed, y): &(u32, f64)| b.iter().find(|(s, _)| s == seed).map(|(_, z)| y - z);
-        let differences: Vec<f64> = a.iter().filter_map(paired).collect();
-        if differences.is_empty() {
-            return None;
-        }
-        let (mean, se) = mean_se(&differences);
-        let gain = if study.config().objective.direction == Direction::Minimize { -mean } else { mean };
-        let verdict = match se {
-            None => "not judged: one seed says nothing about noise",
-            Some(se) if gain.abs() <= 2.0 * se => "within noise",
-            Some(_) if gain > 0.0 => "better",
-            Some(_) => "worse",
-        };
-        let values = |runs: Vec<(u32, f64)>| runs.into_iter().map(|(_, y)| y).collect();
-        Some(Self { recommended: values(a), uniform: values(b), differences, verdict })
-    }
-
-    fn json(&self) -> Value {
-        let side = |values: &[f64]| {
-            let (mean, se) = mean_se(values);
-            json!({"mean": mean, "se": se, "runs": values.len()})
-        };
-        json!({"recommended": side(&self.recommended), "uniform": side(&self.uniform),
-               "difference": side(&self.differences), "verdict": self.verdict})
-    }
-
-    pub fn words(&self) -> String {
-        let side = |values: &[f64]| match mean_se(values) {
-            (mean, Some(sd)) => Uncertain { mean, sd }.to_string(),
-            (mean, None) => number(mean, 5),
-        };
-        format!(
-            "recommended {}, uniform {}, difference {} over {}: {}",
-            side(&self.recommended),
-            side(&self.uniform),
-            side(&self.differences),
-            text::counted(self.differences.len(), "seed"),
-            self.verdict
-        )
-    }
-}
-
-/// Mean and its standard error (with two or more values).
-fn mean_se(values: &[f64]) -> (f64, Option<f64>) {
-    let n = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / n;
-    let squares: f64 = values.iter().map(|y| (y - mean).powi(2)).sum();
-    (mean, (values.len() > 1).then(|| (squares / (n - 1.0) / n).sqrt()))
+/// What a confirmation has shown, in words.
+pub(super) fn confirmation_words(confirmation: &Confirmation) -> String {
+    let Confirmation { recommended, uniform, differences, verdict } = confirmation;
+    let side = |values: &[f64]| match mean_and_error(values) {
+        (mean, Some(sd)) => Uncertain { mean, sd }.to_string(),
+        (mean, None) => number(mean, 5),
+    };
+    format!(
+        "recommended {}, uniform {}, difference {} over {}: {verdict}",
+        side(recommended),
+        side(uniform),
+        side(differences),
+        text::counted(differences.len(), "seed"),
+    )
 }

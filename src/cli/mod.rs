@@ -20,6 +20,7 @@ mod best;
 mod check;
 mod completions;
 mod export;
+mod formats;
 mod import;
 mod init;
 mod journal;

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::error::{ConfigError, Origin, Problem};
 use super::export::{DomainFiles, export};
-use super::tree::{self, Node, Problems, Section, Value};
+use super::tree::{self, Problems, Section};
+use super::value::{Node, Value};
 use super::{Budget, Confirm, LauncherConfig, ReplayConfig, StudyConfig, placeholders, slurm};
 use crate::problem::{
     AcquisitionKind, Direction, Fidelities, Fidelity, Goal, KernelKind, MOST_COMPONENTS, Metric, ModelChoice,
@@ -236,7 +237,7 @@ fn limits(document: &Section<'_>, domains: &[Domain], fidelities: Option<&Fideli
 fn objective(document: &Section<'_>) -> Objective {
     let section = document.section("objective");
     let metric = section.text("metric");
-    let weights = section.entries("metrics", "{ web = 1.0, code = 2.0 }", "a finite number", tree::number);
+    let weights = section.entries("metrics", "{ web = 1.0, code = 2.0 }", "a finite number", Value::number);
     let directions = [("minimize", Direction::Minimize), ("maximize", Direction::Maximize)];
     let direction = section.choice("direction", &directions).unwrap_or(Direction::Minimize);
     if metric.is_some() && weights.is_some() {

@@ -8,6 +8,7 @@ mod placeholders;
 mod slurm;
 mod spelling;
 mod tree;
+mod value;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::LauncherKind;
-use super::tree::{Section, Value};
+use super::tree::Section;
+use super::value::Value;
 
 /// Keys for options of `sbatch`.
 const OPTIONS: [&str; 4] = ["partition", "account", "gres", "time"];

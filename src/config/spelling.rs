@@ -1,6 +1,6 @@
 //! What somebody may have meant who wrote something else: advice for messages.
 
-use super::tree::Value;
+use super::value::Value;
 
 /// How a table is written, by the path of its key: `study`, or `domain[0]` of an array of tables.
 pub(super) fn of_table(path: &str) -> String {

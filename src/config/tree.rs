@@ -7,69 +7,9 @@ use std::time::Duration;
 use toml::de::{DeTable, DeValue};
 
 use super::error::{Origin, Problem};
+use super::value::{Node, Value};
 use super::{Settings, duration, spelling};
 use crate::input::LARGEST;
-
-/// A value and where it comes from.
-#[derive(Clone, Debug)]
-pub(super) struct Node {
-    pub origin: Origin,
-    pub value: Value,
-}
-
-impl Node {
-    /// Every number in it, with the path of its key.
-    pub fn numbers(&self) -> Vec<(String, Origin, f64)> {
-        let mut numbers = Vec::new();
-        self.collect(String::new(), &mut numbers);
-        numbers
-    }
-
-    fn collect(&self, path: String, numbers: &mut Vec<(String, Origin, f64)>) {
-        match &self.value {
-            Value::Table(table) => table.iter().for_each(|(key, node)| {
-                node.collect(if path.is_empty() { key.clone() } else { format!("{path}.{key}") }, numbers);
-            }),
-            Value::Array(items) => {
-                items.iter().enumerate().for_each(|(i, node)| node.collect(format!("{path}[{i}]"), numbers));
-            }
-            value => numbers.extend(number(value).map(|x| (path, self.origin.clone(), x))),
-        }
-    }
-}
-
-/// A TOML value (dates as text: no key takes one).
-#[derive(Clone, Debug)]
-pub(super) enum Value {
-    Text(String),
-    Integer(i64),
-    Float(f64),
-    Bool(bool),
-    Array(Vec<Node>),
-    Table(BTreeMap<String, Node>),
-}
-
-impl Value {
-    pub fn text(&self) -> Option<String> {
-        if let Self::Text(text) = self { Some(text.clone()) } else { None }
-    }
-
-    /// What an array of strings has in it; `None` for anything else.
-    pub fn texts(&self) -> Option<Vec<String>> {
-        if let Self::Array(items) = self { items.iter().map(|n| n.value.text()).collect() } else { None }
-    }
-
-    fn describe(&self) -> String {
-        match self {
-            Self::Text(text) => format!("the string \"{text}\""),
-            Self::Integer(n) => format!("the integer {n}"),
-            Self::Float(x) => format!("the number {x}"),
-            Self::Bool(b) => format!("the boolean {b}"),
-            Self::Array(_) => "an array".into(),
-            Self::Table(_) => "a table".into(),
-        }
-    }
-}
 
 /// Parses a whole file.
 pub(super) fn parse(text: &str) -> Result<Node, Problem> {
@@ -288,7 +228,7 @@ impl<'a> Section<'a> {
 
     /// A finite number that `accepts`; `expected` says which.
     pub fn number(&self, key: &'static str, expected: &str, accepts: fn(f64) -> bool) -> Option<f64> {
-        self.read(key, expected, |v| number(v).filter(|x| accepts(*x)))
+        self.read(key, expected, |v| v.number().filter(|x| accepts(*x)))
     }
 
     pub fn share(&self, key: &'static str) -> Option<f64> {
@@ -317,7 +257,7 @@ impl<'a> Section<'a> {
         let node = self.node(key)?;
         let result = match &node.value {
             Value::Text(text) => duration::parse(text),
-            other => number(other).and_then(|s| Duration::try_from_secs_f64(s).ok()).ok_or_else(|| {
+            other => other.number().and_then(|s| Duration::try_from_secs_f64(s).ok()).ok_or_else(|| {
                 format!("expected a number of seconds or a string like \"10m\", not {}", other.describe())
             }),
         };
@@ -403,14 +343,5 @@ impl<'a> Section<'a> {
                 self.report(Some(key), format!("unknown key `{key}`; {hint}"));
             }
         }
-    }
-}
-
-/// A number that can be reckoned with, integer or not.
-pub(super) fn number(value: &Value) -> Option<f64> {
-    match value {
-        Value::Integer(n) => Some(*n as f64),
-        Value::Float(x) => Some(*x).filter(|x| x.abs() <= LARGEST),
-        _ => None,
     }
 }

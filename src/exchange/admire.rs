@@ -4,8 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::columns::{ColumnMap, Rule};
-use super::part::Part;
-use super::table::{InputFile, Table};
+use super::table::{InputFile, Part, Table};
 use crate::input::number;
 use crate::problem::params_of;
 use crate::runs::LogError;

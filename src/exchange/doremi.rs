@@ -4,8 +4,7 @@ use csv::StringRecord;
 use serde_json::Value;
 
 use super::columns::{ColumnMap, Rule};
-use super::part::Part;
-use super::table::{InputFile, Table};
+use super::table::{InputFile, Part, Table};
 use crate::runs::{LogError, text};
 
 /// Reads the file. It says nothing about results: those are in `metrics`.

@@ -1,14 +1,13 @@
 //! From a mixture to a trainer's files.
 
-use clap::ValueEnum;
 use serde_json::{Map, json};
 
 use super::recipe::{ExportError, Recipe};
 use super::text::csv;
 use super::{huggingface, llama_factory, megatron, nanotron, olmo_core, regmix, streaming};
 
-/// For whom; also the values of `export --format`, with what its help says of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+/// For whom. `cli/formats.rs` has the names and the help of the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExportFormat {
     /// Megatron-LM: --data-path with weights and prefixes, for a command line.
     Megatron,

@@ -5,8 +5,7 @@ use std::collections::HashMap;
 use csv::StringRecord;
 
 use super::columns::{ColumnMap, Rule};
-use super::part::Part;
-use super::table::{InputFile, Table, identity};
+use super::table::{InputFile, Part, Table, identity};
 use crate::runs::{LogError, is_state};
 
 /// The columns of logged runs, under their own names.

@@ -2,16 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use clap::ValueEnum;
-
 use super::columns::Rule;
 use super::table::{InputFile, Table};
 use super::{admire, doremi, generic, olmix, regmix};
 use crate::problem::{check_domain_name, params_of};
 use crate::runs::{LogError, RunLog};
 
-/// Whose files; also the values of `import --from`, with what its help says of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+/// Whose files. `cli/formats.rs` has the names and the help of the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ImportFormat {
     /// RegMix: SIZE=MIXTURES.csv,LOSSES.csv for each size.
     Regmix,
@@ -22,7 +20,6 @@ pub enum ImportFormat {
     /// DoReMi: SIZE=FILE.json, with --metric.
     Doremi,
     /// A CSV with one row a run; also what `admire export` writes.
-    #[value(alias = "runs")]
     Wide,
     /// A CSV with one row a run and weight or metric, in columns `name` and `value`.
     Long,

@@ -15,7 +15,7 @@ mod megatron;
 mod nanotron;
 mod olmix;
 mod olmo_core;
-mod part;
+mod pair;
 mod recipe;
 mod regmix;
 mod runs;

@@ -1,8 +1,8 @@
 //! olmix (allenai/olmix): `ratios.csv` and `metrics.csv`, matched by `run` or `run_id`.
 
 use super::columns::{ColumnMap, Rule};
-use super::part::{Part, pair};
-use super::table::InputFile;
+use super::pair::pair;
+use super::table::{InputFile, Part};
 use crate::runs::LogError;
 
 /// Columns that both files may have; of the last kind are row numbers that pandas wrote.

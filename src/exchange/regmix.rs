@@ -4,9 +4,9 @@
 use serde_json::{Map, Value, json};
 
 use super::columns::{ColumnMap, Rule};
-use super::part::{Part, pair};
+use super::pair::pair;
 use super::recipe::{ExportError, Recipe};
-use super::table::InputFile;
+use super::table::{InputFile, Part};
 use super::text::yaml as write;
 use crate::runs::LogError;
 

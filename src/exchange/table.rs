@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use csv::StringRecord;
 
 use super::columns::{ColumnMap, identifies};
-use super::part::Part;
 use crate::runs::{self, LogError, RunLog};
 
 /// A file and what is in it.
@@ -38,6 +37,18 @@ pub(super) struct Table {
     pub file: PathBuf,
     pub header: Vec<String>,
     pub rows: Vec<StringRecord>,
+}
+
+/// What one format's reader returns.
+pub(super) struct Part {
+    /// With the columns of logged runs.
+    pub table: Table,
+    /// The columns that it did not use.
+    pub ignored: Vec<String>,
+    /// The columns of the table that it took for domains or metrics only because nothing says what they are.
+    pub guessed: Vec<String>,
+    /// How many rows had no partner.
+    pub skipped: usize,
 }
 
 impl Table {

@@ -1,9 +1,9 @@
 //! What counts in the end: the expected loss of a mixture, or the loss of a logged run ([`Goal`]).
 
-use nalgebra::{DMatrix, DVector};
+use nalgebra::DVector;
 
 use super::Optimizer;
-use crate::problem::{Evidence, FidelityId, Goal, Mixture};
+use crate::problem::{Evidence, FidelityId, Goal, Mixture, Weights};
 use crate::surrogate::{Outlook, Surrogate};
 
 impl Optimizer {
@@ -29,13 +29,8 @@ impl Optimizer {
         mixtures.into_iter().map(loss).collect()
     }
 
-    /// Posterior means at the columns of `x` (weights, D × p), or the values where they are known.
-    pub(super) fn expected_values(
-        &self,
-        surrogate: &Surrogate,
-        x: &DMatrix<f64>,
-        known: &[Option<f64>],
-    ) -> DVector<f64> {
+    /// Posterior means at the p mixtures `x`, or the values where they are known.
+    pub(super) fn expected_values(&self, surrogate: &Surrogate, x: &Weights, known: &[Option<f64>]) -> DVector<f64> {
         let mut values = surrogate.mean(x);
         for (value, known) in values.iter_mut().zip(known) {
             *value = known.unwrap_or(*value);

@@ -6,13 +6,14 @@ mod insight;
 mod model;
 pub mod policy;
 
-use crate::problem::{Evidence, Fidelities, FidelityId, Mixture, Objective, OptimizerSettings, Prediction, columns};
+use crate::problem::{
+    Evidence, Fidelities, FidelityId, Mixture, Objective, OptimizerSettings, Prediction, Weights, columns,
+};
 use std::sync::{Arc, Mutex};
 
 pub use insight::{Effect, Gain, LeftOut};
 use policy::fidelities::{exceeds_in_flight_cap, open, possible};
 
-use nalgebra::DMatrix;
 use rand::Rng;
 
 use crate::space::SearchSpace;
@@ -183,7 +184,7 @@ impl Optimizer {
         self.condition(&evidence.observations).ok().map(|s| s.agreement())
     }
 
-    fn columns<'a>(&self, mixtures: impl IntoIterator<Item = &'a [f64]>) -> DMatrix<f64> {
+    fn columns<'a>(&self, mixtures: impl IntoIterator<Item = &'a [f64]>) -> Weights {
         columns(self.space.dim(), mixtures)
     }
 

@@ -44,13 +44,43 @@ impl Mixture {
     }
 }
 
-/// Mixtures (length D each) as the columns of a D × n matrix.
+/// Mixtures as the columns of a D × n matrix. What a model sees is warped, and of another type.
+#[derive(Clone, Debug)]
+pub struct Weights(DMatrix<f64>);
+
+/// Mixtures (length D each) as [`Weights`].
 #[must_use]
-pub fn columns<'a>(dim: usize, mixtures: impl IntoIterator<Item = &'a [f64]>) -> DMatrix<f64> {
+pub fn columns<'a>(dim: usize, mixtures: impl IntoIterator<Item = &'a [f64]>) -> Weights {
     let mut values = Vec::new();
     for w in mixtures {
         values.extend_from_slice(w);
     }
     let n = values.len().checked_div(dim).unwrap_or(0);
-    DMatrix::from_vec(dim, n, values)
+    Weights(DMatrix::from_vec(dim, n, values))
+}
+
+impl Weights {
+    /// The matrix.
+    #[must_use]
+    pub fn matrix(&self) -> &DMatrix<f64> {
+        &self.0
+    }
+
+    /// How many mixtures there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.ncols()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The mixtures of these indices.
+    #[must_use]
+    pub fn select(&self, indices: &[usize]) -> Self {
+        Self(self.0.select_columns(indices))
+    }
 }

@@ -10,11 +10,12 @@ mod observation;
 mod prediction;
 mod run_set;
 mod settings;
+mod statistics;
 mod stream;
 
 pub use evidence::Evidence;
 pub use fidelity::{Fidelities, Fidelity, FidelityId, affordable, params_of};
-pub use mixture::{Mixture, columns};
+pub use mixture::{Mixture, Weights, columns};
 pub use name::{check_domain_name, check_folder_name, check_name, is_hidden};
 pub use objective::{Direction, Metric, Objective};
 pub use observation::{Observation, RunId};
@@ -23,4 +24,5 @@ pub use run_set::RunSet;
 pub use settings::{
     AcquisitionKind, Goal, KernelKind, MOST_COMPONENTS, ModelChoice, ModelSpec, OptimizerSettings, Structure, Warp,
 };
+pub use statistics::{mean_and_error, rank_correlation};
 pub use stream::{seed_of, stream};

@@ -42,6 +42,12 @@ impl Objective {
         self.metrics.iter().map(|metric| reported.get(&metric.name).copied()).collect()
     }
 
+    /// Its value given `reported` metrics, in the user's orientation; `None` where one of its own is missing.
+    #[must_use]
+    pub fn reported(&self, reported: &BTreeMap<String, f64>) -> Option<f64> {
+        self.select(reported).map(|values| self.value(&values))
+    }
+
     /// What the optimizer minimizes, given the `metrics` (one value per metric).
     #[must_use]
     pub fn loss(&self, metrics: &[f64]) -> f64 {
@@ -55,5 +61,21 @@ impl Objective {
             Direction::Minimize => 1.0,
             Direction::Maximize => -1.0,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_one_of_its_metrics_there_is_no_objective() {
+        let metric = |name: &str, weight: f64| Metric { name: name.into(), weight };
+        let metrics = vec![metric("code", 2.0), metric("web", 1.0)];
+        let objective = Objective { metrics, direction: Direction::Maximize };
+        let reported = |list: &[(&str, f64)]| list.iter().map(|(name, y)| ((*name).to_owned(), *y)).collect();
+        assert_eq!(objective.reported(&reported(&[("web", 1.0), ("code", 3.0), ("other", 9.0)])), Some(7.0));
+        assert_eq!(objective.reported(&reported(&[("web", 1.0)])), None);
+        assert_eq!(objective.loss(&[3.0, 1.0]), -7.0);
     }
 }

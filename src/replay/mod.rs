@@ -22,6 +22,4 @@ pub use infer::infer_config;
 pub use pool::{Pool, Run};
 pub use run::{Plan, Playback, Progress, play};
 pub use strategy::Strategy;
-pub use summary::{
-    Calibration, Question, RegretAt, Saving, StrategySummary, SuggestMs, Summary, Target, rank_correlation,
-};
+pub use summary::{Calibration, Question, RegretAt, Saving, StrategySummary, SuggestMs, Summary, Target};

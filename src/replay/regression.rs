@@ -86,10 +86,9 @@ mod tests {
     use std::path::PathBuf;
 
     use super::super::infer::infer_config;
-    use super::super::summary::rank_correlation;
     use super::*;
     use crate::config::StudyConfig;
-    use crate::problem::Direction;
+    use crate::problem::{Direction, rank_correlation};
     use crate::runs::RunLog;
 
     /// Runs at 1M predict the order of the 1B runs, and as many as 64 are enough for the most of it.

@@ -6,7 +6,7 @@ use super::curve::{median_cost, quantile};
 use super::pool::Pool;
 use super::run::Playback;
 use super::strategy::Strategy;
-use crate::problem::Prediction;
+use crate::problem::{Prediction, rank_correlation};
 
 /// What is asked of the curves.
 #[derive(Clone, Debug)]
@@ -225,38 +225,4 @@ fn calibration(pool: &Pool, group: &[Playback]) -> Option<Calibration> {
         coverage90: covered(1.644_853_626_951_473),
         log_score: Some(mean(&log_density)).filter(|score| score.is_finite()),
     })
-}
-
-/// Spearman's rank correlation, ties sharing their mean rank; `None` where either side is constant or there are fewer
-/// than two values.
-#[must_use]
-pub fn rank_correlation(a: &[f64], b: &[f64]) -> Option<f64> {
-    let ranks = |x: &[f64]| -> Vec<f64> {
-        let rank = |v: &f64| x.iter().map(|u| f64::from(u8::from(u < v)) + 0.5 * f64::from(u8::from(u == v))).sum();
-        x.iter().map(rank).collect()
-    };
-    let center = |mut x: Vec<f64>| {
-        let mean = x.iter().sum::<f64>() / x.len() as f64;
-        x.iter_mut().for_each(|v| *v -= mean);
-        x
-    };
-    let (a, b) = (center(ranks(a)), center(ranks(b)));
-    let dot = |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(x, y)| x * y).sum::<f64>();
-    let norm = (dot(&a, &a) * dot(&b, &b)).sqrt();
-    (norm > 0.0).then(|| dot(&a, &b) / norm)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rank_correlation_handles_order_ties_and_constants() {
-        assert_eq!(rank_correlation(&[1.0, 2.0, 3.0], &[10.0, 200.0, 3000.0]), Some(1.0));
-        assert_eq!(rank_correlation(&[1.0, 2.0, 3.0], &[3.0, 2.0, 1.0]), Some(-1.0));
-        assert_eq!(rank_correlation(&[1.0, 1.0], &[3.0, 2.0]), None);
-        assert_eq!(rank_correlation(&[], &[]), None);
-        let tied = rank_correlation(&[1.0, 1.0, 2.0], &[1.0, 2.0, 3.0]).unwrap_or_default();
-        assert!((tied - 3f64.sqrt() / 2.0).abs() < 1e-12, "{tied}");
-    }
 }

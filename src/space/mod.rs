@@ -1,12 +1,17 @@
 //! The space that is searched: mixtures on a bounded simplex, and the fidelities at which they can be trained.
 
+mod constraints;
 mod error;
+mod limit;
 mod polytope;
 mod projection;
 mod sampling;
 mod search_space;
 mod warp;
 
+pub use constraints::{Bound, Group};
 pub use error::{SpaceError, TightBound};
-pub use polytope::{Bound, Group, Polytope};
+pub use limit::LimitedBy;
+pub use polytope::Polytope;
 pub use search_space::{Domain, GroupSpec, Limits, MOST_DOMAINS, SearchSpace};
+pub use warp::Warped;

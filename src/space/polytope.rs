@@ -1,5 +1,6 @@
 //! The polytope of feasible mixtures.
 
+use super::constraints::{Bound, Constraints, Group, Row, dot};
 use super::projection;
 
 /// Wider ranges than this are ranges; narrower ones are equalities in disguise (two bounds that meet).
@@ -8,43 +9,13 @@ const FIXED: f64 = 1e-9;
 /// Sums of bounds this close to 1 were meant to be 1: decimal fractions such as 0.33333.
 const ROUNDING: f64 = 1e-5;
 
-/// A bound on the sum of some domains' weights.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Group {
-    /// Unique name, as in the config file.
-    pub name: String,
-    /// Indices of its domains, in the order of the search space.
-    pub domains: Vec<usize>,
-    /// Smallest sum of their weights.
-    pub min: f64,
-    /// Largest sum of their weights.
-    pub max: f64,
-}
-
-/// One of the inequalities that make up a [`Polytope`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Bound {
-    /// `w_i ≥ lower_i`
-    Lower(usize),
-    /// `w_i ≤ upper_i`
-    Upper(usize),
-    /// `Σ_{i ∈ g} w_i ≥ min_g`
-    GroupMin(usize),
-    /// `Σ_{i ∈ g} w_i ≤ max_g`
-    GroupMax(usize),
-}
-
 /// `{ w : Σ w = 1, lower ≤ w ≤ upper, min_g ≤ Σ_{i ∈ g} w_i ≤ max_g for every group g }`, never empty.
 ///
 /// Groups may overlap. Everything that depends on the polytope alone (what each weight can reach, a point in the
 /// relative interior, the equalities that the bounds imply) is worked out once, when it is built.
 #[derive(Clone, Debug)]
 pub struct Polytope {
-    pub(super) lower: Vec<f64>,
-    pub(super) upper: Vec<f64>,
-    pub(super) groups: Vec<Group>,
-    /// The constraints on sums of weights: the sum of all first, then one a group.
-    pub(super) rows: Vec<Row>,
+    constraints: Constraints,
     /// Per weight, the smallest and largest value over the polytope.
     reach: Vec<(f64, f64)>,
     /// Points where some weight or group sum is smallest or largest.
@@ -53,24 +24,6 @@ pub struct Polytope {
     center: Vec<f64>,
     /// The weights that can vary.
     pub(super) free: Vec<usize>,
-}
-
-/// A constraint `min ≤ a·w ≤ max` whose coefficients `a` are 0 or 1.
-#[derive(Clone, Debug)]
-pub(super) struct Row {
-    pub coefficients: Vec<f64>,
-    /// The weights whose coefficient is 1, ascending.
-    pub members: Vec<usize>,
-    pub min: f64,
-    pub max: f64,
-    /// Whether `a·w` has the same value all over the polytope.
-    pub fixed: bool,
-}
-
-impl Row {
-    pub fn sum(&self, w: &[f64]) -> f64 {
-        self.members.iter().map(|&i| w[i]).sum()
-    }
 }
 
 impl Polytope {
@@ -113,16 +66,13 @@ impl Polytope {
             rows.push(Row { coefficients, members, min: group.min, max: group.max, fixed: false });
         }
         let mut polytope = Self {
-            lower,
-            upper,
-            groups,
-            rows,
+            constraints: Constraints { lower, upper, groups, rows },
             reach: Vec::new(),
             extremes: Vec::new(),
             center: vec![1.0 / dim as f64; dim],
             free: Vec::new(),
         };
-        polytope.center = projection::project(&polytope, &polytope.center)?;
+        polytope.center = projection::project(&polytope.constraints, &polytope.center)?;
         polytope.explore();
         Ok(polytope)
     }
@@ -141,11 +91,12 @@ impl Polytope {
             self.reach.push((least[i], most[i]));
             self.extremes.extend([least, most]);
         }
-        for k in 1..self.rows.len() {
-            let most = self.maximize(&self.rows[k].coefficients);
-            let downhill: Vec<f64> = self.rows[k].coefficients.iter().map(|a| -a).collect();
+        for k in 1..self.constraints.rows.len() {
+            let most = self.maximize(&self.constraints.rows[k].coefficients);
+            let downhill: Vec<f64> = self.constraints.rows[k].coefficients.iter().map(|a| -a).collect();
             let least = self.maximize(&downhill);
-            self.rows[k].fixed = self.rows[k].sum(&most) - self.rows[k].sum(&least) <= FIXED;
+            self.constraints.rows[k].fixed =
+                self.constraints.rows[k].sum(&most) - self.constraints.rows[k].sum(&least) <= FIXED;
             self.extremes.extend([least, most]);
         }
         let count = self.extremes.len() as f64;
@@ -157,25 +108,30 @@ impl Polytope {
     /// Number of domains.
     #[must_use]
     pub fn dim(&self) -> usize {
-        self.lower.len()
+        self.constraints.lower.len()
     }
 
     /// Lower bounds, as stated.
     #[must_use]
     pub fn lower(&self) -> &[f64] {
-        &self.lower
+        &self.constraints.lower
     }
 
     /// Upper bounds, as stated.
     #[must_use]
     pub fn upper(&self) -> &[f64] {
-        &self.upper
+        &self.constraints.upper
+    }
+
+    /// The constraints on sums of weights.
+    pub(super) fn rows(&self) -> &[Row] {
+        &self.constraints.rows
     }
 
     /// Bounds on sums of weights.
     #[must_use]
     pub fn groups(&self) -> &[Group] {
-        &self.groups
+        &self.constraints.groups
     }
 
     /// The smallest and largest value of each weight over the polytope; tighter than the stated bounds where other
@@ -203,7 +159,7 @@ impl Polytope {
     #[must_use]
     pub fn project(&self, y: &[f64]) -> Vec<f64> {
         debug_assert_eq!(y.len(), self.dim());
-        projection::project(self, y).unwrap_or_else(|_| {
+        projection::project(&self.constraints, y).unwrap_or_else(|_| {
             // The constructor has found a feasible point, so that only rounding can end here.
             self.center.clone()
         })
@@ -212,14 +168,7 @@ impl Polytope {
     /// Whether `w` satisfies every constraint within `tolerance`.
     #[must_use]
     pub fn contains(&self, w: &[f64], tolerance: f64) -> bool {
-        w.len() == self.dim()
-            && w.iter()
-                .zip(self.lower.iter().zip(&self.upper))
-                .all(|(x, (l, u))| *x >= l - tolerance && *x <= u + tolerance)
-            && self.rows.iter().all(|row| {
-                let sum = row.sum(w);
-                sum >= row.min - tolerance && sum <= row.max + tolerance
-            })
+        self.constraints.contain(w, tolerance)
     }
 
     /// A point of the polytope where the linear function `gradient · w` is largest.
@@ -246,8 +195,4 @@ impl Polytope {
         }
         w
     }
-}
-
-pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(x, y)| x * y).sum()
 }

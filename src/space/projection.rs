@@ -1,4 +1,4 @@
-//! Exact Euclidean projection onto a [`Polytope`].
+//! Exact Euclidean projection onto a polytope, given by its [`Constraints`].
 //!
 //! First the groups are left out: what remains, `Σ w = 1` and bounds, is the continuous quadratic knapsack problem,
 //! solved by fixing variables (Bitran & Hax, Management Science 27, 1981; Kiwiel, JOTA 136, 2008). Where its solution
@@ -6,7 +6,7 @@
 //! 27, 1983). With the identity as the Hessian, and variables at their bounds taken out, the linear systems of that
 //! method have only as many unknowns as there are active sums.
 
-use super::polytope::{Bound, Polytope, Row, dot};
+use super::constraints::{Bound, Constraints, Row, dot};
 
 /// A constraint broken by less than this holds.
 const FEASIBLE: f64 = 1e-13;
@@ -36,19 +36,19 @@ struct ActiveRow {
 }
 
 /// The projection of `y`, or bounds that cannot hold together.
-pub(super) fn project(polytope: &Polytope, y: &[f64]) -> Result<Vec<f64>, Vec<Bound>> {
-    let w = once(polytope, y)?;
+pub(super) fn project(constraints: &Constraints, y: &[f64]) -> Result<Vec<f64>, Vec<Bound>> {
+    let w = once(constraints, y)?;
     // Seen from very far away (a solver's step may be that long), one weight is not told from the next: what comes out is near
     // the right place, but can miss a sum by the rounding of `y`.
-    if polytope.contains(&w, CONFLICT) { Ok(w) } else { once(polytope, &w) }
+    if constraints.contain(&w, CONFLICT) { Ok(w) } else { once(constraints, &w) }
 }
 
-fn once(polytope: &Polytope, y: &[f64]) -> Result<Vec<f64>, Vec<Bound>> {
-    if already_inside(polytope, y) {
+fn once(constraints: &Constraints, y: &[f64]) -> Result<Vec<f64>, Vec<Bound>> {
+    if already_inside(constraints, y) {
         return Ok(y.to_vec());
     }
-    let mut state = State::water_filled(polytope, y);
-    if polytope.rows.len() > 1 {
+    let mut state = State::water_filled(constraints, y);
+    if constraints.rows.len() > 1 {
         if state.sides.contains(&Side::Free) {
             state.solve()?;
             state.refine();
@@ -62,10 +62,10 @@ fn once(polytope: &Polytope, y: &[f64]) -> Result<Vec<f64>, Vec<Bound>> {
 }
 
 /// Within bounds exactly and within sums up to the rounding of a sum.
-fn already_inside(polytope: &Polytope, y: &[f64]) -> bool {
+fn already_inside(constraints: &Constraints, y: &[f64]) -> bool {
     let rounding = f64::EPSILON * y.len() as f64;
-    y.iter().zip(polytope.lower.iter().zip(&polytope.upper)).all(|(x, (l, u))| l <= x && x <= u)
-        && polytope.rows.iter().all(|row| {
+    y.iter().zip(constraints.lower.iter().zip(&constraints.upper)).all(|(x, (l, u))| l <= x && x <= u)
+        && constraints.rows.iter().all(|row| {
             let sum = row.sum(y);
             sum >= row.min - rounding && sum <= row.max + rounding
         })
@@ -74,7 +74,7 @@ fn already_inside(polytope: &Polytope, y: &[f64]) -> bool {
 /// Always the exact solution for the constraints that are active, with multipliers of the right sign:
 /// `w − y = Σ_k multiplier_k a_k + Σ_i pull_i e_i`.
 struct State<'a> {
-    polytope: &'a Polytope,
+    constraints: &'a Constraints,
     w: Vec<f64>,
     sides: Vec<Side>,
     /// Multipliers of the bounds: ≥ 0 at lower, ≤ 0 at upper ones, 0 where free.
@@ -86,8 +86,8 @@ struct State<'a> {
 
 impl<'a> State<'a> {
     /// The solution without groups.
-    fn water_filled(polytope: &'a Polytope, y: &[f64]) -> Self {
-        let (lower, upper) = (&polytope.lower, &polytope.upper);
+    fn water_filled(constraints: &'a Constraints, y: &[f64]) -> Self {
+        let (lower, upper) = (&constraints.lower, &constraints.upper);
         let dim = y.len();
         let mut sides: Vec<Side> =
             lower.iter().zip(upper).map(|(l, u)| if l == u { Side::Pinned } else { Side::Free }).collect();
@@ -130,7 +130,7 @@ impl<'a> State<'a> {
             }
         }
         if !sides.contains(&Side::Free) {
-            shift = Self::free_one(polytope, y, &mut sides).unwrap_or(shift);
+            shift = Self::free_one(constraints, y, &mut sides).unwrap_or(shift);
         }
 
         let mut w = vec![0.0; dim];
@@ -146,19 +146,19 @@ impl<'a> State<'a> {
             }
         }
         let sum = ActiveRow { row: 0, sign: 0.0, value: 1.0, multiplier: -shift };
-        let mut state = Self { polytope, w, sides, pull, active: vec![sum], gram: Vec::new() };
+        let mut state = Self { constraints, w, sides, pull, active: vec![sum], gram: Vec::new() };
         state.refine();
         state
     }
 
     /// With every variable at a bound, `Σ w = 1` depends on the bounds: takes one of them back out of the active set,
     /// one whose multiplier is zero for an admissible shift, which is returned. `None` if all are pinned.
-    fn free_one(polytope: &Polytope, y: &[f64], sides: &mut [Side]) -> Option<f64> {
+    fn free_one(constraints: &Constraints, y: &[f64], sides: &mut [Side]) -> Option<f64> {
         let at = |side: Side, bounds: &[f64]| -> Vec<(usize, f64)> {
             (0..y.len()).filter(|&i| sides[i] == side).map(|i| (i, y[i] - bounds[i])).collect()
         };
-        let smallest = at(Side::Lower, &polytope.lower).into_iter().max_by(|a, b| a.1.total_cmp(&b.1));
-        let largest = at(Side::Upper, &polytope.upper).into_iter().min_by(|a, b| a.1.total_cmp(&b.1));
+        let smallest = at(Side::Lower, &constraints.lower).into_iter().max_by(|a, b| a.1.total_cmp(&b.1));
+        let largest = at(Side::Upper, &constraints.upper).into_iter().min_by(|a, b| a.1.total_cmp(&b.1));
         let (i, shift) = smallest.or(largest)?;
         sides[i] = Side::Free;
         Some(shift)
@@ -166,7 +166,7 @@ impl<'a> State<'a> {
 
     /// Adds the most violated constraint until there is none.
     fn solve(&mut self) -> Result<(), Vec<Bound>> {
-        let limit = 100 + 20 * (self.w.len() + self.polytope.rows.len());
+        let limit = 100 + 20 * (self.w.len() + self.constraints.rows.len());
         let mut normal = vec![0.0; self.w.len()];
         // The method is finite; the limit guards against cycles of rounding errors.
         for _ in 0..limit {
@@ -179,7 +179,7 @@ impl<'a> State<'a> {
     }
 
     fn most_violated(&self) -> Option<(Bound, f64)> {
-        let Polytope { lower, upper, rows, .. } = self.polytope;
+        let Constraints { lower, upper, rows, .. } = self.constraints;
         let mut worst: Option<(Bound, f64)> = None;
         let mut consider = |bound, violation: f64| {
             if violation > worst.map_or(0.0, |(_, v)| v) {
@@ -213,7 +213,7 @@ impl<'a> State<'a> {
                 normal[i] = sign;
             }
             Bound::GroupMin(g) | Bound::GroupMax(g) => {
-                normal.iter_mut().zip(&self.polytope.rows[g + 1].coefficients).for_each(|(n, a)| *n = sign * a);
+                normal.iter_mut().zip(&self.constraints.rows[g + 1].coefficients).for_each(|(n, a)| *n = sign * a);
             }
         }
         let mut own = 0.0;
@@ -265,7 +265,7 @@ impl<'a> State<'a> {
 
     fn activate(&mut self, bound: Bound, sign: f64, multiplier: f64) {
         let multiplier = sign * multiplier;
-        let Polytope { lower, upper, rows, .. } = self.polytope;
+        let Constraints { lower, upper, rows, .. } = self.constraints;
         match bound {
             Bound::Lower(i) => (self.sides[i], self.w[i], self.pull[i]) = (Side::Lower, lower[i], multiplier),
             Bound::Upper(i) => (self.sides[i], self.w[i], self.pull[i]) = (Side::Upper, upper[i], multiplier),
@@ -281,7 +281,7 @@ impl<'a> State<'a> {
     /// Writes `normal` as `Σ_k c_k a_k + direction`, least squares over the free variables: over them `direction` is
     /// orthogonal to the active rows, over the others it is the coefficient of their bounds. Returns `c`.
     fn split(&mut self, normal: &[f64], direction: &mut [f64]) -> Vec<f64> {
-        let rows = &self.polytope.rows;
+        let rows = &self.constraints.rows;
         let free = |i: &&usize| self.sides[**i] == Side::Free;
         let over_free = |row: &Row| -> f64 { row.members.iter().filter(free).map(|i| normal[*i]).sum() };
         let mut c: Vec<f64> = self.active.iter().map(|a| over_free(&rows[a.row])).collect();
@@ -340,7 +340,7 @@ impl<'a> State<'a> {
     fn pinned_conflict(&self, bound: Bound) -> Vec<Bound> {
         let mut bounds = vec![bound];
         if let Bound::GroupMin(g) | Bound::GroupMax(g) = bound {
-            let members = &self.polytope.groups[g].domains;
+            let members = &self.constraints.groups[g].domains;
             let raises = matches!(bound, Bound::GroupMin(_));
             bounds.extend(members.iter().map(|&i| if raises { Bound::Upper(i) } else { Bound::Lower(i) }));
         }
@@ -350,7 +350,7 @@ impl<'a> State<'a> {
 
     /// Removes what rounding has left in the active sums, along the active normals.
     fn refine(&mut self) {
-        let Polytope { lower, upper, rows, .. } = self.polytope;
+        let Constraints { lower, upper, rows, .. } = self.constraints;
         if let [sum] = self.active.as_slice() {
             let free = self.sides.iter().filter(|s| **s == Side::Free).count();
             let left = (sum.value - self.w.iter().sum::<f64>()) / free.max(1) as f64;
@@ -381,10 +381,10 @@ impl<'a> State<'a> {
         self.gram.clear();
         self.gram.resize(k * k, 0.0);
         for p in 0..k {
-            let row = &self.polytope.rows[self.active[p].row];
+            let row = &self.constraints.rows[self.active[p].row];
             let members: Vec<usize> = row.members.iter().copied().filter(|&i| self.sides[i] == Side::Free).collect();
             for q in 0..=p {
-                let other = &self.polytope.rows[self.active[q].row].coefficients;
+                let other = &self.constraints.rows[self.active[q].row].coefficients;
                 let inner: f64 = members.iter().map(|&i| other[i]).sum();
                 let (row_p, row_q) = (&self.gram[p * k..p * k + q], &self.gram[q * k..q * k + q]);
                 let reduced = inner - dot(row_p, row_q);

@@ -3,7 +3,8 @@
 use rand::Rng;
 use rand_distr::{Distribution, Exp1, StandardNormal};
 
-use super::polytope::{Polytope, dot};
+use super::Polytope;
+use super::constraints::dot;
 
 impl Polytope {
     /// `n` points distributed uniformly over the polytope (over its affine hull, where bounds imply equalities).
@@ -14,9 +15,10 @@ impl Polytope {
         if self.free.is_empty() {
             return vec![self.center().to_vec(); n];
         }
-        let slack = 1.0 - self.lower.iter().sum::<f64>();
-        let cut_from_below = |i: usize| self.lower[i] == self.upper[i] || self.upper[i] - self.lower[i] >= slack;
-        if self.groups.is_empty() && (0..self.dim()).all(cut_from_below) {
+        let slack = 1.0 - self.lower().iter().sum::<f64>();
+        let cut_from_below =
+            |i: usize| self.lower()[i] == self.upper()[i] || self.upper()[i] - self.lower()[i] >= slack;
+        if self.groups().is_empty() && (0..self.dim()).all(cut_from_below) {
             return (0..n).map(|_| self.sample_corner(slack, rng)).collect();
         }
         let mut chain = Chain::new(self);
@@ -38,7 +40,7 @@ impl Polytope {
             shares[i] = Exp1.sample(rng);
         }
         let total: f64 = shares.iter().sum();
-        let point: Vec<f64> = self.lower.iter().zip(&shares).map(|(l, s)| l + slack * s / total).collect();
+        let point: Vec<f64> = self.lower().iter().zip(&shares).map(|(l, s)| l + slack * s / total).collect();
         self.project(&point)
     }
 }
@@ -65,7 +67,7 @@ struct Chain<'a> {
 impl<'a> Chain<'a> {
     fn new(polytope: &'a Polytope) -> Self {
         let free = &polytope.free;
-        let fixed: Vec<&Vec<f64>> = polytope.rows.iter().filter(|r| r.fixed).map(|r| &r.coefficients).collect();
+        let fixed: Vec<&Vec<f64>> = polytope.rows().iter().filter(|r| r.fixed).map(|r| &r.coefficients).collect();
         let partners = free
             .iter()
             .map(|&i| free.iter().copied().filter(|&j| j != i && fixed.iter().all(|a| a[i] == a[j])).collect())
@@ -82,9 +84,9 @@ impl<'a> Chain<'a> {
                 basis.push(v);
             }
         }
-        let rows = (1..polytope.rows.len()).filter(|&k| !polytope.rows[k].fixed).collect();
+        let rows = (1..polytope.rows().len()).filter(|&k| !polytope.rows()[k].fixed).collect();
         let point = polytope.center().to_vec();
-        let sums = polytope.rows.iter().map(|r| r.sum(&point)).collect();
+        let sums = polytope.rows().iter().map(|r| r.sum(&point)).collect();
         Self { polytope, point, sums, rows, partners, basis }
     }
 
@@ -101,7 +103,7 @@ impl<'a> Chain<'a> {
             }
         }
         self.point = self.polytope.project(&self.point);
-        for (sum, row) in self.sums.iter_mut().zip(&self.polytope.rows) {
+        for (sum, row) in self.sums.iter_mut().zip(self.polytope.rows()) {
             *sum = row.sum(&self.point);
         }
     }
@@ -114,11 +116,11 @@ impl<'a> Chain<'a> {
             return;
         }
         let (i, j) = (self.polytope.free[from], partners[rng.random_range(0..partners.len())]);
-        let (lower, upper, w) = (&self.polytope.lower, &self.polytope.upper, &self.point);
+        let (lower, upper, w) = (self.polytope.lower(), self.polytope.upper(), &self.point);
         let mut least = (lower[i] - w[i]).max(w[j] - upper[j]);
         let mut most = (upper[i] - w[i]).min(w[j] - lower[j]);
         for &k in &self.rows {
-            let row = &self.polytope.rows[k];
+            let row = &self.polytope.rows()[k];
             let slope = row.coefficients[i] - row.coefficients[j];
             if slope > 0.0 {
                 (least, most) = (least.max(row.min - self.sums[k]), most.min(row.max - self.sums[k]));
@@ -131,7 +133,7 @@ impl<'a> Chain<'a> {
             self.point[i] += t;
             self.point[j] -= t;
             for &k in &self.rows {
-                let a = &self.polytope.rows[k].coefficients;
+                let a = &self.polytope.rows()[k].coefficients;
                 self.sums[k] += t * (a[i] - a[j]);
             }
         }
@@ -170,17 +172,17 @@ impl<'a> Chain<'a> {
             }
         };
         for &i in &self.polytope.free {
-            clip(direction[i], self.polytope.lower[i] - self.point[i], self.polytope.upper[i] - self.point[i]);
+            clip(direction[i], self.polytope.lower()[i] - self.point[i], self.polytope.upper()[i] - self.point[i]);
         }
         for &k in &self.rows {
-            let row = &self.polytope.rows[k];
+            let row = &self.polytope.rows()[k];
             clip(dot(&row.coefficients, direction), row.min - self.sums[k], row.max - self.sums[k]);
         }
         if least < most {
             let t = least + (most - least) * rng.random::<f64>();
             self.point.iter_mut().zip(direction).for_each(|(w, d)| *w += t * d);
             for &k in &self.rows {
-                self.sums[k] = self.polytope.rows[k].sum(&self.point);
+                self.sums[k] = self.polytope.rows()[k].sum(&self.point);
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use nalgebra::DMatrix;
 
-use crate::problem::Warp;
+use crate::problem::{Warp, Weights};
 
 /// Added to every weight before the square root, which bounds the slope at zero (to 50): weights below a hundredth of a
 /// percent are as good as none.
@@ -33,9 +33,58 @@ impl Warp {
         }
     }
 
-    /// Warps every entry.
+    /// Warps every weight.
     #[must_use]
-    pub fn matrix(self, weights: &DMatrix<f64>) -> DMatrix<f64> {
-        weights.map(|w| self.apply(w))
+    pub fn warped(self, weights: &Weights) -> Warped {
+        Warped(weights.matrix().map(|w| self.apply(w)))
+    }
+}
+
+/// Warped mixtures as the columns of a D × n matrix: the points that a kernel compares.
+#[derive(Clone, Debug)]
+pub struct Warped(DMatrix<f64>);
+
+impl Warped {
+    /// Points that are warped already.
+    #[must_use]
+    pub fn new(points: DMatrix<f64>) -> Self {
+        Self(points)
+    }
+
+    /// The matrix.
+    #[must_use]
+    pub fn matrix(&self) -> &DMatrix<f64> {
+        &self.0
+    }
+
+    /// How many points there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.ncols()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The points of these indices.
+    #[must_use]
+    pub fn select(&self, indices: &[usize]) -> Self {
+        Self(self.0.select_columns(indices))
+    }
+
+    /// `count` points from `start` on.
+    #[must_use]
+    pub fn range(&self, start: usize, count: usize) -> Self {
+        Self(self.0.columns(start, count).into_owned())
+    }
+
+    /// These points, then those of `later`.
+    #[must_use]
+    pub fn followed_by(&self, later: &Self) -> Self {
+        let values = self.0.iter().chain(later.0.iter()).copied();
+        Self(DMatrix::from_iterator(self.0.nrows(), self.len() + later.len(), values))
     }
 }

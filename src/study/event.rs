@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{ProcessMark, StopReason, TrialId};
+use super::{Completed, ProcessMark, Purpose, StopReason, TrialId};
 use crate::config::{Settings, StudyConfig};
 use crate::problem::{Direction, Prediction};
 use crate::text::counted;
@@ -345,18 +345,6 @@ pub enum Cause {
     NotStarted,
 }
 
-/// What a trial is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Purpose {
-    /// Part of the search.
-    Search,
-    /// The recommendation, trained after the search.
-    ConfirmRecommended,
-    /// The uniform mixture, trained after the search.
-    ConfirmUniform,
-}
-
 /// A trial as it was decided on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Suggested {
@@ -379,22 +367,6 @@ pub struct Suggested {
     /// The objective expected of the recommendation at the target, where `optimize` looked at it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incumbent: Option<Prediction>,
-}
-
-/// What a completed trial reported.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Completed {
-    /// All finite metrics by name, also those that the objective does not use.
-    pub metrics: BTreeMap<String, f64>,
-    /// Standard errors, where reported.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub se: BTreeMap<String, f64>,
-    /// Cost as reported by the command.
-    #[serde(default)]
-    pub cost: Option<f64>,
-    /// Seconds from start to end, where it was measured.
-    #[serde(default)]
-    pub duration: Option<f64>,
 }
 
 /// A run that is not one of the study's trials: it teaches as much as one, and cost the study nothing.

@@ -3,9 +3,11 @@
 mod chain;
 mod check;
 mod compact;
+mod contents;
 mod costs;
 mod event;
 mod fold;
+mod forecast;
 mod fork;
 mod import;
 pub mod journal;
@@ -27,13 +29,13 @@ pub use compact::{Compacted, compact};
 pub use costs::{Charges, Spent};
 use event::CHAINED;
 pub use event::{
-    Cause, Change, Changes, Completed, Entry, Event, FORMAT, Forked, Header, Imported, Purpose, Resumed, Size, Sizes,
-    Snapshot, Suggested,
+    Cause, Change, Changes, Entry, Event, FORMAT, Forked, Header, Imported, Resumed, Size, Sizes, Snapshot, Suggested,
 };
 pub use fold::{Counts, Model, Stopped};
+pub use forecast::{Forecast, Rate, cost_of_trials};
 pub use outlier::Outlier;
 pub use state::{Plan, Study};
-pub use trial::{FIRST_RESULT, Failure, Mark, ProcessMark, Trial, TrialId, TrialState};
+pub use trial::{Completed, FIRST_RESULT, Failure, Mark, ProcessMark, Purpose, Trial, TrialId, TrialState};
 
 /// Why a search ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::config::Confirm;
 
-use super::{Completed, Purpose, Study, Trial, TrialState};
+use super::{Purpose, Study, Trial};
 
 impl Study {
     /// Seconds that a trial usually takes: the median of the completed ones, by fidelity.
@@ -13,7 +13,7 @@ impl Study {
     pub fn usual_durations(&self) -> Vec<Option<f64>> {
         let median = |fidelity: FidelityId| {
             let trials = self.trials().iter().filter(|t| t.fidelity == fidelity);
-            let mut durations: Vec<f64> = trials.filter_map(|t| outcome(t)?.duration).collect();
+            let mut durations: Vec<f64> = trials.filter_map(|t| t.outcome()?.duration).collect();
             durations.sort_by(f64::total_cmp);
             durations.get(durations.len() / 2).copied()
         };
@@ -60,7 +60,7 @@ impl Study {
         let (usual, costs, spent, charges) = (self.usual_durations(), self.costs(), self.spent(), self.charges());
         let (mut n, mut work, mut cost) = (0.0, 0.0, 0.0);
         for trial in self.trials().iter().filter(|t| t.searching()) {
-            if let Some(duration) = outcome(trial).and_then(|o| o.duration) {
+            if let Some(duration) = trial.outcome().and_then(|o| o.duration) {
                 (n, work, cost) = (n + 1.0, work + duration, cost + charges.of(trial));
             }
         }
@@ -80,8 +80,4 @@ impl Study {
         };
         search.min_by(f64::total_cmp).map(|search| search + confirm)
     }
-}
-
-fn outcome(trial: &Trial) -> Option<&Completed> {
-    if let TrialState::Complete(outcome) = &trial.state { Some(outcome) } else { None }
 }

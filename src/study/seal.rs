@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::TrialId;
 use super::chain::{self, Chain, Link};
-use super::journal::{self, Contents};
+use super::contents::{self, Contents};
 use crate::files;
 
 const SEAL: &str = "journal.seal";
@@ -29,7 +29,7 @@ pub(super) fn write(dir: &Path, link: Link) -> io::Result<()> {
     let mut line = Vec::new();
     Link::default().append(chain::body(&text), &mut line);
     let (path, new) = (dir.join(SEAL), dir.join("journal.seal.new"));
-    let like = fs::symlink_metadata(journal::path(dir))?;
+    let like = fs::symlink_metadata(contents::path(dir))?;
     files::write_new(&new, &line, Some(&like))?;
     fs::rename(new, path)
 }

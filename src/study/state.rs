@@ -145,8 +145,13 @@ impl Study {
     /// The objective of a completed trial, in the user's orientation.
     #[must_use]
     pub fn objective(&self, outcome: &Completed) -> Option<f64> {
-        let objective = &self.config.objective;
-        objective.select(&outcome.metrics).map(|values| objective.value(&values))
+        self.config.objective.reported(&outcome.metrics)
+    }
+
+    /// The objective that a trial measured, in the user's orientation; `None` where it is not complete.
+    #[must_use]
+    pub fn measured(&self, trial: &Trial) -> Option<f64> {
+        self.objective(trial.outcome()?)
     }
 
     /// What the optimizer may look at. Confirmation runs stay out, so that a study that is searched further suggests

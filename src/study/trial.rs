@@ -1,9 +1,10 @@
 //! One training run.
 
-use crate::problem::{FidelityId, Mixture, Prediction};
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use super::{Completed, Purpose};
+use crate::problem::{FidelityId, Mixture, Prediction};
 
 /// Number of a trial in its study, from 1.
 pub type TrialId = u64;
@@ -50,6 +51,18 @@ pub struct Trial {
     pub state: TrialState,
 }
 
+/// What a trial is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// Part of the search.
+    Search,
+    /// The recommendation, trained after the search.
+    ConfirmRecommended,
+    /// The uniform mixture, trained after the search.
+    ConfirmUniform,
+}
+
 /// An attempt that failed or diverged.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Failure {
@@ -86,6 +99,22 @@ pub enum TrialState {
     Diverged,
 }
 
+/// What a completed trial reported.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Completed {
+    /// All finite metrics by name, also those that the objective does not use.
+    pub metrics: BTreeMap<String, f64>,
+    /// Standard errors, where reported.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub se: BTreeMap<String, f64>,
+    /// Cost as reported by the command.
+    #[serde(default)]
+    pub cost: Option<f64>,
+    /// Seconds from start to end, where it was measured.
+    #[serde(default)]
+    pub duration: Option<f64>,
+}
+
 /// By what a running attempt is recognized, also by a later `admire`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mark {
@@ -118,6 +147,12 @@ impl Trial {
     #[must_use]
     pub fn finished(&self) -> bool {
         !matches!(self.state, TrialState::Pending | TrialState::Running { .. })
+    }
+
+    /// What it reported, where it is complete.
+    #[must_use]
+    pub fn outcome(&self) -> Option<&Completed> {
+        if let TrialState::Complete(outcome) = &self.state { Some(outcome) } else { None }
     }
 
     /// Whether it counts towards limits on the number of trials: it has finished, and did not fail with a launcher that has been

@@ -7,8 +7,9 @@ use argmin::solver::linesearch::MoreThuenteLineSearch;
 use argmin::solver::quasinewton::LBFGS;
 use nalgebra::DVector;
 
+use super::data::Data;
 use super::error::FitError;
-use super::gp::{Data, Gp};
+use super::gp::Gp;
 use super::hyper::Layout;
 
 /// Where the covariance matrix cannot be factored, the line search sees this: large, but finite, because argmin's line

@@ -1,86 +1,14 @@
 //! One exact Gaussian process over (warped mixture, fidelity).
 
-use std::borrow::Cow;
-
 use nalgebra::{DMatrix, DVector, DVectorView};
 
+use super::data::Data;
 use super::error::FitError;
 use super::hyper::{Hyperparameters, NaturalGradient};
 use super::lanes::Prepared;
 use super::linalg::Factored;
 use super::solved::Solved;
-
-/// Training data of one Gaussian process.
-#[derive(Clone, Debug)]
-pub struct Data {
-    /// Warped mixtures, D × n.
-    pub x: DMatrix<f64>,
-    /// Fidelity of each run (length n).
-    pub fidelity: Vec<usize>,
-    /// Standardized targets (length n).
-    pub y: DVector<f64>,
-    /// Known noise variance of each run, from reported standard errors, in squared units of `y` (length n; 0 where none
-    /// was reported). It adds to the fitted noise.
-    pub known_noise: Vec<f64>,
-    /// Prior standard deviation of each fidelity's level (its constant mean, length F), around zero.
-    pub level_sd: Vec<f64>,
-}
-
-impl Data {
-    /// At most `most` of the runs ([`thin`]).
-    #[must_use]
-    pub fn thinned(&self, most: usize) -> Cow<'_, Self> {
-        if self.y.len() <= most {
-            return Cow::Borrowed(self);
-        }
-        Cow::Owned(self.select(&thin(&self.fidelity, most)))
-    }
-
-    /// The runs of these indices.
-    fn select(&self, kept: &[usize]) -> Self {
-        Self {
-            x: self.x.select_columns(kept),
-            fidelity: kept.iter().map(|i| self.fidelity[*i]).collect(),
-            y: DVector::from_iterator(kept.len(), kept.iter().map(|i| self.y[*i])),
-            known_noise: kept.iter().map(|i| self.known_noise[*i]).collect(),
-            level_sd: self.level_sd.clone(),
-        }
-    }
-
-    /// These runs, then those of `later`.
-    pub(super) fn followed_by(&self, later: &Self) -> Self {
-        let n = self.y.len() + later.y.len();
-        Self {
-            x: DMatrix::from_iterator(self.x.nrows(), n, self.x.iter().chain(later.x.iter()).copied()),
-            fidelity: [self.fidelity.as_slice(), &later.fidelity].concat(),
-            y: DVector::from_iterator(n, self.y.iter().chain(later.y.iter()).copied()),
-            known_noise: [self.known_noise.as_slice(), &later.known_noise].concat(),
-            level_sd: self.level_sd.clone(),
-        }
-    }
-}
-
-/// Indices of at most `most` runs, given the fidelity of each: of every fidelity as many as of any other while there are
-/// that many, evenly spaced in time and with the latest; ascending.
-#[must_use]
-pub fn thin(fidelity: &[usize], most: usize) -> Vec<usize> {
-    if fidelity.len() <= most {
-        return (0..fidelity.len()).collect();
-    }
-    let sizes = fidelity.iter().max().map_or(0, |m| m + 1);
-    let mut by_fidelity: Vec<Vec<usize>> = vec![Vec::new(); sizes];
-    for (i, m) in fidelity.iter().enumerate() {
-        by_fidelity[*m].push(i);
-    }
-    by_fidelity.sort_by_key(Vec::len);
-    let mut kept = Vec::with_capacity(most);
-    for (done, runs) in by_fidelity.iter().enumerate() {
-        let quota = runs.len().min((most - kept.len()) / (sizes - done));
-        kept.extend((1..=quota).map(|q| runs[q * runs.len() / quota - 1]));
-    }
-    kept.sort_unstable();
-    kept
-}
+use crate::space::Warped;
 
 /// Relative jitter tried on the diagonal, one after another, until the matrix can be solved with.
 const JITTER: [f64; 5] = [0.0, 1e-10, 1e-8, 1e-6, 1e-4];
@@ -188,7 +116,7 @@ impl Gp {
     pub fn extend(&self, data: &Data) -> Result<Self, FitError> {
         let (known, n) = (self.fidelity.len(), data.y.len());
         let prepared = self.hyper.kernel.prepare(&data.x);
-        let cross = self.hyper.kernel.cross(&prepared, &data.x.columns(known, n - known).clone_owned());
+        let cross = self.hyper.kernel.cross(&prepared, &data.x.range(known, n - known));
         let mut covariance = self.solved.covariance.clone();
         for (i, column) in (known..n).zip(cross.column_iter()) {
             let m = data.fidelity[i];
@@ -298,8 +226,8 @@ impl Gp {
             .collect()
     }
 
-    /// Covariances between the data and the columns of `z` (D × p) at fidelity `m`: n × p.
-    fn cross(&self, z: &DMatrix<f64>, m: usize) -> DMatrix<f64> {
+    /// Covariances between the data and the p points `z` at fidelity `m`: n × p.
+    fn cross(&self, z: &Warped, m: usize) -> DMatrix<f64> {
         let mut k = self.hyper.kernel.cross(&self.prepared, z);
         self.scale_rows(&mut k, m);
         k
@@ -318,12 +246,12 @@ impl Gp {
         self.hyper.kernel.variance() * self.sizes[a][b]
     }
 
-    /// Posterior means at the columns of `z` (D × p), fidelity `m`.
+    /// Posterior means at the p points `z`, fidelity `m`.
     #[must_use]
-    pub fn mean(&self, z: &DMatrix<f64>, m: usize) -> DVector<f64> {
-        let mut mean = DVector::from_element(z.ncols(), self.solved.levels[m]);
-        for (start, count) in (0..z.ncols()).step_by(MEANS).map(|start| (start, MEANS.min(z.ncols() - start))) {
-            let cross = self.cross(&z.columns(start, count).clone_owned(), m);
+    pub fn mean(&self, z: &Warped, m: usize) -> DVector<f64> {
+        let mut mean = DVector::from_element(z.len(), self.solved.levels[m]);
+        for (start, count) in (0..z.len()).step_by(MEANS).map(|start| (start, MEANS.min(z.len() - start))) {
+            let cross = self.cross(&z.range(start, count), m);
             let mut mean = mean.rows_mut(start, count);
             mean += cross.tr_mul(&self.solved.alpha);
         }
@@ -332,7 +260,7 @@ impl Gp {
 
     /// Posterior mean at one point and its derivative with respect to the warped mixture (length D).
     #[must_use]
-    pub fn mean_with_gradient(&self, z: &DMatrix<f64>, m: usize) -> (f64, Vec<f64>) {
+    pub fn mean_with_gradient(&self, z: &Warped, m: usize) -> (f64, Vec<f64>) {
         let k = self.cross(z, m);
         let row = &self.sizes[m];
         let coefficients: Vec<f64> = self.solved.alpha.iter().zip(&self.fidelity).map(|(a, l)| a * row[*l]).collect();
@@ -340,10 +268,10 @@ impl Gp {
         (k.column(0).dot(&self.solved.alpha) + self.solved.levels[m], gradient)
     }
 
-    /// Joint posterior of the noise-free values at the columns of `z` (D × p), fidelity `m`: mean and p × p covariance,
+    /// Joint posterior of the noise-free values at the p points `z`, fidelity `m`: mean and p × p covariance,
     /// with the levels taken as known.
     #[must_use]
-    pub fn posterior(&self, z: &DMatrix<f64>, m: usize) -> (DVector<f64>, DMatrix<f64>) {
+    pub fn posterior(&self, z: &Warped, m: usize) -> (DVector<f64>, DMatrix<f64>) {
         let cross = self.cross(z, m);
         let mean = cross.tr_mul(&self.solved.alpha).add_scalar(self.solved.levels[m]);
         let mut covariance = self.hyper.kernel.matrix(&self.hyper.kernel.prepare(z)) * self.sizes[m][m];
@@ -352,16 +280,16 @@ impl Gp {
         (mean, covariance)
     }
 
-    /// Predictions at the columns of `z` (D × p), fidelity `m`, with what is not known of the level (Rasmussen &
+    /// Predictions at the p points `z`, fidelity `m`, with what is not known of the level (Rasmussen &
     /// Williams 2006, eq. 2.42): what to report, where [`Self::posterior`] is what to search with.
     #[must_use]
-    pub fn predict(&self, z: &DMatrix<f64>, m: usize) -> Vec<Predicted> {
+    pub fn predict(&self, z: &Warped, m: usize) -> Vec<Predicted> {
         let cross = self.cross(z, m);
         let mean = cross.tr_mul(&self.solved.alpha);
         let level_weight = cross.tr_mul(&self.solved.indicators);
         let whitened = self.solved.covariance.whiten(cross);
         let prior = self.prior_variance(m, m);
-        (0..z.ncols())
+        (0..z.len())
             .map(|j| {
                 let mut u = -level_weight.row(j).transpose();
                 u[m] += 1.0;
@@ -372,10 +300,10 @@ impl Gp {
             .collect()
     }
 
-    /// Joint posteriors at the columns of `z` (D × p) for observing at each of the fidelities `at` and caring about
+    /// Joint posteriors at the p points `z` for observing at each of the fidelities `at` and caring about
     /// fidelity `target`: one vector of length p for each of `at`.
     #[must_use]
-    pub fn joint(&self, z: &DMatrix<f64>, at: &[usize], target: usize) -> Vec<Vec<Joint>> {
+    pub fn joint(&self, z: &Warped, at: &[usize], target: usize) -> Vec<Vec<Joint>> {
         let k = self.hyper.kernel.cross(&self.prepared, z);
         let whitened = |m: usize| {
             let mut k = k.clone();
@@ -391,7 +319,7 @@ impl Gp {
         at.iter()
             .map(|&m| {
                 let observed = (m != target).then(|| whitened(m));
-                (0..z.ncols())
+                (0..z.len())
                     .map(|j| {
                         let t = at_target.column(j);
                         let variance = floor(prior - t.norm_squared(), prior);
@@ -412,9 +340,9 @@ impl Gp {
             .collect()
     }
 
-    /// What [`Self::influence`] needs of the columns of `t` (D × p) at fidelity `target`.
+    /// What [`Self::influence`] needs of the p points `t` at fidelity `target`.
     #[must_use]
-    pub fn view(&self, t: &DMatrix<f64>, target: usize) -> View {
+    pub fn view(&self, t: &Warped, target: usize) -> View {
         View {
             prepared: self.hyper.kernel.prepare(t),
             whitened: self.solved.covariance.whiten(self.cross(t, target)).transpose(),
@@ -431,10 +359,10 @@ impl Gp {
     }
 
     /// How far the posterior mean of each of the points in `view` moves, in standard deviations of the outcome, when
-    /// each column of `z` (D × c) is observed at fidelity `m`: `cov(f(t), y(z)) / sd(y(z))`, p × c; with the standard
+    /// each of the c points `z` is observed at fidelity `m`: `cov(f(t), y(z)) / sd(y(z))`, p × c; with the standard
     /// deviations of the outcomes (length c).
     #[must_use]
-    pub fn influence(&self, z: &DMatrix<f64>, m: usize, view: &View) -> (DMatrix<f64>, Vec<f64>) {
+    pub fn influence(&self, z: &Warped, m: usize, view: &View) -> (DMatrix<f64>, Vec<f64>) {
         let mut covariance = self.hyper.kernel.cross(&view.prepared, z) * self.sizes[m][view.fidelity];
         let at_z = self.solved.covariance.whiten(self.cross(z, m));
         covariance.gemm(-1.0, &view.whitened, &at_z, 1.0);
@@ -451,7 +379,7 @@ impl Gp {
 
     /// [`Self::joint`] at one point, with derivatives.
     #[must_use]
-    pub fn joint_with_gradient(&self, z: &DMatrix<f64>, m: usize, target: usize) -> Joint {
+    pub fn joint_with_gradient(&self, z: &Warped, m: usize, target: usize) -> Joint {
         let k = self.hyper.kernel.cross(&self.prepared, z);
         let (row_t, row_m) = (&self.sizes[target], &self.sizes[m]);
         let n = self.fidelity.len();

@@ -1,14 +1,15 @@
 //! How informative a run is before there are results.
 
-use nalgebra::{DMatrix, DVector};
+use nalgebra::DVector;
 
+use super::data::Data;
 use super::error::FitError;
-use super::gp::{Data, Gp};
+use super::gp::Gp;
 use super::hyper::Layout;
-use crate::problem::ModelSpec;
+use crate::problem::{ModelSpec, Weights};
 
 /// The reduction of integrated variance by a run of each mixture in `x`, on average over the mixtures in `about`, once runs of
-/// `known` have been made at the same size (weights, D × c, D × p, D × n, n ≥ 1), in units of the metric's prior variance
+/// `known` have been made at the same size (c, p and n of them, n ≥ 1), in units of the metric's prior variance
 /// (length c; Cohn 1996, Seo et al. 2000). The variance is that of a mixture around the common mean of all: what all mixtures share
 /// matters to no choice between them.
 ///
@@ -18,12 +19,12 @@ use crate::problem::ModelSpec;
 /// The process cannot be conditioned.
 pub fn integrated_variance_reduction(
     spec: &ModelSpec,
-    x: &DMatrix<f64>,
-    about: &DMatrix<f64>,
-    known: &DMatrix<f64>,
+    x: &Weights,
+    about: &Weights,
+    known: &Weights,
 ) -> Result<Vec<f64>, FitError> {
-    let [x, about, known] = [x, about, known].map(|weights| spec.warp.matrix(weights));
-    let (dim, n) = known.shape();
+    let [x, about, known] = [x, about, known].map(|weights| spec.warp.warped(weights));
+    let (dim, n) = known.matrix().shape();
     let layout = Layout {
         kind: spec.kernel,
         components: spec.components,

@@ -9,6 +9,7 @@ use nalgebra::DMatrix;
 
 use super::lanes::{LANES, Lanes, Prepared, each, load};
 use crate::problem::KernelKind;
+use crate::space::Warped;
 
 /// One component of a kernel.
 #[derive(Clone, Debug)]
@@ -20,6 +21,12 @@ pub struct Component {
     pub lengthscales: Vec<f64>,
     /// Frequencies μ of a spectral mixture, one a dimension, in cycles per unit of the warped mixture; empty otherwise.
     pub frequencies: Vec<f64>,
+}
+
+impl Component {
+    fn prepare(&self, x: &Warped) -> Prepared {
+        Prepared::new(&self.lengthscales, &self.frequencies, x)
+    }
 }
 
 /// A sum of product kernels over warped mixtures.
@@ -54,19 +61,19 @@ impl Kernel {
         self.components.iter().map(|c| c.variance).sum()
     }
 
-    /// What [`Self::cross`] and [`Self::point_gradient`] need of the columns of `x` (D × n), one entry a component.
+    /// What [`Self::cross`] and [`Self::point_gradient`] need of the n points `x`, one entry a component.
     #[must_use]
-    pub fn prepare(&self, x: &DMatrix<f64>) -> Vec<Prepared> {
-        self.components.iter().map(|component| Prepared::new(component, x)).collect()
+    pub fn prepare(&self, x: &Warped) -> Vec<Prepared> {
+        self.components.iter().map(|component| component.prepare(x)).collect()
     }
 
-    /// The n × p matrix of covariances between the prepared points and the columns of `z` (D × p).
+    /// The n × p matrix of covariances between the prepared points and the p points `z`.
     #[must_use]
-    pub fn cross(&self, prepared: &[Prepared], z: &DMatrix<f64>) -> DMatrix<f64> {
+    pub fn cross(&self, prepared: &[Prepared], z: &Warped) -> DMatrix<f64> {
         let n = prepared.first().map_or(0, Prepared::len);
-        let mut k = DMatrix::zeros(n, z.ncols());
+        let mut k = DMatrix::zeros(n, z.len());
         for (component, px) in self.components.iter().zip(prepared) {
-            let pz = Prepared::new(component, z);
+            let pz = component.prepare(z);
             for (j, column) in k.as_mut_slice().chunks_exact_mut(n.max(1)).enumerate() {
                 add_column(self.kind, component, px, 0, &pz, j, column);
             }
@@ -99,19 +106,19 @@ impl Kernel {
             .collect()
     }
 
-    /// Derivatives with respect to the single column of `z` (D × 1) of `Σ_i c_i k(x_i, z)`, one for each of the N
+    /// Derivatives with respect to the single point `z` of `Σ_i c_i k(x_i, z)`, one for each of the N
     /// coefficient vectors (length n each) over the prepared points.
     #[must_use]
     pub fn point_gradient<const N: usize>(
         &self,
         prepared: &[Prepared],
-        z: &DMatrix<f64>,
+        z: &Warped,
         coefficients: [&[f64]; N],
     ) -> [Vec<f64>; N] {
-        let dim = z.nrows();
+        let dim = z.matrix().nrows();
         let mut gradient: [Vec<f64>; N] = std::array::from_fn(|_| vec![0.0; dim]);
         for (component, px) in self.components.iter().zip(prepared) {
-            let pz = Prepared::new(component, z);
+            let pz = component.prepare(z);
             let sums = point_sums(self.kind, component, px, &pz, coefficients);
             for (d, sums) in sums.iter().enumerate() {
                 for (gradient, sum) in gradient.iter_mut().zip(sums) {

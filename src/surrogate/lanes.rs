@@ -8,7 +8,7 @@ use std::f64::consts::TAU;
 
 use nalgebra::DMatrix;
 
-use super::kernel::Component;
+use crate::space::Warped;
 
 /// Points treated together.
 pub(super) const LANES: usize = 8;
@@ -85,17 +85,19 @@ struct Phases {
 }
 
 impl Prepared {
-    /// Prepares the columns of `x` (D × n).
-    pub(super) fn new(component: &Component, x: &DMatrix<f64>) -> Self {
+    /// Prepares the n points `x` for length-scales and frequencies, one per dimension each; without frequencies there
+    /// are no phases.
+    pub(super) fn new(lengthscales: &[f64], frequencies: &[f64], x: &Warped) -> Self {
+        let x = x.matrix();
         let mut scaled = x.clone();
         for mut column in scaled.column_iter_mut() {
-            for (value, lengthscale) in column.iter_mut().zip(&component.lengthscales) {
+            for (value, lengthscale) in column.iter_mut().zip(lengthscales) {
                 *value /= lengthscale;
             }
         }
-        let phases = (!component.frequencies.is_empty()).then(|| {
+        let phases = (!frequencies.is_empty()).then(|| {
             let (rows, columns) = x.shape();
-            let phase = |i: usize, j: usize| TAU * component.frequencies[i] * x[(i, j)];
+            let phase = |i: usize, j: usize| TAU * frequencies[i] * x[(i, j)];
             let cos = DMatrix::from_fn(rows, columns, |i, j| phase(i, j).cos());
             let sin = DMatrix::from_fn(rows, columns, |i, j| phase(i, j).sin());
             Phases { cos: Coordinates::new(cos), sin: Coordinates::new(sin) }

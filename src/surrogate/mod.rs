@@ -1,5 +1,6 @@
 //! The model of what training would yield: one exact multi-fidelity Gaussian process a metric.
 
+pub mod data;
 mod error;
 pub mod fit;
 pub mod gp;
@@ -13,10 +14,12 @@ pub mod select;
 mod snapshot;
 mod solved;
 mod standardize;
+mod task;
 
 pub use error::FitError;
 pub use gp::View;
 pub use integrated_variance::integrated_variance_reduction;
 pub use lanes::Prepared;
-pub use model::{Agreement, MOST_KNOWN, MetricGain, Outlook, Surrogate, Task, known};
+pub use model::{Agreement, MetricGain, Outlook, Surrogate};
 pub use snapshot::ModelSnapshot;
+pub use task::{MOST_KNOWN, Task, known};

@@ -1,15 +1,17 @@
 //! The surrogate of the objective: one multi-fidelity Gaussian process a metric, summed.
 
-use crate::problem::{Fidelities, FidelityId, Mixture, ModelSpec, Objective, Observation, Warp, columns};
+use crate::problem::{FidelityId, Mixture, Warp, Weights, columns};
 use nalgebra::{DMatrix, DVector};
 use rayon::prelude::*;
 
+use super::data::Data;
 use super::error::FitError;
 use super::fit::fit;
-use super::gp::{Data, Gp, Joint, View, thin};
+use super::gp::{Gp, Joint, View};
 use super::hyper::Layout;
 use super::snapshot::ModelSnapshot;
 use super::standardize::{Series, Standardization};
+use super::task::{MOST_KNOWN, Task};
 
 /// L-BFGS iterations from a fresh start, and from the last fit.
 const FRESH_ITERATIONS: u64 = 40;
@@ -19,11 +21,6 @@ const WARM_ITERATIONS: u64 = 12;
 const AFRESH: f64 = 1.25;
 /// Runs that hyperparameters are fitted to, at most: they hardly change with more, and a fit costs the cube.
 const MOST_FITTED: usize = 256;
-/// Runs that a model is conditioned on, at most: time grows with the cube of their number, memory with its square.
-pub const MOST_KNOWN: usize = 2000;
-/// Runs that are appended one after another, at most: more than come between two fits of a search. Of all of them anew takes
-/// less time then.
-pub(super) const MOST_APPENDED: usize = 256;
 /// Runs' worth of belief that the errors of metrics are independent.
 const INDEPENDENCE_WEIGHT: f64 = 8.0;
 
@@ -82,30 +79,6 @@ pub struct Outlook {
     pub reduction: f64,
     /// Derivatives with respect to the weights (length D each), where asked for.
     pub gradient: [Vec<f64>; 3],
-}
-
-/// What the model is to be fitted to, and how.
-#[derive(Clone, Copy, Debug)]
-pub struct Task<'a> {
-    /// The objective.
-    pub objective: &'a Objective,
-    /// The fidelities.
-    pub fidelities: &'a Fidelities,
-    /// Kind of model.
-    pub spec: ModelSpec,
-    /// Finished trials; not empty.
-    pub observations: &'a [Observation],
-}
-
-impl Task<'_> {
-    fn layout(&self) -> Layout {
-        let sizes = self.fidelities.log_sizes();
-        // Fidelities of equal size (say, other token counts unstated) still differ a little.
-        let size_steps = sizes.windows(2).map(|s| (s[1] - s[0]).abs().max(0.1)).collect();
-        let ModelSpec { kernel: kind, components, lengthscale_sd, .. } = self.spec;
-        let dim = self.observations.first().map_or(0, |o| o.mixture.weights().len());
-        Layout { kind, components, dim, size_steps, lengthscale_sd }
-    }
 }
 
 impl Surrogate {
@@ -227,7 +200,7 @@ impl Surrogate {
             .par_iter()
             .map(|metric| {
                 pending.iter().try_fold(metric.clone(), |model, (mixture, m)| {
-                    let z = self.warp.matrix(&columns(self.dim, [mixture.weights()]));
+                    let z = self.warp.warped(&columns(self.dim, [mixture.weights()]));
                     let y = metric.gp.mean(&z, m.index());
                     let level_sd = metric.data.level_sd.clone();
                     model.extend(&Data { x: z, fidelity: vec![m.index()], y, known_noise: vec![0.0], level_sd })
@@ -237,21 +210,21 @@ impl Surrogate {
         Ok(Self { metrics, ..self.clone() })
     }
 
-    /// Posterior means of the target objective (minimized) at the columns of `x` (weights, D × p).
+    /// Posterior means of the target objective (minimized) at the p mixtures `x`.
     #[must_use]
-    pub fn mean(&self, x: &DMatrix<f64>) -> DVector<f64> {
-        let x = &self.warp.matrix(x);
-        let mut total = DVector::from_element(x.ncols(), self.offset[self.target]);
+    pub fn mean(&self, x: &Weights) -> DVector<f64> {
+        let x = &self.warp.warped(x);
+        let mut total = DVector::from_element(x.len(), self.offset[self.target]);
         for metric in &self.metrics {
             total.axpy(metric.gain[self.target], &metric.gp.mean(x, self.target.index()), 1.0);
         }
         total
     }
 
-    /// Posterior mean of the target objective at one mixture (weights, D × 1), with its derivative (length D).
+    /// Posterior mean of the target objective at one mixture, with its derivative (length D).
     #[must_use]
-    pub fn mean_with_gradient(&self, w: &DMatrix<f64>) -> (f64, Vec<f64>) {
-        let x = &self.warp.matrix(w);
+    pub fn mean_with_gradient(&self, w: &Weights) -> (f64, Vec<f64>) {
+        let x = &self.warp.warped(w);
         let mut total = (self.offset[self.target], vec![0.0; self.dim]);
         for metric in &self.metrics {
             let (mean, gradient) = metric.gp.mean_with_gradient(x, self.target.index());
@@ -265,17 +238,17 @@ impl Surrogate {
     }
 
     /// The chain rule: turns a derivative with respect to the warped mixture into one with respect to its weights.
-    fn unwarp(&self, w: &DMatrix<f64>, gradient: &mut [f64]) {
-        for (g, w) in gradient.iter_mut().zip(w.iter()) {
+    fn unwarp(&self, w: &Weights, gradient: &mut [f64]) {
+        for (g, w) in gradient.iter_mut().zip(w.matrix().iter()) {
             *g *= self.warp.slope(*w);
         }
     }
 
-    /// Joint posterior of the target objective (minimized) at the columns of `x` (weights, D × p).
+    /// Joint posterior of the target objective (minimized) at the p mixtures `x`.
     #[must_use]
-    pub fn posterior(&self, x: &DMatrix<f64>) -> (DVector<f64>, DMatrix<f64>) {
-        let x = &self.warp.matrix(x);
-        let p = x.ncols();
+    pub fn posterior(&self, x: &Weights) -> (DVector<f64>, DMatrix<f64>) {
+        let x = &self.warp.warped(x);
+        let p = x.len();
         let mut total = (DVector::from_element(p, self.offset[self.target]), DMatrix::zeros(p, p));
         let parts: Vec<_> =
             self.metrics.par_iter().map(|m| (m.gain[self.target], m.gp.posterior(x, self.target.index()))).collect();
@@ -286,13 +259,13 @@ impl Surrogate {
         total
     }
 
-    /// Mean and variance of the objective (minimized) at fidelity `m` for the columns of `x` (weights, D × p), including
+    /// Mean and variance of the objective (minimized) at fidelity `m` for the p mixtures `x`, including
     /// the uncertainty of its level: for reports.
     #[must_use]
-    pub fn predict(&self, x: &DMatrix<f64>, m: FidelityId) -> Vec<(f64, f64)> {
-        let x = &self.warp.matrix(x);
-        let mut total = vec![(self.offset[m], 0.0); x.ncols()];
-        let mut level_sd = vec![0.0; x.ncols()];
+    pub fn predict(&self, x: &Weights, m: FidelityId) -> Vec<(f64, f64)> {
+        let x = &self.warp.warped(x);
+        let mut total = vec![(self.offset[m], 0.0); x.len()];
+        let mut level_sd = vec![0.0; x.len()];
         for metric in &self.metrics {
             let gain = metric.gain[m];
             for (i, prediction) in metric.gp.predict(x, m.index()).into_iter().enumerate() {
@@ -341,21 +314,21 @@ impl Surrogate {
             .collect()
     }
 
-    /// [`Outlook`]s of observing at the columns of `x` (weights, D × p) at each of the fidelities `at`: one vector of
+    /// [`Outlook`]s of observing at the p mixtures `x` at each of the fidelities `at`: one vector of
     /// length p for each of `at`.
     ///
     /// With independent metrics the observation of all of them reduces the objective's variance by
     /// `Σ_j a_j² cov_j² / (var_j + noise_j)`.
     #[must_use]
-    pub fn outlook(&self, x: &DMatrix<f64>, at: &[FidelityId]) -> Vec<Vec<Outlook>> {
-        let x = &self.warp.matrix(x);
+    pub fn outlook(&self, x: &Weights, at: &[FidelityId]) -> Vec<Vec<Outlook>> {
+        let x = &self.warp.warped(x);
         let indices: Vec<usize> = at.iter().map(|m| m.index()).collect();
         let parts: Vec<Vec<Vec<Joint>>> =
             self.metrics.par_iter().map(|k| k.gp.joint(x, &indices, self.target.index())).collect();
         at.iter()
             .enumerate()
             .map(|(f, &m)| {
-                (0..x.ncols())
+                (0..x.len())
                     .map(|i| {
                         let mut outlook = Outlook { mean: self.offset[self.target], ..Outlook::default() };
                         for (metric, joints) in self.metrics.iter().zip(&parts) {
@@ -368,10 +341,10 @@ impl Surrogate {
             .collect()
     }
 
-    /// What [`Self::influence`] needs of the columns of `t` (weights, D × p) at the target, one entry a process.
+    /// What [`Self::influence`] needs of the p mixtures `t` at the target, one entry a process.
     #[must_use]
-    pub fn view(&self, t: &DMatrix<f64>) -> Vec<View> {
-        let t = &self.warp.matrix(t);
+    pub fn view(&self, t: &Weights) -> Vec<View> {
+        let t = &self.warp.warped(t);
         self.metrics.par_iter().map(|k| k.gp.view(t, self.target.index())).collect()
     }
 
@@ -384,12 +357,12 @@ impl Surrogate {
         self.metrics.iter().zip(view).map(share).sum()
     }
 
-    /// For every process how far the target objective at each of the points in `view` moves when a column of `z`
-    /// (weights, D × c) is observed at fidelity `m`, in objective units per standard deviation of that process's outcome
+    /// For every process how far the target objective at each of the points in `view` moves when one of the
+    /// c mixtures `z` is observed at fidelity `m`, in objective units per standard deviation of that process's outcome
     /// (p × c each), and the outcome's own standard deviation in objective units at the target (length c each).
     #[must_use]
-    pub fn influence(&self, z: &DMatrix<f64>, m: FidelityId, view: &[View]) -> Vec<(DMatrix<f64>, Vec<f64>)> {
-        let z = &self.warp.matrix(z);
+    pub fn influence(&self, z: &Weights, m: FidelityId, view: &[View]) -> Vec<(DMatrix<f64>, Vec<f64>)> {
+        let z = &self.warp.warped(z);
         self.metrics
             .par_iter()
             .zip(view)
@@ -401,10 +374,10 @@ impl Surrogate {
             .collect()
     }
 
-    /// [`Self::outlook`] at one mixture (weights, D × 1), with derivatives.
+    /// [`Self::outlook`] at one mixture, with derivatives.
     #[must_use]
-    pub fn outlook_with_gradient(&self, w: &DMatrix<f64>, m: FidelityId) -> Outlook {
-        let x = &self.warp.matrix(w);
+    pub fn outlook_with_gradient(&self, w: &Weights, m: FidelityId) -> Outlook {
+        let x = &self.warp.warped(w);
         let parts: Vec<Joint> =
             self.metrics.par_iter().map(|k| k.gp.joint_with_gradient(x, m.index(), self.target.index())).collect();
         let mut outlook = Outlook {
@@ -439,11 +412,11 @@ impl Surrogate {
         }
     }
 
-    /// By how much the first column of `x` (weights, D × 2) is better than the second in each process, noise-free and at the
+    /// By how much the first of the two mixtures `x` is better than the second in each process, noise-free and at the
     /// target: in the unit of the metric, or of the objective where that has the only process.
     #[must_use]
-    pub fn metric_gains(&self, x: &DMatrix<f64>) -> Vec<MetricGain> {
-        let x = &self.warp.matrix(x);
+    pub fn metric_gains(&self, x: &Weights) -> Vec<MetricGain> {
+        let x = &self.warp.warped(x);
         let gain = |k: &MetricModel| {
             let (mean, covariance) = k.gp.posterior(x, self.target.index());
             let unit = k.standardization.scale[self.target];
@@ -463,15 +436,6 @@ impl Surrogate {
         }
         errors
     }
-}
-
-/// The runs that a model of `observations` is conditioned on, as indices, ascending: all of them; of more than
-/// [`MOST_KNOWN`] as many at every size as at any other, as far as there are, evenly spaced in time. Results do not enter
-/// the choice, so that it does not bias them.
-#[must_use]
-pub fn known(observations: &[Observation]) -> Vec<usize> {
-    let fidelities: Vec<usize> = observations.iter().map(|o| o.fidelity.index()).collect();
-    thin(&fidelities, MOST_KNOWN)
 }
 
 fn leave_one_out(metrics: &[MetricModel]) -> Vec<(f64, f64)> {

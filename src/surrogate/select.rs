@@ -1,7 +1,9 @@
 //! Which kind of model predicts the data of a study best.
 
+use super::data;
 use super::error::FitError;
-use super::model::{Surrogate, Task};
+use super::model::Surrogate;
+use super::task::Task;
 use crate::problem::{KernelKind, ModelChoice, ModelSpec, Observation, Structure, Warp};
 
 /// Runs that kinds of models are compared on, at most: the comparison fits each of them twice.
@@ -76,7 +78,7 @@ fn wins(scores: &[f64], others: &[f64]) -> bool {
 /// At most [`MOST_COMPARED`] observations: all at sizes with few, evenly spaced in time at sizes with many.
 fn thin(observations: &[Observation]) -> Vec<Observation> {
     let fidelities: Vec<usize> = observations.iter().map(|o| o.fidelity.index()).collect();
-    super::gp::thin(&fidelities, MOST_COMPARED).into_iter().map(|i| observations[i].clone()).collect()
+    data::thin(&fidelities, MOST_COMPARED).into_iter().map(|i| observations[i].clone()).collect()
 }
 
 /// Log predictive density of each run's objective, left out, by a model of the task's kind (length n, in the unit of the

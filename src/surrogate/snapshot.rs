@@ -4,8 +4,12 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::model::{MOST_APPENDED, MOST_KNOWN};
+use super::task::MOST_KNOWN;
 use crate::problem::{MOST_COMPONENTS, ModelSpec, Observation, RunSet};
+
+/// Runs that are appended one after another, at most: more than come between two fits of a search. Of all of them anew takes
+/// less time then.
+const MOST_APPENDED: usize = 256;
 
 /// Fitted hyperparameters, as kept in the journal so that a resumed study continues exactly as an undisturbed one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use nalgebra::{DMatrix, DVector};
 
-use super::gp::Data;
+use super::data::Data;
 use super::linalg::{Cholesky, Factored};
 
 /// A covariance matrix of the data with everything that was solved with it. Where there is one, all of it is finite.

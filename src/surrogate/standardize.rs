@@ -2,8 +2,8 @@
 
 use nalgebra::DVector;
 
-use super::gp::Data;
-use super::model::Task;
+use super::data::Data;
+use super::task::Task;
 use crate::problem::{Structure, columns};
 
 /// Prior standard deviation of the level of a fidelity that has observations, in standardized units: vague.
@@ -55,7 +55,7 @@ impl Task<'_> {
         let Standardization { level, scale, level_sd } = standardization;
         let y = series.values.iter().zip(&fidelity).map(|(y, m)| (y - level[*m]) / scale[*m]);
         Data {
-            x: self.spec.warp.matrix(&columns(dim, self.observations.iter().map(|o| o.mixture.weights()))),
+            x: self.spec.warp.warped(&columns(dim, self.observations.iter().map(|o| o.mixture.weights()))),
             y: DVector::from_iterator(series.values.len(), y),
             known_noise: series.known_variance.iter().zip(&fidelity).map(|(v, m)| v / scale[*m].powi(2)).collect(),
             level_sd: level_sd.clone(),

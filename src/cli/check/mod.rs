@@ -14,7 +14,7 @@ use crate::advice;
 use crate::config::{LauncherConfig, LauncherKind, StudyConfig};
 use crate::launcher::{Facts, slurm};
 use crate::optimizer::{Candidates, NoTrial};
-use crate::study::{Study, Trial};
+use crate::study::{Forecast, Rate, Study, Trial};
 use crate::text::number;
 use trial::Tried;
 
@@ -39,13 +39,13 @@ pub(super) fn run(args: &CheckArgs, verbose: bool) -> anyhow::Result<u8> {
     let mut study = Study::peek(config.clone())?;
     super::warn(study.warnings());
     let begun = study.trials().len();
-    let measured = budget::Rate::measured(&study);
+    let measured = Rate::measured(&study);
     let design = design(&mut study)?;
     let first = First::of(&study)?;
     let tried = if args.trial { Some(trial::run(&config)?) } else { None };
     let rate = measured.or_else(|| tried.as_ref()?.rate.clone());
     let design = &study.trials()[begun..begun + design];
-    let plan = budget::Plan::new(&study, begun, design, rate);
+    let plan = budget::Plan(Forecast::new(&study, begun, design, rate));
     let notes = [region::notes(&config), objective(&config), plan.notes()].concat();
     match args.format {
         Format::Table => {

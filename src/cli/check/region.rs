@@ -6,12 +6,9 @@ use super::{short, text};
 use crate::config::StudyConfig;
 use crate::problem::Mixture;
 use crate::report::{Align, Table};
-use crate::space::TightBound;
 use crate::study::Trial;
 use crate::text::number;
 
-/// Weights closer than this are the same.
-const CLOSE: f64 = 1e-9;
 /// What is seen less often than this at small sizes is as good as fresh there.
 const FRESH: f64 = 1.0;
 
@@ -30,13 +27,6 @@ struct Row<'a> {
     prior: Option<(f64, Option<f64>)>,
     /// By run (see [`runs`]), epochs at the largest weight.
     epochs: Vec<Option<f64>>,
-}
-
-impl Row<'_> {
-    /// Whether the bounds leave one weight only.
-    fn is_pinned(&self) -> bool {
-        self.reach.1 - self.reach.0 <= CLOSE
-    }
 }
 
 /// A run that sees tokens.
@@ -78,42 +68,14 @@ fn rows(config: &StudyConfig) -> Vec<Row<'_>> {
                 name: &domain.name,
                 index: i,
                 reach,
-                cap: space.token_cap(i).filter(|cap| *cap < domain.max && *cap <= reach.1 + CLOSE),
-                limits: limits(config, i),
+                cap: space.binding_token_cap(i),
+                limits: space.limited_by(i).iter().map(ToString::to_string).collect(),
                 uniform: (uniform.weights()[i], uniform_epochs[i]),
                 prior: prior.as_ref().zip(prior_epochs.as_ref()).map(|(p, e)| (p.weights()[i], e[i])),
                 epochs: runs.iter().map(|run| domain.tokens.map(|t| reach.1 * run.tokens / t)).collect(),
             }
         })
         .collect()
-}
-
-/// What keeps domain `i` from having all the weight: the bounds that hold its largest weight where it is.
-fn limits(config: &StudyConfig, i: usize) -> Vec<String> {
-    let (space, polytope) = (&config.space, config.space.polytope());
-    if space.domains()[i].min == space.domains()[i].max {
-        return vec!["pinned: min = max".into()];
-    }
-    let most = polytope.reach()[i].1;
-    if most >= 1.0 - CLOSE {
-        return vec![];
-    }
-    if most >= polytope.upper()[i] - CLOSE {
-        let capped = space.token_cap(i).is_some_and(|cap| cap < space.domains()[i].max);
-        return vec![if capped { "token cap".into() } else { "its max".into() }];
-    }
-    let mut direction = vec![0.0; space.dim()];
-    direction[i] = 1.0;
-    let extreme = Mixture::new(polytope.maximize(&direction));
-    let groups = polytope.groups();
-    let has = |group: &str| groups.iter().any(|g| g.name == group && g.domains.contains(&i));
-    let binding = space.tight_bounds(&extreme).into_iter().filter_map(|bound| match bound {
-        TightBound::Min { domain, .. } if domain != space.domains()[i].name => Some(format!("min of {domain}")),
-        TightBound::GroupMax { group, .. } if has(&group) => Some(format!("max of {group}")),
-        TightBound::GroupMin { group, .. } if !has(&group) => Some(format!("min of {group}")),
-        _ => None,
-    });
-    binding.collect()
 }
 
 pub(super) fn table(config: &StudyConfig, design: &[Trial]) -> String {
@@ -235,7 +197,7 @@ pub(super) fn notes(config: &StudyConfig) -> Vec<String> {
             repeated.join(", ")
         ));
     }
-    if rows.iter().all(Row::is_pinned) {
+    if (0..config.space.dim()).all(|i| config.space.is_pinned(i)) {
         notes.push("the bounds leave one mixture only: there is nothing to search".into());
     }
     notes

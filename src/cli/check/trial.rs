@@ -13,7 +13,6 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tracing::warn;
 
-use super::budget::Rate;
 use super::{suggest, text};
 use crate::advice;
 use crate::cli;
@@ -21,7 +20,7 @@ use crate::config::{Budget, StudyConfig};
 use crate::launcher::{Facts, tail};
 use crate::problem::Objective;
 use crate::runner::{self, Ended, RunError, View};
-use crate::study::{Completed, Event, Study, TrialState, journal};
+use crate::study::{Completed, Event, Rate, Study, TrialState, journal};
 use crate::text::number;
 
 /// What came of it.
@@ -102,13 +101,12 @@ fn run_in(config: StudyConfig, runtime: Runtime) -> anyhow::Result<Tried> {
     let (trial, config) = (study.trial(id)?, study.config());
     let facts = Facts::new(&study, trial, &config.dir.canonicalize()?);
     let command = config.launcher.iter().flat_map(|l| &l.command).map(|a| facts.render(a)).collect();
-    let outcome = if let TrialState::Complete(outcome) = &trial.state { Some(outcome) } else { None };
     let state = not_started.map_or_else(|| trial.state.clone(), |reason| TrialState::Failed { reason });
     Ok(Tried {
         command,
         environment: facts.environment(),
         objective: config.objective.clone(),
-        value: outcome.and_then(|outcome| study.objective(outcome)),
+        value: study.measured(trial),
         state: (!interrupted).then_some(state),
         stderr: tail::last_lines(&facts.dir.join("stderr.log"), tail::SHOWN),
         has_file: facts.result_file().exists(),

@@ -1,10 +1,10 @@
 //! What the model says about a recommendation, whether its runs are a study's trials or a log's.
 
+use crate::advice::{self, GainWorth, SizeAgreement};
 use crate::cli::best::{uncertain, uncertain_gain};
 use crate::config::StudyConfig;
 use crate::optimizer::{Gain, Optimizer};
 use crate::problem::{Direction, Evidence, Fidelity, FidelityId, Metric, Mixture};
-use crate::replay::rank_correlation;
 use crate::report::html::{
     Cell, Comparison, DomainRow, EffectCurve, Effects, LeftOut, MetricRow, Metrics, Model, Part, Recommendation,
     SizeModel, Ternary,
@@ -13,8 +13,6 @@ use crate::text::{Uncertain, number};
 
 /// Weights at which effects are looked at.
 const POINTS: usize = 33;
-/// Mixtures closer than this are the same one, but for the rounding of logs.
-const SAME: f64 = 1e-4;
 
 /// A recommendation and what it is based on.
 pub struct Findings<'a> {
@@ -179,95 +177,48 @@ impl Findings<'_> {
     }
 
     fn model(&self) -> Option<Model> {
-        let (agreement, runs) = (self.optimizer.agreement(self.evidence)?, self.optimizer.left_out(self.evidence)?);
-        let target = self.config.fidelities.target();
-        let per_cost = |m: FidelityId| agreement[m].information / self.evidence.costs[m];
-        let size = |(m, fidelity): (FidelityId, &Fidelity)| {
-            let pairs = self.pairs(m);
-            let (here, there): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
-            let left_out = runs.iter().filter(|run| run.fidelity == m).map(|run| LeftOut {
+        let sizes = advice::sizes(self.config, self.optimizer, self.evidence)?;
+        let runs = self.optimizer.left_out(self.evidence)?;
+        let size = |size: SizeAgreement| {
+            let left_out = runs.iter().filter(|run| run.fidelity == size.fidelity).map(|run| LeftOut {
                 measured: run.measured,
                 predicted: uncertain(run.predicted),
                 share: run.central_share(),
             });
             SizeModel {
-                name: fidelity.name.clone(),
-                correlation: agreement[m].correlation,
-                worth: Some(per_cost(m) / per_cost(target)).filter(|worth| worth.is_finite()),
-                trained: self.evidence.observations.iter().filter(|o| o.fidelity == m).count(),
+                name: self.config.fidelities[size.fidelity].name.clone(),
+                correlation: size.correlation,
+                worth: size.worth,
+                trained: size.runs,
                 runs: left_out.collect(),
-                rank: rank_correlation(&here, &there),
-                pairs,
+                rank: size.rank,
+                pairs: size.pairs,
             }
         };
-        let sizes = self.config.fidelities.iter().map(size).collect();
-        Some(Model { target: self.target().name.clone(), sizes })
-    }
-
-    /// Of each mixture that was trained both at fidelity `m` and at the target, the mean objective at both.
-    fn pairs(&self, m: FidelityId) -> Vec<(f64, f64)> {
-        let observed = &self.evidence.observations;
-        let target = self.config.fidelities.target();
-        let mean = |mixture: &Mixture, m: FidelityId| {
-            let same = observed.iter().filter(|o| o.fidelity == m && o.mixture.distance(mixture) < SAME);
-            let values: Vec<f64> = same.map(|o| self.config.objective.value(&o.metrics)).collect();
-            (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
-        };
-        let mut mixtures: Vec<&Mixture> = Vec::new();
-        for run in observed.iter().filter(|o| o.fidelity == target) {
-            if mixtures.iter().all(|known| known.distance(&run.mixture) >= SAME) {
-                mixtures.push(&run.mixture);
-            }
-        }
-        mixtures.into_iter().filter_map(|mixture| Some((mean(mixture, m)?, mean(mixture, target)?))).collect()
+        Some(Model { target: self.target().name.clone(), sizes: sizes.into_iter().map(size).collect() })
     }
 
     fn target(&self) -> &Fidelity {
         &self.config.fidelities[self.config.fidelities.target()]
     }
 
-    /// What a gain over `other` is worth, as far as it is one.
+    /// What a gain over `other` is worth, in words.
     fn meaning(&self, gain: Gain, other: &Mixture) -> Vec<String> {
-        let mut meaning = Vec::new();
-        if gain.mean <= 0.0 {
-            return meaning;
-        }
-        if let Some(noise) = self.optimizer.noise_sd(self.evidence) {
-            meaning.push(format!("{} times the noise of one run", number(gain.mean / noise, 2)));
-        }
-        if self.config.objective.direction == Direction::Minimize {
-            let percent = 100.0 * (1.0 - (-gain.mean).exp());
-            meaning.push(format!("{} % lower perplexity, if the objective is a loss in nats", number(percent, 2)));
-        }
-        meaning.extend(self.compute(gain, other));
-        meaning
-    }
-
-    /// The gain as more compute for the other mixture: by the line, in the logarithm of the size, through what is expected
-    /// of it at the target and at the next smaller size.
-    fn compute(&self, gain: Gain, other: &Mixture) -> Option<String> {
-        let fidelities = &self.config.fidelities;
-        let target = fidelities.target();
-        let sizes = fidelities.log_sizes();
-        let smaller = fidelities.ids().filter(|m| sizes[*m] < sizes[target]);
-        let smaller = smaller.max_by(|a, b| sizes[*a].total_cmp(&sizes[*b]))?;
-        let trained = |m: FidelityId| self.evidence.observations.iter().any(|o| o.fidelity == m);
-        let sized = |m: FidelityId| fidelities[m].params.is_some() || fidelities[m].tokens.is_some();
-        if ![smaller, target].into_iter().all(|m| trained(m) && sized(m)) {
-            return None;
-        }
-        let points = [(other.clone(), smaller), (other.clone(), target)];
-        let expected = self.optimizer.predict(self.evidence, &points)?;
-        let progress = self.config.objective.sign() * (expected[0].mean - expected[1].mean);
-        let factor = (gain.mean / progress * (sizes[target] - sizes[smaller])).exp();
-        (progress > 0.0 && factor < 100.0).then(|| {
+        let GainWorth { noise, perplexity, compute } =
+            GainWorth::of(self.config, self.optimizer, self.evidence, gain, other);
+        let name = |m: FidelityId| &self.config.fidelities[m].name;
+        let noise = noise.map(|times| format!("{} times the noise of one run", number(times, 2)));
+        let perplexity = perplexity
+            .map(|percent| format!("{} % lower perplexity, if the objective is a loss in nats", number(percent, 2)));
+        let compute = compute.map(|(factor, smaller)| {
             format!(
                 "as much as {} times the size would gain for that mixture, by the trend from {} to {}",
                 number(factor, 2),
-                fidelities[smaller].name,
-                fidelities[target].name
+                name(smaller),
+                self.target().name
             )
-        })
+        });
+        [noise, perplexity, compute].into_iter().flatten().collect()
     }
 }
 

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use self::findings::Findings;
 use super::{ConfigArgs, UsageError, best, text};
-use crate::advice;
+use crate::advice::{self, Confirmation};
 use crate::files;
 use crate::input;
 use crate::problem::{Direction, Fidelity, Mixture};
@@ -107,8 +107,9 @@ fn report(study: &Study, named: Vec<(String, Mixture)>) -> Report {
         let mut recommendation = findings.recommendation(&others);
         recommendation.caveats = answer.caveats.iter().map(ToString::to_string).collect();
         recommendation.regret = recommended.expected_regret;
-        recommendation.measured = best::measured(study).map(|(trial, loss)| (format!("trial {}", trial.id), loss));
-        recommendation.confirmed = best::Comparison::new(study, &mixture).map(|c| c.words());
+        recommendation.measured =
+            advice::best_measured(study).map(|(trial, loss)| (format!("trial {}", trial.id), loss));
+        recommendation.confirmed = Confirmation::of(study, &mixture).as_ref().map(best::confirmation_words);
         parts.push(Part::Recommendation(recommendation));
     }
     parts.push(Part::Progress(progress(study)));
@@ -155,7 +156,7 @@ fn progress(study: &Study) -> Progress {
         spent += charges.of(trial);
         Step {
             cost: spent,
-            measured: best::value(study, trial).filter(|_| trial.fidelity == target),
+            measured: study.measured(trial).filter(|_| trial.fidelity == target),
             expected: trial.incumbent.map(best::uncertain),
         }
     });
@@ -211,7 +212,7 @@ fn trials(study: &Study) -> Trials {
                 Purpose::ConfirmUniform => "confirm uniform",
             },
             state,
-            objective: best::value(study, trial),
+            objective: study.measured(trial),
             expected: trial.expected.map(best::uncertain),
             cost: Some(charges.of(trial)).filter(|_| trial.finished()),
             weights: findings::in_order(config, &trial.mixture),
@@ -225,9 +226,7 @@ fn trials(study: &Study) -> Trials {
             fidelity: (run.fidelity.clone(), fidelity.index()),
             purpose: "imported",
             state: "complete",
-            objective: Some(
-                config.objective.metrics.iter().filter_map(|m| Some(m.weight * run.metrics.get(&m.name)?)).sum(),
-            ),
+            objective: config.objective.reported(&run.metrics),
             expected: None,
             cost: Some(0.0),
             weights: config.domain_order.iter().map(|d| run.weights.get(d).copied().unwrap_or(0.0)).collect(),

@@ -1,6 +1,5 @@
 //! The initial design, and trials that fill the space: chosen without regard to results.
 
-use nalgebra::DMatrix;
 use rand::Rng;
 use rand::seq::index;
 
@@ -9,7 +8,7 @@ use super::constants::{
 };
 use super::fidelities::possible;
 use crate::optimizer::{Candidates, Optimizer, Suggestion};
-use crate::problem::{Evidence, FidelityId, Mixture};
+use crate::problem::{Evidence, FidelityId, Mixture, Weights};
 use crate::surrogate::integrated_variance_reduction;
 
 impl Optimizer {
@@ -131,12 +130,11 @@ impl Optimizer {
         new([polytope.extremes().to_vec(), polytope.sample(ALL_SAMPLED, rng)].concat())
     }
 
-    /// Which run of a mixture in `x` reduces the integrated variance over those in `about` most, given runs of `known` (weights,
-    /// D × c, D × p, D × n). The mixture farthest from all others, which is the usual choice, is informative about few.
-    fn most_informative(&self, x: &DMatrix<f64>, about: &DMatrix<f64>, known: &DMatrix<f64>) -> Option<usize> {
+    /// Which run of a mixture in `x` reduces the integrated variance over those in `about` most, given runs of `known`. The mixture farthest from all others, which is the usual choice, is informative about few.
+    fn most_informative(&self, x: &Weights, about: &Weights, known: &Weights) -> Option<usize> {
         // Without a model any of them will do: a search is not to end because a matrix could not be factored.
         let reduction =
-            integrated_variance_reduction(&self.spec(), x, about, known).unwrap_or_else(|_| vec![0.0; x.ncols()]);
+            integrated_variance_reduction(&self.spec(), x, about, known).unwrap_or_else(|_| vec![0.0; x.len()]);
         (0..reduction.len()).max_by(|a, b| reduction[*a].total_cmp(&reduction[*b]))
     }
 }

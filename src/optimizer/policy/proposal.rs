@@ -9,7 +9,7 @@ use super::fidelities::exceeds_in_flight_cap;
 use super::recommendation::{caution, smallest};
 use crate::acquisition::{Choices, Criterion, best_mean, climb, log_knowledge_gradient};
 use crate::optimizer::{Candidates, Optimizer, Suggestion};
-use crate::problem::{AcquisitionKind, Evidence, FidelityId, Mixture};
+use crate::problem::{AcquisitionKind, Evidence, FidelityId, Mixture, Weights};
 use crate::surrogate::{Outlook, Surrogate, View};
 
 /// A place for the next trial.
@@ -23,8 +23,8 @@ struct Place {
 /// Places where one could observe, at one fidelity.
 struct Trials<'a> {
     fidelity: FidelityId,
-    /// Weights of mixtures, D × c.
-    x: &'a DMatrix<f64>,
+    /// The c mixtures.
+    x: &'a Weights,
     /// For each, the index of the choice that its run would reveal altogether, noise included, if any.
     reveals: &'a [Option<usize>],
 }
@@ -42,7 +42,7 @@ struct Targets {
 }
 
 impl Targets {
-    fn new(surrogate: &Surrogate, x: &DMatrix<f64>, mean: DVector<f64>, known: Vec<bool>, noise: f64) -> Self {
+    fn new(surrogate: &Surrogate, x: &Weights, mean: DVector<f64>, known: Vec<bool>, noise: f64) -> Self {
         let view = surrogate.view(x);
         let mut variance = surrogate.view_variance(&view).add_scalar(noise);
         variance.iter_mut().zip(&known).filter(|(_, known)| **known).for_each(|(variance, _)| *variance = 0.0);
@@ -76,13 +76,13 @@ impl Optimizer {
         Some(Suggestion { mixture, fidelity: found.fidelity, pool_index, expected, gain, premature, warning: None })
     }
 
-    /// The acquisition function in the study's present state, given mixtures (weights, D × p) among which the optimum is
+    /// The acquisition function in the study's present state, given p mixtures among which the optimum is
     /// looked for, with the values that are known.
     fn criterion(
         &self,
         surrogate: &Surrogate,
         evidence: &Evidence,
-        (x, known): (&DMatrix<f64>, &[Option<f64>]),
+        (x, known): (&Weights, &[Option<f64>]),
         rng: &mut impl Rng,
     ) -> Criterion {
         let minima = self.contenders(surrogate, x, known).minima(rng);
@@ -116,7 +116,7 @@ impl Optimizer {
         weighed.sort_unstable();
         let (mean, noise) = (values.select_rows(&weighed), self.goal_noise(surrogate));
         let known = weighed.iter().map(|t| known[*t].is_some()).collect();
-        let targets = Targets::new(surrogate, &x.select_columns(&weighed), mean, known, noise);
+        let targets = Targets::new(surrogate, &x.select(&weighed), mean, known, noise);
         let mut scored = Vec::with_capacity(runs.len().min(open.len() * MOST_SCORED));
         for &m in open {
             let indices = self.preselected(surrogate, runs, m, rng);
@@ -157,14 +157,14 @@ impl Optimizer {
         chosen
     }
 
-    /// Log acquisition per unit cost of observing at the columns of `x` (weights, D × p) at each of the fidelities `at`:
+    /// Log acquisition per unit cost of observing at the p mixtures `x` at each of the fidelities `at`:
     /// one vector of length p for each of `at`.
     fn scores(
         &self,
         surrogate: &Surrogate,
         criterion: &Criterion,
         evidence: &Evidence,
-        x: &DMatrix<f64>,
+        x: &Weights,
         at: &[FidelityId],
     ) -> Vec<Vec<f64>> {
         let noise = self.goal_noise(surrogate);
@@ -228,13 +228,13 @@ impl Optimizer {
     }
 
     /// Replaces the scores by the knowledge gradient. Its candidates are the places that the entropy's climbs have found:
-    /// it is itself neither smooth nor cheap to climb. The recommendation is sought among the columns of `x` (weights,
-    /// D × p) with the smallest means.
-    fn rescore(&self, surrogate: &Surrogate, evidence: &Evidence, x: &DMatrix<f64>, places: &mut [Place]) {
+    /// it is itself neither smooth nor cheap to climb. The recommendation is sought among those of the mixtures `x` with the
+    /// smallest means.
+    fn rescore(&self, surrogate: &Surrogate, evidence: &Evidence, x: &Weights, places: &mut [Place]) {
         let means = surrogate.mean(x);
         let order = smallest(&means, SUPPORT / 2);
         let (mean, known) = (means.select_rows(&order), vec![false; order.len()]);
-        let targets = Targets::new(surrogate, &x.select_columns(&order), mean, known, 0.0);
+        let targets = Targets::new(surrogate, &x.select(&order), mean, known, 0.0);
         for m in self.fidelities.ids() {
             let indices: Vec<usize> = (0..places.len()).filter(|i| places[*i].fidelity == m).collect();
             if indices.is_empty() {
@@ -262,7 +262,7 @@ impl Optimizer {
         let known = targets.known.iter().filter(|known| **known).count();
         let margin = |known: usize, variance: &DVector<f64>| variance.map(|v| caution(known) * v.max(0.0).sqrt());
         let choices = Choices { mean: targets.mean.clone(), margin: margin(known, &targets.variance) };
-        (0..trials.x.ncols())
+        (0..trials.x.len())
             .map(|c| {
                 let revealed = trials.reveals[c];
                 let moves = DMatrix::from_fn(targets.mean.len(), influence.len(), |t, j| match &influence[j] {

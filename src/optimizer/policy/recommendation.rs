@@ -1,6 +1,6 @@
 //! Which mixture is recommended.
 
-use nalgebra::{DMatrix, DVector};
+use nalgebra::DVector;
 use rand::Rng;
 
 use super::constants::{
@@ -8,7 +8,7 @@ use super::constants::{
 };
 use crate::acquisition::{Minima, Values, best_bound, best_mean};
 use crate::optimizer::{Optimizer, Recommendation};
-use crate::problem::{Evidence, Mixture, Observation};
+use crate::problem::{Evidence, Mixture, Observation, Weights};
 use crate::surrogate::Surrogate;
 
 /// Standard deviations by which means are held against mixtures, when the values of so many of them are known.
@@ -55,10 +55,10 @@ impl Contenders {
 }
 
 impl Optimizer {
-    /// Of the columns of `x` (weights, D × p), some of whose values may be known, those that matter.
-    pub(super) fn contenders(&self, surrogate: &Surrogate, x: &DMatrix<f64>, known: &[Option<f64>]) -> Contenders {
+    /// Of the p mixtures `x`, some of whose values may be known, those that matter.
+    pub(super) fn contenders(&self, surrogate: &Surrogate, x: &Weights, known: &[Option<f64>]) -> Contenders {
         let columns = smallest(&self.expected_values(surrogate, x, known), SUPPORT);
-        let (mean, covariance) = surrogate.posterior(&x.select_columns(&columns));
+        let (mean, covariance) = surrogate.posterior(&x.select(&columns));
         let caution = caution(known.iter().flatten().count());
         let known: Vec<Option<f64>> = columns.iter().map(|i| known.get(*i).copied().flatten()).collect();
         let values = Values { mean, covariance, known, noise: self.goal_noise(surrogate) };
@@ -166,6 +166,8 @@ pub(super) fn smallest(values: &DVector<f64>, count: usize) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
+    use nalgebra::DMatrix;
+
     use super::*;
 
     /// Two mixtures: mean, standard deviation, and what is known of it.

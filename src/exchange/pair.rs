@@ -1,20 +1,8 @@
-//! What the readers of formats have in common.
+//! Logs that are a pair of files: mixtures and results.
 
 use super::columns::ColumnMap;
-use super::table::{InputFile, Table};
+use super::table::{InputFile, Part, Table};
 use crate::runs::LogError;
-
-/// What one format's reader returns.
-pub(super) struct Part {
-    /// With the columns of logged runs.
-    pub table: Table,
-    /// The columns that it did not use.
-    pub ignored: Vec<String>,
-    /// The columns of the table that it took for domains or metrics only because nothing says what they are.
-    pub guessed: Vec<String>,
-    /// How many rows had no partner.
-    pub skipped: usize,
-}
 
 /// A pair of files, each with its own columns, whose rows have the same `run_id`.
 pub(super) fn pair(files: &[InputFile], mixtures: &ColumnMap, results: &ColumnMap) -> Result<Part, LogError> {

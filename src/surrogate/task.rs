@@ -1,0 +1,42 @@
+//! What a model is fitted to, and the runs of it that the model knows.
+
+use super::data::thin;
+use super::hyper::Layout;
+use crate::problem::{Fidelities, ModelSpec, Objective, Observation};
+
+/// Runs that a model is conditioned on, at most: time grows with the cube of their number, memory with its square.
+pub const MOST_KNOWN: usize = 2000;
+
+/// What the model is to be fitted to, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Task<'a> {
+    /// The objective.
+    pub objective: &'a Objective,
+    /// The fidelities.
+    pub fidelities: &'a Fidelities,
+    /// Kind of model.
+    pub spec: ModelSpec,
+    /// Finished trials; not empty.
+    pub observations: &'a [Observation],
+}
+
+impl Task<'_> {
+    /// How the hyperparameters of one process are laid out.
+    pub(super) fn layout(&self) -> Layout {
+        let sizes = self.fidelities.log_sizes();
+        // Fidelities of equal size (say, other token counts unstated) still differ a little.
+        let size_steps = sizes.windows(2).map(|s| (s[1] - s[0]).abs().max(0.1)).collect();
+        let ModelSpec { kernel: kind, components, lengthscale_sd, .. } = self.spec;
+        let dim = self.observations.first().map_or(0, |o| o.mixture.weights().len());
+        Layout { kind, components, dim, size_steps, lengthscale_sd }
+    }
+}
+
+/// The runs that a model of `observations` is conditioned on, as indices, ascending: all of them; of more than
+/// [`MOST_KNOWN`] as many at every size as at any other, as far as there are, evenly spaced in time. Results do not enter
+/// the choice, so that it does not bias them.
+#[must_use]
+pub fn known(observations: &[Observation]) -> Vec<usize> {
+    let fidelities: Vec<usize> = observations.iter().map(|o| o.fidelity.index()).collect();
+    thin(&fidelities, MOST_KNOWN)
+}
