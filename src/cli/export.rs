@@ -8,7 +8,7 @@ use clap::Args;
 use super::{ConfigArgs, UsageError};
 use crate::advice::{self, Answer};
 use crate::exchange::{ExportFormat, Ingredient, Recipe};
-use crate::study::{Study, TrialId, TrialState};
+use crate::study::{Study, TrialId};
 
 /// Write a study's runs, or its mixture for a trainer
 #[derive(Debug, Args)]
@@ -83,18 +83,11 @@ fn recipe<'a>(study: &'a Study, title: String, mixture: &Mixture) -> Recipe<'a> 
 
 /// Imported runs come last, with the usual cost of their fidelity, and with a column that says where they come from.
 fn runs(study: &Study) -> anyhow::Result<String> {
-    let runs: Vec<_> = study
-        .trials()
-        .iter()
-        .filter_map(|t| match &t.state {
-            TrialState::Complete(outcome) => Some((t, outcome)),
-            _ => None,
-        })
-        .collect();
+    let runs: Vec<_> = study.trials().iter().filter_map(|t| Some((t, t.outcome()?))).collect();
     let reported = runs.iter().map(|(_, o)| &o.metrics).chain(study.imported().map(|run| &run.metrics));
     let metrics: BTreeSet<&String> = reported.flat_map(BTreeMap::keys).collect();
     let domains: Vec<&str> = study.config().space.domains().iter().map(|d| d.name.as_str()).collect();
-    let (fidelities, costs) = (study.config().fidelities.list(), study.costs());
+    let (fidelities, costs, charges) = (study.config().fidelities.list(), study.costs(), study.charges());
     let text = |x: Option<f64>| x.map_or_else(String::new, |x| x.to_string());
     let row =
         |id: String, m: FidelityId, cost: f64, weights: &BTreeMap<String, f64>, values: &BTreeMap<String, f64>| {
@@ -115,9 +108,8 @@ fn runs(study: &Study) -> anyhow::Result<String> {
     csv.write_record(header)?;
     for (trial, outcome) in runs {
         let m = trial.fidelity;
-        let cost = outcome.cost.or(fidelities[m].cost).or(outcome.duration);
         // A replay is to pay for a run that was had for nothing (from a cache, say) what it usually costs.
-        let cost = cost.filter(|cost| *cost > 0.0).unwrap_or(costs[m]);
+        let cost = Some(charges.complete(m, outcome)).filter(|cost| *cost > 0.0).unwrap_or(costs[m]);
         let row = row(trial.id.to_string(), m, cost, &study.named(&trial.mixture), &outcome.metrics);
         csv.write_record(row.into_iter().chain(source("")))?;
     }

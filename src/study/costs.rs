@@ -3,7 +3,7 @@
 use crate::problem::{Fidelity, FidelityId};
 use serde::Serialize;
 
-use super::{Study, Trial, TrialState};
+use super::{Completed, Study, Trial, TrialState};
 
 /// What a study has used.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -32,11 +32,13 @@ impl Charges {
     pub fn of(&self, trial: &Trial) -> f64 {
         let m = trial.fidelity;
         let lost: f64 = trial.lost.iter().map(|duration| self.share(m, *duration) * self.run[m]).sum();
-        let complete = match &trial.state {
-            TrialState::Complete(c) => c.cost.or(self.configured[m]).or(c.duration).unwrap_or(self.run[m]),
-            _ => 0.0,
-        };
-        lost + complete
+        lost + trial.outcome().map_or(0.0, |outcome| self.complete(m, outcome))
+    }
+
+    /// What a complete run at fidelity `m` costs, without attempts that were lost.
+    #[must_use]
+    pub fn complete(&self, m: FidelityId, outcome: &Completed) -> f64 {
+        outcome.cost.or(self.configured[m]).or(outcome.duration).unwrap_or(self.run[m])
     }
 
     /// Which share of a run an attempt at fidelity `m` has used that ran for so many seconds: of the time that a run takes, at

@@ -142,6 +142,20 @@ pub struct ProcessMark {
     pub place: Option<String>,
 }
 
+impl TrialState {
+    /// What it is called, in tables and in JSON.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running { .. } => "running",
+            Self::Complete(_) => "complete",
+            Self::Failed { .. } => "failed",
+            Self::Diverged => "diverged",
+        }
+    }
+}
+
 impl Trial {
     /// Whether its state is final.
     #[must_use]

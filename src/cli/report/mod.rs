@@ -196,13 +196,7 @@ fn trials(study: &Study) -> Trials {
     let config = study.config();
     let (list, charges) = (config.fidelities.list(), study.charges());
     let row = |trial: &crate::study::Trial| {
-        let (state, note) = match &trial.state {
-            TrialState::Pending => ("pending", ""),
-            TrialState::Running { .. } => ("running", ""),
-            TrialState::Complete(_) => ("complete", ""),
-            TrialState::Failed { reason } => ("failed", reason.as_str()),
-            TrialState::Diverged => ("diverged", ""),
-        };
+        let note = if let TrialState::Failed { reason } = &trial.state { reason.as_str() } else { "" };
         TrialRow {
             id: trial.id.to_string(),
             fidelity: (list[trial.fidelity].name.clone(), trial.fidelity.index()),
@@ -211,7 +205,7 @@ fn trials(study: &Study) -> Trials {
                 Purpose::ConfirmRecommended => "confirm recommended",
                 Purpose::ConfirmUniform => "confirm uniform",
             },
-            state,
+            state: trial.state.name(),
             objective: study.measured(trial),
             expected: trial.expected.map(best::uncertain),
             cost: Some(charges.of(trial)).filter(|_| trial.finished()),

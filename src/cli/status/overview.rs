@@ -181,16 +181,6 @@ fn latest(trial: &Trial) -> Option<f64> {
     [since, failure, trial.ended].into_iter().flatten().max_by(f64::total_cmp)
 }
 
-fn state(trial: &Trial) -> &'static str {
-    match trial.state {
-        TrialState::Pending => "pending",
-        TrialState::Running { .. } => "running",
-        TrialState::Complete(_) => "complete",
-        TrialState::Failed { .. } => "failed",
-        TrialState::Diverged => "diverged",
-    }
-}
-
 impl Running {
     fn new(study: &Study, trial: &Trial, usual: &[Option<f64>]) -> Option<Self> {
         let TrialState::Running { mark, since, .. } = &trial.state else { return None };
@@ -225,7 +215,7 @@ impl Failed {
             attempt: failure.attempt,
             time: failure.time,
             reason: failure.reason.clone(),
-            state: state(trial),
+            state: trial.state.name(),
             stderr: tail::last_lines(&stderr_file, tail::SHOWN),
             stderr_file: Some(stderr_file).filter(|file| file.exists()),
         })
@@ -234,15 +224,14 @@ impl Failed {
 
 impl Row {
     fn new(study: &Study, trial: &Trial) -> Self {
-        let outcome = if let TrialState::Complete(outcome) = &trial.state { Some(outcome) } else { None };
         Self {
             trial: trial.id,
             fidelity: name_of_fidelity(study, trial),
             confirmation: !trial.searching(),
-            state: state(trial),
+            state: trial.state.name(),
             attempts: trial.attempts,
-            objective: outcome.and_then(|outcome| study.objective(outcome)),
-            duration_s: outcome.and_then(|outcome| outcome.duration),
+            objective: study.measured(trial),
+            duration_s: trial.outcome().and_then(|outcome| outcome.duration),
             ended: trial.ended,
             reason: if let TrialState::Failed { reason } = &trial.state { Some(reason.clone()) } else { None },
         }
