@@ -4,6 +4,7 @@
 //! optimizer (on a blocking thread) and signals report to it, and nothing is acted on before it is on disk.
 
 mod backoff;
+mod facts;
 mod hook;
 mod notice;
 mod search;
@@ -23,13 +24,13 @@ use tokio::task::{JoinError, JoinSet};
 use tracing::info;
 
 use crate::advice::{self, Thought};
-use crate::config::LauncherKind;
-use crate::launcher::{End, Ending, Found, Launcher, Started};
+use crate::launcher::{End, Ending, Fate, Launcher, Started};
 use crate::optimizer::{Optimizer, Recommendation};
 use crate::study::{Event, StopReason, Study, StudyError, TrialId, TrialState};
 use crate::text::counted;
 
 use backoff::Backoff;
+pub use facts::facts;
 use hook::Hook;
 use notice::Notice;
 use signals::Signals;
@@ -171,7 +172,7 @@ enum Draining {
 pub async fn run(study: &mut Study, show: impl FnMut(View<'_>)) -> Result<Ended, RunError> {
     let mut signals = Signals::listen().map_err(|e| RunError::Io("listen to signals".into(), e))?;
     let (report, reports) = mpsc::unbounded_channel();
-    let launcher = Launcher::new(study.config().launcher.clone().ok_or(RunError::NoLauncher)?, report);
+    let launcher = launcher(study, report)?;
     let dir = &study.config().dir;
     let root = dir.canonicalize().map_err(|e| RunError::Io(format!("find {}", dir.display()), e))?;
     // Commands get it as text, and Slurm prints it in lines.
@@ -210,21 +211,26 @@ pub async fn run(study: &mut Study, show: impl FnMut(View<'_>)) -> Result<Ended,
     result
 }
 
+fn launcher(study: &Study, report: mpsc::UnboundedSender<Started>) -> Result<Launcher, RunError> {
+    let config = study.config().launcher.clone().ok_or(RunError::NoLauncher)?;
+    Launcher::new(config, report).map_err(|e| RunError::Io("launch trials".into(), e))
+}
+
 /// Ends what an earlier run of the loop has left at work; false where some of it is out of reach.
 ///
 /// # Errors
 /// [`RunError`]
 pub async fn end_orphans(study: &Study) -> Result<bool, RunError> {
     let (report, _reports) = mpsc::unbounded_channel();
-    let launcher = Launcher::new(study.config().launcher.clone().ok_or(RunError::NoLauncher)?, report);
+    let launcher = launcher(study, report)?;
     let cannot = |e| RunError::Io("look after running trials".into(), e);
     let root = study.config().dir.canonicalize().map_err(cannot)?;
     let (_kill, killed) = watch::channel(true);
     let mut ended = true;
-    for found in launcher.adopt(&trials::left(study, &root)?).await.map_err(cannot)? {
+    for found in launcher.adopt(trials::left(study, &root)?).await.map_err(cannot)? {
         let end = match found {
-            Found::Running(running) => launcher.wait(running, killed.clone()).await.map_err(cannot)?.0,
-            Found::Over((end, _)) => end,
+            Fate::Running(running) => running.wait(killed.clone()).await.map_err(cannot)?.0,
+            Fate::Over((end, _)) => end,
         };
         ended &= end != End::Unknown;
     }
@@ -369,11 +375,8 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
             self.kill.send_replace(true);
             info!("killing the running trials; they start again on resume");
         } else if n > 0 {
-            let again = match self.launcher.config().kind {
-                LauncherKind::Local => "interrupt again to kill them",
-                LauncherKind::Slurm { .. } => "interrupt again to cancel them, Ctrl-\\ leaves them in the queue",
-            };
-            info!("waiting for {} to end; {again}", counted(n, "running trial"));
+            let (n, kill) = (counted(n, "running trial"), self.launcher.on_kill());
+            info!("waiting for {n} to end; interrupt again to {kill}");
         }
     }
 }

@@ -12,10 +12,10 @@ use tracing::{debug, warn};
 use super::backoff::Backoff;
 use super::notice::Notice;
 use super::signals::Signals;
-use super::{Attempt, Draining, MIN_FINISHED, RunError, Runner, View};
-use crate::launcher::{End, Facts, Found, Left, Outcome, Running, Started, prepare, protocol};
-use crate::problem::affordable;
-use crate::study::{Cause, Event, Mark, Resumed, StopReason, Study, Trial, TrialId, TrialState};
+use super::{Attempt, Draining, MIN_FINISHED, RunError, Runner, View, facts};
+use crate::launcher::{self, End, Facts, Fate, Left, Outcome, Running, Started, prepare, protocol};
+use crate::problem::{Handle, Launch, affordable};
+use crate::study::{Cause, Event, Resumed, StopReason, Study, Trial, TrialId, TrialState};
 use crate::text::{command_line, counted};
 
 /// That a trial cannot be started is said at first, and again at every pause that is at least so long.
@@ -28,12 +28,12 @@ const UNSEEN_DEATHS: u32 = 3;
 pub(super) fn left(study: &Study, root: &Path) -> Result<Vec<Left>, RunError> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
     let left = study.trials().iter().filter_map(|trial| {
-        let TrialState::Running { mark, since, .. } = &trial.state else { return None };
+        let TrialState::Running { launch, since, .. } = &trial.state else { return None };
         let age = Duration::try_from_secs_f64(now - since).unwrap_or_default();
-        let facts = Facts::new(study, trial, root);
+        let facts = facts(study, trial, root);
         let reported = read(study, &facts).map(|result| result.is_ok());
         let cannot = |e| RunError::Io(format!("read the result of trial {}", trial.id), e);
-        Some(reported.map_err(cannot).map(|reported| Left { facts, mark: mark.clone(), reported, age }))
+        Some(reported.map_err(cannot).map(|reported| Left { facts, launch: launch.clone(), reported, age }))
     });
     left.collect()
 }
@@ -52,7 +52,7 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
         }
         let left = left(self.study, &self.root)?;
         let launcher = self.launcher.clone();
-        let mut adopting = pin!(launcher.adopt(&left));
+        let mut adopting = pin!(launcher.adopt(left.clone()));
         let found = loop {
             tokio::select! {
                 found = &mut adopting => break found.map_err(|e| RunError::Io("look after running trials".into(), e))?,
@@ -60,36 +60,35 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
                 () = signals.next() => return Ok(false),
             }
         };
-        for (Left { facts, mark, .. }, found) in left.iter().zip(found) {
+        for (Left { facts, launch, .. }, found) in left.iter().zip(found) {
             match found {
-                Found::Running(running) => {
-                    // We died before its process, or job, could be journalled.
-                    if let Some(found) = running.mark().filter(|found| mark.as_ref() != Some(found)) {
+                Fate::Running(running) => {
+                    // We died before its handle could be journalled.
+                    if let Some(found) = running.handle().filter(|found| launch.handle.as_ref() != Some(found)) {
                         self.started(facts.trial, facts.attempt, found)?;
                     }
                     self.watch(facts.trial, facts.attempt, running);
                     let words = "is still running; waiting for it";
                     self.tell(Notice::trial("trial_adopted", self.study, facts.trial, words));
                 }
-                Found::Over((end, duration)) => self.judge(facts.trial, facts.attempt, end, duration)?,
+                Fate::Over((end, duration)) => self.judge(facts.trial, facts.attempt, end, duration)?,
             }
         }
         Ok(true)
     }
 
-    fn watch(&mut self, trial: TrialId, attempt: u32, running: Running) {
-        let (launcher, kill) = (self.launcher.clone(), self.kill.subscribe());
-        self.jobs.spawn(async move { (trial, attempt, launcher.wait(running, kill).await) });
+    fn watch(&mut self, trial: TrialId, attempt: u32, running: Box<dyn Running>) {
+        let kill = self.kill.subscribe();
+        self.jobs.spawn(async move { (trial, attempt, running.wait(kill).await) });
     }
 
-    pub(super) fn reported(&mut self, (id, attempt, mark): Started) -> Result<(), RunError> {
-        let how = match &mark {
-            Mark::Job { id: Some(job), .. } => format!("submitted as job {job}"),
-            _ => "started".into(),
-        };
+    pub(super) fn reported(&mut self, (id, attempt, handle): Started) -> Result<(), RunError> {
         self.backoff = Backoff::default();
-        self.started(id, attempt, mark)?;
-        let facts = Facts::new(self.study, self.study.trial(id)?, &self.root);
+        self.started(id, attempt, handle)?;
+        let trial = self.study.trial(id)?;
+        let facts = facts(self.study, trial, &self.root);
+        let TrialState::Running { launch, .. } = &trial.state else { return Ok(()) };
+        let how = launcher::describe(&facts, launch);
         let words = format!("{how} at {}, attempt {attempt}", facts.fidelity);
         self.tell(Notice::trial("trial_started", self.study, id, words));
         let command: Vec<String> = self.launcher.config().command.iter().map(|a| facts.render(a)).collect();
@@ -98,13 +97,13 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
     }
 
     /// Journals by what a running attempt is recognized.
-    fn started(&mut self, trial: TrialId, attempt: u32, mark: Mark) -> Result<(), RunError> {
-        match mark {
-            Mark::Process(process) => self.study.record(Event::Started { trial, attempt, process })?,
-            Mark::Job { id: Some(id), .. } => self.study.record(Event::Submitted { trial, attempt, id })?,
-            Mark::Job { id: None, .. } => {}
-        }
-        Ok(())
+    fn started(&mut self, id: TrialId, attempt: u32, handle: Handle) -> Result<(), RunError> {
+        let named = matches!(&self.study.trial(id)?.state, TrialState::Running { launch, .. } if launch.name.is_some());
+        let event = match named {
+            true => Event::Submitted { trial: id, attempt, handle },
+            false => Event::Started { trial: id, attempt, handle },
+        };
+        Ok(self.study.record(event)?)
     }
 
     /// Launches pending trials while there are slots; of the confirmation only once the search has to `stop`, of the
@@ -120,16 +119,16 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
             if self.jobs.len() >= self.launcher.config().slots {
                 break;
             }
-            let facts = Facts::new(self.study, &trial, &self.root);
+            let facts = facts(self.study, &trial, &self.root);
             let attempt = facts.attempt;
             let tried = trial.not_started.is_some();
             prepare(&facts, tried).map_err(|e| RunError::Io(format!("prepare {}", facts.dir.display()), e))?;
-            let job = self.launcher.job_name(&self.study.config().name, trial.id, attempt);
-            let result = Some(facts.result.clone());
-            self.study.record(Event::Launched { trial: trial.id, attempt, job: job.clone(), result })?;
+            let Launch { backend, name, .. } = self.launcher.reserve(&self.study.config().name, &facts);
+            let (backend, job, result) = (Some(backend), name.clone(), Some(facts.result.clone()));
+            self.study.record(Event::Launched { trial: trial.id, attempt, backend, job, result })?;
             let (launcher, kill) = (self.launcher.clone(), self.kill.subscribe());
             self.jobs.spawn(async move {
-                let ending = launcher.run(&facts, job.as_deref(), kill).await;
+                let ending = launcher.run(&facts, name.as_deref(), kill).await;
                 (facts.trial, attempt, ending)
             });
         }
@@ -168,7 +167,7 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
             }
             End::Exited(_) => {}
         }
-        let read = read(self.study, &Facts::new(self.study, trial, &self.root));
+        let read = read(self.study, &facts(self.study, trial, &self.root));
         // It is there, and stays: the next run takes it.
         let read = read.map_err(|e| RunError::Io(format!("read the result of trial {id}"), e))?;
         let notice = match read {
@@ -254,7 +253,7 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
         let (event, again) = if last { ("trial_failed", "") } else { ("trial_retried", "; it starts again") };
         let words = format!("failed: {reason}{again}");
         self.tell(Notice::ended(event, self.study, id, duration, words).because(reason.clone()));
-        let facts = Facts::new(self.study, self.study.trial(id)?, &self.root);
+        let facts = facts(self.study, self.study.trial(id)?, &self.root);
         self.quoted.log(&facts, attempt);
         self.came_to_nothing(id, &reason)
     }

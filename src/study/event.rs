@@ -7,9 +7,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{ProcessMark, StopReason, TrialId};
+use super::{Completed, StopReason, TrialId};
 use crate::config::{Settings, StudyConfig};
-use crate::problem::{Direction, Prediction};
+use crate::problem::{Direction, Handle, Prediction};
 use crate::text::counted;
 
 /// The journal format that this version writes, and the newest that it reads.
@@ -51,37 +51,41 @@ pub enum Event {
     Forked(Forked),
     /// A trial was decided on (and, by `admire suggest`, handed out).
     Suggested(Suggested),
-    /// A process is about to be started for the trial, or a job to be submitted. Written before it exists.
+    /// An attempt is about to be handed to a backend. Written before anything of it exists.
     Launched {
         /// Which trial.
         trial: TrialId,
         /// 1 for the first attempt.
         attempt: u32,
-        /// Name of the job; `None` for a process of this machine.
+        /// Name of the backend. Journals that do not state it know two: Slurm, whose attempts have a `job`, and this machine.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        backend: Option<String>,
+        /// The name that the backend reserved for it; `None` where its attempts have no names.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         job: Option<String>,
         /// Name of the file in the trial's directory where its result is expected; `None` for `result.json`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         result: Option<String>,
     },
-    /// The process runs.
+    /// An attempt without a name runs.
     Started {
         /// Which trial.
         trial: TrialId,
         /// Which attempt.
         attempt: u32,
-        /// By what it is recognized.
+        /// By what its backend recognizes it.
         #[serde(flatten)]
-        process: ProcessMark,
+        handle: Handle,
     },
-    /// The job is in the queue.
+    /// An attempt was submitted under its name.
     Submitted {
         /// Which trial.
         trial: TrialId,
         /// Which attempt.
         attempt: u32,
-        /// Its number there.
-        id: u64,
+        /// By what its backend recognizes it.
+        #[serde(flatten)]
+        handle: Handle,
     },
     /// The trial reported finite metrics.
     Completed {
@@ -379,22 +383,6 @@ pub struct Suggested {
     /// The objective expected of the recommendation at the target, where `optimize` looked at it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incumbent: Option<Prediction>,
-}
-
-/// What a completed trial reported.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Completed {
-    /// All finite metrics by name, also those that the objective does not use.
-    pub metrics: BTreeMap<String, f64>,
-    /// Standard errors, where reported.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub se: BTreeMap<String, f64>,
-    /// Cost as reported by the command.
-    #[serde(default)]
-    pub cost: Option<f64>,
-    /// Seconds from start to end, where it was measured.
-    #[serde(default)]
-    pub duration: Option<f64>,
 }
 
 /// A run that is not one of the study's trials: it teaches as much as one, and cost the study nothing.

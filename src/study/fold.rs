@@ -1,6 +1,5 @@
 //! What the events of a journal add up to.
 
-use crate::problem::{FidelityId, Mixture, Observation, Prediction, RunId, RunSet};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
@@ -8,11 +7,14 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::{
-    Cause, Change, Changes, Entry, Event, FIRST_RESULT, Failure, Forked, Header, Imported, Mark, Purpose, Resumed,
-    Sizes, Snapshot, StopReason, Suggested, Trial, TrialId, TrialState,
+    Cause, Change, Changes, Entry, Event, Failure, Forked, Header, Imported, Purpose, Resumed, Sizes, Snapshot,
+    StopReason, Suggested, Trial, TrialId, TrialState,
 };
 use crate::config::{Settings, StudyConfig};
 use crate::input::LARGEST;
+use crate::problem::{
+    FIRST_RESULT, FidelityId, Handle, Launch, Mixture, Observation, Prediction, RunId, RunSet,
+};
 
 /// The state of a study. Two journals whose states are equal are the same study: the same trials, and the same next
 /// suggestion.
@@ -140,7 +142,7 @@ impl State {
             }
             Event::Halted { reason } => self.halted = Some(reason),
             Event::Resumed(resumed) => self.resume(entry.time, resumed),
-            Event::Launched { trial, attempt, job, result } => {
+            Event::Launched { trial, attempt, backend, job: name, result } => {
                 let result = result.unwrap_or_else(|| FIRST_RESULT.into());
                 if Path::new(&result).file_name() != Some(result.as_ref()) {
                     return Err(Misfit::Damage(format!("the result file {result:?} is not in the trial's directory")));
@@ -148,19 +150,12 @@ impl State {
                 let trial = self.unfinished(trial)?;
                 trial.attempts = attempt;
                 trial.not_started = None;
-                let mark = job.map(|name| Mark::Job { name, id: None });
-                trial.state = TrialState::Running { mark, since: entry.time, result };
+                let backend = backend.unwrap_or_else(|| if name.is_some() { "slurm" } else { "local" }.into());
+                let launch = Launch { backend, name, handle: None };
+                trial.state = TrialState::Running { launch, since: entry.time, result };
             }
-            Event::Started { trial, process, .. } => {
-                if let TrialState::Running { mark, .. } = &mut self.unfinished(trial)?.state {
-                    *mark = Some(Mark::Process(process));
-                }
-            }
-            Event::Submitted { trial, id: number, .. } => {
-                if let TrialState::Running { mark: Some(Mark::Job { id, .. }), .. } = &mut self.unfinished(trial)?.state
-                {
-                    *id = Some(number);
-                }
+            Event::Started { trial, handle, .. } | Event::Submitted { trial, handle, .. } => {
+                self.recognize(trial, handle)?;
             }
             Event::Completed { trial, mut outcome } => {
                 if outcome.se.values().chain(&outcome.cost).chain(&outcome.duration).any(|x| *x < 0.0) {
@@ -203,6 +198,17 @@ impl State {
                 }
                 trial.state = TrialState::Pending;
             }
+        }
+        Ok(())
+    }
+
+    /// Notes by what a running attempt is recognized. What the handle says is between its backend and itself.
+    fn recognize(&mut self, trial: TrialId, found: Handle) -> Result<(), Misfit> {
+        if found.is_empty() {
+            return Err(Misfit::Damage("nothing says by what the attempt is recognized".into()));
+        }
+        if let TrialState::Running { launch, .. } = &mut self.unfinished(trial)?.state {
+            launch.handle = Some(found);
         }
         Ok(())
     }

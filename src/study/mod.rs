@@ -27,13 +27,15 @@ pub use compact::{Compacted, compact};
 pub use costs::{Charges, Spent};
 use event::CHAINED;
 pub use event::{
-    Cause, Change, Changes, Completed, Entry, Event, FORMAT, Forked, Header, Imported, Purpose, Resumed, Size, Sizes,
-    Snapshot, Suggested,
+    Cause, Change, Changes, Entry, Event, FORMAT, Forked, Header, Imported, Purpose, Resumed, Size, Sizes, Snapshot,
+    Suggested,
 };
 pub use fold::{Counts, Model, Stopped};
 pub use outlier::Outlier;
 pub use state::{Plan, Study};
-pub use trial::{FIRST_RESULT, Failure, Mark, ProcessMark, Trial, TrialId, TrialState};
+pub use trial::{Failure, Trial, TrialState};
+
+pub use crate::problem::{Completed, TrialId};
 
 /// Why a search ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,15 +1,8 @@
 //! One training run.
 
-use crate::problem::{FidelityId, Mixture, Prediction};
-use serde::{Deserialize, Serialize};
+use crate::problem::{FidelityId, Launch, Mixture, Prediction};
 
-use super::{Completed, Purpose};
-
-/// Number of a trial in its study, from 1.
-pub type TrialId = u64;
-
-/// Name of the result file of every first attempt, and of all attempts whose launch does not name it.
-pub const FIRST_RESULT: &str = "result.json";
+use super::{Completed, Purpose, TrialId};
 
 /// A training run and how far it got.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,8 +61,8 @@ pub enum TrialState {
     Pending,
     /// An attempt was launched and has not been seen to end.
     Running {
-        /// How it is recognized; `None` for a process whose start was not journalled.
-        mark: Option<Mark>,
+        /// By what its backend finds it again.
+        launch: Launch,
         /// Seconds since 1970 when it was launched.
         since: f64,
         /// Name of the file in its directory where its result is expected.
@@ -84,33 +77,6 @@ pub enum TrialState {
     },
     /// Reported a NaN or infinite metric.
     Diverged,
-}
-
-/// By what a running attempt is recognized, also by a later `admire`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Mark {
-    /// A process of a machine.
-    Process(ProcessMark),
-    /// A job in Slurm's queue.
-    Job {
-        /// Its name, decided on before it was submitted.
-        name: String,
-        /// Its number, once journalled.
-        id: Option<u64>,
-    },
-}
-
-/// What tells a process from all others.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProcessMark {
-    /// Its id, which is also its process group's.
-    pub pid: u32,
-    /// Its start time from `/proc/<pid>/stat`, in clock ticks since boot, which tells a reused id from this one.
-    #[serde(default)]
-    pub start_time: Option<u64>,
-    /// The boot of a machine, and the namespace there, that these two are about. Older journals do not say.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub place: Option<String>,
 }
 
 impl Trial {

@@ -13,6 +13,7 @@ use super::{ConfigArgs, Format, suggest, text};
 use crate::advice;
 use crate::config::{LauncherConfig, LauncherKind, StudyConfig};
 use crate::launcher::{Facts, slurm};
+use crate::runner::facts;
 use crate::optimizer::{Candidates, NoTrial};
 use crate::study::{Study, Trial};
 use crate::text::number;
@@ -125,7 +126,7 @@ struct First {
 impl First {
     fn of(study: &Study) -> anyhow::Result<Self> {
         let config = study.config();
-        let facts = Facts::new(study, study.trial(1)?, &std::path::absolute(&config.dir)?);
+        let facts = facts(study, study.trial(1)?, &std::path::absolute(&config.dir)?);
         let command = config.launcher.as_ref().map(|l| l.command.iter().map(|a| facts.render(a)).collect());
         let script = match &config.launcher {
             Some(launcher @ LauncherConfig { kind: LauncherKind::Slurm { .. }, .. }) => {

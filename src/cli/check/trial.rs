@@ -20,7 +20,7 @@ use crate::cli;
 use crate::config::{Budget, StudyConfig};
 use crate::launcher::{Facts, tail};
 use crate::problem::Objective;
-use crate::runner::{self, Ended, RunError, View};
+use crate::runner::{self, Ended, RunError, View, facts};
 use crate::study::{Completed, Event, Study, TrialState, journal};
 use crate::text::number;
 
@@ -100,7 +100,7 @@ fn run_in(config: StudyConfig, runtime: Runtime) -> anyhow::Result<Tried> {
     };
 
     let (trial, config) = (study.trial(id)?, study.config());
-    let facts = Facts::new(&study, trial, &config.dir.canonicalize()?);
+    let facts = facts(&study, trial, &config.dir.canonicalize()?);
     let command = config.launcher.iter().flat_map(|l| &l.command).map(|a| facts.render(a)).collect();
     let outcome = if let TrialState::Complete(outcome) = &trial.state { Some(outcome) } else { None };
     let state = not_started.map_or_else(|| trial.state.clone(), |reason| TrialState::Failed { reason });
