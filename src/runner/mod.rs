@@ -26,7 +26,7 @@ use tracing::info;
 use crate::advice::{self, Thought};
 use crate::launcher::{End, Ending, Fate, Launcher, Started};
 use crate::optimizer::{Optimizer, Recommendation};
-use crate::study::{Event, StopReason, Study, StudyError, TrialId, TrialState};
+use crate::study::{Event, OpenStudy, StopReason, Study, StudyError, TrialId, TrialState};
 use crate::text::counted;
 
 use backoff::Backoff;
@@ -133,7 +133,7 @@ pub struct View<'a> {
 type Attempt = (TrialId, u32, io::Result<Ending>);
 
 struct Runner<'a, F> {
-    study: &'a mut Study,
+    study: &'a mut OpenStudy,
     show: F,
     hook: Option<Hook>,
     launcher: Launcher,
@@ -169,7 +169,7 @@ enum Draining {
 ///
 /// # Errors
 /// [`RunError`]; the study is saved, and trials that were running have ended or are taken over by the next run.
-pub async fn run(study: &mut Study, show: impl FnMut(View<'_>)) -> Result<Ended, RunError> {
+pub async fn run(study: &mut OpenStudy, show: impl FnMut(View<'_>)) -> Result<Ended, RunError> {
     let mut signals = Signals::listen().map_err(|e| RunError::Io("listen to signals".into(), e))?;
     let (report, reports) = mpsc::unbounded_channel();
     let launcher = launcher(study, report)?;

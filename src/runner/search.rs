@@ -110,7 +110,8 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
         if let Some(warning) = suggestion.warning {
             warn!(study = self.study.config().name, "{warning}");
         }
-        let id = self.study.suggest(&Plan {
+        let id = self.study.next_id();
+        let suggested = self.study.suggestion(&Plan {
             mixture: &suggestion.mixture,
             fidelity: suggestion.fidelity,
             purpose: Purpose::Search,
@@ -118,7 +119,8 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
             expected: suggestion.expected,
             offered: &thought.offered,
             incumbent,
-        })?;
+        });
+        self.study.record(suggested)?;
         let weights = self.study.named(&suggestion.mixture);
         let weights: Vec<String> = weights.iter().map(|(name, w)| format!("{name}={}", number(*w, 4))).collect();
         let regret = regret.map_or_else(String::new, |r| format!("; expected regret so far {}", number(r, 4)));
@@ -160,7 +162,8 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
                     let (expected, incumbent) = (None, None);
                     let plan =
                         Plan { mixture, fidelity, purpose, seed_index: index, expected, offered: &[], incumbent };
-                    self.study.suggest(&plan)?;
+                    let suggested = self.study.suggestion(&plan);
+                    self.study.record(suggested)?;
                 }
             }
         }

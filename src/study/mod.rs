@@ -31,6 +31,7 @@ pub use event::{
     Suggested,
 };
 pub use fold::{Counts, Model, Stopped};
+pub use open::OpenStudy;
 pub use outlier::Outlier;
 pub use state::{Plan, Study};
 pub use trial::{Failure, Trial, TrialState};

@@ -95,7 +95,7 @@ fn design(study: &mut Study) -> anyhow::Result<usize> {
         match suggest::next(study, &mut optimizer, None) {
             // The space has no more mixtures than that.
             Err(error) if error.is::<NoTrial>() => return Ok(done),
-            suggested => drop(suggested?),
+            events => events?.into_iter().try_for_each(|event| study.assume(event))?,
         }
         if !missing {
             // Without a design: the first trial is shown, but is none of it.

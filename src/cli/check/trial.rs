@@ -75,7 +75,8 @@ fn run_in(config: StudyConfig, runtime: Runtime) -> anyhow::Result<Tried> {
     let costs = study.costs();
     let cheapest = study.open_fidelities().into_iter().min_by(|a, b| costs[*a].total_cmp(&costs[*b]));
     let mut optimizer = advice::optimizer(&study);
-    let id = suggest::next(&mut study, &mut optimizer, cheapest)?;
+    let id = study.next_id();
+    suggest::next(&study, &mut optimizer, cheapest)?.into_iter().try_for_each(|event| study.record(event))?;
     let (refuse, mut refused) = tokio::sync::mpsc::unbounded_channel();
     // A study tries again and again what could not be started; whoever checks wants to know.
     let show = |view: View<'_>| {
