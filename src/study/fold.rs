@@ -12,9 +12,7 @@ use super::{
 };
 use crate::config::{Settings, StudyConfig};
 use crate::input::LARGEST;
-use crate::problem::{
-    FIRST_RESULT, FidelityId, Handle, Launch, Mixture, Observation, Prediction, RunId, RunSet,
-};
+use crate::problem::{FIRST_RESULT, FidelityId, Handle, Launch, Mixture, Observation, Prediction, RunId, RunSet};
 
 /// The state of a study. Two journals whose states are equal are the same study: the same trials, and the same next
 /// suggestion.

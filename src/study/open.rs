@@ -39,6 +39,12 @@ impl OpenStudy {
         entries.iter().try_for_each(|entry| self.study.take(entry))?;
         self.writer.append(&entries)
     }
+
+    /// The study apart from its journal, for whoever takes an entry into account ([`Study::take`]) before the entry is
+    /// appended, and does nothing because of it in between.
+    pub(crate) fn split(&mut self) -> (&mut Study, &mut journal::Writer) {
+        (&mut self.study, &mut self.writer)
+    }
 }
 
 impl Study {
@@ -141,7 +147,8 @@ impl Study {
         self.take(&Entry::now(event))
     }
 
-    fn take(&mut self, entry: &Entry) -> Result<(), StudyError> {
+    /// Takes an entry into account, in memory alone.
+    pub(crate) fn take(&mut self, entry: &Entry) -> Result<(), StudyError> {
         let misfit = |misfit: Misfit| StudyError::Misfit { reason: misfit.to_string() };
         self.state.apply(&self.config, entry).map_err(misfit)
     }
