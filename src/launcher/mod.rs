@@ -6,7 +6,11 @@
 
 mod backend;
 pub mod command;
+#[cfg(test)]
+mod contract;
 pub mod local;
+#[cfg(test)]
+pub(crate) mod mock;
 mod processes;
 pub mod protocol;
 pub mod slurm;
