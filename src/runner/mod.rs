@@ -10,6 +10,8 @@ mod search;
 mod setup;
 mod signals;
 mod stderr;
+#[cfg(test)]
+mod tests;
 mod thread;
 mod trials;
 
