@@ -339,12 +339,8 @@ impl<'a> Machine<'a> {
         self.running < self.launcher.config().slots && !self.waiting && !self.backoff.active()
     }
 
-    /// Stops launching; the second time ends what runs. What is being taken over is left alone.
+    /// Stops launching; the second time ends what runs. What has not been taken over yet is left alone.
     fn interrupt(&mut self) {
-        if matches!(self.state, State::Adopting) {
-            self.finish(Ok(Ended::Interrupted));
-            return;
-        }
         let again = matches!(self.state, State::Interrupted | State::Failing(_));
         self.state = State::Interrupted;
         self.commands.push(Command::Halt);

@@ -43,6 +43,7 @@ fn launcher(config: &StudyConfig, mock: Mock) -> (Launcher, mpsc::UnboundedRecei
 struct World<'a> {
     machine: Machine<'a>,
     now: Instant,
+    slots: usize,
     /// The entries of the journal: event, and trial where there is one.
     journal: Vec<String>,
     /// Attempts that have been launched, or taken over, and have not ended.
@@ -59,10 +60,10 @@ impl<'a> World<'a> {
     /// Right after the beginning of the run.
     fn new(study: &'a mut Study, left: Vec<Adopted>) -> Self {
         let (launcher, _) = launcher(study.config(), Mock::new(|_| unreachable!("nothing is submitted here")));
-        let now = Instant::now();
+        let (now, slots) = (Instant::now(), launcher.config().slots);
         let machine = Machine::new(study, launcher, Path::new("/study"), now);
         let (journal, running, told) = (Vec::new(), Vec::new(), Vec::new());
-        let mut world = Self { machine, now, journal, running, question: None, told, left, kills: 0, end: None };
+        let mut world = Self { machine, now, slots, journal, running, question: None, told, left, kills: 0, end: None };
         world.on(Input::Begun);
         world
     }
@@ -94,6 +95,7 @@ impl<'a> World<'a> {
                         );
                         assert_eq!(self.journal.last(), Some(&format!("launched {}", facts.trial)));
                         self.running.push((facts.trial, facts.attempt));
+                        assert!(self.running.len() <= self.slots, "{:?}", self.running);
                     }
                     Command::Watch(facts, _) => self.running.push((facts.trial, facts.attempt)),
                     Command::Think(question) => assert!(self.question.replace(question).is_none(), "one at a time"),
@@ -123,11 +125,18 @@ impl<'a> World<'a> {
     fn ends(&mut self, trial: u64, end: End, report: Option<Result<Outcome, String>>) {
         let at = self.running.iter().position(|(id, _)| *id == trial).expect("it runs");
         let (trial, attempt) = self.running.remove(at);
-        self.on(Input::Ended(Attempt { trial, attempt, end, duration: Some(1.0), report }));
+        // What fails here fails at once.
+        let duration = Some(if report.is_some() { 1.0 } else { 0.0 });
+        self.on(Input::Ended(Attempt { trial, attempt, end, duration, report }));
     }
 
     fn completes(&mut self, trial: u64) {
-        let outcome = Completed { metrics: [("loss".to_owned(), trial as f64)].into(), ..Completed::default() };
+        self.completes_at(trial, None);
+    }
+
+    fn completes_at(&mut self, trial: u64, cost: Option<f64>) {
+        let metrics = [("loss".to_owned(), trial as f64)].into();
+        let outcome = Completed { metrics, cost, ..Completed::default() };
         self.ends(trial, End::Exited(None), Some(Ok(Outcome::Completed(outcome, Vec::new()))));
     }
 
@@ -282,6 +291,22 @@ fn an_interruption_kills_what_a_failing_study_waits_for() {
 }
 
 #[test]
+fn failures_while_an_interruption_is_waited_for_change_nothing() {
+    let mut study = study("slots = 2\nretries = 0\nmax_failure_rate = 0.0", "[optimizer]\ninitial = 8");
+    let mut w = World::new(&mut study, vec![]);
+    w.answers();
+    for trial in 1..=4 {
+        w.fails(trial);
+        w.answers();
+    }
+    w.on(Input::Interrupted);
+    w.fails(5);
+    assert!(w.end.is_none());
+    w.completes(6);
+    assert!(w.was_interrupted());
+}
+
+#[test]
 fn attempts_that_come_to_nothing_do_not_go_on_for_ever() {
     let mut study = study("slots = 1\nretries = 100", "[budget]\ncost = 3.5");
     let mut w = World::new(&mut study, vec![]);
@@ -295,6 +320,21 @@ fn attempts_that_come_to_nothing_do_not_go_on_for_ever() {
     let small = w.machine.study.config().fidelities.find("small");
     let cost = if Some(w.machine.study.trials()[0].fidelity) == small { 1 } else { 4 };
     assert_eq!(attempts, 4_usize.div_ceil(cost), "as many as the budget allows, and one");
+}
+
+#[test]
+fn a_complete_trial_forgives_what_came_to_nothing_before() {
+    let mut study = study("slots = 1\nretries = 100", "[budget]\ncost = 20.0\n[optimizer]\ntarget_only = true");
+    let mut w = World::new(&mut study, vec![]);
+    for trial in 1..=2 {
+        w.answers();
+        // Five attempts at the target would be as dear as the budget allows.
+        for _ in 0..4 {
+            w.fails(trial);
+        }
+        w.completes(trial);
+        assert!(w.end.is_none(), "{:?}", w.end);
+    }
 }
 
 #[test]
@@ -361,6 +401,20 @@ fn budgets_count_what_is_under_way() {
         assert_eq!(w.finished(), reason, "{budget}");
         assert!(w.count("completed") <= 3);
     }
+}
+
+#[test]
+fn a_budget_that_is_committed_is_not_spent() {
+    let mut study = study("slots = 2", "[budget]\ncost = 1.5");
+    let mut w = World::new(&mut study, vec![]);
+    w.answers();
+    assert_eq!((w.running.as_slice(), w.end.is_none()), (&[(1, 1)][..], true));
+    // It was cheaper than expected: there is room for another one.
+    w.completes_at(1, Some(0.25));
+    w.answers();
+    assert_eq!(w.running, [(2, 1)]);
+    w.completes_at(2, Some(1.0));
+    assert_eq!(w.finished(), StopReason::Budget);
 }
 
 #[test]
