@@ -11,7 +11,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
 
 use admire::config::StudyConfig;
-use admire::study::{self as study_of, Entry, Imported, Study};
+use admire::study::{self as study_of, Entry, Imported, OpenStudy, Study};
 use std::process::Output;
 
 use journal::{check, journal, limited, run, stdout};
@@ -78,7 +78,7 @@ fn imported(i: usize) -> Imported {
 /// Until a process that another test is starting has closed its copies, a lock that was let go may seem held.
 const WAIT: Duration = Duration::from_secs(60);
 
-fn open(f: &Fixture) -> Study {
+fn open(f: &Fixture) -> OpenStudy {
     Study::open(config(f), WAIT).unwrap()
 }
 

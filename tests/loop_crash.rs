@@ -10,11 +10,12 @@ use std::process::{Child, Stdio};
 use admire::advice;
 use admire::config::StudyConfig;
 use admire::problem::seed_of;
-use admire::study::{Event, Purpose, Study, journal};
+use admire::study::{Event, Purpose, Study, TrialState, journal};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use serde_json::{Map, Value};
 use study::{Fixture, GOOD, alive, code, signal, stderr, until};
 
 /// Notes that it runs, waits for the file `go`, reports.
@@ -258,4 +259,63 @@ fn a_confirmation_goes_on_after_a_crash() {
     let mut ran = f.lines("ledger");
     ran.sort();
     assert_eq!(ran, (1..=7).map(|n| n.to_string()).collect::<Vec<_>>());
+}
+
+/// Has the journal say that another launcher launched.
+fn launched_by(f: &Fixture, known: &str, backend: &str) {
+    let (known, backend) = (format!("\"backend\":{known:?}"), format!("\"backend\":{backend:?}"));
+    f.rewrite(f.lines("run/journal.jsonl").into_iter().map(|line| line.replace(&known, &backend)));
+}
+
+#[test]
+fn an_attempt_of_a_launcher_that_is_not_known_stops_the_study_and_is_left_alone() {
+    let (f, pid) = orphaned("");
+    launched_by(&f, "local", "ray");
+    let running = f.json("status", &[])["running"][0].clone();
+    assert_eq!((&running["trial"], &running["pid"], &running["alive"]), (&1.into(), &Value::Null, &Value::Null));
+    let output = f.run("optimize", &[]);
+    assert!(stderr(&output).contains("this version of admire has no backend called ray"), "{}", stderr(&output));
+    assert_eq!(code(&output), Some(1));
+    assert!(alive(&pid) && f.of("interrupted").is_empty());
+    launched_by(&f, "ray", "local");
+    f.write("go", "");
+    f.json("optimize", &["-q"]);
+    assert_eq!((f.of("completed").len(), f.of("launched").len()), (1, 1));
+}
+
+#[test]
+fn the_journal_keeps_of_an_attempt_what_its_launcher_says_and_nothing_else() {
+    let (f, pid) = orphaned("");
+    let config = StudyConfig::load(&f.path("study.toml"), &[]).unwrap();
+    let study = Study::read(config).unwrap();
+    let TrialState::Running { launch, .. } = &study.trials()[0].state else { panic!("it runs") };
+    let handle: Map<String, Value> = launch.handle.as_ref().unwrap().read().unwrap();
+    assert_eq!(handle.keys().collect::<Vec<_>>(), ["pid", "start_time", "place"]);
+    assert_eq!((launch.backend.as_str(), handle["pid"].to_string()), ("local", pid));
+    // Whatever it says, it is found again as it is.
+    let more = |line: String| line.replace("\"pid\":", "\"color\":\"red\",\"pid\":");
+    f.rewrite(f.lines("run/journal.jsonl").into_iter().map(more));
+    f.write("go", "");
+    f.json("optimize", &["-q"]);
+    assert_eq!(f.of("launched").len(), 1);
+}
+
+#[test]
+fn an_event_that_says_nothing_of_an_attempt_is_damage() {
+    let (f, pid) = orphaned("");
+    let lines = f.lines("run/journal.jsonl").into_iter();
+    let bare = |line: String| match line.find(",\"pid\":") {
+        Some(at) => format!("{}}}", &line[..at]),
+        None => line,
+    };
+    f.rewrite(lines.map(bare));
+    let output = f.run("optimize", &[]);
+    assert!(
+        stderr(&output).contains("line 4: damaged journal: nothing says by what the attempt is recognized"),
+        "{}",
+        stderr(&output)
+    );
+    assert!(code(&output) == Some(1) && alive(&pid));
+    f.write("go", "");
+    until("its end", || !alive(&pid));
 }

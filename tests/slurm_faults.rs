@@ -178,3 +178,20 @@ fn a_queue_that_does_not_answer_is_said_once() {
     assert_eq!((said("cannot look at the jobs"), said("the jobs can be looked at again")), (1, 1));
     assert_eq!((q.count("completed"), q.count("interrupted")), (1, 0));
 }
+
+#[test]
+fn a_job_stays_a_job_when_the_study_goes_on_without_slurm() {
+    let q = Queued::stub(&format!("{WAITS}{GOOD}"), "slots = 1\nretries = 0", "[budget]\ntrials = 2");
+    q.orphan(1);
+    q.0.edit("kind = \"slurm\"", "kind = \"local\"");
+    let child = q.start();
+    until("the job to be taken over", || q.0.lines("log").iter().any(|line| line.contains("trial 1 is still running")));
+    q.0.write("go", "");
+    q.wait(child, 0);
+    let backends: Vec<_> = q.0.of("launched").into_iter().map(|event| event["backend"].clone()).collect();
+    assert_eq!(backends, ["slurm", "local"]);
+    assert_eq!(
+        (q.count("submitted"), q.count("started"), q.count("completed"), q.0.lines("ledger").len()),
+        (1, 1, 2, 2)
+    );
+}

@@ -51,8 +51,8 @@ fuzz_target!(|bytes: &[u8]| {
         return;
     };
     let Ok(fitting) = evidence(&log, &config) else { return };
-    let mut study = Study::peek(config).expect("no study is there");
-    match study.import(fitting.runs) {
+    let study = Study::peek(config).expect("no study is there");
+    match study.imports(fitting.runs) {
         // Two rows may say different things of one run.
         Ok(_) | Err(StudyError::Unfit { .. }) => {}
         Err(error) => panic!("a study takes what fits it: {error}"),

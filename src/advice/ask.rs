@@ -8,6 +8,7 @@ use crate::problem::{Evidence, FidelityId, stream};
 use crate::study::{Event, Study, TrialId};
 
 /// An answer, with the optimizer that gave it.
+#[derive(Debug)]
 pub struct Thought {
     /// The optimizer, which may have fitted its model anew.
     pub optimizer: Optimizer,

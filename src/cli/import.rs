@@ -84,7 +84,7 @@ fn learn(log: &RunLog, config: &ConfigArgs, writer: &WriterArgs) -> anyhow::Resu
     let config = config.load()?;
     // Looked at, and tried, before the study is opened: a mistake must not begin one.
     let evidence = exchange::evidence(log, &config)?;
-    Study::peek(config.clone())?.import(evidence.runs.iter().cloned())?;
+    Study::peek(config.clone())?.imports(evidence.runs.iter().cloned())?;
     let runs = evidence.runs.len();
     let mut study = Study::open(config, writer.wait)?;
     super::warn(study.warnings());

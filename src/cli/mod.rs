@@ -50,7 +50,7 @@ use crate::replay::ReplayError;
 use crate::runner::RunError;
 use crate::runs::LogError;
 use crate::space::SpaceError;
-use crate::study::{Study, StudyError};
+use crate::study::{OpenStudy, Study, StudyError};
 
 const EXIT_CODES: &str = "Start with `admire init`, then `admire check` and `admire optimize`.
 
@@ -147,7 +147,7 @@ struct ForkArgs {
 }
 
 impl ForkArgs {
-    fn open(&self, config: StudyConfig, writer: &WriterArgs) -> Result<Study, StudyError> {
+    fn open(&self, config: StudyConfig, writer: &WriterArgs) -> Result<OpenStudy, StudyError> {
         let Some(from) = &self.fork else { return Study::open(config, writer.wait) };
         let study = Study::fork(config, from, writer.wait)?;
         if let Some(origin) = study.origin() {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{ConfigArgs, ForkArgs, WriterArgs, best, text};
 use crate::advice;
 use crate::optimizer::{NoTrial, Optimizer};
-use crate::study::{Plan, Purpose, Study, Trial, TrialId};
+use crate::study::{Event, OpenStudy, Plan, Purpose, Study, StudyError, Trial};
 
 /// Ask for the next mixture(s) to train
 #[derive(Debug, Args)]
@@ -41,6 +41,30 @@ enum SuggestFormat {
     Jsonl,
 }
 
+/// Where suggestions go.
+enum Subject {
+    /// To the journal.
+    Open(OpenStudy),
+    /// Nowhere: this is a dry run.
+    Dry(Study),
+}
+
+impl Subject {
+    fn study(&self) -> &Study {
+        match self {
+            Self::Open(study) => study,
+            Self::Dry(study) => study,
+        }
+    }
+
+    fn take(&mut self, event: Event) -> Result<(), StudyError> {
+        match self {
+            Self::Open(study) => study.record(event),
+            Self::Dry(study) => study.assume(event),
+        }
+    }
+}
+
 pub(super) fn run(args: &SuggestArgs) -> anyhow::Result<u8> {
     let config = args.config.load()?;
     let only = match &args.fidelity {
@@ -50,13 +74,20 @@ pub(super) fn run(args: &SuggestArgs) -> anyhow::Result<u8> {
             super::UsageError(format!("--fidelity {name}: no such fidelity; there are {}", known.join(", ")))
         })?),
     };
-    let mut study = if args.dry_run { Study::peek(config)? } else { args.fork.open(config, &args.writer)? };
-    super::warn(study.warnings());
-    let mut optimizer = advice::optimizer(&study);
+    let mut subject = match args.dry_run {
+        true => Subject::Dry(Study::peek(config)?),
+        false => Subject::Open(args.fork.open(config, &args.writer)?),
+    };
+    super::warn(subject.study().warnings());
+    let mut optimizer = advice::optimizer(subject.study());
     let (mut ids, mut missing) = (Vec::new(), None);
     for _ in 0..args.n {
-        match next(&mut study, &mut optimizer, only) {
-            Ok(id) => ids.push(id),
+        let id = subject.study().next_id();
+        match next(subject.study(), &mut optimizer, only) {
+            Ok(events) => {
+                events.into_iter().try_for_each(|event| subject.take(event))?;
+                ids.push(id);
+            }
             // Those before it are recorded, and so have to be handed out.
             Err(error) if error.is::<NoTrial>() && !ids.is_empty() => {
                 missing = Some(error);
@@ -65,9 +96,10 @@ pub(super) fn run(args: &SuggestArgs) -> anyhow::Result<u8> {
             Err(error) => return Err(error),
         }
     }
+    let study = subject.study();
     let costs = study.costs();
     let trials = ids.iter().map(|id| study.trial(*id)).collect::<Result<Vec<&Trial>, _>>()?;
-    let objects = || trials.iter().map(|t| object(&study, t, costs[t.fidelity]));
+    let objects = || trials.iter().map(|t| object(study, t, costs[t.fidelity]));
     match args.format {
         SuggestFormat::Json => data!("{}", json!({"trials": objects().collect::<Vec<_>>()})),
         SuggestFormat::Jsonl => objects().for_each(|o| data!("{o}")),
@@ -77,30 +109,28 @@ pub(super) fn run(args: &SuggestArgs) -> anyhow::Result<u8> {
                 let expected =
                     trial.expected.map_or_else(String::new, |e| format!(", expected {}", best::uncertain(e)));
                 let cost = study.known_cost(trial.fidelity);
-                let cost = cost.map_or_else(String::new, |cost| format!(", cost {}", text::cost(&study, cost)));
+                let cost = cost.map_or_else(String::new, |cost| format!(", cost {}", text::cost(study, cost)));
                 let gap = if i == 0 { "" } else { "\n" };
                 outln!("{gap}trial {} at {fidelity}, seed {}{cost}{expected}\n", trial.id, trial.seed);
-                best::show_weights(&study, &trial.mixture);
+                best::show_weights(study, &trial.mixture);
             }
         }
     }
     missing.map_or(Ok(0), Err)
 }
 
-/// Decides on one more trial, at fidelity `only` where that is given, and records it (where the study is open).
+/// Decides on one more trial, at fidelity `only` where that is given: the events of it.
 ///
 /// # Errors
-/// [`NoTrial`]; the journal cannot be written.
-pub(super) fn next(study: &mut Study, optimizer: &mut Optimizer, only: Option<FidelityId>) -> anyhow::Result<TrialId> {
+/// [`NoTrial`]
+pub(super) fn next(study: &Study, optimizer: &mut Optimizer, only: Option<FidelityId>) -> anyhow::Result<Vec<Event>> {
     let offered: Vec<FidelityId> =
         study.open_fidelities().into_iter().filter(|i| only.is_none_or(|o| o == *i)).collect();
     let (evidence, id) = (study.evidence(), study.next_id());
     let suggestion = advice::suggest(optimizer, &evidence, &offered, study.config().seed, id)?;
     super::warn(suggestion.warning.as_slice());
-    if let Some(fitted) = advice::fitted(study, optimizer) {
-        study.record(fitted)?;
-    }
-    Ok(study.suggest(&Plan {
+    let fitted = advice::fitted(study, optimizer);
+    let suggested = study.suggestion(&Plan {
         mixture: &suggestion.mixture,
         fidelity: suggestion.fidelity,
         purpose: Purpose::Search,
@@ -108,7 +138,8 @@ pub(super) fn next(study: &mut Study, optimizer: &mut Optimizer, only: Option<Fi
         expected: suggestion.expected,
         offered: &offered,
         incumbent: None,
-    })?)
+    });
+    Ok(fitted.into_iter().chain([suggested]).collect())
 }
 
 fn object(study: &Study, trial: &Trial, cost: f64) -> Value {

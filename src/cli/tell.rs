@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{ConfigArgs, WriterArgs};
 use crate::launcher::{Outcome, protocol};
 use crate::problem::Objective;
-use crate::study::{Completed, Event, Study, StudyError, TrialId, TrialState};
+use crate::study::{Completed, Event, OpenStudy, Study, StudyError, TrialId, TrialState};
 
 /// Report how a suggested trial ended
 #[derive(Debug, Args)]
@@ -91,7 +91,7 @@ pub(super) fn run(args: &TellArgs) -> anyhow::Result<u8> {
     Err(StudyError::Contradiction { trial, known }.into())
 }
 
-fn record(study: &mut Study, trial: TrialId, outcome: Option<Outcome>) -> Result<(), StudyError> {
+fn record(study: &mut OpenStudy, trial: TrialId, outcome: Option<Outcome>) -> Result<(), StudyError> {
     let outliers = study.outliers();
     let event = match outcome {
         Some(Outcome::Completed(outcome, ignored)) => {

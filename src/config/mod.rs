@@ -141,6 +141,17 @@ pub enum LauncherKind {
     },
 }
 
+impl LauncherKind {
+    /// Its name in the config and in the journal.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Slurm { .. } => "slurm",
+        }
+    }
+}
+
 /// `[launcher]`
 #[derive(Clone, Debug, PartialEq)]
 pub struct LauncherConfig {

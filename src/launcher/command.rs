@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::Serialize;
 
 use crate::files;
-use crate::study::{FIRST_RESULT, Study, Trial, TrialId, TrialState};
+use crate::problem::{FIRST_RESULT, TrialId};
 
 /// The facts about one attempt at a trial.
 #[derive(Clone, Debug, Serialize)]
@@ -37,29 +37,6 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// The facts about the latest attempt at `trial`, or about the next one where it is pending. Its files are in
-    /// `root/trials/0007`.
-    #[must_use]
-    pub fn new(study: &Study, trial: &Trial, root: &Path) -> Self {
-        let fidelity = &study.config().fidelities[trial.fidelity];
-        let (attempt, result) = match &trial.state {
-            TrialState::Running { result, .. } => (trial.attempts, Some(result.clone())),
-            TrialState::Pending => (trial.attempts.saturating_add(1), None),
-            TrialState::Complete(_) | TrialState::Failed { .. } | TrialState::Diverged => (trial.attempts.max(1), None),
-        };
-        Self {
-            weights: study.named(&trial.mixture),
-            fidelity: fidelity.name.clone(),
-            params: fidelity.params,
-            tokens: fidelity.tokens,
-            seed: trial.seed,
-            trial: trial.id,
-            dir: root.join("trials").join(format!("{:04}", trial.id)),
-            attempt,
-            result: result.unwrap_or_else(|| result_name(attempt)),
-        }
-    }
-
     /// Where the mixture is.
     #[must_use]
     pub fn mixture_file(&self) -> PathBuf {
@@ -144,7 +121,8 @@ impl Facts {
 }
 
 /// The name of the result file of an attempt. Each has its own: what is left of an earlier attempt may still write to its.
-fn result_name(attempt: u32) -> String {
+#[must_use]
+pub fn result_name(attempt: u32) -> String {
     if attempt <= 1 { FIRST_RESULT.into() } else { format!("result.{attempt}.json") }
 }
 

@@ -9,6 +9,7 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -16,11 +17,11 @@ use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tracing::warn;
 
-use super::processes::{self, Live, Standing, Tag};
-use super::{End, Facts};
+use super::processes::{self, Live, ProcessMark, Standing, Tag};
+use super::{Backend, BoxFuture, Description, End, Ending, Facts, Fate, Left, Running};
 use crate::config::LauncherConfig;
 use crate::files;
-use crate::study::ProcessMark;
+use crate::problem::Handle;
 
 /// How often a process that is not our child is looked at.
 const POLL: Duration = Duration::from_millis(100);
@@ -34,6 +35,86 @@ const STUBBORN: Duration = Duration::from_secs(10);
 /// How long the parent of a process that has ended may take to notice: the init processes of some containers look every other
 /// second.
 const UNREAPED: Duration = Duration::from_secs(3);
+
+/// Runs attempts as processes of this machine. Their handles are [`ProcessMark`]s; they need no names, as their environment
+/// tells them from all others.
+#[derive(Debug)]
+pub struct Local {
+    config: Arc<LauncherConfig>,
+}
+
+impl Local {
+    /// With what `[launcher]` says.
+    #[must_use]
+    pub fn new(config: Arc<LauncherConfig>) -> Self {
+        Self { config }
+    }
+
+    fn running(&self, process: Process) -> Fate {
+        let LauncherConfig { timeout, grace, .. } = *self.config;
+        Fate::Running(Box::new(Attempt { process, timeout, grace }))
+    }
+}
+
+impl Backend for Local {
+    fn reserve(&self, _: &str, _: &Facts) -> Option<String> {
+        None
+    }
+
+    fn submit<'a>(&'a self, facts: &'a Facts, _: Option<&'a str>) -> BoxFuture<'a, io::Result<Fate>> {
+        Box::pin(async {
+            Ok(match Process::spawn(&self.config, facts) {
+                Ok(process) => self.running(process),
+                Err(e) => Fate::Over((End::NotStarted(e.to_string()), None)),
+            })
+        })
+    }
+
+    fn adopt<'a>(&'a self, left: &'a [Left]) -> BoxFuture<'a, io::Result<Vec<Fate>>> {
+        Box::pin(async move {
+            let mut fates = Vec::new();
+            for Left { facts, launch, reported, age } in left {
+                let process = launch.handle.as_ref().and_then(Handle::read);
+                fates.push(match Process::adopt(facts, process, *reported, *age, self.config.grace).await? {
+                    Ok(process) => self.running(process),
+                    Err(end) => Fate::Over((end, duration_on_disk(facts))),
+                });
+            }
+            Ok(fates)
+        })
+    }
+
+    fn on_kill(&self) -> &'static str {
+        "kill them"
+    }
+}
+
+/// What can be shown of an attempt.
+pub(super) fn describe(facts: &Facts, handle: &Handle) -> Description {
+    let Some(process) = handle.read::<ProcessMark>() else { return Description::default() };
+    Description { pid: Some(process.pid), job: None, alive: processes::alive(facts, &process) }
+}
+
+/// An attempt and what limits it.
+#[derive(Debug)]
+struct Attempt {
+    process: Process,
+    timeout: Option<Duration>,
+    grace: Duration,
+}
+
+impl Running for Attempt {
+    fn handle(&self) -> Option<Handle> {
+        self.process.mark().map(|mark| Handle::of(&mark))
+    }
+
+    fn wait(self: Box<Self>, kill: watch::Receiver<bool>) -> BoxFuture<'static, io::Result<Ending>> {
+        Box::pin(async move {
+            let (end, duration) = self.process.wait(self.timeout, self.grace, kill).await?;
+            Ok((end, Some(duration)))
+        })
+    }
+}
 
 /// A running trial, or another command.
 #[derive(Debug)]
@@ -61,7 +142,7 @@ impl Process {
     ///
     /// # Errors
     /// The command cannot be started, or its files cannot be made.
-    pub fn spawn(config: &LauncherConfig, facts: &Facts) -> io::Result<Self> {
+    fn spawn(config: &LauncherConfig, facts: &Facts) -> io::Result<Self> {
         let argv: Vec<String> = config.command.iter().map(|a| facts.render(a)).collect();
         let (program, arguments) = argv.split_first().ok_or_else(|| io::Error::other("launcher.command is empty"))?;
         let logs = ["stdout.log", "stderr.log"].map(|name| facts.dir.join(name));
@@ -105,7 +186,7 @@ impl Process {
     ///
     /// # Errors
     /// How it has ended.
-    pub async fn adopt(
+    async fn adopt(
         facts: &Facts,
         process: Option<ProcessMark>,
         reported: bool,
@@ -146,7 +227,7 @@ impl Process {
         })
     }
 
-    /// By what it is recognized, for the journal; `None` where it is out of reach.
+    /// By what it is recognized; `None` where it is out of reach.
     #[must_use]
     pub fn mark(&self) -> Option<ProcessMark> {
         match &self.kind {
@@ -281,7 +362,7 @@ async fn gone(processes: &[Live]) {
 /// How long an attempt took that ended while nobody watched: from the last thing written before it was started to the
 /// last thing it reported. Both times are the file system's, so that clocks of several machines do not matter.
 #[must_use]
-pub fn duration_on_disk(facts: &Facts) -> Option<Duration> {
+fn duration_on_disk(facts: &Facts) -> Option<Duration> {
     let written = |path: &Path| fs::metadata(path).and_then(|m| m.modified()).ok();
     let end = written(&facts.result_file()).or_else(|| written(&facts.dir.join("stdout.log")))?;
     end.duration_since(written(&facts.mixture_file())?).ok()

@@ -1,108 +1,95 @@
-//! Starts training runs and learns how they ended: as processes of this machine, or as jobs in Slurm's queue.
+//! Starts attempts at trials and learns how they ended.
+//!
+//! Where an attempt runs is up to a [`Backend`]; all that one can do is in that trait. What an attempt is told
+//! ([`command`]) and how it reports ([`protocol`]) is the same everywhere. A new backend is a file that implements
+//! [`Backend`], a row of [`BACKENDS`] and a kind of [`LauncherKind`](crate::config::LauncherKind).
 
+mod backend;
 pub mod command;
+#[cfg(test)]
+mod contract;
 pub mod local;
+#[cfg(test)]
+pub(crate) mod mock;
 mod processes;
 pub mod protocol;
 pub mod slurm;
 pub mod tail;
 
 use std::io;
-use std::process::ExitStatus;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
-use crate::config::{LauncherConfig, LauncherKind};
-use crate::study::{Mark, TrialId};
+use crate::config::LauncherConfig;
+use crate::problem::{Handle, Launch, TrialId};
 
+pub use backend::{Backend, BoxFuture, Description, End, Ending, Fate, Left, Running};
 pub use command::{Facts, prepare};
 pub use local::Process;
-pub use processes::{Tag, alive};
+pub use processes::Tag;
 pub use protocol::Outcome;
 
-/// How an attempt ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum End {
-    /// By itself; the status is unknown where nobody saw it.
-    Exited(Option<ExitStatus>),
-    /// It ran too long and was killed.
-    TimedOut,
-    /// We were asked to kill it.
-    Killed,
-    /// It could not be started: nothing ran, nothing is owed. It is tried again, later.
-    NotStarted(String),
-    /// It was ended for a reason that counts against it.
-    Failed(String),
-    /// It was ended for a reason that does not count against it: it starts again.
-    Lost(String),
-    /// Nobody knows whether it still runs; the next run of `admire` finds out.
-    Unknown,
+/// A kind of backend.
+struct Kind {
+    /// Its name in the config and in the journal.
+    name: &'static str,
+    /// Makes one, inside a runtime.
+    make: fn(Arc<LauncherConfig>) -> Arc<dyn Backend>,
+    /// What can be shown of one of its attempts.
+    describe: fn(&Facts, &Handle) -> Description,
 }
 
-/// How an attempt ended, and for how long it ran where that is known.
-pub type Ending = (End, Option<Duration>);
+/// All kinds of backends: what the config or the journal names is chosen here, and nowhere else.
+const BACKENDS: [Kind; 2] = [
+    Kind { name: "local", make: |config| Arc::new(local::Local::new(config)), describe: local::describe },
+    Kind { name: "slurm", make: |config| Arc::new(slurm::Slurm::new(config)), describe: slurm::describe },
+];
 
-/// That an attempt runs, or is in the queue; to be journalled.
-pub type Started = (TrialId, u32, Mark);
-
-/// A running attempt.
-#[derive(Debug)]
-pub enum Running {
-    /// On this machine.
-    Process(Process),
-    /// In Slurm's queue, perhaps not at work yet.
-    Job(slurm::Job),
+fn kind(name: &str) -> Option<&'static Kind> {
+    BACKENDS.iter().find(|kind| kind.name == name)
 }
 
-impl Running {
-    /// By what a later `admire` will recognize it.
-    #[must_use]
-    pub fn mark(&self) -> Option<Mark> {
-        match self {
-            Self::Process(process) => process.mark().map(Mark::Process),
-            Self::Job(job) => Some(job.mark()),
-        }
-    }
+/// What can be shown of a running attempt; nothing as long as its handle is not journalled.
+#[must_use]
+pub fn describe(facts: &Facts, launch: &Launch) -> Description {
+    let known = kind(&launch.backend).zip(launch.handle.as_ref());
+    known.map_or_else(Description::default, |(kind, handle)| (kind.describe)(facts, handle))
 }
 
-/// An attempt that an earlier `admire` launched and did not see end.
-#[derive(Clone, Debug)]
-pub struct Left {
-    /// The facts it was told.
-    pub facts: Facts,
-    /// By what it is recognized.
-    pub mark: Option<Mark>,
-    /// Whether there is a readable result.
-    pub reported: bool,
-    /// How long ago it was launched.
-    pub age: Duration,
-}
+/// That an attempt runs, or is in a queue, and by what it is recognized; to be journalled.
+pub type Started = (TrialId, u32, Handle);
 
-/// What has become of it.
-#[derive(Debug)]
-pub enum Found {
-    /// It still runs.
-    Running(Running),
-    /// It is over.
-    Over(Ending),
-}
-
-/// Starts attempts where the config says, and finds them again wherever they were started.
+/// Starts attempts with the backend of the config, and finds them again whichever backend started them.
 #[derive(Clone, Debug)]
 pub struct Launcher {
     config: Arc<LauncherConfig>,
-    queue: slurm::Queue,
+    name: &'static str,
+    backend: Arc<dyn Backend>,
     reports: mpsc::UnboundedSender<Started>,
 }
 
 impl Launcher {
-    /// A launcher that talks to `reports`. Must be called inside a runtime.
+    /// A launcher with the backend of `config` that talks to `reports`. Must be called inside a runtime.
+    ///
+    /// # Errors
+    /// No backend is called as the config says.
+    pub fn new(config: LauncherConfig, reports: mpsc::UnboundedSender<Started>) -> io::Result<Self> {
+        let config = Arc::new(config);
+        let kind = kind(config.kind.name()).ok_or_else(|| unknown(config.kind.name()))?;
+        let backend = (kind.make)(Arc::clone(&config));
+        Ok(Self { config, name: kind.name, backend, reports })
+    }
+
+    /// A launcher with any backend, which the journal calls `name`.
     #[must_use]
-    pub fn new(config: LauncherConfig, reports: mpsc::UnboundedSender<Started>) -> Self {
-        let queue = slurm::Queue::new(config.poll);
-        Self { config: Arc::new(config), queue, reports }
+    pub fn with(
+        config: LauncherConfig,
+        name: &'static str,
+        backend: Arc<dyn Backend>,
+        reports: mpsc::UnboundedSender<Started>,
+    ) -> Self {
+        Self { config: Arc::new(config), name, backend, reports }
     }
 
     /// Its config.
@@ -111,80 +98,66 @@ impl Launcher {
         &self.config
     }
 
-    /// The name of the job that an attempt will be; `None` for a process.
+    /// What the journal has to know of an attempt of the study `study` before it is launched.
     #[must_use]
-    pub fn job_name(&self, study: &str, trial: TrialId, attempt: u32) -> Option<String> {
-        match self.config.kind {
-            LauncherKind::Local => None,
-            LauncherKind::Slurm { .. } => Some(slurm::job_name(study, trial, attempt)),
-        }
+    pub fn reserve(&self, study: &str, facts: &Facts) -> Launch {
+        Launch { backend: self.name.into(), name: self.backend.reserve(study, facts), handle: None }
     }
 
     /// Gives up what is about to be submitted to a queue that does not answer; the next run finds out what came of it.
     pub fn halt(&self) {
-        self.queue.halt();
+        self.backend.halt();
     }
 
-    /// Starts an attempt in a prepared directory and waits for its end, or until `kill` turns true and it is killed.
-    /// `job` is its name in the queue, [`Self::job_name`].
+    /// What a second interruption would do to attempts, in words.
+    #[must_use]
+    pub fn on_kill(&self) -> &'static str {
+        self.backend.on_kill()
+    }
+
+    /// Submits an attempt in a prepared directory under the `name` that was reserved for it, reports its handle, and waits for
+    /// its end, or until `kill` turns true and it is ended.
     ///
     /// # Errors
-    /// Whatever the system says while it is waited for; that it cannot be started is [`End::NotStarted`].
-    pub async fn run(&self, facts: &Facts, job: Option<&str>, kill: watch::Receiver<bool>) -> io::Result<Ending> {
-        let running = match (&self.config.kind, job) {
-            (LauncherKind::Slurm { .. }, Some(name)) => {
-                let script = slurm::script(&self.config, name, facts)?;
-                self.queue.submit(name, facts, &script).await.map(Running::Job)
-            }
-            _ => Process::spawn(&self.config, facts).map(Running::Process).map_err(|e| End::NotStarted(e.to_string())),
-        };
-        match running {
-            Ok(running) => {
-                if let Some(mark) = running.mark() {
+    /// Whatever the system says; that the attempt cannot be started is [`End::NotStarted`].
+    pub async fn run(&self, facts: &Facts, name: Option<&str>, kill: watch::Receiver<bool>) -> io::Result<Ending> {
+        match self.backend.submit(facts, name).await? {
+            Fate::Running(running) => {
+                if let Some(handle) = running.handle() {
                     // Nobody listens any more once the runner is gone.
-                    let _ = self.reports.send((facts.trial, facts.attempt, mark));
+                    let _ = self.reports.send((facts.trial, facts.attempt, handle));
                 }
-                self.wait(running, kill).await
+                running.wait(kill).await
             }
-            Err(end) => Ok((end, None)),
-        }
-    }
-
-    /// Waits for the end, at most `launcher.timeout` or until `kill` turns true; then ends it.
-    ///
-    /// # Errors
-    /// Whatever the system says.
-    pub async fn wait(&self, running: Running, kill: watch::Receiver<bool>) -> io::Result<Ending> {
-        let (timeout, grace) = (self.config.timeout, self.config.grace);
-        match running {
-            Running::Process(process) => {
-                process.wait(timeout, grace, kill).await.map(|(end, duration)| (end, Some(duration)))
-            }
-            Running::Job(job) => Ok(job.wait(timeout, kill).await),
+            Fate::Over(ending) => Ok(ending),
         }
     }
 
     /// What has become of attempts that were left running, in the same order.
     ///
     /// # Errors
-    /// A file of a trial cannot be opened.
-    pub async fn adopt(&self, left: &[Left]) -> io::Result<Vec<Found>> {
-        let mut jobs = self.queue.adopt(left).await.into_iter();
-        let mut found = Vec::new();
-        for Left { facts, mark, reported, age } in left {
-            let process = match mark {
-                Some(Mark::Job { .. }) => {
-                    found.push(jobs.next().unwrap_or(Found::Over((End::Unknown, None))));
-                    continue;
-                }
-                Some(Mark::Process(process)) => Some(process.clone()),
-                None => None,
+    /// A file of a trial cannot be opened, or an attempt was launched by a backend that is not known here.
+    pub async fn adopt(&self, left: Vec<Left>) -> io::Result<Vec<Fate>> {
+        let mut names: Vec<String> = left.iter().map(|left| left.launch.backend.clone()).collect();
+        names.sort_unstable();
+        names.dedup();
+        let mut left: Vec<(usize, Left)> = left.into_iter().enumerate().collect();
+        let mut fates = Vec::new();
+        for name in names {
+            let backend = match kind(&name) {
+                _ if name == self.name => Arc::clone(&self.backend),
+                Some(kind) => (kind.make)(Arc::clone(&self.config)),
+                None => return Err(unknown(&name)),
             };
-            found.push(match Process::adopt(facts, process, *reported, *age, self.config.grace).await? {
-                Ok(process) => Found::Running(Running::Process(process)),
-                Err(end) => Found::Over((end, local::duration_on_disk(facts))),
-            });
+            let theirs: Vec<(usize, Left)> = left.extract_if(.., |(_, left)| left.launch.backend == name).collect();
+            let (places, theirs): (Vec<usize>, Vec<Left>) = theirs.into_iter().unzip();
+            fates.extend(places.into_iter().zip(backend.adopt(&theirs).await?));
         }
-        Ok(found)
+        fates.sort_unstable_by_key(|(place, _)| *place);
+        Ok(fates.into_iter().map(|(_, fate)| fate).collect())
     }
+}
+
+fn unknown(name: &str) -> io::Error {
+    io::Error::other(format!("this version of admire has no backend called {name}; use a newer one"))
 }

@@ -12,12 +12,25 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, SysconfVar, sysconf};
+use serde::{Deserialize, Serialize};
 
 use super::Facts;
-use crate::study::ProcessMark;
 
 /// The variable by which `launcher.setup` of a study is recognized.
 const SETUP: &str = "ADMIRE_SETUP_DIR";
+
+/// What tells a process from all others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessMark {
+    /// Its id, which is also its process group's.
+    pub pid: u32,
+    /// Its start time from `/proc/<pid>/stat`, in clock ticks since boot, which tells a reused id from this one.
+    #[serde(default)]
+    pub start_time: Option<u64>,
+    /// The boot of a machine, and the namespace there, that these two are about. Older journals do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
+}
 
 /// A live process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,8 +115,7 @@ impl Tag {
 }
 
 /// Whether the process of a running attempt is alive; `None` where that cannot be known from here.
-#[must_use]
-pub fn alive(facts: &Facts, process: &ProcessMark) -> Option<bool> {
+pub(super) fn alive(facts: &Facts, process: &ProcessMark) -> Option<bool> {
     match Tag::attempt(facts).standing(process) {
         Standing::Ours => Some(true),
         Standing::Gone => process.place.is_some().then_some(false),

@@ -10,8 +10,7 @@ use serde_json::value::RawValue;
 use super::tail::tail;
 use crate::files;
 use crate::input;
-use crate::problem::{Objective, check_name};
-use crate::study::Completed;
+use crate::problem::{Completed, Objective, check_name};
 
 /// How much of the end of stdout is searched for a result line.
 const TAIL: u64 = 1 << 20;

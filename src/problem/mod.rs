@@ -1,6 +1,7 @@
 //! The words of the problem: mixtures, fidelities, runs and what they observed, the objective, predictions, settings, seeds. No
 //! behaviour beyond arithmetic; every other room may use them.
 
+mod attempt;
 mod evidence;
 mod fidelity;
 mod mixture;
@@ -13,6 +14,7 @@ mod settings;
 mod statistics;
 mod stream;
 
+pub use attempt::{Completed, FIRST_RESULT, Handle, Launch, TrialId};
 pub use evidence::Evidence;
 pub use fidelity::{Fidelities, Fidelity, FidelityId, affordable, params_of};
 pub use mixture::{Mixture, Weights, columns};

@@ -20,11 +20,11 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    /// Another start has failed; how long to wait now. Several that fail together are one failure.
-    pub(super) fn grow(&mut self) -> Duration {
-        if self.over() {
+    /// Another start has failed `now`; how long to wait. Several that fail together are one failure.
+    pub(super) fn grow(&mut self, now: Instant) -> Duration {
+        if self.over(now) {
             self.pause = self.pause.mul_f64(GROWTH).clamp(FIRST, LONGEST);
-            self.until = Some(Instant::now() + self.pause);
+            self.until = Some(now + self.pause);
         }
         self.pause
     }
@@ -35,16 +35,13 @@ impl Backoff {
     }
 
     /// Whether something may be started.
-    pub(super) fn over(&self) -> bool {
-        self.until.is_none_or(|until| until <= Instant::now())
+    pub(super) fn over(&self, now: Instant) -> bool {
+        self.until.is_none_or(|until| until <= now)
     }
 
-    /// Waits until [`Self::over`]; for ever where nothing is waited for.
-    pub(super) async fn wait(self) {
-        match self.until.filter(|until| *until > Instant::now()) {
-            Some(until) => tokio::time::sleep_until(until.into()).await,
-            None => std::future::pending().await,
-        }
+    /// When it is over, if the last attempt to start something failed.
+    pub(super) fn until(&self) -> Option<Instant> {
+        self.until
     }
 }
 
@@ -54,16 +51,17 @@ mod tests {
 
     #[test]
     fn pauses_grow_up_to_five_minutes() {
-        let mut backoff = Backoff::default();
-        assert!(backoff.over());
-        let next = |backoff: &mut Backoff| {
-            let pause = backoff.grow();
-            assert!(!backoff.over() && backoff.active());
-            assert_eq!(backoff.grow(), pause, "what fails meanwhile is no further failure");
-            backoff.until = Some(Instant::now());
+        let (mut backoff, mut now) = (Backoff::default(), Instant::now());
+        assert!(backoff.over(now));
+        let mut next = || {
+            let pause = backoff.grow(now);
+            assert!(!backoff.over(now) && backoff.active());
+            assert_eq!(backoff.grow(now), pause, "what fails meanwhile is no further failure");
+            now += pause;
+            assert!(backoff.over(now));
             pause
         };
-        let pauses: Vec<Duration> = (0..30).map(|_| next(&mut backoff)).collect();
+        let pauses: Vec<Duration> = (0..30).map(|_| next()).collect();
         assert_eq!(pauses[0], FIRST);
         assert!(pauses.windows(2).all(|p| p[0] < p[1] || p[1] == LONGEST), "{pauses:?}");
         assert_eq!(pauses[29], LONGEST);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use tracing::{debug, info, warn};
+use tracing::{Level, debug, info, warn};
 
 use crate::problem::{Mixture, Prediction};
 use crate::study::{Completed, Spent, Study, Trial, TrialId, TrialState};
@@ -129,6 +129,26 @@ impl Notice {
             "trial_suggested" => log!(debug),
             "trial_failed" | "trial_retried" | "trial_not_started" => log!(warn),
             _ => log!(info),
+        }
+    }
+}
+
+/// Something that only the log is told.
+#[derive(Debug)]
+pub(super) struct Remark {
+    pub level: Level,
+    pub trial: Option<TrialId>,
+    pub text: String,
+}
+
+impl Remark {
+    /// Writes it to the log.
+    pub(super) fn log(&self, study: &str) {
+        let Self { level, trial, text } = self;
+        match *level {
+            Level::WARN => warn!(study, trial, "{text}"),
+            Level::INFO => info!(study, trial, "{text}"),
+            _ => debug!(study, trial, "{text}"),
         }
     }
 }

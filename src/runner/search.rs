@@ -1,21 +1,22 @@
 //! The search: when it thinks, what it does with the answer, when it stops, and what it confirms.
 
-use crate::problem::{FidelityId, Mixture, affordable, seed_of};
 use std::collections::HashSet;
 
-use tracing::{info, warn};
+use tracing::Level;
 
+use super::machine::{Audience, Command, Machine, Question, State};
 use super::notice::Notice;
-use super::{RunError, Runner, View, thread};
-use crate::advice::{self, Thought, recommend, think};
-use crate::optimizer::{NoTrial, Recommendation, policy::stopping::reached};
+use super::{Ended, RunError};
+use crate::advice::{self, Thought};
+use crate::optimizer::{NoTrial, Recommendation, Suggestion, policy::stopping::reached};
+use crate::problem::{FidelityId, Mixture, affordable, seed_of};
 use crate::study::{Event, Plan, Purpose, StopReason, Stopped, Trial, TrialState};
 use crate::text::number;
 
 /// Confirmation runs take their seeds from here on, far from any trial's number.
 const CONFIRM_SEEDS: u64 = 1 << 32;
 
-impl<F: FnMut(View<'_>)> Runner<'_, F> {
+impl Machine<'_> {
     /// A search that ended by a rule which still holds; the other limits are looked at anew.
     pub(super) fn settled(&self) -> Option<StopReason> {
         let budget = &self.study.config().budget;
@@ -52,79 +53,78 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
         self.affordable().err()
     }
 
-    pub(super) fn start_thinking(&mut self) -> Result<(), RunError> {
-        if self.thinking.is_empty()
-            && let Ok(fidelities) = self.affordable()
+    /// Asks the optimizer for another trial, unless it thinks already or none is affordable.
+    pub(super) fn think(&mut self) {
+        if let Ok(fidelities) = self.affordable()
             && let Some(optimizer) = self.optimizer.take()
         {
             let (evidence, seed, next) = (self.study.evidence(), self.study.config().seed, self.study.next_id());
-            let thought = thread::spawn(move || think(optimizer, &evidence, fidelities, seed, next));
-            self.thinking.spawn(thought.map_err(RunError::thread)?);
+            self.thinking = true;
+            self.command(Command::Think(Box::new(Question { optimizer, evidence, fidelities, seed, next })));
         }
-        Ok(())
     }
 
-    /// Takes the optimizer's answer: journals the trial, or says why the search is over. Once the search has to `stop`
-    /// or drains, the answer is dropped.
-    pub(super) fn thought(
-        &mut self,
-        thought: Thought,
-        stop: Option<StopReason>,
-    ) -> Result<Option<StopReason>, RunError> {
+    /// Takes the optimizer's answer: journals the trial, or stops the search. Once the search stops, or nothing is launched any
+    /// more, the answer is dropped.
+    pub(super) fn thought(&mut self, thought: Thought) -> Result<(), RunError> {
         let fitted = advice::fitted(self.study, &thought.optimizer);
-        self.optimizer = Some(thought.optimizer);
-        if stop.is_some() || self.draining.is_some() {
-            return Ok(stop);
+        (self.optimizer, self.thinking) = (Some(thought.optimizer), false);
+        if !matches!(self.state, State::Searching) {
+            return Ok(());
         }
         if let Some(fitted) = fitted {
-            self.study.record(fitted)?;
+            self.journal(fitted)?;
         }
         let gain = thought.suggestion.as_ref().ok().and_then(|suggestion| suggestion.gain);
-        let stop = self.satisfied(&thought.recommendation, gain);
+        let satisfied = self.satisfied(&thought.recommendation, gain);
         let incumbent = thought.recommendation.expected;
         if let Some(expected) = incumbent.filter(|expected| !self.study.still(*expected)) {
             self.tell(Notice::incumbent(self.study, &thought.recommendation.mixture, expected));
         }
-        let regret = thought.recommendation.expected_regret;
         self.recommendation = Some(thought.recommendation);
-        if stop.is_some() {
-            return Ok(stop);
-        }
-        let suggestion = match thought.suggestion {
-            Ok(suggestion) => suggestion,
-            Err(NoTrial::Limit) => return Ok(Some(StopReason::Trials)),
-            Err(exhausted @ NoTrial::Exhausted) => {
-                info!(study = self.study.config().name, "{exhausted}");
-                return Ok(Some(StopReason::Exhausted));
+        match (satisfied, thought.suggestion) {
+            (Some(reason), _) => self.stop(reason),
+            (None, Err(NoTrial::Limit)) => self.stop(StopReason::Trials),
+            (None, Err(exhausted @ NoTrial::Exhausted)) => {
+                self.say(Level::INFO, exhausted.to_string());
+                self.stop(StopReason::Exhausted);
             }
-        };
-        // Trials handed out may never be told: they alone hold nothing up.
-        if suggestion.premature && !self.jobs.is_empty() {
-            self.waiting = true;
-            let n = self.jobs.len();
-            info!(
-                "what is under way costs as much as all that has finished: the next trial waits for a result ({n} running)"
-            );
-            return Ok(None);
+            // Trials handed out may never be told: they alone hold nothing up.
+            (None, Ok(suggestion)) if suggestion.premature && self.running > 0 => {
+                self.waiting = true;
+                let n = self.running;
+                let text =
+                    "what is under way costs as much as all that has finished: the next trial waits for a result";
+                self.say(Level::INFO, format!("{text} ({n} running)"));
+            }
+            (None, Ok(suggestion)) => self.suggest(suggestion, &thought.offered)?,
         }
+        Ok(())
+    }
+
+    /// Journals a trial of the search.
+    fn suggest(&mut self, suggestion: Suggestion, offered: &[FidelityId]) -> Result<(), RunError> {
         if let Some(warning) = suggestion.warning {
-            warn!(study = self.study.config().name, "{warning}");
+            self.say(Level::WARN, warning);
         }
-        let id = self.study.suggest(&Plan {
+        let id = self.study.next_id();
+        self.journal(self.study.suggestion(&Plan {
             mixture: &suggestion.mixture,
             fidelity: suggestion.fidelity,
             purpose: Purpose::Search,
-            seed_index: self.study.next_id(),
+            seed_index: id,
             expected: suggestion.expected,
-            offered: &thought.offered,
-            incumbent,
-        })?;
+            offered,
+            incumbent: self.recommendation.as_ref().and_then(|r| r.expected),
+        }))?;
         let weights = self.study.named(&suggestion.mixture);
         let weights: Vec<String> = weights.iter().map(|(name, w)| format!("{name}={}", number(*w, 4))).collect();
+        let regret = self.recommendation.as_ref().and_then(|r| r.expected_regret);
         let regret = regret.map_or_else(String::new, |r| format!("; expected regret so far {}", number(r, 4)));
         let words = format!("is {}{regret}", weights.join(" "));
-        Notice::trial("trial_suggested", self.study, id, words).log();
-        Ok(None)
+        let notice = Notice::trial("trial_suggested", self.study, id, words);
+        self.command(Command::Tell(Audience::Log, Box::new(notice)));
+        Ok(())
     }
 
     /// The rules of patience, regret, and gain: what the next trial would gain per unit of its cost.
@@ -140,29 +140,35 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
         }
     }
 
-    /// Records the end of the search and what is still to be confirmed.
+    /// Launches what is still to be confirmed, once it is known what is recommended; the run is over where that is nothing.
     pub(super) fn conclude(&mut self, reason: StopReason) -> Result<(), RunError> {
         // Nothing is asked of it any more, and the recommendation takes a model of its own, which is as large.
         self.optimizer = None;
-        let recommended = match self.study.stopped().filter(|stopped| stopped.reason == reason && self.stands(stopped))
-        {
-            Some(stopped) => stopped.mixture.clone(),
-            None => self.recommend(reason)?,
-        };
-        self.give_up_confirmations(&recommended)?;
-        let Some(confirm) = self.study.confirm(&recommended).cloned() else { return Ok(()) };
-        let target = self.study.config().fidelities.target();
-        for (purpose, mixture) in self.study.confirmed_pairs(&recommended) {
-            let have: HashSet<u32> = self.study.confirmations(purpose, &mixture).map(|t| t.seed).collect();
-            for index in (0..confirm.seeds as u64).map(|i| CONFIRM_SEEDS + i) {
-                if !have.contains(&seed_of(self.study.config().seed, index)) {
-                    let (mixture, fidelity) = (&mixture, target);
-                    let (expected, incumbent) = (None, None);
-                    let plan =
-                        Plan { mixture, fidelity, purpose, seed_index: index, expected, offered: &[], incumbent };
-                    self.study.suggest(&plan)?;
-                }
+        match self.study.stopped().filter(|stopped| stopped.reason == reason && self.stands(stopped)) {
+            Some(stopped) => {
+                let mixture = stopped.mixture.clone();
+                self.confirm(reason, &mixture)
             }
+            None => self.ask_recommendation(reason),
+        }
+    }
+
+    /// Suggests and launches the confirmation runs of a mixture that are missing.
+    fn confirm(&mut self, reason: StopReason, recommended: &Mixture) -> Result<(), RunError> {
+        self.give_up_confirmations(recommended)?;
+        let seeds = self.study.confirm(recommended).map_or(0, |confirm| confirm.seeds as u64);
+        for (purpose, mixture) in self.study.confirmed_pairs(recommended) {
+            let have: HashSet<u32> = self.study.confirmations(purpose, &mixture).map(|t| t.seed).collect();
+            let missing = |index: &u64| !have.contains(&seed_of(self.study.config().seed, *index));
+            for seed_index in (0..seeds).map(|i| CONFIRM_SEEDS + i).filter(missing).collect::<Vec<_>>() {
+                let (mixture, fidelity) = (&mixture, self.study.config().fidelities.target());
+                let (expected, incumbent) = (None, None);
+                let plan = Plan { mixture, fidelity, purpose, seed_index, expected, offered: &[], incumbent };
+                self.journal(self.study.suggestion(&plan))?;
+            }
+        }
+        if !self.launch_pending()? {
+            self.finish(Ok(Ended::Finished(reason)));
         }
         Ok(())
     }
@@ -174,7 +180,7 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
         for trial in waiting.map(|t| t.id).collect::<Vec<_>>() {
             let reason = "what it was to confirm is not recommended any more".to_owned();
             let (attempt, last, duration, unseen) = (0, true, Some(0.0), false);
-            self.study.record(Event::Failed { trial, attempt, reason, last, duration, unseen })?;
+            self.journal(Event::Failed { trial, attempt, reason, last, duration, unseen })?;
         }
         Ok(())
     }
@@ -188,12 +194,19 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
         self.study.config().space.broken_bounds(mixture).is_empty()
     }
 
-    /// Journals what is recommended now that the search ends for `reason`.
-    fn recommend(&mut self, reason: StopReason) -> Result<Mixture, RunError> {
+    /// Asks what is recommended now that the search ends for `reason`.
+    fn ask_recommendation(&mut self, reason: StopReason) -> Result<(), RunError> {
         let (counts, imported) = (self.study.counts(), self.study.imported().len());
         if counts.complete == 0 && (imported == 0 || counts.failed + counts.diverged > 0) {
             return Err(RunError::NothingComplete { reason, last: self.last_failure() });
         }
+        self.command(Command::Recommend);
+        Ok(())
+    }
+
+    /// Journals what is recommended, and goes on with its confirmation.
+    pub(super) fn recommended(&mut self, recommendation: Recommendation) -> Result<(), RunError> {
+        let Some(reason) = self.stopping() else { return Ok(()) };
         let config = self.study.config();
         let regret = self.recommendation.as_ref().and_then(|r| r.expected_regret);
         let limit = match reason {
@@ -202,15 +215,15 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
             StopReason::Budget | StopReason::Trials | StopReason::WallTime | StopReason::Exhausted => None,
         };
         let gain = config.budget.gain.filter(|_| reason == StopReason::Converged && limit.is_none());
-        let mut mixture = recommend(self.study).mixture;
+        let mut mixture = recommendation.mixture;
         // What was confirmed is not given up for a mixture that counts as the same one.
         let before = self.study.stopped().map(|stopped| &stopped.mixture).filter(|before| self.allowed(before));
         if let Some(before) = before.filter(|before| before.distance(&mixture) < config.optimizer.tolerance) {
             mixture = before.clone();
         }
         let recommended = self.study.named(&mixture);
-        self.study.record(Event::Stopped { reason, recommended, limit, gain })?;
-        Ok(mixture)
+        self.journal(Event::Stopped { reason, recommended, limit, gain })?;
+        self.confirm(reason, &mixture)
     }
 
     /// Why the trial failed that failed last, if any has.

@@ -9,23 +9,16 @@ use tokio::process::Command;
 use tokio::sync::watch;
 use tracing::info;
 
+use super::driver::Driver;
 use super::signals::Signals;
-use super::{RunError, Runner, View, thread};
+use super::{RunError, View, thread};
 use crate::launcher::{End, Process, Tag, tail};
-use crate::study::TrialState;
 use crate::text::command_line;
 
 /// Lines that are longer are broken.
 const LONGEST: u64 = 1 << 16;
 
-impl<F: FnMut(View<'_>)> Runner<'_, F> {
-    /// Whether anything will be launched, so that `setup` is worth running.
-    pub(super) fn unfinished_business(&self) -> bool {
-        self.study.trials().iter().any(|t| matches!(t.state, TrialState::Pending))
-            || self.settled().or(self.exhausted()).is_none()
-            || self.study.stopped().is_none()
-    }
-
+impl<F: FnMut(View<'_>)> Driver<'_, F> {
     /// Runs `launcher.setup`, once what an earlier run has left of it has ended; false when it was interrupted (and killed).
     pub(super) async fn set_up(&mut self, signals: &mut Signals) -> Result<bool, RunError> {
         let argv = self.launcher.config().setup.clone().unwrap_or_default();
@@ -34,11 +27,11 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
         if let Some(process) = Process::find(&tag) {
             let pid = process.mark().map_or(0, |mark| mark.pid);
             info!("waiting for launcher.setup of an earlier run, process {pid}, to end; interrupt to kill it");
-            if self.attend(program, process, signals).await? == End::Killed {
+            if self.await_command(program, process, signals).await? == End::Killed {
                 return Ok(false);
             }
         }
-        info!(event = "setup", study = self.study.config().name, "setting up: {}", command_line(&argv));
+        info!(event = "setup", study = self.study().config().name, "setting up: {}", command_line(&argv));
         let cannot = |e: io::Error| RunError::Setup(format!("cannot start `{program}`: {e}"));
         let (output, input) = io::pipe().map_err(cannot)?;
         let mut command = Command::new(program);
@@ -48,7 +41,7 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
         let process = Process::start(&mut command).map_err(cannot)?;
         // Our ends of the pipe: it is to end with the process.
         drop(command);
-        let end = self.attend(program, process, signals).await?;
+        let end = self.await_command(program, process, signals).await?;
         // Whoever left its group lives on, and may keep the pipe.
         let said = tokio::time::timeout(Duration::from_secs(1), said).await;
         match end {
@@ -62,7 +55,7 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
     }
 
     /// Waits for the end of a command, or kills it when a signal asks for an end.
-    async fn attend(&self, program: &str, process: Process, signals: &mut Signals) -> Result<End, RunError> {
+    async fn await_command(&self, program: &str, process: Process, signals: &mut Signals) -> Result<End, RunError> {
         let (kill, killed) = watch::channel(false);
         let mut end = pin!(process.wait(None, self.launcher.config().grace, killed));
         loop {

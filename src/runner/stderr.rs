@@ -11,14 +11,14 @@ use crate::launcher::{Facts, tail};
 pub(super) struct Quoted(HashSet<String>);
 
 impl Quoted {
-    /// Logs how the stderr of the latest attempt at a trial ends, once for all attempts that fail alike: with the same words,
+    /// Logs how the stderr of an attempt that has just ended ends, once for all attempts that fail alike: with the same words,
     /// whatever the numbers in them (times, ports, process ids).
-    pub(super) fn log(&mut self, facts: &Facts, attempt: u32) {
+    pub(super) fn log(&mut self, facts: &Facts) {
         let lines = tail::last_lines(&facts.dir.join("stderr.log"), tail::SHOWN);
         let words = lines.join("\n").replace(|c: char| c.is_ascii_digit(), "");
         if self.0.insert(words) {
             for line in lines {
-                info!(event = "stderr", trial = facts.trial, attempt, "  │ {line}");
+                info!(event = "stderr", trial = facts.trial, attempt = facts.attempt, "  │ {line}");
             }
         }
     }

@@ -1,22 +1,21 @@
-//! One trial: how it is launched, watched, and judged when it ends.
+//! One trial: how it is taken over, launched, and judged when it ends.
 
-use std::io;
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
-use std::pin::pin;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::path::PathBuf;
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use tracing::{debug, warn};
+use tracing::Level;
 
 use super::backoff::Backoff;
-use super::notice::Notice;
-use super::signals::Signals;
-use super::{Attempt, Draining, MIN_FINISHED, RunError, Runner, View};
-use crate::launcher::{End, Facts, Found, Left, Outcome, Running, Started, prepare, protocol};
-use crate::problem::affordable;
-use crate::study::{Cause, Event, Mark, Resumed, StopReason, Study, Trial, TrialId, TrialState};
-use crate::text::{command_line, counted};
+use super::facts;
+use super::machine::{Adopted, Attempt, Command, Machine, State};
+use super::notice::{Notice, Remark};
+use super::{MIN_FINISHED, RunError};
+use crate::launcher::{self, End, Facts, Outcome, Started};
+use crate::problem::{Completed, Handle, Launch, affordable};
+use crate::study::{Cause, Event, StopReason, Trial, TrialId, TrialState};
+use crate::text::command_line;
 
 /// That a trial cannot be started is said at first, and again at every pause that is at least so long.
 const REMINDED: Duration = Duration::from_secs(60);
@@ -24,187 +23,164 @@ const REMINDED: Duration = Duration::from_secs(60);
 /// From so many deaths in a row on that nobody saw, each counts as a failure: a trial may be what brings its machine down.
 const UNSEEN_DEATHS: u32 = 3;
 
-/// The attempts that an earlier run has not seen end.
-pub(super) fn left(study: &Study, root: &Path) -> Result<Vec<Left>, RunError> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-    let left = study.trials().iter().filter_map(|trial| {
-        let TrialState::Running { mark, since, .. } = &trial.state else { return None };
-        let age = Duration::try_from_secs_f64(now - since).unwrap_or_default();
-        let facts = Facts::new(study, trial, root);
-        let reported = read(study, &facts).map(|result| result.is_ok());
-        let cannot = |e| RunError::Io(format!("read the result of trial {}", trial.id), e);
-        Some(reported.map_err(cannot).map(|reported| Left { facts, mark: mark.clone(), reported, age }))
-    });
-    left.collect()
-}
-
-/// The result of an attempt.
-fn read(study: &Study, facts: &Facts) -> io::Result<Result<Outcome, String>> {
-    protocol::read(&facts.result_file(), &facts.dir.join("stdout.log"), &study.config().objective)
-}
-
-impl<F: FnMut(View<'_>)> Runner<'_, F> {
+impl Machine<'_> {
     /// What a crashed run left behind: what is still at work is waited for, a result is taken, the rest starts again.
-    /// False when that was interrupted.
-    pub(super) async fn adopt(&mut self, signals: &mut Signals) -> Result<bool, RunError> {
-        if !self.study.trials().is_empty() {
-            self.study.record(Event::Resumed(Resumed::unchanged()))?;
-        }
-        let left = left(self.study, &self.root)?;
-        let launcher = self.launcher.clone();
-        let mut adopting = pin!(launcher.adopt(&left));
-        let found = loop {
-            tokio::select! {
-                found = &mut adopting => break found.map_err(|e| RunError::Io("look after running trials".into(), e))?,
-                Some(report) = self.reports.recv() => self.reported(report)?,
-                () = signals.next() => return Ok(false),
-            }
-        };
-        for (Left { facts, mark, .. }, found) in left.iter().zip(found) {
-            match found {
-                Found::Running(running) => {
-                    // We died before its process, or job, could be journalled.
-                    if let Some(found) = running.mark().filter(|found| mark.as_ref() != Some(found)) {
-                        self.started(facts.trial, facts.attempt, found)?;
+    pub(super) fn adopted(&mut self, attempts: Vec<Adopted>) -> Result<(), RunError> {
+        for attempt in attempts {
+            match attempt {
+                Adopted::Running(facts, launch, running) => {
+                    let trial = facts.trial;
+                    // We died before its handle could be journalled.
+                    if let Some(found) = running.handle().filter(|found| launch.handle.as_ref() != Some(found)) {
+                        self.recognized(trial, facts.attempt, found)?;
                     }
-                    self.watch(facts.trial, facts.attempt, running);
+                    self.running += 1;
+                    self.command(Command::Watch(facts, running));
                     let words = "is still running; waiting for it";
-                    self.tell(Notice::trial("trial_adopted", self.study, facts.trial, words));
+                    self.tell(Notice::trial("trial_adopted", self.study, trial, words));
                 }
-                Found::Over((end, duration)) => self.judge(facts.trial, facts.attempt, end, duration)?,
+                Adopted::Over(attempt) => self.judge(attempt)?,
             }
         }
-        Ok(true)
+        if matches!(self.state, State::Adopting) {
+            self.state = State::SettingUp;
+        }
+        if self.unfinished_business() {
+            self.command(Command::SetUp);
+        } else {
+            self.open();
+        }
+        Ok(())
     }
 
-    fn watch(&mut self, trial: TrialId, attempt: u32, running: Running) {
-        let (launcher, kill) = (self.launcher.clone(), self.kill.subscribe());
-        self.jobs.spawn(async move { (trial, attempt, launcher.wait(running, kill).await) });
+    /// Whether anything will be launched, so that `launcher.setup` is worth running.
+    fn unfinished_business(&self) -> bool {
+        self.study.trials().iter().any(|t| matches!(t.state, TrialState::Pending))
+            || self.settled().or(self.exhausted()).is_none()
+            || self.study.stopped().is_none()
     }
 
-    pub(super) fn reported(&mut self, (id, attempt, mark): Started) -> Result<(), RunError> {
-        let how = match &mark {
-            Mark::Job { id: Some(job), .. } => format!("submitted as job {job}"),
-            _ => "started".into(),
-        };
+    pub(super) fn started(&mut self, (id, attempt, handle): Started) -> Result<(), RunError> {
         self.backoff = Backoff::default();
-        self.started(id, attempt, mark)?;
-        let facts = Facts::new(self.study, self.study.trial(id)?, &self.root);
-        let words = format!("{how} at {}, attempt {attempt}", facts.fidelity);
+        self.recognized(id, attempt, handle)?;
+        let trial = self.study.trial(id)?;
+        let facts = facts(self.study, trial, &self.root);
+        let TrialState::Running { launch, .. } = &trial.state else { return Ok(()) };
+        let words = format!("{} at {}, attempt {attempt}", launcher::describe(&facts, launch), facts.fidelity);
         self.tell(Notice::trial("trial_started", self.study, id, words));
         let command: Vec<String> = self.launcher.config().command.iter().map(|a| facts.render(a)).collect();
-        debug!(trial = id, "trial {id} runs {} with its files in {}", command_line(&command), facts.dir.display());
+        let text = format!("trial {id} runs {} with its files in {}", command_line(&command), facts.dir.display());
+        self.command(Command::Say(Remark { level: Level::DEBUG, trial: Some(id), text }));
         Ok(())
     }
 
     /// Journals by what a running attempt is recognized.
-    fn started(&mut self, trial: TrialId, attempt: u32, mark: Mark) -> Result<(), RunError> {
-        match mark {
-            Mark::Process(process) => self.study.record(Event::Started { trial, attempt, process })?,
-            Mark::Job { id: Some(id), .. } => self.study.record(Event::Submitted { trial, attempt, id })?,
-            Mark::Job { id: None, .. } => {}
-        }
-        Ok(())
+    fn recognized(&mut self, id: TrialId, attempt: u32, handle: Handle) -> Result<(), RunError> {
+        let named = matches!(&self.study.trial(id)?.state, TrialState::Running { launch, .. } if launch.name.is_some());
+        self.journal(match named {
+            true => Event::Submitted { trial: id, attempt, handle },
+            false => Event::Started { trial: id, attempt, handle },
+        })
     }
 
-    /// Launches pending trials while there are slots; of the confirmation only once the search has to `stop`, of the
-    /// search not when its time is over. Says whether anything runs, or waits to be tried again.
-    pub(super) fn launch_pending(&mut self, stop: Option<StopReason>) -> Result<bool, RunError> {
+    /// Launches pending trials while there are slots; of the confirmation only once the search stops, of the search not when
+    /// its time is over. Says whether anything runs, or waits to be tried again.
+    pub(super) fn launch_pending(&mut self) -> Result<bool, RunError> {
+        let stop = self.stopping();
         let due = |t: &&Trial| if t.searching() { stop != Some(StopReason::WallTime) } else { stop.is_some() };
         let pending = self.study.trials().iter().filter(|t| matches!(t.state, TrialState::Pending)).filter(due);
         let pending: Vec<_> = pending.cloned().collect();
-        if !self.backoff.over() {
-            return Ok(!self.jobs.is_empty() || !pending.is_empty());
+        if !self.backoff.over(self.now) {
+            return Ok(self.running > 0 || !pending.is_empty());
         }
         for trial in pending {
-            if self.jobs.len() >= self.launcher.config().slots {
+            if self.running >= self.launcher.config().slots {
                 break;
             }
-            let facts = Facts::new(self.study, &trial, &self.root);
-            let attempt = facts.attempt;
-            let tried = trial.not_started.is_some();
-            prepare(&facts, tried).map_err(|e| RunError::Io(format!("prepare {}", facts.dir.display()), e))?;
-            let job = self.launcher.job_name(&self.study.config().name, trial.id, attempt);
-            let result = Some(facts.result.clone());
-            self.study.record(Event::Launched { trial: trial.id, attempt, job: job.clone(), result })?;
-            let (launcher, kill) = (self.launcher.clone(), self.kill.subscribe());
-            self.jobs.spawn(async move {
-                let ending = launcher.run(&facts, job.as_deref(), kill).await;
-                (facts.trial, attempt, ending)
-            });
+            let facts = facts(self.study, &trial, &self.root);
+            self.command(Command::Prepare { facts: facts.clone(), tried: trial.not_started.is_some() });
+            let Launch { backend, name, .. } = self.launcher.reserve(&self.study.config().name, &facts);
+            self.journal(Event::Launched {
+                trial: trial.id,
+                attempt: facts.attempt,
+                backend: Some(backend),
+                job: name.clone(),
+                result: Some(facts.result.clone()),
+            })?;
+            self.running += 1;
+            self.command(Command::Launch(facts, name));
         }
-        Ok(!self.jobs.is_empty())
+        Ok(self.running > 0)
     }
 
-    pub(super) fn attempt_ended(&mut self, (trial, attempt, ending): Attempt) -> Result<(), RunError> {
-        let (end, duration) = ending.map_err(|e| RunError::Io(format!("wait for trial {trial}"), e))?;
+    /// Takes the end of an attempt that was running into account.
+    pub(super) fn ended(&mut self, attempt: Attempt) -> Result<(), RunError> {
+        self.running -= 1;
         self.waiting = false;
-        // That it had started comes before that it has ended.
-        while let Ok(report) = self.reports.try_recv() {
-            self.reported(report)?;
-        }
-        self.judge(trial, attempt, end, duration)
+        self.judge(attempt)
     }
 
     /// Records how an attempt ended.
-    fn judge(&mut self, id: TrialId, attempt: u32, end: End, duration: Option<Duration>) -> Result<(), RunError> {
-        let duration = duration.map(|d| d.as_secs_f64());
-        let trial = self.study.trial(id)?;
-        match end {
-            End::Unknown => return Ok(()),
-            End::Killed => return self.interrupted(id, attempt, Cause::Killed, None),
-            End::Lost(why) => return self.interrupted(id, attempt, Cause::Lost, Some(why)),
-            End::NotStarted(why) => return self.interrupted(id, attempt, Cause::NotStarted, Some(why)),
-            End::Failed(why) => return self.fail(id, attempt, why, duration, false),
-            End::TimedOut => {
+    pub(super) fn judge(&mut self, ended: Attempt) -> Result<(), RunError> {
+        let Attempt { trial: id, attempt, end, duration, report } = ended;
+        match (end, report) {
+            (End::Unknown, _) => Ok(()),
+            (End::Killed, _) => self.interrupted(id, attempt, Cause::Killed, None),
+            (End::Lost(why), _) => self.interrupted(id, attempt, Cause::Lost, Some(why)),
+            (End::NotStarted(why), _) => self.interrupted(id, attempt, Cause::NotStarted, Some(why)),
+            (End::Failed(why), _) => self.failed(id, attempt, why, duration, false),
+            (End::TimedOut, _) => {
                 let limit = self.launcher.config().timeout.unwrap_or_default().as_secs_f64();
-                return self.fail(id, attempt, format!("timed out after {limit} s"), duration, false);
+                self.failed(id, attempt, format!("timed out after {limit} s"), duration, false)
             }
-            End::Exited(Some(status)) if !status.success() => {
+            (End::Exited(Some(status)), _) if !status.success() => {
                 // Not by us: then it mostly was the kernel.
                 let memory = status.signal() == Some(Signal::SIGKILL as i32);
                 let hint = if memory { "; out of memory?" } else { "" };
-                return self.fail(id, attempt, format!("the command ended with {status}{hint}"), duration, false);
+                self.failed(id, attempt, format!("the command ended with {status}{hint}"), duration, false)
             }
-            End::Exited(_) => {}
-        }
-        let read = read(self.study, &Facts::new(self.study, trial, &self.root));
-        // It is there, and stays: the next run takes it.
-        let read = read.map_err(|e| RunError::Io(format!("read the result of trial {id}"), e))?;
-        let notice = match read {
-            Ok(Outcome::Completed(mut outcome, oddities)) => {
-                outcome.duration = duration;
-                let known = self.study.outliers();
-                let fidelity = trial.fidelity;
-                self.study.record(Event::Completed { trial: id, outcome: outcome.clone() })?;
-                for outlier in self.study.outliers_since(&known) {
-                    warn!(study = self.study.config().name, "{outlier}");
-                }
-                self.lost[fidelity] = 0.0;
-                for oddity in oddities {
-                    warn!(study = self.study.config().name, trial = id, "trial {id}: {oddity}");
-                }
-                Notice::complete(self.study, self.study.trial(id)?, &outcome)
+            (End::Exited(_), Some(Ok(Outcome::Completed(outcome, oddities)))) => {
+                self.completed(id, Completed { duration, ..outcome }, oddities)
             }
-            Ok(Outcome::Diverged(why)) => {
-                let last = trial.divergences >= self.launcher.config().retry_diverged;
-                self.study.record(Event::Diverged { trial: id, attempt, last, duration })?;
-                let (event, again) = if last { ("trial_diverged", "") } else { ("trial_retried", "; it starts again") };
-                self.tell(Notice::ended(event, self.study, id, duration, format!("diverged: {why}{again}")));
-                return self.came_to_nothing(id, "it diverged");
-            }
+            (End::Exited(_), Some(Ok(Outcome::Diverged(why)))) => self.diverged(id, attempt, &why, duration),
             // Nobody saw how it ended, and it left nothing: it died with the machine or with us.
-            Err(_) if matches!(end, End::Exited(None)) => {
-                if trial.unseen + 1 < UNSEEN_DEATHS {
+            (End::Exited(None), None | Some(Err(_))) => {
+                let deaths = self.study.trial(id)?.unseen + 1;
+                if deaths < UNSEEN_DEATHS {
                     return self.interrupted(id, attempt, Cause::Unseen, None);
                 }
-                let why = format!("it died while nobody watched, {} times in a row", trial.unseen + 1);
-                return self.fail(id, attempt, why, duration, true);
+                let why = format!("it died while nobody watched, {deaths} times in a row");
+                self.failed(id, attempt, why, duration, true)
             }
-            Err(reason) => return self.fail(id, attempt, reason, duration, false),
-        };
-        self.tell(notice);
+            (End::Exited(Some(_)), report) => {
+                let reason = report.and_then(Result::err).unwrap_or_default();
+                self.failed(id, attempt, reason, duration, false)
+            }
+        }
+    }
+
+    fn completed(&mut self, id: TrialId, outcome: Completed, oddities: Vec<String>) -> Result<(), RunError> {
+        let known = self.study.outliers();
+        self.journal(Event::Completed { trial: id, outcome: outcome.clone() })?;
+        for outlier in self.study.outliers_since(&known) {
+            self.say(Level::WARN, outlier.to_string());
+        }
+        let fidelity = self.study.trial(id)?.fidelity;
+        self.lost[fidelity] = 0.0;
+        for oddity in oddities {
+            let text = format!("trial {id}: {oddity}");
+            self.command(Command::Say(Remark { level: Level::WARN, trial: Some(id), text }));
+        }
+        self.tell(Notice::complete(self.study, self.study.trial(id)?, &outcome));
         Ok(())
+    }
+
+    fn diverged(&mut self, id: TrialId, attempt: u32, why: &str, duration: Option<f64>) -> Result<(), RunError> {
+        let last = self.study.trial(id)?.divergences >= self.launcher.config().retry_diverged;
+        self.journal(Event::Diverged { trial: id, attempt, last, duration })?;
+        let (event, again) = if last { ("trial_diverged", "") } else { ("trial_retried", "; it starts again") };
+        self.tell(Notice::ended(event, self.study, id, duration, format!("diverged: {why}{again}")));
+        self.came_to_nothing(id, "it diverged")
     }
 
     /// Records that an attempt came to nothing through no fault of its own.
@@ -215,7 +191,7 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
         cause: Cause,
         reason: Option<String>,
     ) -> Result<(), RunError> {
-        self.study.record(Event::Interrupted { trial, attempt, cause: Some(cause), reason: reason.clone() })?;
+        self.journal(Event::Interrupted { trial, attempt, cause: Some(cause), reason: reason.clone() })?;
         let why = reason.clone().unwrap_or_default();
         let (event, words) = match cause {
             Cause::Killed => ("trial_interrupted", "was killed; it starts again on resume".to_owned()),
@@ -223,9 +199,8 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
             Cause::Unseen => ("trial_retried", "died unseen; it starts again".to_owned()),
             Cause::NotStarted => {
                 let first = !self.backoff.active();
-                let pause = self.backoff.grow();
+                let pause = self.backoff.grow(self.now);
                 if !first && pause < REMINDED {
-                    self.refresh();
                     return Ok(());
                 }
                 let again = "that costs nothing, and is tried again after growing pauses, until you interrupt it";
@@ -237,7 +212,7 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
         Ok(())
     }
 
-    fn fail(
+    fn failed(
         &mut self,
         id: TrialId,
         attempt: u32,
@@ -246,7 +221,7 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
         unseen: bool,
     ) -> Result<(), RunError> {
         let last = self.study.trial(id)?.failures >= self.launcher.config().retries;
-        self.study.record(Event::Failed { trial: id, attempt, reason: reason.clone(), last, duration, unseen })?;
+        self.journal(Event::Failed { trial: id, attempt, reason: reason.clone(), last, duration, unseen })?;
         // Looked at whenever a trial fails: a study that is resumed after a repair gets the chance to go on.
         if last {
             self.judge_failures(id, &reason);
@@ -254,14 +229,16 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
         let (event, again) = if last { ("trial_failed", "") } else { ("trial_retried", "; it starts again") };
         let words = format!("failed: {reason}{again}");
         self.tell(Notice::ended(event, self.study, id, duration, words).because(reason.clone()));
-        let facts = Facts::new(self.study, self.study.trial(id)?, &self.root);
-        self.quoted.log(&facts, attempt);
+        let facts = Facts { attempt, ..facts(self.study, self.study.trial(id)?, &self.root) };
+        self.command(Command::Quote(facts));
         self.came_to_nothing(id, &reason)
     }
 
-    /// Ends the study where too many of its trials have failed.
+    /// Ends the study where too many of its trials have failed since the launcher was last changed.
     fn judge_failures(&mut self, trial: TrialId, reason: &str) {
-        let (failed, finished) = self.failures();
+        let counted = || self.study.trials().iter().filter(|t| t.finished() && !t.outdated);
+        let finished = counted().count();
+        let failed = counted().filter(|t| matches!(t.state, TrialState::Failed { .. })).count();
         let allowed = self.launcher.config().max_failure_rate * finished as f64;
         if finished >= MIN_FINISHED && failed as f64 > allowed {
             let (reason, dir) = (reason.to_owned(), self.dir(trial));
@@ -279,17 +256,6 @@ impl<F: FnMut(View<'_>)> Runner<'_, F> {
             self.fail_study(RunError::Fruitless { fidelity, lost, reason, dir });
         }
         Ok(())
-    }
-
-    fn fail_study(&mut self, error: RunError) {
-        if self.draining.is_some() {
-            return;
-        }
-        self.draining = Some(Draining::Failing(error));
-        if !self.jobs.is_empty() {
-            let n = self.jobs.len();
-            warn!("too many failures; waiting for {}, interrupt to kill them", counted(n, "running trial"));
-        }
     }
 
     /// The folder of a trial.

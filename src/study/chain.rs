@@ -3,9 +3,6 @@
 //! A line ends with `,"seq":N,"crc":"xxxxxxxx"}`. The checksum is the CRC-32 of the eight digits of the previous line's
 //! checksum (zeros for the first line), followed by the line up to `,"crc"`.
 
-/// The fields that every line has.
-pub(super) const FIELDS: [&str; 2] = ["seq", "crc"];
-
 /// Length of `,"crc":"xxxxxxxx"}`.
 const TAIL: usize = 18;
 

@@ -129,7 +129,11 @@ pub fn parse(path: PathBuf, mut bytes: Vec<u8>) -> Result<Option<Contents>, Stud
                     known.ok_or_else(|| StudyError::Format { path: contents.path.clone(), found })
                 })?;
         }
-        let entry = sound.and_then(|()| entry(text, first));
+        let entry = sound.and_then(|()| match chained {
+            // Events that keep whatever fields there are must not keep the line's own.
+            true => entry(&[chain::body(text), b"}"].concat(), first),
+            false => entry(text, first),
+        });
         if let (true, Err(reason)) = (first, &entry) {
             return Err(contents.damaged(number, reason.clone()));
         }
@@ -158,11 +162,7 @@ fn format(line: &[u8], chained: bool) -> Result<u64, String> {
 }
 
 fn entry(line: &[u8], first: bool) -> Result<Entry, String> {
-    let mut entry: Entry = serde_json::from_slice(line).map_err(said)?;
-    if let Event::Model(snapshot) = &mut entry.event {
-        // A snapshot has whatever fields there are, but these are the line's.
-        chain::FIELDS.iter().for_each(|field| drop(snapshot.remove(*field)));
-    }
+    let entry: Entry = serde_json::from_slice(line).map_err(said)?;
     let header = matches!(entry.event, Event::Study(_));
     let placed = header == first;
     placed.then_some(entry).ok_or_else(|| "a study header belongs in the first line, and only there".into())

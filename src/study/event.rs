@@ -7,9 +7,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Completed, ProcessMark, Purpose, StopReason, TrialId};
+use super::{Completed, Purpose, StopReason, TrialId};
 use crate::config::{Settings, StudyConfig};
-use crate::problem::{Direction, Prediction};
+use crate::problem::{Direction, Handle, Prediction};
 use crate::text::counted;
 
 /// The journal format that this version writes, and the newest that it reads.
@@ -51,37 +51,41 @@ pub enum Event {
     Forked(Forked),
     /// A trial was decided on (and, by `admire suggest`, handed out).
     Suggested(Suggested),
-    /// A process is about to be started for the trial, or a job to be submitted. Written before it exists.
+    /// An attempt is about to be handed to a backend. Written before anything of it exists.
     Launched {
         /// Which trial.
         trial: TrialId,
         /// 1 for the first attempt.
         attempt: u32,
-        /// Name of the job; `None` for a process of this machine.
+        /// Name of the backend. Journals that do not state it know two: Slurm, whose attempts have a `job`, and this machine.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        backend: Option<String>,
+        /// The name that the backend reserved for it; `None` where its attempts have no names.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         job: Option<String>,
         /// Name of the file in the trial's directory where its result is expected; `None` for `result.json`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         result: Option<String>,
     },
-    /// The process runs.
+    /// An attempt without a name runs.
     Started {
         /// Which trial.
         trial: TrialId,
         /// Which attempt.
         attempt: u32,
-        /// By what it is recognized.
+        /// By what its backend recognizes it.
         #[serde(flatten)]
-        process: ProcessMark,
+        handle: Handle,
     },
-    /// The job is in the queue.
+    /// An attempt was submitted under its name.
     Submitted {
         /// Which trial.
         trial: TrialId,
         /// Which attempt.
         attempt: u32,
-        /// Its number there.
-        id: u64,
+        /// By what its backend recognizes it.
+        #[serde(flatten)]
+        handle: Handle,
     },
     /// The trial reported finite metrics.
     Completed {

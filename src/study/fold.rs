@@ -1,6 +1,5 @@
 //! What the events of a journal add up to.
 
-use crate::problem::{FidelityId, Mixture, Observation, Prediction, RunId, RunSet};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
@@ -8,11 +7,12 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::{
-    Cause, Change, Changes, Entry, Event, FIRST_RESULT, Failure, Forked, Header, Imported, Mark, Purpose, Resumed,
-    Sizes, Snapshot, StopReason, Suggested, Trial, TrialId, TrialState,
+    Cause, Change, Changes, Completed, Entry, Event, Failure, Forked, Header, Imported, Purpose, Resumed, Sizes,
+    Snapshot, StopReason, Suggested, Trial, TrialId, TrialState,
 };
 use crate::config::{Settings, StudyConfig};
 use crate::input::LARGEST;
+use crate::problem::{FIRST_RESULT, FidelityId, Handle, Launch, Mixture, Observation, Prediction, RunId, RunSet};
 
 /// The state of a study. Two journals whose states are equal are the same study: the same trials, and the same next
 /// suggestion.
@@ -140,69 +140,73 @@ impl State {
             }
             Event::Halted { reason } => self.halted = Some(reason),
             Event::Resumed(resumed) => self.resume(entry.time, resumed),
-            Event::Launched { trial, attempt, job, result } => {
-                let result = result.unwrap_or_else(|| FIRST_RESULT.into());
-                if Path::new(&result).file_name() != Some(result.as_ref()) {
-                    return Err(Misfit::Damage(format!("the result file {result:?} is not in the trial's directory")));
-                }
-                let trial = self.unfinished(trial)?;
-                trial.attempts = attempt;
-                trial.not_started = None;
-                let mark = job.map(|name| Mark::Job { name, id: None });
-                trial.state = TrialState::Running { mark, since: entry.time, result };
+            Event::Launched { trial, attempt, backend, job, result } => {
+                let backend = backend.unwrap_or_else(|| if job.is_some() { "slurm" } else { "local" }.into());
+                let launch = Launch { backend, name: job, handle: None };
+                return self.launch(entry.time, (trial, attempt), launch, result);
             }
-            Event::Started { trial, process, .. } => {
-                if let TrialState::Running { mark, .. } = &mut self.unfinished(trial)?.state {
-                    *mark = Some(Mark::Process(process));
-                }
+            Event::Started { trial, handle, .. } | Event::Submitted { trial, handle, .. } => {
+                return self.recognize(trial, handle);
             }
-            Event::Submitted { trial, id: number, .. } => {
-                if let TrialState::Running { mark: Some(Mark::Job { id, .. }), .. } = &mut self.unfinished(trial)?.state
-                {
-                    *id = Some(number);
-                }
-            }
-            Event::Completed { trial, mut outcome } => {
-                if outcome.se.values().chain(&outcome.cost).chain(&outcome.duration).any(|x| *x < 0.0) {
-                    return Err(Misfit::Damage("a negative cost, duration or standard error".into()));
-                }
-                bound(outcome.metrics.values_mut().chain(outcome.se.values_mut()).chain(&mut outcome.cost));
-                let trial = self.unfinished(trial)?;
-                trial.unseen = 0;
-                trial.ended = Some(entry.time);
-                trial.state = TrialState::Complete(outcome);
-            }
+            Event::Completed { trial, outcome } => return self.complete(entry.time, trial, outcome),
             Event::Failed { trial, attempt, reason, last, duration, unseen } => {
                 let trial = self.unfinished(trial)?;
                 trial.failures += 1;
-                trial.lost.push(duration);
                 trial.unseen = if unseen && !last { trial.unseen + 1 } else { 0 };
-                trial.ended = last.then_some(entry.time);
-                trial.failure = Some(Failure { attempt, time: entry.time, reason: reason.clone() });
-                trial.state = if last { TrialState::Failed { reason } } else { TrialState::Pending };
+                let given_up = last.then(|| TrialState::Failed { reason: reason.clone() });
+                trial.came_to_nothing(entry.time, attempt, reason, duration, given_up);
             }
             Event::Diverged { trial, attempt, last, duration } => {
                 let trial = self.unfinished(trial)?;
                 trial.divergences += 1;
-                trial.lost.push(duration);
                 trial.unseen = 0;
-                trial.ended = last.then_some(entry.time);
-                trial.failure = Some(Failure { attempt, time: entry.time, reason: "diverged".into() });
-                trial.state = if last { TrialState::Diverged } else { TrialState::Pending };
+                let given_up = last.then_some(TrialState::Diverged);
+                trial.came_to_nothing(entry.time, attempt, "diverged".into(), duration, given_up);
             }
             Event::Interrupted { trial, attempt, cause, reason } => {
-                let trial = self.unfinished(trial)?;
-                match cause {
-                    Some(Cause::Unseen) => trial.unseen += 1,
-                    // The next one takes its number.
-                    Some(Cause::NotStarted) => {
-                        trial.attempts = attempt.saturating_sub(1);
-                        trial.not_started = reason;
-                    }
-                    Some(Cause::Killed | Cause::Lost) | None => trial.unseen = 0,
-                }
-                trial.state = TrialState::Pending;
+                self.unfinished(trial)?.interrupted(attempt, cause, reason);
             }
+        }
+        Ok(())
+    }
+
+    fn launch(
+        &mut self,
+        time: f64,
+        (trial, attempt): (TrialId, u32),
+        launch: Launch,
+        result: Option<String>,
+    ) -> Result<(), Misfit> {
+        let result = result.unwrap_or_else(|| FIRST_RESULT.into());
+        if Path::new(&result).file_name() != Some(result.as_ref()) {
+            return Err(Misfit::Damage(format!("the result file {result:?} is not in the trial's directory")));
+        }
+        let trial = self.unfinished(trial)?;
+        trial.attempts = attempt;
+        trial.not_started = None;
+        trial.state = TrialState::Running { launch, since: time, result };
+        Ok(())
+    }
+
+    fn complete(&mut self, time: f64, trial: TrialId, mut outcome: Completed) -> Result<(), Misfit> {
+        if outcome.se.values().chain(&outcome.cost).chain(&outcome.duration).any(|x| *x < 0.0) {
+            return Err(Misfit::Damage("a negative cost, duration or standard error".into()));
+        }
+        bound(outcome.metrics.values_mut().chain(outcome.se.values_mut()).chain(&mut outcome.cost));
+        let trial = self.unfinished(trial)?;
+        trial.unseen = 0;
+        trial.ended = Some(time);
+        trial.state = TrialState::Complete(outcome);
+        Ok(())
+    }
+
+    /// Notes by what a running attempt is recognized. What the handle says is between its backend and itself.
+    fn recognize(&mut self, trial: TrialId, found: Handle) -> Result<(), Misfit> {
+        if found.is_empty() {
+            return Err(Misfit::Damage("nothing says by what the attempt is recognized".into()));
+        }
+        if let TrialState::Running { launch, .. } = &mut self.unfinished(trial)?.state {
+            launch.handle = Some(found);
         }
         Ok(())
     }
@@ -293,6 +297,37 @@ impl State {
             Some(trial) if trial.finished() => Err(Misfit::Damage(format!("trial {id} had already finished"))),
             Some(trial) => Ok(trial),
         }
+    }
+}
+
+impl Trial {
+    /// After an attempt that failed or diverged: pending, or `given_up`.
+    fn came_to_nothing(
+        &mut self,
+        time: f64,
+        attempt: u32,
+        reason: String,
+        duration: Option<f64>,
+        given_up: Option<TrialState>,
+    ) {
+        self.lost.push(duration);
+        self.ended = given_up.is_some().then_some(time);
+        self.failure = Some(Failure { attempt, time, reason });
+        self.state = given_up.unwrap_or(TrialState::Pending);
+    }
+
+    /// After an attempt that came to nothing through no fault of its own.
+    fn interrupted(&mut self, attempt: u32, cause: Option<Cause>, reason: Option<String>) {
+        match cause {
+            Some(Cause::Unseen) => self.unseen += 1,
+            // The next one takes its number.
+            Some(Cause::NotStarted) => {
+                self.attempts = attempt.saturating_sub(1);
+                self.not_started = reason;
+            }
+            Some(Cause::Killed | Cause::Lost) | None => self.unseen = 0,
+        }
+        self.state = TrialState::Pending;
     }
 }
 

@@ -6,7 +6,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::fold::observed;
-use super::{Entry, Event, Forked, Header, Imported, Resumed, Sizes, Study, StudyError, Suggested, TrialId, journal};
+use super::{
+    Entry, Event, Forked, Header, Imported, OpenStudy, Resumed, Sizes, Study, StudyError, Suggested, TrialId, journal,
+};
 use crate::config::StudyConfig;
 
 /// A weight that is no more than this is what rounding leaves of none.
@@ -19,7 +21,7 @@ impl Study {
     /// # Errors
     /// [`StudyError::Occupied`] unless `config.dir` is empty or missing; [`StudyError::Missing`] and whatever else may be
     /// wrong with the journal in `from`; those of [`Self::open`].
-    pub fn fork(config: StudyConfig, from: &Path, wait: Duration) -> Result<Self, StudyError> {
+    pub fn fork(config: StudyConfig, from: &Path, wait: Duration) -> Result<OpenStudy, StudyError> {
         let dir = config.dir.clone();
         let missing = || StudyError::Missing { dir: from.to_owned() };
         let contents = journal::read(from)?.ok_or_else(missing)?;

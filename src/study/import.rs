@@ -4,25 +4,38 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry as Place;
 
 use super::fold::observed;
-use super::{Entry, Event, Imported, Study, StudyError};
+use super::{Event, Imported, OpenStudy, Study, StudyError};
 use crate::problem::{Objective, Observation};
 
 /// More runs from elsewhere than this are refused: the model needs the covariances of all of them, and takes time that grows
 /// with the third power of their number.
 const MOST_RUNS: usize = 10_000;
 
+impl OpenStudy {
+    /// Takes runs from elsewhere into account and returns, once they are in the journal, how many were new.
+    ///
+    /// # Errors
+    /// Those of [`Study::imports`], before anything is recorded, and of [`Self::record`].
+    pub fn import(&mut self, runs: impl IntoIterator<Item = Imported>) -> Result<usize, StudyError> {
+        let events = self.imports(runs)?;
+        let new = events.len();
+        self.record_all(events)?;
+        Ok(new)
+    }
+}
+
 impl Study {
-    /// Takes runs from elsewhere into account and returns, once they are in the journal, how many were new. A run that
-    /// was imported before is no error, and does not count twice; a run is known by its source and fidelity.
+    /// The events of those runs from elsewhere that are new. A run that was imported before is no error, and does not count
+    /// twice; a run is known by its source and fidelity.
     ///
     /// # Errors
     /// [`StudyError::Unfit`] for a run of another space, fidelity or objective, for one that is known with other values, and
-    /// for more than 10,000 in all, before anything is recorded; those of [`Self::record`].
-    pub fn import(&mut self, runs: impl IntoIterator<Item = Imported>) -> Result<usize, StudyError> {
+    /// for more than 10,000 in all.
+    pub fn imports(&self, runs: impl IntoIterator<Item = Imported>) -> Result<Vec<Event>, StudyError> {
         let identity = |run: &Imported| (run.source.clone(), run.fidelity.clone());
         let known = self.state.imported.iter().map(|(run, observation)| (identity(run), observation.clone()));
         let mut known: HashMap<_, _> = known.collect();
-        let mut entries: Vec<Entry> = Vec::new();
+        let mut events: Vec<Event> = Vec::new();
         for run in runs {
             let unfit = |reason| StudyError::Unfit { run: run.source.clone(), reason };
             let observation =
@@ -36,19 +49,18 @@ impl Study {
                          run_id or its file another name; if it is corrected, import it into a new study"
                     )));
                 }
-                Place::Vacant(_) if self.state.imported.len() + entries.len() == MOST_RUNS => {
+                Place::Vacant(_) if self.state.imported.len() + events.len() == MOST_RUNS => {
                     return Err(unfit(format!(
                         "a study learns from at most {MOST_RUNS} runs from elsewhere; import fewer"
                     )));
                 }
                 Place::Vacant(place) => {
                     place.insert(observation);
-                    entries.push(Entry::now(Event::Imported(run)));
+                    events.push(Event::Imported(run));
                 }
             }
         }
-        self.record_all(&entries)?;
-        Ok(entries.len())
+        Ok(events)
     }
 
     /// The runs that were imported, oldest first.

@@ -33,9 +33,12 @@ pub use event::{
 };
 pub use fold::{Counts, Model, Stopped};
 pub use forecast::{Forecast, Rate, cost_of_trials};
+pub use open::OpenStudy;
 pub use outlier::Outlier;
 pub use state::{Plan, Study};
-pub use trial::{Completed, FIRST_RESULT, Failure, Mark, ProcessMark, Purpose, Trial, TrialId, TrialState};
+pub use trial::{Failure, Purpose, Trial, TrialState};
+
+pub use crate::problem::{Completed, TrialId};
 
 /// Why a search ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,13 +1,61 @@
 //! How a study is read, begun and gone on with.
 
+use std::ops::Deref;
 use std::time::Duration;
 
 use super::fold::{Misfit, State};
 use super::{Change, Changes, Entry, Event, Header, Resumed, Sizes, Study, StudyError, journal};
 use crate::config::StudyConfig;
 
+/// A study whose journal is open for writing: what can be asked of a [`Study`], and recording.
+#[derive(Debug)]
+pub struct OpenStudy {
+    study: Study,
+    writer: journal::Writer,
+}
+
+impl Deref for OpenStudy {
+    type Target = Study;
+
+    fn deref(&self) -> &Study {
+        &self.study
+    }
+}
+
+impl OpenStudy {
+    /// Takes an event into account and returns once it is in the journal.
+    ///
+    /// # Errors
+    /// [`StudyError::Io`], after which the study must not be used any more; an event that cannot follow the ones before
+    /// is [`StudyError::Misfit`].
+    pub fn record(&mut self, event: Event) -> Result<(), StudyError> {
+        self.record_all(vec![event])
+    }
+
+    /// [`Self::record`] for several events at once, with one wait for the disk.
+    pub(super) fn record_all(&mut self, events: Vec<Event>) -> Result<(), StudyError> {
+        let entries: Vec<Entry> = events.into_iter().map(Entry::now).collect();
+        // Applied first: what does not fit must not get into the file.
+        entries.iter().try_for_each(|entry| self.study.take(entry))?;
+        self.writer.append(&entries)
+    }
+
+    /// The study apart from its journal, for whoever takes an entry into account ([`Study::take`]) before the entry is
+    /// appended, and does nothing because of it in between.
+    pub(crate) fn split(&mut self) -> (&mut Study, &mut journal::Writer) {
+        (&mut self.study, &mut self.writer)
+    }
+}
+
 impl Study {
-    /// Reads the study without the right to write to it.
+    /// Reads the study without the right to write to it: what comes of that cannot record.
+    ///
+    /// ```compile_fail,E0599
+    /// # use admire::{config::StudyConfig, study::{Event, Study, StudyError}};
+    /// fn record(config: StudyConfig, event: Event) -> Result<(), StudyError> {
+    ///     Study::read(config)?.record(event)
+    /// }
+    /// ```
     ///
     /// # Errors
     /// [`StudyError::Missing`], a journal that cannot be read, or a config that contradicts it.
@@ -26,21 +74,29 @@ impl Study {
         study.replay(contents)?;
         if let Some(resumed) = study.edited() {
             study.warn_of_sizes(&resumed);
-            study.record(Event::Resumed(resumed))?;
+            study.assume(Event::Resumed(resumed))?;
         }
         Ok(study)
     }
 
     /// Opens the study for writing, beginning it where there is none. Waits at most so long for another writer.
     ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use admire::{config::StudyConfig, study::{Event, Study, StudyError}};
+    /// fn record(config: StudyConfig, event: Event) -> Result<(), StudyError> {
+    ///     Study::open(config, Duration::ZERO)?.record(event)
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// [`StudyError::Locked`], a journal that cannot be read or written, or a config that contradicts it.
-    pub fn open(config: StudyConfig, wait: Duration) -> Result<Self, StudyError> {
+    pub fn open(config: StudyConfig, wait: Duration) -> Result<OpenStudy, StudyError> {
         let lock = journal::Lock::take(&config.dir, wait)?;
         Self::locked(config, lock)
     }
 
-    pub(super) fn locked(config: StudyConfig, lock: journal::Lock) -> Result<Self, StudyError> {
+    pub(super) fn locked(config: StudyConfig, lock: journal::Lock) -> Result<OpenStudy, StudyError> {
         let contents = journal::read(&config.dir)?;
         let mut study = Self::empty(config);
         if let Some(contents) = &contents {
@@ -50,20 +106,22 @@ impl Study {
                 study.warnings.push(text.into());
             }
         }
-        study.writer = Some(journal::Writer::open(&study.config.dir, lock, contents.as_ref())?);
+        let writer = journal::Writer::open(&study.config.dir, lock, contents.as_ref())?;
+        let mut open = OpenStudy { study, writer };
         if contents.is_none() {
-            let header = Header::new(&study.config);
-            study.record(Event::Study(header))?;
+            let header = Header::new(&open.config);
+            open.record(Event::Study(header))?;
         }
-        if let Some(resumed) = study.edited() {
-            study.warn_of_sizes(&resumed);
+        if let Some(resumed) = open.edited() {
+            open.study.warn_of_sizes(&resumed);
             if !resumed.changed.is_empty() {
                 let text: Vec<String> = resumed.changed.iter().map(|(key, change)| format!("{key} {change}")).collect();
-                study.warnings.push(format!("the config has changed, as the journal now says: {}", text.join(", ")));
+                let text = format!("the config has changed, as the journal now says: {}", text.join(", "));
+                open.study.warnings.push(text);
             }
-            study.record(Event::Resumed(resumed))?;
+            open.record(Event::Resumed(resumed))?;
         }
-        Ok(study)
+        Ok(open)
     }
 
     /// Reads the study for a dry run, or shows an empty one where there is none.
@@ -78,7 +136,21 @@ impl Study {
     }
 
     pub(super) fn empty(config: StudyConfig) -> Self {
-        Self { config, state: State::default(), writer: None, warnings: Vec::new() }
+        Self { config, state: State::default(), warnings: Vec::new() }
+    }
+
+    /// Takes an event into account that is recorded nowhere, as of a dry run.
+    ///
+    /// # Errors
+    /// [`StudyError::Misfit`] for an event that cannot follow the ones before.
+    pub fn assume(&mut self, event: Event) -> Result<(), StudyError> {
+        self.take(&Entry::now(event))
+    }
+
+    /// Takes an entry into account, in memory alone.
+    pub(crate) fn take(&mut self, entry: &Entry) -> Result<(), StudyError> {
+        let misfit = |misfit: Misfit| StudyError::Misfit { reason: misfit.to_string() };
+        self.state.apply(&self.config, entry).map_err(misfit)
     }
 
     pub(super) fn replay(&mut self, contents: &journal::Contents) -> Result<(), StudyError> {
@@ -95,26 +167,6 @@ impl Study {
             Misfit::Changed(differences) => StudyError::Changed { config: self.config.path.clone(), dir, differences },
             Misfit::Damage(reason) => StudyError::Damaged { path: journal::path(&dir), line, reason },
         }
-    }
-
-    /// Takes an event into account and returns once it is in the journal. On a study that was only read it is not
-    /// written.
-    ///
-    /// # Errors
-    /// [`StudyError::Io`], after which the study must not be used any more; an event that cannot follow the ones before
-    /// is [`StudyError::Misfit`].
-    pub fn record(&mut self, event: Event) -> Result<(), StudyError> {
-        self.record_all(&[Entry::now(event)])
-    }
-
-    /// [`Self::record`] for several events at once, with one wait for the disk.
-    pub(super) fn record_all(&mut self, entries: &[Entry]) -> Result<(), StudyError> {
-        for entry in entries {
-            // Applied first: what does not fit must not get into the file.
-            let misfit = |misfit: Misfit| StudyError::Misfit { reason: misfit.to_string() };
-            self.state.apply(&self.config, entry).map_err(misfit)?;
-        }
-        self.writer.as_mut().map_or(Ok(()), |writer| writer.append(entries))
     }
 
     /// What the config has that the journal does not know yet, if anything.

@@ -4,15 +4,14 @@ use crate::problem::{Evidence, FidelityId, Mixture, Prediction, RunId, seed_of};
 use std::collections::BTreeMap;
 
 use super::fold::{Counts, Model, State, Stopped, observation};
-use super::{Completed, Event, Purpose, StudyError, Suggested, Trial, TrialId, TrialState, journal};
+use super::{Completed, Event, Purpose, StudyError, Suggested, Trial, TrialId, TrialState};
 use crate::config::StudyConfig;
 
-/// A study, in memory and (when opened for writing) on disk.
+/// A study as its journal tells of it. Only an [`OpenStudy`](super::OpenStudy) can record anything.
 #[derive(Debug)]
 pub struct Study {
     pub(super) config: StudyConfig,
     pub(super) state: State,
-    pub(super) writer: Option<journal::Writer>,
     pub(super) warnings: Vec<String>,
 }
 
@@ -114,17 +113,14 @@ impl Study {
         self.config.space.named(mixture).map(|(name, w)| (name.to_owned(), w)).collect()
     }
 
-    /// Records a new pending trial and returns its number.
-    ///
-    /// # Errors
-    /// Those of [`Self::record`].
-    pub fn suggest(&mut self, plan: &Plan<'_>) -> Result<TrialId, StudyError> {
-        let trial = self.next_id();
+    /// The event of a new pending trial, whose number is [`Self::next_id`].
+    #[must_use]
+    pub fn suggestion(&self, plan: &Plan<'_>) -> Event {
         // What overflowed is no expectation, and JSON could not say it.
         let finite = |p: &Prediction| p.mean.is_finite() && p.sd.is_finite();
         let name = |fidelity: FidelityId| self.config.fidelities[fidelity].name.clone();
-        self.record(Event::Suggested(Suggested {
-            trial,
+        Event::Suggested(Suggested {
+            trial: self.next_id(),
             fidelity: name(plan.fidelity),
             weights: self.named(plan.mixture),
             seed: seed_of(self.config.seed, plan.seed_index),
@@ -132,8 +128,7 @@ impl Study {
             expected: plan.expected.filter(finite),
             offered: plan.offered.iter().map(|i| name(*i)).collect(),
             incumbent: plan.incumbent.filter(finite),
-        }))?;
-        Ok(trial)
+        })
     }
 
     /// How many trials of the search are in which state.

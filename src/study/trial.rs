@@ -1,16 +1,10 @@
 //! One training run.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
-use crate::problem::{FidelityId, Mixture, Prediction};
+use crate::problem::{FidelityId, Launch, Mixture, Prediction};
 
-/// Number of a trial in its study, from 1.
-pub type TrialId = u64;
-
-/// Name of the result file of every first attempt, and of all attempts whose launch does not name it.
-pub const FIRST_RESULT: &str = "result.json";
+use super::{Completed, TrialId};
 
 /// A training run and how far it got.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,8 +75,8 @@ pub enum TrialState {
     Pending,
     /// An attempt was launched and has not been seen to end.
     Running {
-        /// How it is recognized; `None` for a process whose start was not journalled.
-        mark: Option<Mark>,
+        /// By what its backend finds it again.
+        launch: Launch,
         /// Seconds since 1970 when it was launched.
         since: f64,
         /// Name of the file in its directory where its result is expected.
@@ -97,49 +91,6 @@ pub enum TrialState {
     },
     /// Reported a NaN or infinite metric.
     Diverged,
-}
-
-/// What a completed trial reported.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Completed {
-    /// All finite metrics by name, also those that the objective does not use.
-    pub metrics: BTreeMap<String, f64>,
-    /// Standard errors, where reported.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub se: BTreeMap<String, f64>,
-    /// Cost as reported by the command.
-    #[serde(default)]
-    pub cost: Option<f64>,
-    /// Seconds from start to end, where it was measured.
-    #[serde(default)]
-    pub duration: Option<f64>,
-}
-
-/// By what a running attempt is recognized, also by a later `admire`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Mark {
-    /// A process of a machine.
-    Process(ProcessMark),
-    /// A job in Slurm's queue.
-    Job {
-        /// Its name, decided on before it was submitted.
-        name: String,
-        /// Its number, once journalled.
-        id: Option<u64>,
-    },
-}
-
-/// What tells a process from all others.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProcessMark {
-    /// Its id, which is also its process group's.
-    pub pid: u32,
-    /// Its start time from `/proc/<pid>/stat`, in clock ticks since boot, which tells a reused id from this one.
-    #[serde(default)]
-    pub start_time: Option<u64>,
-    /// The boot of a machine, and the namespace there, that these two are about. Older journals do not say.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub place: Option<String>,
 }
 
 impl TrialState {

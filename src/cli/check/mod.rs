@@ -14,6 +14,7 @@ use crate::advice;
 use crate::config::{LauncherConfig, LauncherKind, StudyConfig};
 use crate::launcher::{Facts, slurm};
 use crate::optimizer::{Candidates, NoTrial};
+use crate::runner::facts;
 use crate::study::{Forecast, Rate, Study, Trial};
 use crate::text::number;
 use trial::Tried;
@@ -94,7 +95,7 @@ fn design(study: &mut Study) -> anyhow::Result<usize> {
         match suggest::next(study, &mut optimizer, None) {
             // The space has no more mixtures than that.
             Err(error) if error.is::<NoTrial>() => return Ok(done),
-            suggested => drop(suggested?),
+            events => events?.into_iter().try_for_each(|event| study.assume(event))?,
         }
         if !missing {
             // Without a design: the first trial is shown, but is none of it.
@@ -125,7 +126,7 @@ struct First {
 impl First {
     fn of(study: &Study) -> anyhow::Result<Self> {
         let config = study.config();
-        let facts = Facts::new(study, study.trial(1)?, &std::path::absolute(&config.dir)?);
+        let facts = facts(study, study.trial(1)?, &std::path::absolute(&config.dir)?);
         let command = config.launcher.as_ref().map(|l| l.command.iter().map(|a| facts.render(a)).collect());
         let script = match &config.launcher {
             Some(launcher @ LauncherConfig { kind: LauncherKind::Slurm { .. }, .. }) => {

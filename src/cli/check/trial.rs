@@ -19,7 +19,7 @@ use crate::cli;
 use crate::config::{Budget, StudyConfig};
 use crate::launcher::{Facts, tail};
 use crate::problem::Objective;
-use crate::runner::{self, Ended, RunError, View};
+use crate::runner::{self, Ended, RunError, View, facts};
 use crate::study::{Completed, Event, Rate, Study, TrialState, journal};
 use crate::text::number;
 
@@ -74,7 +74,8 @@ fn run_in(config: StudyConfig, runtime: Runtime) -> anyhow::Result<Tried> {
     let costs = study.costs();
     let cheapest = study.open_fidelities().into_iter().min_by(|a, b| costs[*a].total_cmp(&costs[*b]));
     let mut optimizer = advice::optimizer(&study);
-    let id = suggest::next(&mut study, &mut optimizer, cheapest)?;
+    let id = study.next_id();
+    suggest::next(&study, &mut optimizer, cheapest)?.into_iter().try_for_each(|event| study.record(event))?;
     let (refuse, mut refused) = tokio::sync::mpsc::unbounded_channel();
     // A study tries again and again what could not be started; whoever checks wants to know.
     let show = |view: View<'_>| {
@@ -99,7 +100,7 @@ fn run_in(config: StudyConfig, runtime: Runtime) -> anyhow::Result<Tried> {
     };
 
     let (trial, config) = (study.trial(id)?, study.config());
-    let facts = Facts::new(&study, trial, &config.dir.canonicalize()?);
+    let facts = facts(&study, trial, &config.dir.canonicalize()?);
     let command = config.launcher.iter().flat_map(|l| &l.command).map(|a| facts.render(a)).collect();
     let state = not_started.map_or_else(|| trial.state.clone(), |reason| TrialState::Failed { reason });
     Ok(Tried {

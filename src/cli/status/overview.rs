@@ -8,9 +8,10 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::cli::text;
-use crate::launcher::{self, Facts, tail};
+use crate::launcher::{self, tail};
+use crate::runner::facts;
 use crate::study::{
-    Counts, Mark, Spent, StopReason, Study, Trial, TrialState,
+    Counts, Spent, StopReason, Study, Trial, TrialState,
     journal::{self, Holder},
 };
 
@@ -183,10 +184,9 @@ fn latest(trial: &Trial) -> Option<f64> {
 
 impl Running {
     fn new(study: &Study, trial: &Trial, usual: &[Option<f64>]) -> Option<Self> {
-        let TrialState::Running { mark, since, .. } = &trial.state else { return None };
-        let process = if let Some(Mark::Process(process)) = mark { Some(process) } else { None };
+        let TrialState::Running { launch, since, .. } = &trial.state else { return None };
         let root = study.config().dir.canonicalize().unwrap_or_default();
-        let facts = Facts::new(study, trial, &root);
+        let shown = launcher::describe(&facts(study, trial, &root), launch);
         Some(Self {
             trial: trial.id,
             fidelity: name_of_fidelity(study, trial),
@@ -194,9 +194,9 @@ impl Running {
             attempt: trial.attempts,
             since: *since,
             expected_end: usual[trial.fidelity].map(|duration| since + duration),
-            pid: process.map(|process| process.pid),
-            job: if let Some(Mark::Job { id, .. }) = mark { *id } else { None },
-            alive: process.and_then(|process| launcher::alive(&facts, process)),
+            pid: shown.pid,
+            job: shown.job,
+            alive: shown.alive,
             weights: study.named(&trial.mixture),
         })
     }
@@ -205,7 +205,7 @@ impl Running {
 impl Failed {
     fn new(study: &Study, trial: &Trial) -> Option<Self> {
         let failure = trial.failure.as_ref()?;
-        let dir = Facts::new(study, trial, &study.config().dir).dir;
+        let dir = facts(study, trial, &study.config().dir).dir;
         // Files of earlier attempts carry their number.
         let number = if failure.attempt < trial.attempts { format!(".{}", failure.attempt) } else { String::new() };
         let stderr_file = dir.join(format!("stderr{number}.log"));

@@ -11,17 +11,20 @@ mod script;
 pub mod states;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::process::ExitStatus;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
-use super::{End, Ending, Facts, Found, Left, Running};
+use super::{Backend, BoxFuture, Description, End, Ending, Facts, Fate, Left, Running};
+use crate::config::LauncherConfig;
 use crate::files;
-use crate::study::Mark;
+use crate::problem::Handle;
 use attempt::Attempt;
 use client::Refusal;
 use states::{Row, State, Traces};
@@ -38,9 +41,9 @@ const LAG: Duration = Duration::from_secs(60);
 /// How long a submission may still take that is to be given up. One that works takes less.
 const LAST_MOMENT: Duration = Duration::from_secs(2);
 
-/// Slurm's queue, as far as our jobs are concerned. Clones share one poller.
+/// Slurm's queue, as far as our jobs are concerned. Clones share one poller, which lives as long as any of them.
 #[derive(Clone, Debug)]
-pub struct Queue {
+struct Queue {
     shared: Arc<Shared>,
     _poller: Arc<JoinSet<()>>,
 }
@@ -80,22 +83,110 @@ impl Seen {
 
 /// A job that was submitted.
 #[derive(Debug)]
-pub struct Job {
-    shared: Arc<Shared>,
+struct Job {
+    /// It is looked at as long as it is here.
+    queue: Queue,
     id: u64,
     attempt: Attempt,
+}
+
+/// What the journal keeps of a job beside its name.
+#[derive(Serialize, Deserialize)]
+struct Submitted {
+    /// Its number.
+    id: u64,
+}
+
+/// Runs attempts as jobs of Slurm.
+#[derive(Debug)]
+pub struct Slurm {
+    config: Arc<LauncherConfig>,
+    queue: Queue,
+}
+
+impl Slurm {
+    /// With what `[launcher]` says. Must be called inside a runtime.
+    #[must_use]
+    pub fn new(config: Arc<LauncherConfig>) -> Self {
+        let queue = Queue::new(config.poll);
+        Self { config, queue }
+    }
+
+    fn running(&self, job: Job) -> Fate {
+        Fate::Running(Box::new(Watched { job, timeout: self.config.timeout }))
+    }
+}
+
+impl Backend for Slurm {
+    fn reserve(&self, study: &str, facts: &Facts) -> Option<String> {
+        Some(job_name(study, facts.trial, facts.attempt))
+    }
+
+    fn submit<'a>(&'a self, facts: &'a Facts, name: Option<&'a str>) -> BoxFuture<'a, io::Result<Fate>> {
+        Box::pin(async move {
+            let name = name.ok_or_else(|| nameless(facts))?;
+            let script = script(&self.config, name, facts)?;
+            Ok(match self.queue.submit(name, facts, &script).await {
+                Ok(job) => self.running(job),
+                Err(end) => Fate::Over((end, None)),
+            })
+        })
+    }
+
+    fn adopt<'a>(&'a self, left: &'a [Left]) -> BoxFuture<'a, io::Result<Vec<Fate>>> {
+        Box::pin(async move {
+            let job = |Left { facts, launch, .. }: &Left| {
+                let name = launch.name.as_deref().ok_or_else(|| nameless(facts))?;
+                let submitted = launch.handle.as_ref().and_then(Handle::read::<Submitted>);
+                Ok((Attempt::new(name, facts), submitted.map(|job| job.id)))
+            };
+            let jobs = left.iter().map(job).collect::<io::Result<Vec<_>>>()?;
+            let fate = |found| match found {
+                Ok(job) => self.running(job),
+                Err(ending) => Fate::Over(ending),
+            };
+            Ok(self.queue.adopt(&jobs).await.into_iter().map(fate).collect())
+        })
+    }
+
+    fn halt(&self) {
+        self.queue.halt();
+    }
+
+    fn on_kill(&self) -> &'static str {
+        "cancel them, Ctrl-\\ leaves them in the queue"
+    }
+}
+
+fn nameless(facts: &Facts) -> io::Error {
+    io::Error::other(format!("the job of trial {} has no name", facts.trial))
+}
+
+/// What can be shown of an attempt. Whether its job is alive is not asked: Slurm may take long to answer.
+pub(super) fn describe(_: &Facts, handle: &Handle) -> Description {
+    Description { job: handle.read::<Submitted>().map(|job| job.id), ..Description::default() }
+}
+
+/// A job and what limits it.
+#[derive(Debug)]
+struct Watched {
+    job: Job,
+    timeout: Option<Duration>,
+}
+
+impl Running for Watched {
+    fn handle(&self) -> Option<Handle> {
+        Some(Handle::of(&Submitted { id: self.job.id }))
+    }
+
+    fn wait(self: Box<Self>, kill: watch::Receiver<bool>) -> BoxFuture<'static, io::Result<Ending>> {
+        Box::pin(async move { Ok(self.job.wait(self.timeout, kill).await) })
+    }
 }
 
 impl Shared {
     fn watched(&self) -> MutexGuard<'_, BTreeMap<Key, Attempt>> {
         self.watched.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Begins to watch a job.
-    fn job(self: &Arc<Self>, id: u64, attempt: Attempt) -> Job {
-        self.watched().insert((id, attempt.name.clone()), attempt.clone());
-        self.hurry.notify_one();
-        Job { shared: Arc::clone(self), id, attempt }
     }
 
     /// Looks at all jobs; whether anything has changed.
@@ -180,8 +271,7 @@ impl Shared {
 
 impl Queue {
     /// A queue that is looked at at least every `longest` while there are jobs. Must be called inside a runtime.
-    #[must_use]
-    pub fn new(longest: Duration) -> Self {
+    fn new(longest: Duration) -> Self {
         let longest = longest.max(SHORTEST);
         let (watched, latest, hurry) = (Mutex::default(), watch::Sender::default(), Notify::new());
         let shared = Arc::new(Shared { watched, latest, hurry, longest, halt: watch::Sender::new(false) });
@@ -191,8 +281,15 @@ impl Queue {
         Self { shared, _poller: Arc::new(poller) }
     }
 
+    /// Begins to watch a job.
+    fn watch(&self, id: u64, attempt: Attempt) -> Job {
+        self.shared.watched().insert((id, attempt.name.clone()), attempt.clone());
+        self.shared.hurry.notify_one();
+        Job { queue: self.clone(), id, attempt }
+    }
+
     /// Gives up every submission that Slurm does not answer soon, now and from now on.
-    pub fn halt(&self) {
+    fn halt(&self) {
         self.shared.halt.send_replace(true);
     }
 
@@ -202,7 +299,7 @@ impl Queue {
     /// # Errors
     /// [`End::NotStarted`] whatever the reason, for none is known to be final: the job may be in the queue all the same, or
     /// get there the next time. [`End::Unknown`] after [`Self::halt`].
-    pub async fn submit(&self, name: &str, facts: &Facts, script: &str) -> Result<Job, End> {
+    async fn submit(&self, name: &str, facts: &Facts, script: &str) -> Result<Job, End> {
         let attempt = Attempt::new(name, facts);
         let submitted = async {
             let rows = client::squeue(&[name]).await.map_err(|e| format!("cannot look for its job: {e}"))?;
@@ -226,19 +323,12 @@ impl Queue {
                 return Err(End::Unknown);
             }
         };
-        submitted.map(|id| self.shared.job(id, attempt)).map_err(End::NotStarted)
+        submitted.map(|id| self.watch(id, attempt)).map_err(End::NotStarted)
     }
 
-    /// What has become of the jobs among the attempts that were left running, in the same order. Waits until Slurm
-    /// answers.
-    pub async fn adopt(&self, left: &[Left]) -> Vec<Found> {
-        let jobs: Vec<(Attempt, Option<u64>)> = left
-            .iter()
-            .filter_map(|left| match &left.mark {
-                Some(Mark::Job { name, id }) => Some((Attempt::new(name, &left.facts), *id)),
-                _ => None,
-            })
-            .collect();
+    /// What has become of jobs that were left in the queue, in the same order; of those whose number is not known, their names
+    /// are looked for. Waits until Slurm answers.
+    async fn adopt(&self, jobs: &[(Attempt, Option<u64>)]) -> Vec<Result<Job, Ending>> {
         let unnumbered = || jobs.iter().filter(|(_, id)| id.is_none()).map(|(attempt, _)| attempt);
         for attempt in unnumbered() {
             if client::is_submitting(&attempt.dir) {
@@ -255,36 +345,30 @@ impl Queue {
         };
         let job = |(attempt, id): &(Attempt, Option<u64>)| {
             let id = id.or_else(|| attempt.holder(&rows));
-            id.map(|id| self.shared.job(id, attempt.clone()))
+            id.map(|id| self.watch(id, attempt.clone()))
         };
         let found: Vec<Option<Job>> = jobs.iter().map(job).collect();
         self.shared.insist("look at the jobs", || self.shared.look()).await;
         let fate = |(job, (attempt, _)): (Option<Job>, &(Attempt, Option<u64>))| match job {
             Some(job) => match job.settled() {
-                Some(ending) => Found::Over(ending),
-                None => Found::Running(Running::Job(job)),
+                Some(ending) => Err(ending),
+                None => Ok(job),
             },
             // It never was in the queue, or is forgotten there: then what it has written decides.
-            None => Found::Over((states::settle(None, attempt.traces()).unwrap_or_else(|| unsubmitted(attempt)), None)),
+            None => Err((states::settle(None, attempt.traces()).unwrap_or_else(|| unsubmitted(attempt)), None)),
         };
-        found.into_iter().zip(&jobs).map(fate).collect()
+        found.into_iter().zip(jobs).map(fate).collect()
     }
 }
 
 impl Job {
-    /// By what a later `admire` will recognize it.
-    #[must_use]
-    pub fn mark(&self) -> Mark {
-        Mark::Job { name: self.attempt.name.clone(), id: Some(self.id) }
-    }
-
     fn key(&self) -> Key {
         (self.id, self.attempt.name.clone())
     }
 
     /// The last look at it; `None` before the first.
     fn seen(&self) -> Option<Seen> {
-        self.shared.latest.borrow().get(&self.key()).cloned()
+        self.queue.shared.latest.borrow().get(&self.key()).cloned()
     }
 
     fn elapsed(&self) -> Option<Duration> {
@@ -305,8 +389,8 @@ impl Job {
 
     /// Waits for the end; cancels the job once it has run for `timeout`, or when `kill` turns true. The time it spends
     /// in the queue does not count.
-    pub async fn wait(self, timeout: Option<Duration>, mut kill: watch::Receiver<bool>) -> Ending {
-        let mut looks = self.shared.latest.subscribe();
+    async fn wait(self, timeout: Option<Duration>, mut kill: watch::Receiver<bool>) -> Ending {
+        let mut looks = self.queue.shared.latest.subscribe();
         // Why we cancelled it, and since when it has been over without a trace.
         let (mut cancelled, mut silent): (Option<End>, Option<Instant>) = (None, None);
         loop {
@@ -340,7 +424,7 @@ impl Job {
                 match client::scancel(self.id, &self.attempt.name).await {
                     Ok(()) => {
                         cancelled = Some(end);
-                        self.shared.hurry.notify_one();
+                        self.queue.shared.hurry.notify_one();
                     }
                     Err(refusal) => {
                         warn!("cannot cancel job {} ({refusal})", self.id);
@@ -358,7 +442,7 @@ impl Job {
 
 impl Drop for Job {
     fn drop(&mut self) {
-        self.shared.watched().remove(&self.key());
+        self.queue.shared.watched().remove(&self.key());
     }
 }
 

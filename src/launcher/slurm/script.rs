@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::super::Facts;
 use crate::config::{LauncherConfig, LauncherKind};
-use crate::study::TrialId;
+use crate::problem::TrialId;
 use crate::text::quoted;
 
 /// `admire-<study>-<trial>-<attempt>`, with the characters that lists of names cannot hold replaced.

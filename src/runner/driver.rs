@@ -1,0 +1,261 @@
+//! Carries out what the machine commands, and tells it what comes of that.
+//!
+//! One task owns the study and takes every event in turn, so that the journal is a linear account: attempts, the
+//! optimizer (on a thread of its own) and signals report to it.
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::oneshot::error::RecvError;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Interval, interval, sleep_until};
+
+use super::hook::Hook;
+use super::machine::{Adopted, Attempt, Audience, Command, Input, Machine, Question};
+use super::notice::Notice;
+use super::signals::Signals;
+use super::stderr::Quoted;
+use super::{Ended, RunError, View, facts, thread};
+use crate::advice::{Thought, recommend, think};
+use crate::launcher::{End, Ending, Facts, Fate, Launcher, Left, Outcome, Started, prepare, protocol};
+use crate::problem::Objective;
+use crate::study::{OpenStudy, Study, TrialState, journal};
+
+/// How often somebody who watches is shown the time.
+const TICK: Duration = Duration::from_secs(1);
+
+/// The machine and all that it works with.
+pub(super) struct Driver<'a, F> {
+    machine: Machine<'a>,
+    journal: &'a mut journal::Writer,
+    show: F,
+    hook: Option<Hook>,
+    pub(super) launcher: Launcher,
+    pub(super) root: PathBuf,
+    reports: mpsc::UnboundedReceiver<Started>,
+    attempts: JoinSet<Result<Attempt, RunError>>,
+    kill: watch::Sender<bool>,
+    /// At most one.
+    thinking: JoinSet<Result<Thought, RecvError>>,
+    /// What the log has of the stderr of failed attempts.
+    quoted: Quoted,
+}
+
+/// What a list of commands leads to.
+enum Outlook {
+    /// Inputs, if something came of the commands at once.
+    On(Vec<Input>),
+    /// The run is over.
+    Over(Result<Ended, RunError>),
+}
+
+impl<'a, F: FnMut(View<'_>)> Driver<'a, F> {
+    /// At the beginning of a run, whose files are in `root`. Must be called inside a runtime.
+    pub(super) fn new(
+        study: &'a mut OpenStudy,
+        launcher: Launcher,
+        reports: mpsc::UnboundedReceiver<Started>,
+        root: &Path,
+        show: F,
+    ) -> Self {
+        let (study, journal) = study.split();
+        Self {
+            hook: Hook::new(launcher.config(), root),
+            machine: Machine::new(study, launcher.clone(), root, Instant::now()),
+            journal,
+            show,
+            launcher,
+            root: root.to_owned(),
+            reports,
+            attempts: JoinSet::new(),
+            kill: watch::channel(false).0,
+            thinking: JoinSet::new(),
+            quoted: Quoted::default(),
+        }
+    }
+
+    pub(super) fn study(&self) -> &Study {
+        self.machine.view().study
+    }
+
+    /// Runs the study to its end, and waits until everybody knows.
+    pub(super) async fn run(mut self, signals: &mut Signals) -> Result<Ended, RunError> {
+        let mut tick = interval(TICK);
+        let mut commands = self.machine.on(Instant::now(), [Input::Begun]);
+        let result = loop {
+            let inputs = match self.perform(commands, signals).await {
+                Outlook::Over(result) => break result,
+                Outlook::On(inputs) if inputs.is_empty() => self.next(signals, &mut tick).await,
+                Outlook::On(inputs) => Ok(inputs),
+            };
+            commands = match inputs {
+                Ok(inputs) => self.machine.on(Instant::now(), inputs),
+                Err(error) => self.machine.fail(error),
+            };
+        };
+        if let Some(hook) = self.hook.take() {
+            hook.finish(signals).await;
+        }
+        result
+    }
+
+    /// Waits for whatever happens next.
+    async fn next(&mut self, signals: &mut Signals, tick: &mut Interval) -> Result<Vec<Input>, RunError> {
+        let wakes = self.machine.wakes();
+        let wake = async {
+            match wakes {
+                Some(at) => sleep_until(at.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        let mut inputs = Vec::new();
+        tokio::select! {
+            // In this order: whoever asks for an end is heard before anything is made of what ends because of that.
+            biased;
+            () = signals.next() => inputs.push(Input::Interrupted),
+            Some(attempt) = self.attempts.join_next() => {
+                // Jobs are seen to end in batches: the optimizer is to know all of one.
+                let mut ended = vec![attempt??];
+                while let Some(more) = self.attempts.try_join_next() {
+                    ended.push(more??);
+                }
+                // That they had started comes before that they have ended.
+                while let Ok(started) = self.reports.try_recv() {
+                    inputs.push(Input::Started(started));
+                }
+                inputs.extend(ended.into_iter().map(Input::Ended));
+            }
+            Some(started) = self.reports.recv() => inputs.push(Input::Started(started)),
+            Some(thought) = self.thinking.join_next() => inputs.push(Input::Thought(Box::new(thought??))),
+            () = wake => inputs.push(Input::Tick),
+            _ = tick.tick() => inputs.push(Input::Tick),
+        }
+        Ok(inputs)
+    }
+
+    /// Carries commands out, up to the first that fails.
+    async fn perform(&mut self, commands: Vec<Command>, signals: &mut Signals) -> Outlook {
+        let mut inputs = Vec::new();
+        let mut commands = VecDeque::from(commands);
+        while let Some(command) = commands.pop_front() {
+            match command {
+                Command::Finish(result) => return Outlook::Over(result),
+                command => match self.execute(command, signals).await {
+                    Ok(input) => inputs.extend(input),
+                    // The first error is the one that counts.
+                    Err(_) if commands.iter().any(|command| matches!(command, Command::Finish(Err(_)))) => {}
+                    Err(error) => commands = self.machine.fail(error).into(),
+                },
+            }
+        }
+        (self.show)(self.machine.view());
+        Outlook::On(inputs)
+    }
+
+    async fn execute(&mut self, command: Command, signals: &mut Signals) -> Result<Option<Input>, RunError> {
+        match command {
+            Command::Adopt => return self.adopt(signals).await.map(Some),
+            Command::SetUp => {
+                let interrupted = !self.set_up(signals).await?;
+                return Ok(Some(Input::SetUp { interrupted }));
+            }
+            Command::Journal(entry) => self.journal.append(&[entry])?,
+            Command::Prepare { facts, tried } => {
+                prepare(&facts, tried).map_err(|e| RunError::Io(format!("prepare {}", facts.dir.display()), e))?;
+            }
+            Command::Launch(facts, name) => {
+                let (launcher, kill) = (self.launcher.clone(), self.kill.subscribe());
+                self.attend(facts, |facts| async move { launcher.run(&facts, name.as_deref(), kill).await });
+            }
+            Command::Watch(facts, running) => {
+                let kill = self.kill.subscribe();
+                self.attend(facts, |_| running.wait(kill));
+            }
+            Command::Think(question) => {
+                let Question { optimizer, evidence, fidelities, seed, next } = *question;
+                let thought = thread::spawn(move || think(optimizer, &evidence, fidelities, seed, next));
+                self.thinking.spawn(thought.map_err(RunError::thread)?);
+            }
+            Command::Recommend => {
+                return Ok(Some(Input::Recommended(Box::new(recommend(self.study())))));
+            }
+            Command::Halt => self.launcher.halt(),
+            Command::Kill => drop(self.kill.send_replace(true)),
+            Command::Tell(audience, notice) => self.tell(audience, *notice),
+            Command::Say(remark) => remark.log(&self.study().config().name),
+            Command::Quote(facts) => self.quoted.log(&facts),
+            Command::Finish(_) => {}
+        }
+        Ok(None)
+    }
+
+    /// Waits for the end of an attempt, beside everything else.
+    fn attend<W>(&mut self, facts: Facts, wait: impl FnOnce(Facts) -> W)
+    where
+        W: Future<Output = io::Result<Ending>> + Send + 'static,
+    {
+        let (objective, ending) = (self.study().config().objective.clone(), wait(facts.clone()));
+        self.attempts.spawn(async move { attempt(&facts, ending.await, &objective) });
+    }
+
+    fn tell(&mut self, audience: Audience, notice: Notice) {
+        if audience != Audience::Hook {
+            notice.log();
+        }
+        if let Some(hook) = self.hook.as_mut().filter(|_| audience != Audience::Log) {
+            hook.send(notice);
+        }
+    }
+
+    /// Finds out what has become of the attempts that an earlier run left.
+    async fn adopt(&mut self, signals: &mut Signals) -> Result<Input, RunError> {
+        let study = self.study();
+        let left = left(study, &self.root)?;
+        let fates = tokio::select! {
+            fates = self.launcher.adopt(left.clone()) => fates.map_err(RunError::adoption)?,
+            () = signals.next() => return Ok(Input::Interrupted),
+        };
+        let objective = &study.config().objective;
+        let adopted = left.into_iter().zip(fates).map(|(Left { facts, launch, .. }, fate)| match fate {
+            Fate::Running(running) => Ok(Adopted::Running(facts, launch, running)),
+            Fate::Over(ending) => attempt(&facts, Ok(ending), objective).map(Adopted::Over),
+        });
+        Ok(Input::Adopted(adopted.collect::<Result<_, RunError>>()?))
+    }
+}
+
+/// The attempts that an earlier run has not seen end.
+pub(super) fn left(study: &Study, root: &Path) -> Result<Vec<Left>, RunError> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+    let left = study.trials().iter().filter_map(|trial| {
+        let TrialState::Running { launch, since, .. } = &trial.state else { return None };
+        let age = Duration::try_from_secs_f64(now - since).unwrap_or_default();
+        let facts = facts(study, trial, root);
+        let reported = report(&facts, &study.config().objective).map(|result| result.is_ok());
+        Some(reported.map(|reported| Left { facts, launch: launch.clone(), reported, age }))
+    });
+    left.collect()
+}
+
+/// An attempt that has ended, with the result that it left where it may have come to its end by itself.
+fn attempt(facts: &Facts, ending: io::Result<Ending>, objective: &Objective) -> Result<Attempt, RunError> {
+    let (end, duration) = ending.map_err(|e| RunError::Io(format!("wait for trial {}", facts.trial), e))?;
+    let finished = matches!(end, End::Exited(status) if status.is_none_or(|status| status.success()));
+    Ok(Attempt {
+        trial: facts.trial,
+        attempt: facts.attempt,
+        duration: duration.map(|d| d.as_secs_f64()),
+        // Where it cannot be read, it is there and stays: the next run takes it.
+        report: finished.then(|| report(facts, objective)).transpose()?,
+        end,
+    })
+}
+
+/// The result of an attempt, or what is wrong with it.
+fn report(facts: &Facts, objective: &Objective) -> Result<Result<Outcome, String>, RunError> {
+    let report = protocol::read(&facts.result_file(), &facts.dir.join("stdout.log"), objective);
+    report.map_err(|e| RunError::Io(format!("read the result of trial {}", facts.trial), e))
+}
