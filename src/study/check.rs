@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::fold::Misfit;
+use super::state::Misfit;
 use super::{Changes, Event, Forked, Study, StudyError, journal};
 use crate::config::StudyConfig;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use super::fold::observed;
+use super::state::observed;
 use super::{
     Entry, Event, Forked, Header, Imported, OpenStudy, Resumed, Sizes, Study, StudyError, Suggested, TrialId, journal,
 };

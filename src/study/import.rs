@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Place;
 
-use super::fold::observed;
+use super::state::observed;
 use super::{Event, Imported, OpenStudy, Study, StudyError};
 use crate::problem::{Objective, Observation};
 

@@ -6,7 +6,6 @@ mod compact;
 mod contents;
 mod costs;
 mod event;
-mod fold;
 mod forecast;
 mod fork;
 mod import;
@@ -14,6 +13,7 @@ pub mod journal;
 mod open;
 mod outlier;
 mod outlook;
+mod queries;
 mod seal;
 mod state;
 mod trial;
@@ -31,11 +31,11 @@ use event::CHAINED;
 pub use event::{
     Cause, Change, Changes, Entry, Event, FORMAT, Forked, Header, Imported, Resumed, Size, Sizes, Snapshot, Suggested,
 };
-pub use fold::{Counts, Model, Stopped};
 pub use forecast::{Forecast, Rate, cost_of_trials};
 pub use open::OpenStudy;
 pub use outlier::Outlier;
-pub use state::{Plan, Study};
+pub use queries::{Plan, Study};
+pub use state::{Counts, Model, Stopped};
 pub use trial::{Failure, Purpose, Trial, TrialState};
 
 pub use crate::problem::{Completed, TrialId};

@@ -3,7 +3,7 @@
 use std::ops::Deref;
 use std::time::Duration;
 
-use super::fold::{Misfit, State};
+use super::state::{Misfit, State};
 use super::{Change, Changes, Entry, Event, Header, Resumed, Sizes, Study, StudyError, journal};
 use crate::config::StudyConfig;
 

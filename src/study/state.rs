@@ -1,186 +1,396 @@
-//! A study: what can be asked of it, and a new trial of it.
+//! What the events of a journal add up to.
 
-use crate::problem::{Evidence, FidelityId, Mixture, Prediction, RunId, seed_of};
 use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
 
-use super::fold::{Counts, Model, State, Stopped, observation};
-use super::{Completed, Event, Purpose, StudyError, Suggested, Trial, TrialId, TrialState};
-use crate::config::StudyConfig;
+use serde::Serialize;
 
-/// A study as its journal tells of it. Only an [`OpenStudy`](super::OpenStudy) can record anything.
-#[derive(Debug)]
-pub struct Study {
-    pub(super) config: StudyConfig,
-    pub(super) state: State,
-    pub(super) warnings: Vec<String>,
-}
+use super::{
+    Cause, Change, Changes, Completed, Entry, Event, Failure, Forked, Header, Imported, Purpose, Resumed, Sizes,
+    Snapshot, StopReason, Suggested, Trial, TrialId, TrialState,
+};
+use crate::config::{Settings, StudyConfig};
+use crate::input::LARGEST;
+use crate::problem::{FIRST_RESULT, FidelityId, Handle, Launch, Mixture, Observation, Prediction, RunId, RunSet};
 
-/// A trial to be recorded.
-#[derive(Clone, Debug)]
-pub struct Plan<'a> {
-    /// What to train on.
-    pub mixture: &'a Mixture,
-    /// Index of the fidelity.
-    pub fidelity: FidelityId,
-    /// What it is for.
-    pub purpose: Purpose,
-    /// Which seed of the study it gets, see [`seed_of`].
-    pub seed_index: u64,
-    /// The objective expected at that fidelity.
-    pub expected: Option<Prediction>,
-    /// Indices of the fidelities that the optimizer could choose from.
-    pub offered: &'a [FidelityId],
-    /// The objective expected of the recommendation at the target.
-    pub incumbent: Option<Prediction>,
-}
-
-impl Study {
-    /// For how many completed trials the recommendation's value has not changed by more than its own standard
-    /// deviation, with `latest` the present one where it is not journalled yet.
-    #[must_use]
-    pub fn calm(&self, latest: Option<Prediction>) -> usize {
-        let (complete, calm) = (self.counts().complete, self.state.calm);
-        let calm = latest.map_or(calm, |expected| calm.after(expected, complete));
-        complete.saturating_sub(calm.since)
-    }
-
-    /// Whether the recommendation's value, now `latest`, has not changed by more than its own standard deviation.
-    #[must_use]
-    pub fn still(&self, latest: Prediction) -> bool {
-        self.state.calm.still(latest)
-    }
-
-    /// The config it runs under.
-    #[must_use]
-    pub fn config(&self) -> &StudyConfig {
-        &self.config
-    }
-
-    /// All trials; trial `id` is at `id − 1`.
-    #[must_use]
-    pub fn trials(&self) -> &[Trial] {
-        &self.state.trials
-    }
-
-    /// The trial of this number.
-    ///
-    /// # Errors
-    /// [`StudyError::NoTrial`]
-    pub fn trial(&self, id: TrialId) -> Result<&Trial, StudyError> {
-        let index = usize::try_from(id).ok().and_then(|i| i.checked_sub(1));
-        index.and_then(|i| self.state.trials.get(i)).ok_or(StudyError::NoTrial(id))
-    }
-
-    /// The number of the trial suggested next.
-    #[must_use]
-    pub fn next_id(&self) -> TrialId {
-        self.state.trials.len() as TrialId + 1
-    }
-
-    /// The optimizer's last snapshot.
-    #[must_use]
-    pub fn model(&self) -> Option<&Model> {
-        self.state.model.as_ref()
-    }
-
-    /// How the search ended, if it has.
-    #[must_use]
-    pub fn stopped(&self) -> Option<&Stopped> {
-        self.state.stopped.as_ref()
-    }
-
+/// The state of a study. Two journals whose states are equal are the same study: the same trials, and the same next
+/// suggestion.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct State {
+    pub trials: Vec<Trial>,
+    /// Runs from elsewhere, as journalled and as the optimizer sees them.
+    pub imported: Vec<(Imported, Observation)>,
+    pub model: Option<Model>,
+    pub stopped: Option<Stopped>,
     /// Why the last `optimize` ended before the search did, as long as none has gone on.
-    #[must_use]
-    pub fn halted(&self) -> Option<&str> {
-        self.state.halted.as_deref()
+    pub halted: Option<String>,
+    pub calm: Calm,
+    /// The fidelities that the journal knows last; empty in journals that did not record them.
+    pub sizes: Sizes,
+    /// The settings that the journal knows last; empty in journals that did not record them.
+    pub settings: Settings,
+    /// How the settings have changed, and when.
+    pub changes: Vec<(f64, Changes)>,
+    pub origin: Option<Forked>,
+}
+
+/// The optimizer's last snapshot.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model {
+    /// The snapshot.
+    pub snapshot: Snapshot,
+    /// The runs that were known when it was journalled.
+    pub runs: RunSet,
+}
+
+/// How a search ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stopped {
+    /// Why.
+    pub reason: StopReason,
+    /// What it recommended.
+    pub mixture: Mixture,
+    /// `budget.patience` or `budget.regret` as it was then, where that is why.
+    pub limit: Option<f64>,
+    /// `budget.gain` as it was then, where that is why.
+    pub gain: Option<f64>,
+    /// How many runs were known then, imported ones included.
+    pub runs: usize,
+    /// Whether the config has changed since.
+    pub outdated: bool,
+}
+
+/// The value of the recommendation, and since how many completed trials it has stood still.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Calm {
+    value: Option<f64>,
+    pub since: usize,
+}
+
+impl Calm {
+    /// After one more look at the recommendation, with `complete` trials. The value is kept while it holds, so that a
+    /// slow drift is a change too.
+    pub fn after(self, expected: Prediction, complete: usize) -> Self {
+        if self.still(expected) { self } else { Self { value: Some(expected.mean), since: complete } }
     }
 
-    /// How many runs are known: complete trials of the search, and imported ones.
-    #[must_use]
-    pub fn known_runs(&self) -> usize {
-        self.state.runs()
+    pub fn still(self, expected: Prediction) -> bool {
+        self.value.is_some_and(|v| (v - expected.mean).abs() <= expected.sd)
     }
+}
 
-    /// What was odd about the journal when it was read, for people.
+/// How many trials are in which state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the fields are the states")]
+pub struct Counts {
+    pub complete: usize,
+    pub running: usize,
+    pub pending: usize,
+    pub failed: usize,
+    pub diverged: usize,
+}
+
+impl Counts {
+    /// Counts some trials.
     #[must_use]
-    pub fn warnings(&self) -> &[String] {
-        &self.warnings
+    pub fn of<'a>(trials: impl IntoIterator<Item = &'a Trial>) -> Self {
+        let mut counts = Self::default();
+        for trial in trials {
+            *match trial.state {
+                TrialState::Pending => &mut counts.pending,
+                TrialState::Running { .. } => &mut counts.running,
+                TrialState::Complete(_) => &mut counts.complete,
+                TrialState::Failed { .. } => &mut counts.failed,
+                TrialState::Diverged => &mut counts.diverged,
+            } += 1;
+        }
+        counts
     }
+}
 
-    /// Weights by name, as events and files carry them.
-    #[must_use]
-    pub fn named(&self, mixture: &Mixture) -> BTreeMap<String, f64> {
-        self.config.space.named(mixture).map(|(name, w)| (name.to_owned(), w)).collect()
-    }
-
-    /// The event of a new pending trial, whose number is [`Self::next_id`].
-    #[must_use]
-    pub fn suggestion(&self, plan: &Plan<'_>) -> Event {
-        // What overflowed is no expectation, and JSON could not say it.
-        let finite = |p: &Prediction| p.mean.is_finite() && p.sd.is_finite();
-        let name = |fidelity: FidelityId| self.config.fidelities[fidelity].name.clone();
-        Event::Suggested(Suggested {
-            trial: self.next_id(),
-            fidelity: name(plan.fidelity),
-            weights: self.named(plan.mixture),
-            seed: seed_of(self.config.seed, plan.seed_index),
-            purpose: plan.purpose,
-            expected: plan.expected.filter(finite),
-            offered: plan.offered.iter().map(|i| name(*i)).collect(),
-            incumbent: plan.incumbent.filter(finite),
-        })
-    }
-
-    /// How many trials of the search are in which state.
-    #[must_use]
-    pub fn counts(&self) -> Counts {
-        self.state.counts()
-    }
-
-    /// The objective of a completed trial, in the user's orientation.
-    #[must_use]
-    pub fn objective(&self, outcome: &Completed) -> Option<f64> {
-        self.config.objective.reported(&outcome.metrics)
-    }
-
-    /// The objective that a trial measured, in the user's orientation; `None` where it is not complete.
-    #[must_use]
-    pub fn measured(&self, trial: &Trial) -> Option<f64> {
-        self.objective(trial.outcome()?)
-    }
-
-    /// What the optimizer may look at. Confirmation runs stay out, so that a study that is searched further suggests
-    /// what it would have suggested without them. Imported runs come first: they do not move when a trial ends.
-    #[must_use]
-    pub fn evidence(&self) -> Evidence {
-        let mut evidence = Evidence { costs: self.costs(), imported: self.state.imported.len(), ..Evidence::default() };
-        evidence.observations.extend(self.state.imported.iter().map(|(_, observation)| observation.clone()));
-        for trial in self.state.trials.iter().filter(|t| t.searching()) {
-            let point = || (trial.mixture.clone(), trial.fidelity);
-            match &trial.state {
-                TrialState::Pending | TrialState::Running { .. } => evidence.pending.push(point()),
-                TrialState::Failed { .. } if trial.outdated => evidence.repaired.push(point()),
-                TrialState::Failed { .. } | TrialState::Diverged => evidence.failed.push(point()),
-                TrialState::Complete(Completed { metrics, se, .. }) => {
-                    evidence.observations.extend(observation(
-                        &self.config,
-                        RunId::Trial(trial.id),
-                        (&trial.mixture, trial.fidelity),
-                        metrics,
-                        se,
-                    ));
+impl State {
+    /// Takes an event into account. One that does not fit changes nothing.
+    pub fn apply(&mut self, config: &StudyConfig, entry: &Entry) -> Result<(), Misfit> {
+        match entry.event.clone() {
+            Event::Study(header) => {
+                let differences = header.differences(&Header::new(config));
+                if !differences.is_empty() {
+                    return Err(Misfit::Changed(differences));
                 }
+                (self.sizes, self.settings) = (header.sizes, header.settings);
+            }
+            Event::Forked(origin) => self.origin = Some(origin),
+            Event::Suggested(suggested) => return self.add(config, suggested),
+            Event::Imported(mut run) => {
+                bound(run.metrics.values_mut().chain(run.se.values_mut()));
+                let observation = observed(config, self.next_import(), &run)?;
+                self.imported.push((run, observation));
+            }
+            Event::Model(snapshot) => {
+                let imported = self.imported.iter().map(|(_, observation)| observation.run);
+                let complete = |t: &&Trial| t.searching() && matches!(t.state, TrialState::Complete(_));
+                let trials = self.trials.iter().filter(complete).map(|t| RunId::Trial(t.id));
+                self.model = Some(Model { snapshot, runs: imported.chain(trials).collect() });
+            }
+            Event::Stopped { reason, recommended, limit, gain } => {
+                let (mixture, runs) = (mixture(config, &recommended)?, self.runs());
+                self.stopped = Some(Stopped { reason, mixture, limit, gain, runs, outdated: false });
+                self.halted = None;
+            }
+            Event::Halted { reason } => self.halted = Some(reason),
+            Event::Resumed(resumed) => self.resume(entry.time, resumed),
+            Event::Launched { trial, attempt, backend, job, result } => {
+                let backend = backend.unwrap_or_else(|| if job.is_some() { "slurm" } else { "local" }.into());
+                let launch = Launch { backend, name: job, handle: None };
+                return self.launch(entry.time, (trial, attempt), launch, result);
+            }
+            Event::Started { trial, handle, .. } | Event::Submitted { trial, handle, .. } => {
+                return self.recognize(trial, handle);
+            }
+            Event::Completed { trial, outcome } => return self.complete(entry.time, trial, outcome),
+            Event::Failed { trial, attempt, reason, last, duration, unseen } => {
+                let trial = self.unfinished(trial)?;
+                trial.failures += 1;
+                trial.unseen = if unseen && !last { trial.unseen + 1 } else { 0 };
+                let given_up = last.then(|| TrialState::Failed { reason: reason.clone() });
+                trial.came_to_nothing(entry.time, attempt, reason, duration, given_up);
+            }
+            Event::Diverged { trial, attempt, last, duration } => {
+                let trial = self.unfinished(trial)?;
+                trial.divergences += 1;
+                trial.unseen = 0;
+                let given_up = last.then_some(TrialState::Diverged);
+                trial.came_to_nothing(entry.time, attempt, "diverged".into(), duration, given_up);
+            }
+            Event::Interrupted { trial, attempt, cause, reason } => {
+                self.unfinished(trial)?.interrupted(attempt, cause, reason);
             }
         }
-        evidence
+        Ok(())
     }
 
-    /// The fidelities at which more trials may be suggested (`max_trials` not reached).
-    #[must_use]
-    pub fn open_fidelities(&self) -> Vec<FidelityId> {
-        let counts = |t: &&Trial| t.searching() && (t.counts() || !t.finished());
-        let used = |i: FidelityId| self.state.trials.iter().filter(counts).filter(|t| t.fidelity == i).count();
-        let list = self.config.fidelities.iter();
-        list.filter(|(i, f)| f.max_trials.is_none_or(|max| used(*i) < max)).map(|(i, _)| i).collect()
+    fn launch(
+        &mut self,
+        time: f64,
+        (trial, attempt): (TrialId, u32),
+        launch: Launch,
+        result: Option<String>,
+    ) -> Result<(), Misfit> {
+        let result = result.unwrap_or_else(|| FIRST_RESULT.into());
+        if Path::new(&result).file_name() != Some(result.as_ref()) {
+            return Err(Misfit::Damage(format!("the result file {result:?} is not in the trial's directory")));
+        }
+        let trial = self.unfinished(trial)?;
+        trial.attempts = attempt;
+        trial.not_started = None;
+        trial.state = TrialState::Running { launch, since: time, result };
+        Ok(())
+    }
+
+    fn complete(&mut self, time: f64, trial: TrialId, mut outcome: Completed) -> Result<(), Misfit> {
+        if outcome.se.values().chain(&outcome.cost).chain(&outcome.duration).any(|x| *x < 0.0) {
+            return Err(Misfit::Damage("a negative cost, duration or standard error".into()));
+        }
+        bound(outcome.metrics.values_mut().chain(outcome.se.values_mut()).chain(&mut outcome.cost));
+        let trial = self.unfinished(trial)?;
+        trial.unseen = 0;
+        trial.ended = Some(time);
+        trial.state = TrialState::Complete(outcome);
+        Ok(())
+    }
+
+    /// Notes by what a running attempt is recognized. What the handle says is between its backend and itself.
+    fn recognize(&mut self, trial: TrialId, found: Handle) -> Result<(), Misfit> {
+        if found.is_empty() {
+            return Err(Misfit::Damage("nothing says by what the attempt is recognized".into()));
+        }
+        if let TrialState::Running { launch, .. } = &mut self.unfinished(trial)?.state {
+            launch.handle = Some(found);
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, config: &StudyConfig, suggested: Suggested) -> Result<(), Misfit> {
+        let id = self.trials.len() as TrialId + 1;
+        if suggested.trial != id {
+            return Err(Misfit::Damage(format!("trial {} where trial {id} was due", suggested.trial)));
+        }
+        let fidelity = fidelity(config, &suggested.fidelity)?;
+        let mixture = mixture(config, &suggested.weights)?;
+        let Suggested { seed, purpose, expected, incumbent, .. } = suggested;
+        if let Some(expected) = incumbent {
+            self.calm = self.calm.after(expected, self.counts().complete);
+        }
+        let state = TrialState::Pending;
+        self.trials.push(Trial {
+            id,
+            mixture,
+            fidelity,
+            seed,
+            purpose,
+            expected,
+            incumbent,
+            attempts: 0,
+            failures: 0,
+            divergences: 0,
+            unseen: 0,
+            not_started: None,
+            lost: Vec::new(),
+            outdated: false,
+            failure: None,
+            ended: None,
+            state,
+        });
+        if purpose == Purpose::Search {
+            // A finished study that is searched further (with a larger budget) is not finished.
+            self.stopped = None;
+        }
+        Ok(())
+    }
+
+    /// How many runs the optimizer can learn from.
+    pub fn runs(&self) -> usize {
+        self.imported.len() + self.counts().complete
+    }
+
+    /// The identity of the next run to be imported.
+    pub fn next_import(&self) -> RunId {
+        RunId::Imported(self.imported.len() as u64 + 1)
+    }
+
+    fn resume(&mut self, time: f64, Resumed { sizes, settings, changed, .. }: Resumed) {
+        self.halted = None;
+        if changed.keys().any(|key| decides_how_trials_run(key)) {
+            self.trials.iter_mut().for_each(|trial| trial.outdated |= trial.finished());
+        }
+        if let Some(sizes) = sizes {
+            // Hyperparameters are those of a set of fidelities.
+            if !self.sizes.is_empty() && !self.sizes.keys().eq(sizes.keys()) {
+                self.model = None;
+            }
+            self.sizes = sizes;
+        }
+        if let Some(settings) = settings {
+            self.settings = settings;
+        }
+        for (key, Change { to, .. }) in &changed {
+            match to {
+                Some(to) => drop(self.settings.insert(key.clone(), to.clone())),
+                None => drop(self.settings.remove(key)),
+            }
+        }
+        if !changed.is_empty() {
+            self.stopped.iter_mut().for_each(|stopped| stopped.outdated = true);
+            self.changes.push((time, changed));
+        }
+    }
+
+    pub fn counts(&self) -> Counts {
+        Counts::of(self.trials.iter().filter(|t| t.searching()))
+    }
+
+    fn unfinished(&mut self, id: TrialId) -> Result<&mut Trial, Misfit> {
+        let index = usize::try_from(id).ok().and_then(|i| i.checked_sub(1));
+        match index.and_then(|i| self.trials.get_mut(i)) {
+            None => Err(Misfit::Damage(format!("trial {id} was never suggested"))),
+            Some(trial) if trial.finished() => Err(Misfit::Damage(format!("trial {id} had already finished"))),
+            Some(trial) => Ok(trial),
+        }
+    }
+}
+
+impl Trial {
+    /// After an attempt that failed or diverged: pending, or `given_up`.
+    fn came_to_nothing(
+        &mut self,
+        time: f64,
+        attempt: u32,
+        reason: String,
+        duration: Option<f64>,
+        given_up: Option<TrialState>,
+    ) {
+        self.lost.push(duration);
+        self.ended = given_up.is_some().then_some(time);
+        self.failure = Some(Failure { attempt, time, reason });
+        self.state = given_up.unwrap_or(TrialState::Pending);
+    }
+
+    /// After an attempt that came to nothing through no fault of its own.
+    fn interrupted(&mut self, attempt: u32, cause: Option<Cause>, reason: Option<String>) {
+        match cause {
+            Some(Cause::Unseen) => self.unseen += 1,
+            // The next one takes its number.
+            Some(Cause::NotStarted) => {
+                self.attempts = attempt.saturating_sub(1);
+                self.not_started = reason;
+            }
+            Some(Cause::Killed | Cause::Lost) | None => self.unseen = 0,
+        }
+        self.state = TrialState::Pending;
+    }
+}
+
+/// Whether a setting decides whether trials succeed, not merely how many run at once or how often they are looked at.
+fn decides_how_trials_run(key: &str) -> bool {
+    const OTHERS: [&str; 7] = ["grace", "max_failure_rate", "on_event", "poll", "retries", "retry_diverged", "slots"];
+    key.strip_prefix("launcher.").is_some_and(|name| !OTHERS.contains(&name.split('.').next().unwrap_or_default()))
+}
+
+/// Journals of earlier versions have numbers that cannot be reckoned with, and that no result may report any more.
+fn bound<'a>(values: impl Iterator<Item = &'a mut f64>) {
+    values.for_each(|x| *x = x.clamp(-LARGEST, LARGEST));
+}
+
+/// The index of a fidelity that was trained.
+fn fidelity(config: &StudyConfig, name: &str) -> Result<FidelityId, Misfit> {
+    let index = config.fidelities.find(name);
+    index.ok_or_else(|| Misfit::Changed(vec![format!("fidelity `{name}` has runs, but is not in the config")]))
+}
+
+/// Weights exactly as journalled: normalizing again would change their last bits, and with them every suggestion.
+fn mixture(config: &StudyConfig, weights: &BTreeMap<String, f64>) -> Result<Mixture, Misfit> {
+    let domains = config.space.domains();
+    let w: Option<Vec<f64>> = domains.iter().map(|d| weights.get(&d.name).copied()).collect();
+    let valid = |w: &Vec<f64>| w.iter().all(|x| *x >= -1e-9) && (w.iter().sum::<f64>() - 1.0).abs() < 1e-6;
+    w.filter(valid).map(Mixture::new).ok_or_else(|| Misfit::Damage("the weights are not a mixture".into()))
+}
+
+/// What an imported run says to the optimizer.
+pub(super) fn observed(config: &StudyConfig, id: RunId, run: &Imported) -> Result<Observation, Misfit> {
+    let fidelity = fidelity(config, &run.fidelity)?;
+    let mixture = mixture(config, &run.weights)?;
+    if !run.metrics.values().chain(run.se.values()).all(|x| x.is_finite()) {
+        return Err(Misfit::Damage("a metric is not finite".into()));
+    }
+    let observation = observation(config, id, (&mixture, fidelity), &run.metrics, &run.se);
+    observation.ok_or_else(|| Misfit::Damage("it lacks a metric of the objective".into()))
+}
+
+/// What was reported, as the optimizer sees it; `None` where a metric of the objective is missing.
+pub(super) fn observation(
+    config: &StudyConfig,
+    run: RunId,
+    (mixture, fidelity): (&Mixture, FidelityId),
+    metrics: &BTreeMap<String, f64>,
+    se: &BTreeMap<String, f64>,
+) -> Option<Observation> {
+    let metrics = config.objective.select(metrics)?;
+    let se = config.objective.metrics.iter().map(|metric| se.get(&metric.name).copied()).collect();
+    Some(Observation { run, mixture: mixture.clone(), fidelity, metrics, se })
+}
+
+/// Why an entry cannot follow those before it.
+pub(super) enum Misfit {
+    Changed(Vec<String>),
+    Damage(String),
+}
+
+impl fmt::Display for Misfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Changed(differences) => f.write_str(&differences.join("; ")),
+            Self::Damage(reason) => f.write_str(reason),
+        }
     }
 }
