@@ -2,7 +2,7 @@
 
 use admire::acquisition::{Choices, Criterion, LogValue, ProjectedGradient, log_knowledge_gradient};
 use admire::space::{Group, Polytope};
-use admire::surrogate::Outlook;
+use admire::surrogate::Lookahead;
 use argmin::core::{CostFunction, Error, Executor, Gradient, State, TerminationReason, TerminationStatus};
 use nalgebra::{DMatrix, DVector};
 use proptest::prelude::*;
@@ -11,8 +11,8 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-fn outlook(mean: f64, variance: f64, reduction: f64) -> Outlook {
-    Outlook { mean, variance, reduction, ..Outlook::default() }
+fn lookahead(mean: f64, variance: f64, reduction: f64) -> Lookahead {
+    Lookahead { mean, variance, reduction, ..Lookahead::default() }
 }
 
 /// One of each kind for a study whose best mean so far is `best`, in a scale of `unit`.
@@ -40,14 +40,14 @@ proptest! {
         // Rounding can make an observation seem to remove more than there is.
         let reduction = if clipped { 1.01 * variance } else { rho2 * variance };
         for criterion in criteria(best, sd) {
-            let log = |m: f64, v: f64, r: f64| criterion.value(&outlook(m, v, r)).log;
+            let log = |m: f64, v: f64, r: f64| criterion.value(&lookahead(m, v, r)).log;
             let slope = |h: f64, f: &dyn Fn(f64) -> f64| {
                 let central = |h: f64| (f(h) - f(-h)) / (2.0 * h);
                 (4.0 * central(h) - central(2.0 * h)) / 3.0
             };
-            let LogValue { d_mean, d_variance, d_reduction, .. } = criterion.value(&outlook(mean, variance, reduction));
+            let LogValue { d_mean, d_variance, d_reduction, .. } = criterion.value(&lookahead(mean, variance, reduction));
             let (h, room) = (1e-3 * sd, 2e-4 * variance);
-            // In units of the outlook itself, so that one tolerance fits all scales.
+            // In units of the lookahead itself, so that one tolerance fits all scales.
             let pairs = [
                 (sd, d_mean, slope(h, &|h| log(mean + h, variance, reduction))),
                 (variance, d_variance, slope(room, &|h| log(mean, variance + h, reduction))),
@@ -66,7 +66,7 @@ proptest! {
         behind in -4.0..12.0f64, rho2 in 0.001..0.9f64, better in 0.01..1.0f64,
     ) {
         for criterion in criteria(0.0, 1.0) {
-            let log = |mean: f64, reduction: f64| criterion.value(&outlook(mean, 1.0, reduction)).log;
+            let log = |mean: f64, reduction: f64| criterion.value(&lookahead(mean, 1.0, reduction)).log;
             prop_assert!(log(behind - better, rho2) > log(behind, rho2), "{criterion:?}");
             prop_assert!(log(behind, rho2 + 0.05) > log(behind, rho2), "{criterion:?}");
         }
@@ -78,7 +78,7 @@ fn the_logarithm_is_finite_where_nothing_can_be_gained() {
     for criterion in criteria(0.0, 1.0) {
         for mean in [-1e6, -50.0, 0.0, 50.0, 1e6] {
             for (variance, reduction) in [(1.0, 0.0), (1.0, 1.0), (1e-24, 1e-24), (1e12, 1e-12)] {
-                let value = criterion.value(&outlook(mean, variance, reduction));
+                let value = criterion.value(&lookahead(mean, variance, reduction));
                 let numbers = [value.log, value.d_mean, value.d_variance, value.d_reduction];
                 assert!(numbers.iter().all(|x| x.is_finite()), "{criterion:?} at {mean}, {variance}: {value:?}");
             }

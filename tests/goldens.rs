@@ -6,7 +6,7 @@ use admire::acquisition::{Choices, Criterion, LogValue, gibbon, log_knowledge_gr
 use admire::problem::KernelKind;
 use admire::space::Warped;
 use admire::surrogate::{
-    Outlook,
+    Lookahead,
     data::Data,
     gp::Gp,
     hyper::{Hyperparameters, SizeCovariance},
@@ -272,7 +272,7 @@ fn log_expected_improvement() {
     for case in cases {
         let Improvement { mean, sd, best, .. } = case;
         let variance = sd * sd;
-        let half = Outlook { mean, variance, reduction: 0.5 * variance, ..Outlook::default() };
+        let half = Lookahead { mean, variance, reduction: 0.5 * variance, ..Lookahead::default() };
         let value = Criterion::ExpectedImprovement { best }.value(&half);
         let name = format!("mean {mean}, sd {sd}, best {best}");
         agree(&name, value.log - 0.5_f64.ln(), case.log_ei, TOLERANCE);
@@ -298,8 +298,9 @@ fn gibbon_bound() {
     }
     for case in averaged {
         let variance = case.sd * case.sd;
-        let outlook = Outlook { mean: case.mean, variance, reduction: case.rho2 * variance, ..Outlook::default() };
-        let value = Criterion::Entropy { minima: case.minima }.value(&outlook);
+        let lookahead =
+            Lookahead { mean: case.mean, variance, reduction: case.rho2 * variance, ..Lookahead::default() };
+        let value = Criterion::Entropy { minima: case.minima }.value(&lookahead);
         agree("averaged", value.log, case.value.ln(), TOLERANCE);
     }
 }
@@ -341,8 +342,8 @@ fn confidence_bound() {
     let cases = acquisition_goldens().confidence_bound;
     assert!(cases.len() >= 28);
     for Bound { mean, variance, reduction, best, log, d_mean, d_variance, d_reduction } in cases {
-        let outlook = Outlook { mean, variance, reduction, ..Outlook::default() };
-        let value = Criterion::ConfidenceBound { best }.value(&outlook);
+        let lookahead = Lookahead { mean, variance, reduction, ..Lookahead::default() };
+        let value = Criterion::ConfidenceBound { best }.value(&lookahead);
         let LogValue { log: ours, d_mean: by_mean, d_variance: by_variance, d_reduction: by_reduction } = value;
         for (ours, golden) in [(ours, log), (by_mean, d_mean), (by_variance, d_variance), (by_reduction, d_reduction)] {
             assert!((ours - golden).abs() <= 1e-9 * golden.abs().max(1.0), "{ours} is not {golden} at mean {mean}");

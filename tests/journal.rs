@@ -366,7 +366,7 @@ fn every_beginning_of_a_journal_can_be_compacted() {
             let after = Study::read(config(&f)).unwrap();
             assert_eq!(after.trials(), before.trials());
             assert_eq!((after.model(), after.stopped()), (before.model(), before.stopped()));
-            assert_eq!((after.calm(None), after.spent()), (before.calm(None), before.spent()));
+            assert_eq!((after.stagnation(None), after.spent()), (before.stagnation(None), before.spent()));
             assert_eq!(format!("{:?}", after.evidence()), format!("{:?}", before.evidence()));
         }
     }

@@ -127,8 +127,8 @@ fn the_recommendation_of_a_space_is_a_minimum_of_the_cautious_mean() {
         };
         let surrogate = Surrogate::condition(&task, optimizer.snapshot().unwrap()).unwrap();
         let cautious = |w: &[f64]| {
-            let outlook = surrogate.outlook_with_gradient(&columns(6, [w]), size(1));
-            outlook.mean + 0.25 * outlook.variance.sqrt()
+            let lookahead = surrogate.lookahead_with_gradient(&columns(6, [w]), size(1));
+            lookahead.mean + 0.25 * lookahead.variance.sqrt()
         };
         // Nothing near is better: a step of a hundredth towards any corner.
         let here = cautious(recommended.weights());

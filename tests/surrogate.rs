@@ -45,7 +45,7 @@ fn a_change_of_unit_changes_nothing_but_the_unit() {
             close("variance", scale * scale * a.1, b.1, 1e-5);
         }
         close("noise", scale * scale * one.noise(m), other.noise(m), 1e-5);
-        for (a, b) in one.outlook(&x, &[m]).remove(0).into_iter().zip(other.outlook(&x, &[m]).remove(0)) {
+        for (a, b) in one.lookahead(&x, &[m]).remove(0).into_iter().zip(other.lookahead(&x, &[m]).remove(0)) {
             close("reduction", a.reduction / a.variance, b.reduction / b.variance, 1e-5);
         }
     }
@@ -81,7 +81,7 @@ fn runs_under_way_leave_means_and_shrink_variances() {
         let believed = surrogate.with_pending(&pending).unwrap();
         let x = points(&problem, 20, 10);
         for (before, after) in
-            surrogate.outlook(&x, &[size(0)]).remove(0).into_iter().zip(believed.outlook(&x, &[size(0)]).remove(0))
+            surrogate.lookahead(&x, &[size(0)]).remove(0).into_iter().zip(believed.lookahead(&x, &[size(0)]).remove(0))
         {
             close("target mean", before.mean, after.mean, 1e-8);
             assert!(after.variance < before.variance, "variances shrink: {} to {}", before.variance, after.variance);
@@ -92,7 +92,7 @@ fn runs_under_way_leave_means_and_shrink_variances() {
             }
             let (mixture, _) = &pending[m];
             let there = columns(4, [mixture.weights()]);
-            let worth = |s: &Surrogate| s.outlook(&there, &[m])[0][0].reduction;
+            let worth = |s: &Surrogate| s.lookahead(&there, &[m])[0][0].reduction;
             assert!(worth(&believed) < 0.9 * worth(&surrogate), "the run under way teaches less a second time");
         }
     }
@@ -130,8 +130,8 @@ fn outlooks_and_means_have_the_gradients_they_claim() {
         let surrogate = fit(&Owned::new(&problem, kernel, problem.runs(&[10, 5, 3], 15)));
         let x = points(&problem, 1, 16);
         let numbers = |x: &Weights, m: FidelityId| {
-            let outlook = &surrogate.outlook(x, &[m])[0][0];
-            [outlook.mean, outlook.variance, outlook.reduction]
+            let lookahead = &surrogate.lookahead(x, &[m])[0][0];
+            [lookahead.mean, lookahead.variance, lookahead.reduction]
         };
         let slope = |d: usize, f: &dyn Fn(&Weights) -> f64| {
             let at = |h: f64| {
@@ -145,16 +145,16 @@ fn outlooks_and_means_have_the_gradients_they_claim() {
         let (mean, by_mean) = surrogate.mean_with_gradient(&x);
         close("mean", mean, surrogate.mean(&x)[0], 1e-12);
         for m in SIZES.into_iter().take(3) {
-            let outlook = surrogate.outlook_with_gradient(&x, m);
+            let lookahead = surrogate.lookahead_with_gradient(&x, m);
             let values = numbers(&x, m);
-            for (a, b) in [outlook.mean, outlook.variance, outlook.reduction].into_iter().zip(values) {
-                close("outlook() and outlook_with_gradient()", a, b, 1e-8);
+            for (a, b) in [lookahead.mean, lookahead.variance, lookahead.reduction].into_iter().zip(values) {
+                close("lookahead() and lookahead_with_gradient()", a, b, 1e-8);
             }
             assert!(values[2] > 0.0 && values[2] <= values[1], "an observation removes some of the variance");
             for d in 0..4 {
                 for k in 0..3 {
                     let numeric = slope(d, &|x| numbers(x, m)[k]);
-                    let error = (outlook.gradient[k][d] - numeric).abs();
+                    let error = (lookahead.gradient[k][d] - numeric).abs();
                     assert!(error <= 1e-5 * (numeric.abs() + values[k].abs()), "{kernel:?}: number {k}, domain {d}");
                 }
                 let numeric = slope(d, &|x| surrogate.mean(x)[0]);
@@ -225,7 +225,7 @@ fn a_snapshot_restores_the_model_exactly() {
     let restored = Surrogate::condition(&owned.task(), &snapshot).unwrap();
     let x = points(&problem, 6, 19);
     assert_eq!(fitted.predict(&x, size(1)), restored.predict(&x, size(1)));
-    assert_eq!(fitted.outlook(&x, &[size(0)])[0][0].reduction, restored.outlook(&x, &[size(0)])[0][0].reduction);
+    assert_eq!(fitted.lookahead(&x, &[size(0)])[0][0].reduction, restored.lookahead(&x, &[size(0)])[0][0].reduction);
     // One of another model is refused.
     let other = Owned::new(&problem, KERNELS[2], owned.observations.clone());
     assert!(Surrogate::condition(&other.task(), &snapshot).is_err());
@@ -308,8 +308,8 @@ fn awkward_data_still_gives_finite_predictions() {
                     assert!(mean.is_finite() && variance.is_finite() && variance > 0.0, "{name}, {kernel:?}");
                     assert!(low - room <= mean && mean <= high + room, "{name}, {kernel:?}: {mean}");
                 }
-                for outlook in surrogate.outlook(&x, &[m]).remove(0) {
-                    assert!(outlook.reduction >= 0.0 && outlook.reduction <= outlook.variance, "{name}");
+                for lookahead in surrogate.lookahead(&x, &[m]).remove(0) {
+                    assert!(lookahead.reduction >= 0.0 && lookahead.reduction <= lookahead.variance, "{name}");
                 }
             }
             assert!(surrogate.leave_one_out().iter().all(|(e, v)| e.is_finite() && *v > 0.0), "{name}");

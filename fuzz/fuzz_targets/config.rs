@@ -1,4 +1,4 @@
-//! A config, and after a NUL overrides, one a line. What is accepted has a feasible mixture, and its facts reach the
+//! A config, and after a NUL overrides, one per line. What is accepted has a feasible mixture, and its facts reach the
 //! script of a job without becoming directives.
 
 #![no_main]

@@ -1,12 +1,12 @@
 //! Acquisition functions that are climbed: their values, in logarithms, with derivatives.
 //!
-//! All of them see a point through three numbers (an [`Outlook`]): the posterior mean μ and variance σ² of the target
+//! All of them see a point through three numbers (an [`Lookahead`]): the posterior mean μ and variance σ² of the target
 //! objective (minimized) there, and the variance R that the observation would remove. ρ² = R/σ² is the squared
 //! correlation of the observation with the target objective: how good a proxy the fidelity is at that mixture.
 
 use super::point::{LogValue, Point};
 use super::{confidence_bound, entropy, expected_improvement};
-use crate::surrogate::Outlook;
+use crate::surrogate::Lookahead;
 
 /// An acquisition function with the state of the study it needs. Each is in a file of its own.
 #[derive(Clone, Debug)]
@@ -29,10 +29,10 @@ pub enum Criterion {
 }
 
 impl Criterion {
-    /// The value of an observation with this outlook.
+    /// The value of an observation with this lookahead.
     #[must_use]
-    pub fn value(&self, outlook: &Outlook) -> LogValue {
-        let point = Point::new(outlook);
+    pub fn value(&self, lookahead: &Lookahead) -> LogValue {
+        let point = Point::new(lookahead);
         match self {
             Self::Entropy { minima } => entropy::value(&point, minima),
             Self::ExpectedImprovement { best } => expected_improvement::value(&point, *best),

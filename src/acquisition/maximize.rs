@@ -9,7 +9,7 @@ use nalgebra::DVector;
 use super::criterion::Criterion;
 use super::spg::ProjectedGradient;
 use crate::space::Polytope;
-use crate::surrogate::{Outlook, Surrogate};
+use crate::surrogate::{Lookahead, Surrogate};
 
 /// Steps smaller than a hundredth of a percent of the mixture do not matter.
 const TOLERANCE: f64 = 1e-4;
@@ -103,7 +103,8 @@ pub fn best_bound(
     iterations: u64,
 ) -> Option<Vec<f64>> {
     let function = |x: &Weights| {
-        let Outlook { mean, variance, gradient: [d_mean, d_variance, _], .. } = surrogate.outlook_with_gradient(x, m);
+        let Lookahead { mean, variance, gradient: [d_mean, d_variance, _], .. } =
+            surrogate.lookahead_with_gradient(x, m);
         let sd = variance.sqrt();
         let gradient = d_mean.iter().zip(&d_variance).map(|(mean, variance)| mean + caution * variance / (2.0 * sd));
         (mean + caution * sd, gradient.collect())
@@ -122,9 +123,9 @@ pub fn climb(
     iterations: u64,
 ) -> Option<(f64, Vec<f64>)> {
     let function = |x: &Weights| {
-        let outlook = surrogate.outlook_with_gradient(x, m);
-        let value = criterion.value(&outlook);
-        let [mean, variance, reduction] = &outlook.gradient;
+        let lookahead = surrogate.lookahead_with_gradient(x, m);
+        let value = criterion.value(&lookahead);
+        let [mean, variance, reduction] = &lookahead.gradient;
         let gradient = (0..mean.len())
             .map(|d| -(value.d_mean * mean[d] + value.d_variance * variance[d] + value.d_reduction * reduction[d]))
             .collect();

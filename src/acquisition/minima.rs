@@ -9,7 +9,7 @@ use crate::surrogate::linalg::Cholesky;
 /// Relative jitter tried on the diagonal of the covariance, one after another, until it can be factored.
 const JITTER: [f64; 5] = [1e-10, 1e-8, 1e-6, 1e-4, 1e-2];
 
-/// The joint distribution of what several mixtures are worth (minimized).
+/// The joint distribution of the values of several mixtures (minimized).
 pub struct Values {
     /// Means (length p).
     pub mean: DVector<f64>,

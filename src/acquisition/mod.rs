@@ -1,4 +1,4 @@
-//! What the next trial would teach, and where it would teach most: acquisition functions, one file each, and their maximization.
+//! Acquisition functions, one file each, and their maximization over the polytope of mixtures.
 
 mod confidence_bound;
 mod criterion;

@@ -1,6 +1,6 @@
 //! What a criterion sees of a point, and what it says of it.
 
-use crate::surrogate::Outlook;
+use crate::surrogate::Lookahead;
 
 /// Largest ρ² used: an observation that says everything would be worth infinitely much.
 const RHO2_MAX: f64 = 1.0 - 1e-9;
@@ -18,7 +18,7 @@ pub struct LogValue {
     pub d_reduction: f64,
 }
 
-/// An outlook as the criteria see it.
+/// An lookahead as the criteria see it.
 pub(super) struct Point {
     /// μ
     pub mean: f64,
@@ -31,12 +31,12 @@ pub(super) struct Point {
 }
 
 impl Point {
-    pub fn new(outlook: &Outlook) -> Self {
+    pub fn new(lookahead: &Lookahead) -> Self {
         Self {
-            mean: outlook.mean,
-            variance: outlook.variance,
-            rho2: (outlook.reduction / outlook.variance).clamp(1e-12, RHO2_MAX),
-            clipped: outlook.reduction > RHO2_MAX * outlook.variance,
+            mean: lookahead.mean,
+            variance: lookahead.variance,
+            rho2: (lookahead.reduction / lookahead.variance).clamp(1e-12, RHO2_MAX),
+            clipped: lookahead.reduction > RHO2_MAX * lookahead.variance,
         }
     }
 

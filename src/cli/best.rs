@@ -122,9 +122,9 @@ fn other_sizes(study: &Study, optimizer: &Optimizer) -> Vec<SizeAgreement> {
 fn size_words(study: &Study, size: &SizeAgreement) -> String {
     let fidelities = &study.config().fidelities;
     let (name, target) = (&fidelities[size.fidelity].name, &fidelities[fidelities.target()].name);
-    let worth = size.worth.map_or_else(String::new, |worth| {
-        format!("; a run teaches {} times as much per cost as one at {target}", number(worth, 2))
-    });
+    let worth = size
+        .worth
+        .map_or_else(String::new, |worth| format!("; information per unit cost: {}× a {target} run", number(worth, 2)));
     let runs = text::counted(size.runs, "run");
     format!("{name} ({runs}) correlates {:.2} with {target}{worth}", size.correlation)
 }

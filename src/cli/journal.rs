@@ -51,7 +51,7 @@ enum Command {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum EventFormat {
-    /// One event a line
+    /// One event per line
     #[default]
     Jsonl,
     /// One array of events

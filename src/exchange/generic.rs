@@ -1,4 +1,4 @@
-//! CSV files of anybody: wide (one row a run) and long (one row a run and weight or metric).
+//! CSV files of anybody: wide (one row per run) and long (one row per run and weight or metric).
 
 use std::collections::HashMap;
 
@@ -19,12 +19,12 @@ const LOGGED: [(&str, &str); 7] = [
     ("y:*", "y:*"),
 ];
 
-/// Reads one row a run.
+/// Reads one row per run.
 pub(super) fn wide(file: &InputFile, rules: &[Rule]) -> Result<Part, LogError> {
     Ok(Table::read(file)?.rename(&ColumnMap::new(rules, &LOGGED)))
 }
 
-/// Reads one row a run and quantity: its columns `name` and `value` say what and how much; the others are the run's. The
+/// Reads one row per run and quantity: its columns `name` and `value` say what and how much; the others are the run's. The
 /// rules are for columns and for names alike. A weight that a run does not have is 0.
 pub(super) fn long(file: &InputFile, rules: &[Rule]) -> Result<Part, LogError> {
     let map = ColumnMap::new(rules, &LOGGED);

@@ -19,9 +19,9 @@ pub enum ImportFormat {
     Olmix,
     /// DoReMi: SIZE=FILE.json, with --metric.
     Doremi,
-    /// A CSV with one row a run; also what `admire export` writes.
+    /// A CSV with one row per run; also what `admire export` writes.
     Wide,
-    /// A CSV with one row a run and weight or metric, in columns `name` and `value`.
+    /// A CSV with one row per run and weight or metric, in columns `name` and `value`.
     Long,
 }
 

@@ -1,6 +1,6 @@
 //! Exchange with other projects: runs that were trained elsewhere come in, mixtures go out to trainers.
 //!
-//! One file a format. Files are read, text is returned; nothing here writes to a study.
+//! One file per format. Files are read, text is returned; nothing here writes to a study.
 
 mod admire;
 mod columns;

@@ -35,7 +35,7 @@ pub type Ending = (End, Option<Duration>);
 
 /// An attempt that an earlier `admire` launched and did not see end.
 #[derive(Clone, Debug)]
-pub struct Left {
+pub struct Orphan {
     /// The facts it was told.
     pub facts: Facts,
     /// What the journal knows of its launch.
@@ -101,7 +101,7 @@ pub trait Backend: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// It cannot be found out.
-    fn adopt<'a>(&'a self, left: &'a [Left]) -> BoxFuture<'a, io::Result<Vec<Fate>>>;
+    fn adopt<'a>(&'a self, left: &'a [Orphan]) -> BoxFuture<'a, io::Result<Vec<Fate>>>;
 
     /// Gives up submissions that are not answered soon, now and from now on. They end as [`End::Unknown`].
     fn halt(&self) {}

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::mock::Mock;
-use super::{Backend, End, Facts, Fate, Left, Running, command, local, prepare, slurm};
+use super::{Backend, End, Facts, Fate, Orphan, Running, command, local, prepare, slurm};
 use crate::config::{LauncherConfig, LauncherKind};
 use crate::problem::{Handle, Launch};
 
@@ -82,7 +82,7 @@ impl<'a> Case<'a> {
     async fn adopt(&self, handle: Option<Handle>) -> Fate {
         let launch = Launch { backend: String::new(), name: self.name.clone(), handle };
         let (facts, reported) = (self.facts.clone(), self.facts.result_file().exists());
-        let left = Left { facts, launch, reported, age: Duration::from_secs(1) };
+        let left = Orphan { facts, launch, reported, age: Duration::from_secs(1) };
         self.backend.adopt(&[left]).await.unwrap().pop().unwrap()
     }
 

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use tracing::warn;
 
 use super::processes::{self, Live, ProcessMark, Standing, Tag};
-use super::{Backend, BoxFuture, Description, End, Ending, Facts, Fate, Left, Running};
+use super::{Backend, BoxFuture, Description, End, Ending, Facts, Fate, Orphan, Running};
 use crate::config::LauncherConfig;
 use crate::files;
 use crate::problem::Handle;
@@ -70,10 +70,10 @@ impl Backend for Local {
         })
     }
 
-    fn adopt<'a>(&'a self, left: &'a [Left]) -> BoxFuture<'a, io::Result<Vec<Fate>>> {
+    fn adopt<'a>(&'a self, left: &'a [Orphan]) -> BoxFuture<'a, io::Result<Vec<Fate>>> {
         Box::pin(async move {
             let mut fates = Vec::new();
-            for Left { facts, launch, reported, age } in left {
+            for Orphan { facts, launch, reported, age } in left {
                 let process = launch.handle.as_ref().and_then(Handle::read);
                 fates.push(match Process::adopt(facts, process, *reported, *age, self.config.grace).await? {
                     Ok(process) => self.running(process),

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use super::{Backend, BoxFuture, End, Ending, Facts, Fate, Left, Running};
+use super::{Backend, BoxFuture, End, Ending, Facts, Fate, Orphan, Running};
 use crate::problem::Handle;
 
 /// What an attempt does, and how it ends.
@@ -78,8 +78,8 @@ impl Backend for Mock {
         Box::pin(async { Ok(fate) })
     }
 
-    fn adopt<'a>(&'a self, left: &'a [Left]) -> BoxFuture<'a, io::Result<Vec<Fate>>> {
-        let fate = |left: &Left| {
+    fn adopt<'a>(&'a self, left: &'a [Orphan]) -> BoxFuture<'a, io::Result<Vec<Fate>>> {
+        let fate = |left: &Orphan| {
             let known = left.launch.handle.as_ref().and_then(Handle::read::<Mark>).map(|mark| mark.mock);
             let name = known.or(left.launch.name.clone()).expect("a name was reserved");
             let never = || Fate::Over((End::NotStarted("it was never submitted".into()), None));

@@ -24,7 +24,7 @@ use tokio::sync::{mpsc, watch};
 use crate::config::LauncherConfig;
 use crate::problem::{Handle, Launch, TrialId};
 
-pub use backend::{Backend, BoxFuture, Description, End, Ending, Fate, Left, Running};
+pub use backend::{Backend, BoxFuture, Description, End, Ending, Fate, Orphan, Running};
 pub use command::{Facts, prepare};
 pub use local::Process;
 pub use processes::Tag;
@@ -137,11 +137,11 @@ impl Launcher {
     ///
     /// # Errors
     /// A file of a trial cannot be opened, or an attempt was launched by a backend that is not known here.
-    pub async fn adopt(&self, left: Vec<Left>) -> io::Result<Vec<Fate>> {
+    pub async fn adopt(&self, left: Vec<Orphan>) -> io::Result<Vec<Fate>> {
         let mut names: Vec<String> = left.iter().map(|left| left.launch.backend.clone()).collect();
         names.sort_unstable();
         names.dedup();
-        let mut left: Vec<(usize, Left)> = left.into_iter().enumerate().collect();
+        let mut left: Vec<(usize, Orphan)> = left.into_iter().enumerate().collect();
         let mut fates = Vec::new();
         for name in names {
             let backend = match kind(&name) {
@@ -149,8 +149,8 @@ impl Launcher {
                 Some(kind) => (kind.make)(Arc::clone(&self.config)),
                 None => return Err(unknown(&name)),
             };
-            let theirs: Vec<(usize, Left)> = left.extract_if(.., |(_, left)| left.launch.backend == name).collect();
-            let (places, theirs): (Vec<usize>, Vec<Left>) = theirs.into_iter().unzip();
+            let theirs: Vec<(usize, Orphan)> = left.extract_if(.., |(_, left)| left.launch.backend == name).collect();
+            let (places, theirs): (Vec<usize>, Vec<Orphan>) = theirs.into_iter().unzip();
             fates.extend(places.into_iter().zip(backend.adopt(&theirs).await?));
         }
         fates.sort_unstable_by_key(|(place, _)| *place);

@@ -4,7 +4,7 @@ use nalgebra::DVector;
 
 use super::Optimizer;
 use crate::problem::{Evidence, FidelityId, Goal, Mixture, Weights};
-use crate::surrogate::{Outlook, Surrogate};
+use crate::surrogate::{Lookahead, Surrogate};
 
 impl Optimizer {
     /// Variance that what counts has beyond the expected loss: a run has its noise.
@@ -38,12 +38,12 @@ impl Optimizer {
         values
     }
 
-    /// An outlook on what counts, of an observation at fidelity `m`. Of a run the noise is part of what is not known, and a run at
+    /// An lookahead on what counts, of an observation at fidelity `m`. Of a run the noise is part of what is not known, and a run at
     /// the target reveals all of it.
-    pub(super) fn goal_outlook(&self, outlook: Outlook, m: FidelityId, noise: f64) -> Outlook {
-        let variance = outlook.variance + noise;
+    pub(super) fn goal_lookahead(&self, lookahead: Lookahead, m: FidelityId, noise: f64) -> Lookahead {
+        let variance = lookahead.variance + noise;
         let reveals = self.reveals(m);
-        Outlook { variance, reduction: if reveals { variance } else { outlook.reduction }, ..outlook }
+        Lookahead { variance, reduction: if reveals { variance } else { lookahead.reduction }, ..lookahead }
     }
 
     /// Whether an observation at fidelity `m` reveals what counts of its mixture altogether.

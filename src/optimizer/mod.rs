@@ -114,7 +114,7 @@ impl Optimizer {
         self.snapshot = Some(snapshot);
     }
 
-    /// The next trial. Where the model finds no new mixture that is worth a trial, the suggestion is a space-filling one;
+    /// The next trial. Where the model finds no new mixture of positive acquisition value, the suggestion is a space-filling one;
     /// so it is, with a warning, where the model cannot be fitted.
     ///
     /// # Errors

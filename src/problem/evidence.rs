@@ -7,7 +7,7 @@ use super::{FidelityId, Mixture, Observation};
 pub struct Evidence {
     /// Finished trials, oldest first, after the imported runs.
     pub observations: Vec<Observation>,
-    /// How many of the observations, the first ones, are imported: they teach, but nothing was spent on them.
+    /// How many of the observations, the first ones, are imported: the model learns from them, but nothing was spent on them.
     pub imported: usize,
     /// Mixture and fidelity of trials that are running or handed out.
     pub pending: Vec<(Mixture, FidelityId)>,

@@ -20,7 +20,7 @@ impl Mixture {
         Self(weights)
     }
 
-    /// The weights, one a domain.
+    /// The weights, one per domain.
     #[must_use]
     pub fn weights(&self) -> &[f64] {
         &self.0

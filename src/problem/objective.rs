@@ -30,7 +30,7 @@ pub struct Objective {
 }
 
 impl Objective {
-    /// The weighted sum of `metrics` (one value a metric), in the user's orientation.
+    /// The weighted sum of `metrics` (one value per metric), in the user's orientation.
     #[must_use]
     pub fn value(&self, metrics: &[f64]) -> f64 {
         self.metrics.iter().zip(metrics).map(|(m, y)| m.weight * y).sum()

@@ -20,7 +20,7 @@ pub struct Observation {
     pub mixture: Mixture,
     /// The fidelity that it was trained at.
     pub fidelity: FidelityId,
-    /// Finite values, one a metric of the [`Objective`](super::Objective), in its order and the user's orientation.
+    /// Finite values, one per metric of the [`Objective`](super::Objective), in its order and the user's orientation.
     pub metrics: Vec<f64>,
     /// Standard error of each metric's measurement, where the training command reported one.
     pub se: Vec<Option<f64>>,

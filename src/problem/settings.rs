@@ -69,7 +69,7 @@ pub struct ModelSpec {
     pub components: usize,
     /// Geometry of the mixtures.
     pub warp: Warp,
-    /// One process a metric, or one in all.
+    /// One process per metric, or one in all.
     pub structure: Structure,
     /// How far single length-scales may stray from their common mean: the prior standard deviation of their logarithms.
     pub lengthscale_sd: f64,
@@ -94,7 +94,7 @@ pub struct ModelChoice {
     pub kernel: Option<(KernelKind, usize)>,
     /// Geometry of the mixtures.
     pub warp: Option<Warp>,
-    /// One process a metric, or one in all.
+    /// One process per metric, or one in all.
     pub structure: Option<Structure>,
     /// Prior standard deviation of the log length-scales.
     pub lengthscale_sd: Option<f64>,

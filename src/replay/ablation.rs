@@ -18,7 +18,7 @@ pub enum Factor {
     Kernel,
     /// Geometry of the mixtures.
     Warp,
-    /// One process a metric, or one of the objective.
+    /// One process per metric, or one of the objective.
     Structure,
     /// How far length-scales may stray from their common mean.
     Shrinkage,
@@ -134,7 +134,7 @@ pub struct Ablation {
 /// How one variant did.
 #[derive(Clone, Debug, Serialize)]
 pub struct AblationRow {
-    /// One a factor.
+    /// One per factor.
     pub levels: Vec<String>,
     /// What `admire` did with it.
     pub result: StrategySummary,

@@ -20,7 +20,7 @@ pub struct Run {
     pub mixture: Mixture,
     /// Index of the fidelity it was trained at.
     pub fidelity: FidelityId,
-    /// One finite value a metric of the objective, in its order and the user's orientation.
+    /// One finite value per metric of the objective, in its order and the user's orientation.
     pub metrics: Vec<f64>,
     /// What a strategy pays to see the metrics.
     pub cost: f64,

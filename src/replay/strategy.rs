@@ -24,7 +24,7 @@ pub enum Strategy {
     SingleFidelity,
     /// Target runs in random order; recommends the best one seen.
     Random,
-    /// RegMix: boosted trees a metric on the cheapest runs in random order; recommends the predicted best.
+    /// RegMix: boosted trees per metric on the cheapest runs in random order; recommends the predicted best.
     Regression,
 }
 
@@ -50,7 +50,7 @@ impl Strategy {
         settings: &OptimizerSettings,
         gain: Option<f64>,
         rng: &mut ChaCha8Rng,
-    ) -> Box<dyn Player + 'a> {
+    ) -> Box<dyn Policy + 'a> {
         let target = pool.fidelities.target();
         match self {
             Self::Admire => Box::new(Searching::new(pool, settings.clone(), settings.target_only, gain)),
@@ -103,11 +103,11 @@ impl Advice {
     }
 }
 
-/// One strategy at work on one pool. It learns a run's metrics through [`Player::see`] and in no other way.
-pub(super) trait Player {
-    /// The next run to buy among those that cost at most `purse` and were not bought: index into [`Pool::runs`];
+/// One strategy at work on one pool. It learns a run's metrics through [`Policy::see`] and in no other way.
+pub(super) trait Policy {
+    /// The next run to buy among those that cost at most `remaining` and were not bought: index into [`Pool::runs`];
     /// `None` when there is nothing it wants or can pay, or it waits for what is under way.
-    fn buy(&mut self, purse: f64, rng: &mut ChaCha8Rng) -> Option<usize>;
+    fn buy(&mut self, remaining: f64, rng: &mut ChaCha8Rng) -> Option<usize>;
 
     /// Takes in a run that was bought: it has finished.
     fn see(&mut self, run: usize);
@@ -135,8 +135,8 @@ fn shuffled(pool: &Pool, fidelity: FidelityId, rng: &mut ChaCha8Rng) -> Vec<usiz
 }
 
 /// Takes the first affordable run off the end of a shuffled order.
-fn next_affordable(order: &mut Vec<usize>, pool: &Pool, purse: f64) -> Option<usize> {
-    let at = order.iter().rposition(|run| pool.runs[*run].cost <= purse)?;
+fn next_affordable(order: &mut Vec<usize>, pool: &Pool, remaining: f64) -> Option<usize> {
+    let at = order.iter().rposition(|run| pool.runs[*run].cost <= remaining)?;
     Some(order.remove(at))
 }
 
@@ -146,7 +146,7 @@ struct Searching<'a> {
     optimizer: Optimizer,
     evidence: Evidence,
     /// What is still for sale, parallel to `open`.
-    offers: Vec<(Mixture, FidelityId)>,
+    unbought: Vec<(Mixture, FidelityId)>,
     open: Vec<usize>,
     candidates: Vec<Mixture>,
     /// `budget.gain`, and whether it has stopped the search.
@@ -165,7 +165,7 @@ impl<'a> Searching<'a> {
             pool,
             optimizer: Optimizer::new(pool.space.clone(), pool.fidelities.clone(), pool.objective.clone(), settings),
             evidence: Evidence { costs: pool.costs(), ..Evidence::default() },
-            offers: open.iter().map(|i| (pool.runs[*i].mixture.clone(), pool.runs[*i].fidelity)).collect(),
+            unbought: open.iter().map(|i| (pool.runs[*i].mixture.clone(), pool.runs[*i].fidelity)).collect(),
             open,
             candidates: pool.candidates.iter().map(|i| pool.runs[*i].mixture.clone()).collect(),
             gain,
@@ -175,22 +175,22 @@ impl<'a> Searching<'a> {
 
     fn withdraw(&mut self, keep: impl Fn(usize) -> bool) {
         let kept: Vec<bool> = self.open.iter().map(|run| keep(*run)).collect();
-        let (mut of_open, mut of_offers) = (kept.iter(), kept.iter());
+        let (mut of_open, mut of_unbought) = (kept.iter(), kept.iter());
         self.open.retain(|_| of_open.next() == Some(&true));
-        self.offers.retain(|_| of_offers.next() == Some(&true));
+        self.unbought.retain(|_| of_unbought.next() == Some(&true));
     }
 }
 
-impl Player for Searching<'_> {
-    fn buy(&mut self, purse: f64, rng: &mut ChaCha8Rng) -> Option<usize> {
+impl Policy for Searching<'_> {
+    fn buy(&mut self, remaining: f64, rng: &mut ChaCha8Rng) -> Option<usize> {
         if self.stopped {
             return None;
         }
-        // The purse only ever shrinks, so what is too expensive now stays so.
+        // The remaining budget only ever shrinks, so what is too expensive now stays so.
         let pool = self.pool;
-        self.withdraw(|run| pool.runs[run].cost <= purse);
-        let offers = Candidates::Pool { runs: &self.offers, targets: &self.candidates };
-        let suggestion = self.optimizer.suggest(&self.evidence, offers, rng).ok()?;
+        self.withdraw(|run| pool.runs[run].cost <= remaining);
+        let unbought = Candidates::Pool { runs: &self.unbought, targets: &self.candidates };
+        let suggestion = self.optimizer.suggest(&self.evidence, unbought, rng).ok()?;
         self.stopped = reached(self.gain, suggestion.gain);
         if self.stopped || suggestion.premature {
             return None;
@@ -241,9 +241,9 @@ struct RandomTarget<'a> {
     best: Option<usize>,
 }
 
-impl Player for RandomTarget<'_> {
-    fn buy(&mut self, purse: f64, _: &mut ChaCha8Rng) -> Option<usize> {
-        next_affordable(&mut self.order, self.pool, purse)
+impl Policy for RandomTarget<'_> {
+    fn buy(&mut self, remaining: f64, _: &mut ChaCha8Rng) -> Option<usize> {
+        next_affordable(&mut self.order, self.pool, remaining)
     }
 
     fn see(&mut self, run: usize) {
@@ -271,9 +271,9 @@ struct Regression<'a> {
     recommended: Option<usize>,
 }
 
-impl Player for Regression<'_> {
-    fn buy(&mut self, purse: f64, _: &mut ChaCha8Rng) -> Option<usize> {
-        next_affordable(&mut self.order, self.pool, purse)
+impl Policy for Regression<'_> {
+    fn buy(&mut self, remaining: f64, _: &mut ChaCha8Rng) -> Option<usize> {
+        next_affordable(&mut self.order, self.pool, remaining)
     }
 
     fn see(&mut self, run: usize) {

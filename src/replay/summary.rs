@@ -26,7 +26,7 @@ pub struct Summary {
     pub tolerance: f64,
     /// What a strategy could spend.
     pub budget: f64,
-    /// One entry a strategy, in the order played.
+    /// One entry per strategy, in the order played.
     pub strategies: Vec<StrategySummary>,
     /// What `admire` saved; `None` unless both strategies played.
     pub saving_vs_single_fidelity: Option<Saving>,

@@ -25,7 +25,7 @@ pub struct Band {
     pub high: f64,
 }
 
-/// Regret against cumulative cost on a logarithmic axis: a line and a band a strategy.
+/// Regret against cumulative cost on a logarithmic axis: a line and a band per strategy.
 #[derive(Clone, Debug)]
 pub struct RegretPlot {
     /// Title.

@@ -20,7 +20,7 @@ use super::signals::Signals;
 use super::stderr::Quoted;
 use super::{Ended, RunError, View, facts, thread};
 use crate::advice::{Thought, recommend, think};
-use crate::launcher::{End, Ending, Facts, Fate, Launcher, Left, Outcome, Started, prepare, protocol};
+use crate::launcher::{End, Ending, Facts, Fate, Launcher, Orphan, Outcome, Started, prepare, protocol};
 use crate::problem::Objective;
 use crate::study::{OpenStudy, Study, TrialState, journal};
 
@@ -45,7 +45,7 @@ pub(super) struct Driver<'a, F> {
 }
 
 /// What a list of commands leads to.
-enum Outlook {
+enum Lookahead {
     /// Inputs, if something came of the commands at once.
     On(Vec<Input>),
     /// The run is over.
@@ -87,9 +87,9 @@ impl<'a, F: FnMut(View<'_>)> Driver<'a, F> {
         let mut commands = self.machine.on(Instant::now(), [Input::Begun]);
         let result = loop {
             let inputs = match self.perform(commands, signals).await {
-                Outlook::Over(result) => break result,
-                Outlook::On(inputs) if inputs.is_empty() => self.next(signals, &mut tick).await,
-                Outlook::On(inputs) => Ok(inputs),
+                Lookahead::Over(result) => break result,
+                Lookahead::On(inputs) if inputs.is_empty() => self.next(signals, &mut tick).await,
+                Lookahead::On(inputs) => Ok(inputs),
             };
             commands = match inputs {
                 Ok(inputs) => self.machine.on(Instant::now(), inputs),
@@ -137,12 +137,12 @@ impl<'a, F: FnMut(View<'_>)> Driver<'a, F> {
     }
 
     /// Carries commands out, up to the first that fails.
-    async fn perform(&mut self, commands: Vec<Command>, signals: &mut Signals) -> Outlook {
+    async fn perform(&mut self, commands: Vec<Command>, signals: &mut Signals) -> Lookahead {
         let mut inputs = Vec::new();
         let mut commands = VecDeque::from(commands);
         while let Some(command) = commands.pop_front() {
             match command {
-                Command::Finish(result) => return Outlook::Over(result),
+                Command::Finish(result) => return Lookahead::Over(result),
                 command => match self.execute(command, signals).await {
                     Ok(input) => inputs.extend(input),
                     // The first error is the one that counts.
@@ -152,7 +152,7 @@ impl<'a, F: FnMut(View<'_>)> Driver<'a, F> {
             }
         }
         (self.show)(self.machine.view());
-        Outlook::On(inputs)
+        Lookahead::On(inputs)
     }
 
     async fn execute(&mut self, command: Command, signals: &mut Signals) -> Result<Option<Input>, RunError> {
@@ -219,7 +219,7 @@ impl<'a, F: FnMut(View<'_>)> Driver<'a, F> {
             () = signals.next() => return Ok(Input::Interrupted),
         };
         let objective = &study.config().objective;
-        let adopted = left.into_iter().zip(fates).map(|(Left { facts, launch, .. }, fate)| match fate {
+        let adopted = left.into_iter().zip(fates).map(|(Orphan { facts, launch, .. }, fate)| match fate {
             Fate::Running(running) => Ok(Adopted::Running(facts, launch, running)),
             Fate::Over(ending) => attempt(&facts, Ok(ending), objective).map(Adopted::Over),
         });
@@ -228,14 +228,14 @@ impl<'a, F: FnMut(View<'_>)> Driver<'a, F> {
 }
 
 /// The attempts that an earlier run has not seen end.
-pub(super) fn left(study: &Study, root: &Path) -> Result<Vec<Left>, RunError> {
+pub(super) fn left(study: &Study, root: &Path) -> Result<Vec<Orphan>, RunError> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
     let left = study.trials().iter().filter_map(|trial| {
         let TrialState::Running { launch, since, .. } = &trial.state else { return None };
         let age = Duration::try_from_secs_f64(now - since).unwrap_or_default();
         let facts = facts(study, trial, root);
         let reported = report(&facts, &study.config().objective).map(|result| result.is_ok());
-        Some(reported.map(|reported| Left { facts, launch: launch.clone(), reported, age }))
+        Some(reported.map(|reported| Orphan { facts, launch: launch.clone(), reported, age }))
     });
     left.collect()
 }

@@ -131,8 +131,8 @@ impl Machine<'_> {
     fn satisfied(&self, recommendation: &Recommendation, gain: Option<f64>) -> Option<StopReason> {
         let budget = &self.study.config().budget;
         let converged = reached(budget.regret, recommendation.expected_regret) || reached(budget.gain, gain);
-        let calm = self.study.calm(recommendation.expected);
-        let patient = recommendation.expected.is_none() || budget.patience.is_none_or(|limit| calm < limit);
+        let stagnation = self.study.stagnation(recommendation.expected);
+        let patient = recommendation.expected.is_none() || budget.patience.is_none_or(|limit| stagnation < limit);
         match (converged, patient) {
             (true, _) => Some(StopReason::Converged),
             (false, false) => Some(StopReason::Patience),

@@ -41,7 +41,7 @@ pub struct Line {
 }
 
 impl Contents {
-    /// The entries, one a line.
+    /// The entries, one per line.
     ///
     /// # Errors
     /// [`StudyError::Damaged`] names the first line that is none; [`StudyError::Lost`] says what is missing at the end.

@@ -373,7 +373,7 @@ pub struct Suggested {
     pub incumbent: Option<Prediction>,
 }
 
-/// A run that is not one of the study's trials: it teaches as much as one, and cost the study nothing.
+/// A run that is not one of the study's trials: the model learns from it as from a trial, and it cost the study nothing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Imported {
     /// Where it comes from, for people: a file and its run, a study and its trial.

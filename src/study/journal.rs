@@ -24,8 +24,8 @@ pub(super) const LOCK: &str = "lock";
 /// Between two attempts at a lock that somebody else has.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// So long everybody waits: a process that is killed while it starts a program leaves its lock to a child that drops it
-/// only when that program begins. Without this, starting `admire` again at once would fail now and then.
+/// The time for which everybody waits for a lock. A process that is killed while it starts a program leaves its lock to a child,
+/// which drops it only when that program begins. Without this, starting `admire` again at once would fail now and then.
 const LINGER: Duration = Duration::from_secs(1);
 
 /// Reads the journal in `dir`; `None` when there is none, or one without a complete first line, and nothing shows that

@@ -12,10 +12,10 @@ mod import;
 pub mod journal;
 mod open;
 mod outlier;
-mod outlook;
 mod queries;
 mod seal;
 mod state;
+mod time_left;
 mod trial;
 
 use std::fmt;

@@ -38,16 +38,16 @@ impl Study {
     /// For how many completed trials the recommendation's value has not changed by more than its own standard
     /// deviation, with `latest` the present one where it is not journalled yet.
     #[must_use]
-    pub fn calm(&self, latest: Option<Prediction>) -> usize {
-        let (complete, calm) = (self.counts().complete, self.state.calm);
-        let calm = latest.map_or(calm, |expected| calm.after(expected, complete));
-        complete.saturating_sub(calm.since)
+    pub fn stagnation(&self, latest: Option<Prediction>) -> usize {
+        let (complete, stagnation) = (self.counts().complete, self.state.stagnation);
+        let stagnation = latest.map_or(stagnation, |expected| stagnation.after(expected, complete));
+        complete.saturating_sub(stagnation.since)
     }
 
     /// Whether the recommendation's value, now `latest`, has not changed by more than its own standard deviation.
     #[must_use]
     pub fn still(&self, latest: Prediction) -> bool {
-        self.state.calm.still(latest)
+        self.state.stagnation.still(latest)
     }
 
     /// The config it runs under.

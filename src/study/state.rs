@@ -25,7 +25,7 @@ pub(super) struct State {
     pub stopped: Option<Stopped>,
     /// Why the last `optimize` ended before the search did, as long as none has gone on.
     pub halted: Option<String>,
-    pub calm: Calm,
+    pub stagnation: Stagnation,
     /// The fidelities that the journal knows last; empty in journals that did not record them.
     pub sizes: Sizes,
     /// The settings that the journal knows last; empty in journals that did not record them.
@@ -63,12 +63,12 @@ pub struct Stopped {
 
 /// The value of the recommendation, and since how many completed trials it has stood still.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Calm {
+pub(super) struct Stagnation {
     value: Option<f64>,
     pub since: usize,
 }
 
-impl Calm {
+impl Stagnation {
     /// After one more look at the recommendation, with `complete` trials. The value is kept while it holds, so that a
     /// slow drift is a change too.
     pub fn after(self, expected: Prediction, complete: usize) -> Self {
@@ -220,7 +220,7 @@ impl State {
         let mixture = mixture(config, &suggested.weights)?;
         let Suggested { seed, purpose, expected, incumbent, .. } = suggested;
         if let Some(expected) = incumbent {
-            self.calm = self.calm.after(expected, self.counts().complete);
+            self.stagnation = self.stagnation.after(expected, self.counts().complete);
         }
         let state = TrialState::Pending;
         self.trials.push(Trial {

@@ -92,7 +92,7 @@ impl SizeCovariance {
 /// Derivatives of a function with respect to the natural values.
 #[derive(Clone, Debug)]
 pub struct NaturalGradient {
-    /// One entry a component.
+    /// One entry per component.
     pub kernel: Vec<ComponentGradient>,
     /// With respect to the log of each scale (length F; the first is not a parameter).
     pub log_scale: Vec<f64>,

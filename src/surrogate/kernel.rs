@@ -16,10 +16,10 @@ use crate::space::Warped;
 pub struct Component {
     /// Variance: the component's value at distance zero.
     pub variance: f64,
-    /// Length-scales ℓ, one a dimension, in units of the warped mixture. For a spectral mixture the spectral variance of
+    /// Length-scales ℓ, one per dimension, in units of the warped mixture. For a spectral mixture the spectral variance of
     /// Wilson & Adams (2013) is `v = 1/(2πℓ)²`.
     pub lengthscales: Vec<f64>,
-    /// Frequencies μ of a spectral mixture, one a dimension, in cycles per unit of the warped mixture; empty otherwise.
+    /// Frequencies μ of a spectral mixture, one per dimension, in cycles per unit of the warped mixture; empty otherwise.
     pub frequencies: Vec<f64>,
 }
 
@@ -61,7 +61,7 @@ impl Kernel {
         self.components.iter().map(|c| c.variance).sum()
     }
 
-    /// What [`Self::cross`] and [`Self::point_gradient`] need of the n points `x`, one entry a component.
+    /// What [`Self::cross`] and [`Self::point_gradient`] need of the n points `x`, one entry per component.
     #[must_use]
     pub fn prepare(&self, x: &Warped) -> Vec<Prepared> {
         self.components.iter().map(|component| component.prepare(x)).collect()

@@ -1,4 +1,4 @@
-//! The model of what training would yield: one exact multi-fidelity Gaussian process a metric.
+//! The model of what training would yield: one exact multi-fidelity Gaussian process per metric.
 
 pub mod data;
 mod error;
@@ -20,6 +20,6 @@ pub use error::FitError;
 pub use gp::View;
 pub use integrated_variance::integrated_variance_reduction;
 pub use lanes::Prepared;
-pub use model::{Agreement, MetricGain, Outlook, Surrogate};
+pub use model::{Agreement, Lookahead, MetricGain, Surrogate};
 pub use snapshot::ModelSnapshot;
 pub use task::{MOST_KNOWN, Task, known};

@@ -1,4 +1,4 @@
-//! The surrogate of the objective: one multi-fidelity Gaussian process a metric, summed.
+//! The surrogate of the objective: the sum of one multi-fidelity Gaussian process per metric.
 
 use crate::problem::{FidelityId, Mixture, Warp, Weights, columns};
 use nalgebra::{DMatrix, DVector};
@@ -70,7 +70,7 @@ pub struct MetricGain {
 
 /// What observing all metrics at (mixture, fidelity) would teach about the objective at the target there.
 #[derive(Clone, Debug, Default)]
-pub struct Outlook {
+pub struct Lookahead {
     /// Posterior mean of the target objective (minimized).
     pub mean: f64,
     /// Posterior variance of the target objective.
@@ -288,7 +288,7 @@ impl Surrogate {
         self.inflation * self.metrics.iter().map(|k| k.gain[m].powi(2) * k.gp.hyperparameters().noise[m]).sum::<f64>()
     }
 
-    /// How well each size agrees with the target: one entry a fidelity. Before a size has runs this is the prior's opinion.
+    /// How well each size agrees with the target: one entry per fidelity. Before a size has runs this is the prior's opinion.
     #[must_use]
     pub fn agreement(&self) -> Vec<Agreement> {
         let target = self.target.index();
@@ -314,13 +314,13 @@ impl Surrogate {
             .collect()
     }
 
-    /// [`Outlook`]s of observing at the p mixtures `x` at each of the fidelities `at`: one vector of
+    /// [`Lookahead`]s of observing at the p mixtures `x` at each of the fidelities `at`: one vector of
     /// length p for each of `at`.
     ///
     /// With independent metrics the observation of all of them reduces the objective's variance by
     /// `Σ_j a_j² cov_j² / (var_j + noise_j)`.
     #[must_use]
-    pub fn outlook(&self, x: &Weights, at: &[FidelityId]) -> Vec<Vec<Outlook>> {
+    pub fn lookahead(&self, x: &Weights, at: &[FidelityId]) -> Vec<Vec<Lookahead>> {
         let x = &self.warp.warped(x);
         let indices: Vec<usize> = at.iter().map(|m| m.index()).collect();
         let parts: Vec<Vec<Vec<Joint>>> =
@@ -330,18 +330,18 @@ impl Surrogate {
             .map(|(f, &m)| {
                 (0..x.len())
                     .map(|i| {
-                        let mut outlook = Outlook { mean: self.offset[self.target], ..Outlook::default() };
+                        let mut lookahead = Lookahead { mean: self.offset[self.target], ..Lookahead::default() };
                         for (metric, joints) in self.metrics.iter().zip(&parts) {
-                            self.add(metric, &joints[f][i], m, &mut outlook);
+                            self.add(metric, &joints[f][i], m, &mut lookahead);
                         }
-                        outlook
+                        lookahead
                     })
                     .collect()
             })
             .collect()
     }
 
-    /// What [`Self::influence`] needs of the p mixtures `t` at the target, one entry a process.
+    /// What [`Self::influence`] needs of the p mixtures `t` at the target, one entry per process.
     #[must_use]
     pub fn view(&self, t: &Weights) -> Vec<View> {
         let t = &self.warp.warped(t);
@@ -374,36 +374,36 @@ impl Surrogate {
             .collect()
     }
 
-    /// [`Self::outlook`] at one mixture, with derivatives.
+    /// [`Self::lookahead`] at one mixture, with derivatives.
     #[must_use]
-    pub fn outlook_with_gradient(&self, w: &Weights, m: FidelityId) -> Outlook {
+    pub fn lookahead_with_gradient(&self, w: &Weights, m: FidelityId) -> Lookahead {
         let x = &self.warp.warped(w);
         let parts: Vec<Joint> =
             self.metrics.par_iter().map(|k| k.gp.joint_with_gradient(x, m.index(), self.target.index())).collect();
-        let mut outlook = Outlook {
+        let mut lookahead = Lookahead {
             mean: self.offset[self.target],
             gradient: std::array::from_fn(|_| vec![0.0; self.dim]),
-            ..Outlook::default()
+            ..Lookahead::default()
         };
         for (metric, joint) in self.metrics.iter().zip(&parts) {
-            self.add(metric, joint, m, &mut outlook);
+            self.add(metric, joint, m, &mut lookahead);
         }
-        for gradient in &mut outlook.gradient {
+        for gradient in &mut lookahead.gradient {
             self.unwarp(w, gradient);
         }
-        outlook
+        lookahead
     }
 
-    /// Adds a metric's share to the objective's outlook.
-    fn add(&self, metric: &MetricModel, joint: &Joint, m: FidelityId, outlook: &mut Outlook) {
+    /// Adds a metric's share to the objective's lookahead.
+    fn add(&self, metric: &MetricModel, joint: &Joint, m: FidelityId, lookahead: &mut Lookahead) {
         let gain = metric.gain[self.target];
         let square = gain * gain * self.inflation;
         let total = joint.variance_observed + metric.gp.hyperparameters().noise[m];
         let ratio = joint.covariance / total;
-        outlook.mean += gain * joint.mean;
-        outlook.variance += square * joint.variance;
-        outlook.reduction += square * joint.covariance * ratio;
-        let [mean, variance, reduction] = &mut outlook.gradient;
+        lookahead.mean += gain * joint.mean;
+        lookahead.variance += square * joint.variance;
+        lookahead.reduction += square * joint.covariance * ratio;
+        let [mean, variance, reduction] = &mut lookahead.gradient;
         let [d_mean, d_variance, d_observed, d_covariance] = &joint.gradient;
         for d in 0..mean.len().min(d_mean.len()) {
             mean[d] += gain * d_mean[d];

@@ -19,7 +19,7 @@ pub struct ModelSnapshot {
     /// Which runs these were: hyperparameters are in their units. Journals of earlier versions do not say.
     #[serde(default)]
     pub runs: RunSet,
-    /// Hyperparameters on their unconstrained scale, one vector a process.
+    /// Hyperparameters on their unconstrained scale, one vector per process.
     pub hyperparameters: Vec<Vec<f64>>,
     /// Kind of model they belong to.
     #[serde(default)]

@@ -13,7 +13,7 @@ const ENOUGH: usize = 3;
 
 /// The values that one process models, oriented so that smaller is better: a metric's, or the objective's.
 pub(super) struct Series {
-    /// One a run.
+    /// One per run.
     values: Vec<f64>,
     /// Variance of each value's reported standard error; 0 where none was reported.
     known_variance: Vec<f64>,
@@ -67,9 +67,9 @@ impl Task<'_> {
 /// How one series is standardized: `y = (value − level[m]) / scale[m]`.
 #[derive(Clone, Debug)]
 pub(super) struct Standardization {
-    /// One a fidelity.
+    /// One per fidelity.
     pub level: Vec<f64>,
-    /// One a fidelity.
+    /// One per fidelity.
     pub scale: Vec<f64>,
     /// Prior standard deviation of each fidelity's level, in standardized units.
     pub level_sd: Vec<f64>,

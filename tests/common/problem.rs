@@ -39,7 +39,7 @@ pub fn new_run() -> RunId {
 pub struct Problem {
     pub domains: usize,
     pub sizes: usize,
-    /// One row a metric.
+    /// One row per metric.
     rates: Vec<Vec<f64>>,
     pub noise: f64,
 }

@@ -54,7 +54,7 @@ pub struct Size {
     pub tokens: f64,
     /// Cost of a run; 1 at the target.
     pub cost: f64,
-    /// One a metric.
+    /// One per metric.
     pub laws: Vec<Law>,
 }
 

@@ -1,6 +1,6 @@
 //! A tiny byte-level language model that trains in seconds on one core, on text that Cargo has already downloaded.
 //!
-//! `tiny-lm prepare` collects the text, one file a domain; `tiny-lm train` trains a model on a given mixture of the
+//! `tiny-lm prepare` collects the text, one file per domain; `tiny-lm train` trains a model on a given mixture of the
 //! domains and writes its validation loss on each. It stands for a team's own training script: it has its own flags and
 //! knows nothing of the program that may be choosing its mixtures.
 

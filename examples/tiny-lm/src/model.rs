@@ -36,7 +36,7 @@ impl Size {
         }
     }
 
-    /// The largest learning rate of the schedule, chosen after two or three single runs a size, not by a proper sweep.
+    /// The largest learning rate of the schedule, chosen after two or three single runs per size, not by a proper sweep.
     pub fn learning_rate(self) -> f64 {
         match self {
             Self::Small => 1e-2,

@@ -33,7 +33,7 @@ struct Row<'a> {
 struct Run {
     name: String,
     tokens: f64,
-    /// Whether it only teaches about the run that the mixture is for.
+    /// Whether it is a proxy for the run that the mixture is for.
     small: bool,
 }
 
@@ -48,7 +48,7 @@ fn runs(config: &StudyConfig) -> Vec<Run> {
     runs
 }
 
-/// One row a domain, in the order of the config file.
+/// One row per domain, in the order of the config file.
 fn rows(config: &StudyConfig) -> Vec<Row<'_>> {
     let space = &config.space;
     let target_tokens = space.limits().map(|l| l.target_tokens);

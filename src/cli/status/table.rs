@@ -87,7 +87,7 @@ impl Screen<'_> {
         meter("trials", o.spent.trials as f64, trials.map(|limit| limit as f64), "")?;
         if let (Some(limit), None) = (patience, o.stopped) {
             let what = " trials without a change of the recommendation";
-            meter("calm  ", self.study.calm(None) as f64, Some(*limit as f64), what)?;
+            meter("stays ", self.study.stagnation(None) as f64, Some(*limit as f64), what)?;
         }
         if o.imported > 0 {
             writeln!(f, "imported runs: {}, at no cost", o.imported)?;

@@ -21,7 +21,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
-use super::{Backend, BoxFuture, Description, End, Ending, Facts, Fate, Left, Running};
+use super::{Backend, BoxFuture, Description, End, Ending, Facts, Fate, Orphan, Running};
 use crate::config::LauncherConfig;
 use crate::files;
 use crate::problem::Handle;
@@ -133,9 +133,9 @@ impl Backend for Slurm {
         })
     }
 
-    fn adopt<'a>(&'a self, left: &'a [Left]) -> BoxFuture<'a, io::Result<Vec<Fate>>> {
+    fn adopt<'a>(&'a self, left: &'a [Orphan]) -> BoxFuture<'a, io::Result<Vec<Fate>>> {
         Box::pin(async move {
-            let job = |Left { facts, launch, .. }: &Left| {
+            let job = |Orphan { facts, launch, .. }: &Orphan| {
                 let name = launch.name.as_deref().ok_or_else(|| nameless(facts))?;
                 let submitted = launch.handle.as_ref().and_then(Handle::read::<Submitted>);
                 Ok((Attempt::new(name, facts), submitted.map(|job| job.id)))

@@ -1,7 +1,7 @@
 //! Every constant of the policies, with its unit, its reason, and what it was chosen on.
 //!
-//! *By argument* means that no data set was looked at. Constants that were *chosen on* logs are reported on other data too:
-//! `docs/measured.md` says which figures are of logs that a choice was made on.
+//! *By argument* means that no data set was looked at. Constants that were *chosen on* a log were chosen by the regret on it:
+//! `docs/measured.md` says so beside every figure that is reported on the same log.
 
 // When the model is fitted.
 
@@ -18,7 +18,7 @@ pub const COMPARED_FROM: usize = 32;
 /// mislead, at least half of the cost goes where the truth is, but for this head start. By argument.
 pub const PROXY_HEAD_START: f64 = 1.0;
 /// A fidelity other than the cheapest opens once this many of its runs could have been paid with what has been spent. The
-/// knowledge gradient looks one trial ahead and does not see what many cheap runs teach about the hyperparameters. Chosen on the
+/// knowledge gradient looks one trial ahead and does not see what many cheap runs say about the hyperparameters. Chosen on the
 /// single metrics of the Pile log.
 pub const OPENS_AFTER: f64 = 1.0;
 /// What may be under way, as a multiple of what has finished (the in-flight cap), once the initial design is complete: trials that
@@ -27,8 +27,8 @@ pub const IN_FLIGHT: f64 = 1.0;
 
 // The initial design.
 
-/// Runs of an initial design, at least and at most: about one per domain; beyond, what the acquisition function chooses teaches
-/// more. By argument.
+/// Runs of an initial design, at least and at most: about one per domain; beyond that, the runs that the acquisition function
+/// chooses are more informative. By argument.
 pub const LEAST_DESIGN: usize = 5;
 #[expect(missing_docs, reason = "with the least")]
 pub const MOST_DESIGN: usize = 20;

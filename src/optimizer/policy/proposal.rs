@@ -10,7 +10,7 @@ use super::recommendation::{caution, smallest};
 use crate::acquisition::{Choices, Criterion, best_mean, climb, log_knowledge_gradient};
 use crate::optimizer::{Candidates, Optimizer, Suggestion};
 use crate::problem::{AcquisitionKind, Evidence, FidelityId, Mixture, Weights};
-use crate::surrogate::{Outlook, Surrogate, View};
+use crate::surrogate::{Lookahead, Surrogate, View};
 
 /// A place for the next trial.
 struct Place {
@@ -52,7 +52,7 @@ impl Targets {
 
 impl Optimizer {
     /// The next trial according to the acquisition function. `surrogate` knows what was observed, `pending` also counts
-    /// on what is under way. `None` where nothing new is worth anything.
+    /// on what is under way. `None` where nothing new has a positive acquisition value.
     pub(in crate::optimizer) fn propose(
         &self,
         (surrogate, pending): (&Surrogate, &Surrogate),
@@ -168,11 +168,13 @@ impl Optimizer {
         at: &[FidelityId],
     ) -> Vec<Vec<f64>> {
         let noise = self.goal_noise(surrogate);
-        let score = |outlook: Outlook, m: FidelityId| {
-            criterion.value(&self.goal_outlook(outlook, m, noise)).log - evidence.costs[m].ln()
+        let score = |lookahead: Lookahead, m: FidelityId| {
+            criterion.value(&self.goal_lookahead(lookahead, m, noise)).log - evidence.costs[m].ln()
         };
-        let outlooks = surrogate.outlook(x, at).into_iter().zip(at);
-        outlooks.map(|(outlooks, m)| outlooks.into_iter().map(|outlook| score(outlook, *m)).collect()).collect()
+        let lookaheads = surrogate.lookahead(x, at).into_iter().zip(at);
+        lookaheads
+            .map(|(lookaheads, m)| lookaheads.into_iter().map(|lookahead| score(lookahead, *m)).collect())
+            .collect()
     }
 
     /// Mixtures to start from: random and extreme ones, those of the smallest means, and some around these.

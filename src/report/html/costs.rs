@@ -8,7 +8,7 @@ use crate::text::number;
 /// Costs of all trials.
 #[derive(Clone, Debug)]
 pub struct Costs {
-    /// One a fidelity, cheapest first.
+    /// One per fidelity, cheapest first.
     pub sizes: Vec<SizeCosts>,
     /// Trials that failed or diverged.
     pub failures: Vec<Failure>,

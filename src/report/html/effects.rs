@@ -14,7 +14,7 @@ pub struct Effects {
     pub target: String,
     /// Standard deviation of the noise of one run, in the objective's unit.
     pub noise: f64,
-    /// One a domain.
+    /// One per domain.
     pub curves: Vec<EffectCurve>,
     /// The whole space, where there are three domains.
     pub ternary: Option<Ternary>,

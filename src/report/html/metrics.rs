@@ -10,7 +10,7 @@ use crate::text::{Uncertain, number};
 pub struct Metrics {
     /// What the other mixtures are called.
     pub others: Vec<String>,
-    /// One a metric of the objective.
+    /// One per metric of the objective.
     pub rows: Vec<MetricRow>,
 }
 

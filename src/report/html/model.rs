@@ -12,7 +12,7 @@ use crate::text::{Uncertain, counted, number};
 pub struct Model {
     /// Name of the target fidelity.
     pub target: String,
-    /// One a fidelity, cheapest first.
+    /// One per fidelity, cheapest first.
     pub sizes: Vec<SizeModel>,
 }
 
@@ -23,7 +23,7 @@ pub struct SizeModel {
     pub name: String,
     /// Correlation of its noise-free objective, over mixtures, with the target's.
     pub correlation: f64,
-    /// What one run teaches about the target per unit cost, as a multiple of what a target run does.
+    /// Information about the target per unit cost of a run, as a multiple of that of a target run.
     pub worth: Option<f64>,
     /// How many runs it has.
     pub trained: usize,
@@ -80,7 +80,7 @@ impl Model {
                             th.number scope="col" { "Runs" }
                             th.number scope="col" { "Correlation" }
                             th.wide scope="col" aria-hidden="true" {}
-                            th.number scope="col" { "Worth per cost" }
+                            th.number scope="col" { "Information per cost" }
                         }
                     }
                     tbody {
@@ -98,7 +98,7 @@ impl Model {
             }
             p.note {
                 "Correlation: of the noise-free objective over mixtures, as the model sees it; with few runs at "
-                (self.target) " it is mostly the prior's. Worth per cost: what a run teaches about " (self.target)
+                (self.target) " it is mostly the prior's. Information per cost: what a run says about " (self.target)
                 " for its cost, as a multiple of what a run at " (self.target) " does; below 1 it does not earn its cost."
             }
         }

@@ -20,7 +20,7 @@ pub struct Recommendation {
     pub measured: Option<(String, f64)>,
     /// What training it again has shown.
     pub confirmed: Option<String>,
-    /// One a domain, in the order they are shown.
+    /// One per domain, in the order they are shown.
     pub domains: Vec<DomainRow>,
     /// The bounds that it meets, in words.
     pub bounds: Vec<String>,

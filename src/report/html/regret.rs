@@ -13,7 +13,7 @@ pub struct Regret {
     pub plot: RegretPlot,
     /// Costs of the columns of mean regret.
     pub at: Vec<f64>,
-    /// One a strategy.
+    /// One per strategy.
     pub strategies: Vec<StrategyRow>,
     /// What that means, a sentence each.
     pub conclusions: Vec<String>,

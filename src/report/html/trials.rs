@@ -9,7 +9,7 @@ use crate::text::{Uncertain, counted, number, percent};
 pub struct Trials {
     /// Names of the domains, in the order of the weights.
     pub domains: Vec<String>,
-    /// One a trial.
+    /// One per trial.
     pub rows: Vec<TrialRow>,
 }
 
