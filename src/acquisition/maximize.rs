@@ -1,67 +1,16 @@
 //! Continuous optimization over the polytope of mixtures, from many starts.
 
 use crate::problem::{FidelityId, Weights, columns};
-use std::cell::RefCell;
-
-use argmin::core::{CostFunction, Error, Executor, Gradient, State};
+use argmin::core::{Executor, State};
 use nalgebra::DVector;
 
 use super::criterion::Criterion;
 use super::spg::ProjectedGradient;
 use crate::space::Polytope;
-use crate::surrogate::{Lookahead, Surrogate};
+use crate::surrogate::{Lookahead, Memo, Surrogate};
 
 /// Steps smaller than a hundredth of a percent of the mixture do not matter.
 const TOLERANCE: f64 = 1e-4;
-
-/// A function of a mixture's weights with its gradient, minimized over the polytope. The last evaluation is kept, so
-/// that cost and gradient at one point are computed once; so is the best.
-struct Smooth<F> {
-    function: F,
-    seen: RefCell<Seen>,
-}
-
-#[derive(Default)]
-struct Seen {
-    last: Option<(DVector<f64>, f64, DVector<f64>)>,
-    best: Option<(f64, DVector<f64>)>,
-}
-
-impl<F: Fn(&Weights) -> (f64, Vec<f64>)> Smooth<F> {
-    fn evaluate(&self, w: &DVector<f64>) -> (f64, DVector<f64>) {
-        let mut seen = self.seen.borrow_mut();
-        if let Some((last, value, gradient)) = &seen.last
-            && last == w
-        {
-            return (*value, gradient.clone());
-        }
-        let (value, gradient) = (self.function)(&columns(w.len(), [w.as_slice()]));
-        let gradient = DVector::from_vec(gradient);
-        if value < seen.best.as_ref().map_or(f64::INFINITY, |(best, _)| *best) {
-            seen.best = Some((value, w.clone()));
-        }
-        seen.last = Some((w.clone(), value, gradient.clone()));
-        (value, gradient)
-    }
-}
-
-impl<F: Fn(&Weights) -> (f64, Vec<f64>)> CostFunction for &Smooth<F> {
-    type Param = DVector<f64>;
-    type Output = f64;
-
-    fn cost(&self, w: &Self::Param) -> Result<f64, Error> {
-        Ok(self.evaluate(w).0)
-    }
-}
-
-impl<F: Fn(&Weights) -> (f64, Vec<f64>)> Gradient for &Smooth<F> {
-    type Param = DVector<f64>;
-    type Gradient = DVector<f64>;
-
-    fn gradient(&self, w: &Self::Param) -> Result<DVector<f64>, Error> {
-        Ok(self.evaluate(w).1)
-    }
-}
 
 /// Improves `start` (length D, feasible) by at most `iterations` projected-gradient steps on `function`, which takes one
 /// mixture and returns value and derivative with respect to it. Returns the best point with its value.
@@ -71,14 +20,17 @@ fn descend<F: Fn(&Weights) -> (f64, Vec<f64>)>(
     start: &[f64],
     iterations: u64,
 ) -> Option<(f64, Vec<f64>)> {
-    let problem = Smooth { function, seen: RefCell::default() };
+    let problem = Memo::new(|w: &DVector<f64>| {
+        let (value, gradient) = function(&columns(w.len(), [w.as_slice()]));
+        (value, DVector::from_vec(gradient))
+    });
     let project = |w: &DVector<f64>| DVector::from_vec(polytope.project(w.as_slice()));
-    // The outcome is read off `seen`: whatever the solver ends with, the best point evaluated is there.
+    // `problem` holds the best point that was evaluated, however the solver ends: an error is a line search that went no further.
     let _ = Executor::new(&problem, ProjectedGradient::new(project, TOLERANCE))
         .configure(|state| state.param(DVector::from_column_slice(start)).max_iters(iterations))
         .run()
         .map(|result| result.state().get_iter());
-    problem.seen.into_inner().best.map(|(value, w)| (value, w.as_slice().to_vec()))
+    problem.best()
 }
 
 /// The mixture of smallest posterior mean at the target, from each of `starts`.
