@@ -11,17 +11,17 @@ use crate::surrogate::Lookahead;
 /// An acquisition function with the state of the study it needs. Each is in a file of its own.
 #[derive(Clone, Debug)]
 pub enum Criterion {
-    /// Information about the smallest target objective, given samples of it ([`entropy`]).
+    /// Information about the smallest target objective, given samples of it (`entropy.rs`).
     Entropy {
         /// Samples f* of the minimum.
         minima: Vec<f64>,
     },
-    /// Expected improvement at the target over `best`, times ρ² ([`expected_improvement`]).
+    /// Expected improvement at the target over `best`, times ρ² (`expected_improvement.rs`).
     ExpectedImprovement {
         /// Smallest posterior mean of the target objective among the mixtures tried.
         best: f64,
     },
-    /// Optimistic improvement at the target, times ρ² ([`confidence_bound`]).
+    /// Optimistic improvement at the target, times ρ² (`confidence_bound.rs`).
     ConfidenceBound {
         /// As for the expected improvement.
         best: f64,

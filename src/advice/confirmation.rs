@@ -26,7 +26,7 @@ pub struct Confirmation {
 pub enum Verdict {
     /// One difference does not tell a gain from noise.
     OneSeed,
-    /// The mean difference is at most [`WITHIN_NOISE`] of its standard errors.
+    /// The mean difference is at most `WITHIN_NOISE` of its standard errors.
     WithinNoise,
     /// It is better.
     Better,

@@ -13,7 +13,7 @@ const NO_WEIGHT: f64 = 1e-9;
 /// The runs of a log that fit a study.
 #[derive(Clone, Debug)]
 pub struct Evidence {
-    /// As [`crate::study::Study::import`] takes them.
+    /// As [`crate::study::OpenStudy::import`] takes them.
     pub runs: Vec<Imported>,
     /// How many do not fit, by reason.
     pub dropped: BTreeMap<String, usize>,

@@ -36,7 +36,7 @@ const STUBBORN: Duration = Duration::from_secs(10);
 /// second.
 const UNREAPED: Duration = Duration::from_secs(3);
 
-/// Runs attempts as processes of this machine. Their handles are [`ProcessMark`]s; they need no names, as their environment
+/// Runs attempts as processes of this machine. Their handles are `ProcessMark`s; they need no names, as their environment
 /// tells them from all others.
 #[derive(Debug)]
 pub struct Local {

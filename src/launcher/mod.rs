@@ -2,7 +2,7 @@
 //!
 //! Where an attempt runs is up to a [`Backend`]; all that one can do is in that trait. What an attempt is told
 //! ([`command`]) and how it reports ([`protocol`]) is the same everywhere. A new backend is a file that implements
-//! [`Backend`], a row of [`BACKENDS`] and a kind of [`LauncherKind`](crate::config::LauncherKind).
+//! [`Backend`], a row of `BACKENDS` and a kind of [`LauncherKind`](crate::config::LauncherKind).
 
 mod backend;
 pub mod command;

@@ -4,7 +4,7 @@ use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
 
 /// The weights of a training mixture: non-negative, summing to one, in the domain order of the
-/// [`SearchSpace`](super::SearchSpace) (that is, sorted by domain name).
+/// [`SearchSpace`](crate::space::SearchSpace) (that is, sorted by domain name).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Mixture(Vec<f64>);

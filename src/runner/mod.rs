@@ -1,4 +1,4 @@
-//! The loop that keeps the slots full: [`machine`] decides, [`driver`] does.
+//! The loop that keeps the slots full: `machine.rs` decides, `driver.rs` does.
 
 mod backoff;
 mod driver;

@@ -13,7 +13,7 @@ pub struct Group {
     pub max: f64,
 }
 
-/// One of the inequalities that make up a [`Polytope`].
+/// One of the inequalities that make up a [`Polytope`](super::Polytope).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Bound {
     /// `w_i ≥ lower_i`
@@ -26,7 +26,7 @@ pub enum Bound {
     GroupMax(usize),
 }
 
-/// What every mixture of a [`Polytope`](super::Polytope) satisfies.
+/// What every mixture of a [`Polytope`](super::Polytope)(super::Polytope) satisfies.
 #[derive(Clone, Debug)]
 pub(super) struct Constraints {
     pub lower: Vec<f64>,

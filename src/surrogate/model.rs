@@ -426,7 +426,7 @@ impl Surrogate {
         self.metrics.par_iter().map(gain).collect()
     }
 
-    /// Leave-one-out predictions of the runs' objectives, in closed form: for each run that it knows ([`known`]) the error
+    /// Leave-one-out predictions of the runs' objectives, in closed form: for each run that it knows ([`known`](super::known)) the error
     /// (observed minus predicted, in the objective's unit at that size, minimized) and the variance it should have.
     #[must_use]
     pub fn leave_one_out(&self) -> Vec<(f64, f64)> {
