@@ -52,6 +52,26 @@ fn a_change_of_unit_changes_nothing_but_the_unit() {
 }
 
 #[test]
+fn metrics_of_different_units_count_alike_with_their_noise_and_standard_errors() {
+    let problem = Problem::new(4, 2, 2, 61);
+    let mut one = Owned::new(&problem, KERNELS[0], problem.runs(&[12, 5], 62));
+    one.observations.iter_mut().for_each(|o| o.se = vec![Some(0.01), Some(0.02)]);
+    let mut other = Owned::new(&problem, KERNELS[0], one.observations.clone());
+    for o in &mut other.observations {
+        (o.metrics[1], o.se[1]) = (1000.0 * o.metrics[1], o.se[1].map(|se| 1000.0 * se));
+    }
+    other.objective.metrics[1].weight /= 1000.0;
+    let (one, other, x) = (fit(&one), fit(&other), points(&problem, 8, 63));
+    for m in SIZES.into_iter().take(2) {
+        for (a, b) in one.predict(&x, m).into_iter().zip(other.predict(&x, m)) {
+            close("mean", a.0, b.0, 1e-6);
+            close("variance", a.1, b.1, 1e-5);
+        }
+        close("noise", one.noise(m), other.noise(m), 1e-5);
+    }
+}
+
+#[test]
 fn maximizing_is_minimizing_the_negative() {
     let problem = Problem::new(4, 2, 2, 4);
     for flip_weight in [false, true] {
