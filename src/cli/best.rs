@@ -31,76 +31,107 @@ pub(super) fn run(args: &BestArgs) -> anyhow::Result<u8> {
 
 /// Prints what a study recommends, and why it stopped where it did.
 pub(super) fn print(study: &Study, format: Format, stopped: Option<StopReason>) -> anyhow::Result<()> {
-    let (config, spent) = (study.config(), study.spent());
-    let fidelity = &config.fidelities[config.fidelities.target()].name;
-    let Answer { mixture, caveats } = &advice::answer(study)?;
-    let evidence = study.evidence();
-    let points = [(mixture.clone(), config.fidelities.target())];
-    let optimizer = advice::optimizer(study);
-    let expected = optimizer.predict(&evidence, &points).and_then(|p| p.first().copied());
-    let sizes = other_sizes(study, &optimizer);
-    let gain = optimizer.gains(&evidence, mixture, &[config.space.uniform()]).and_then(|g| g.first().copied());
-    let measured = advice::best_measured(study);
-    let confirmation = study.stopped().and_then(|_| Confirmation::of(study, mixture));
-    if format == Format::Json {
+    let answer = &advice::answer(study)?;
+    let (evidence, optimizer, target) =
+        (study.evidence(), advice::optimizer(study), study.config().fidelities.target());
+    let expected = optimizer.predict(&evidence, &[(answer.mixture.clone(), target)]);
+    let gains = optimizer.gains(&evidence, &answer.mixture, &[study.config().space.uniform()]);
+    let best = Best {
+        study,
+        answer,
+        expected: expected.and_then(|p| p.first().copied()),
+        gain: gains.and_then(|g| g.first().copied()),
+        sizes: other_sizes(study, &optimizer),
+        stopped,
+        confirmation: study.stopped().and_then(|_| Confirmation::of(study, &answer.mixture)),
+    };
+    match format {
+        Format::Json => data!("{}", best.json()),
+        Format::Table => best.show(),
+    }
+    Ok(())
+}
+
+/// What is known about a recommendation.
+struct Best<'a> {
+    study: &'a Study,
+    answer: &'a Answer,
+    expected: Option<Prediction>,
+    /// Over the uniform mixture.
+    gain: Option<Gain>,
+    sizes: Vec<SizeAgreement>,
+    stopped: Option<StopReason>,
+    confirmation: Option<Confirmation>,
+}
+
+impl Best<'_> {
+    fn fidelity(&self) -> &str {
+        let fidelities = &self.study.config().fidelities;
+        &fidelities[fidelities.target()].name
+    }
+
+    fn json(&self) -> Value {
         let mut object = json!({
-            "fidelity": fidelity,
-            "weights": study.named(mixture),
-            "caveats": caveats.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            "expected": expected,
+            "fidelity": self.fidelity(),
+            "weights": self.study.named(&self.answer.mixture),
+            "caveats": self.answer.caveats.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "expected": self.expected,
             "against_uniform":
-                gain.map(|g| json!({"mean": g.mean, "sd": g.sd, "probability": g.probability()})),
-            "measured": measured.map(|(trial, loss)| json!({"trial": trial.id, "loss": loss})),
-            "spent": spent,
-            "sizes": sizes.iter().map(|size| json!({
-                "fidelity": config.fidelities[size.fidelity].name,
+                self.gain.map(|g| json!({"mean": g.mean, "sd": g.sd, "probability": g.probability()})),
+            "measured": advice::best_measured(self.study).map(|(trial, loss)| json!({"trial": trial.id, "loss": loss})),
+            "spent": self.study.spent(),
+            "sizes": self.sizes.iter().map(|size| json!({
+                "fidelity": self.study.config().fidelities[size.fidelity].name,
                 "runs": size.runs,
                 "correlation": size.correlation,
                 "worth": size.worth,
             })).collect::<Vec<_>>(),
         });
-        if let Some(reason) = stopped {
+        if let Some(reason) = self.stopped {
             object["stopped"] = json!(reason);
-            object["confirm"] = confirmation.as_ref().map_or(Value::Null, confirmation_json);
+            object["confirm"] = self.confirmation.as_ref().map_or(Value::Null, confirmation_json);
         }
-        data!("{object}");
-        return Ok(());
+        object
     }
-    for caveat in caveats {
-        outln!("Note: {caveat}.\n");
+
+    fn show(&self) {
+        let Self { study, answer, sizes, .. } = self;
+        for caveat in &answer.caveats {
+            outln!("Note: {caveat}.\n");
+        }
+        outln!("Recommended mixture for {}\n", self.fidelity());
+        show_weights(study, &answer.mixture);
+        outln!("");
+        if let Some(e) = self.expected {
+            outln!("expected objective  {}", uncertain(e));
+        }
+        if let Some(gain) = self.gain {
+            let (shown, p) = (uncertain_gain(gain), probability(gain.probability()));
+            let interval = shown.signed_interval();
+            outln!(
+                "against uniform     gains {} (90 % interval {interval}); better with probability {p}",
+                shown.signed_mean()
+            );
+        }
+        if let Some((trial, loss)) = advice::best_measured(study) {
+            outln!("best measured       {} (trial {})", number(loss, 5), trial.id);
+        }
+        for (i, size) in sizes.iter().enumerate() {
+            outln!("{:18}  {}", if i == 0 { "other sizes" } else { "" }, size_words(study, size));
+        }
+        let spent = study.spent();
+        let (cost, trials) = (text::cost(study, spent.cost), text::counted(spent.trials, "trial"));
+        outln!("spent               cost {cost} in {trials}");
+        for bound in study.config().space.tight_bounds(&answer.mixture) {
+            outln!("meets the bound     {bound}");
+        }
+        if let Some(reason) = self.stopped {
+            outln!("stopped             {}", advice::why(study, reason));
+        }
+        if let Some(confirmation) = &self.confirmation {
+            outln!("confirmed           {}", confirmation_words(confirmation));
+        }
     }
-    outln!("Recommended mixture for {fidelity}\n");
-    show_weights(study, mixture);
-    outln!("");
-    if let Some(e) = expected {
-        outln!("expected objective  {}", uncertain(e));
-    }
-    if let Some(gain) = gain {
-        let (shown, p) = (uncertain_gain(gain), probability(gain.probability()));
-        let interval = shown.signed_interval();
-        outln!(
-            "against uniform     gains {} (90 % interval {interval}); better with probability {p}",
-            shown.signed_mean()
-        );
-    }
-    if let Some((trial, loss)) = measured {
-        outln!("best measured       {} (trial {})", number(loss, 5), trial.id);
-    }
-    for (i, size) in sizes.iter().enumerate() {
-        outln!("{:18}  {}", if i == 0 { "other sizes" } else { "" }, size_words(study, size));
-    }
-    let (cost, trials) = (text::cost(study, spent.cost), text::counted(spent.trials, "trial"));
-    outln!("spent               cost {cost} in {trials}");
-    for bound in config.space.tight_bounds(mixture) {
-        outln!("meets the bound     {bound}");
-    }
-    if let Some(reason) = stopped {
-        outln!("stopped             {}", advice::why(study, reason));
-    }
-    if let Some(confirmation) = confirmation {
-        outln!("confirmed           {}", confirmation_words(&confirmation));
-    }
-    Ok(())
 }
 
 /// A prediction, to be shown.

@@ -25,19 +25,7 @@ pub(super) fn build(path: &Path, root: &Node) -> Result<StudyConfig, ConfigError
     let problems = Problems::default();
     let document = Section::new(Some(root), String::new(), &problems);
 
-    let section = document.section("study");
-    let stem = path.file_stem().map_or_else(|| "study".into(), |s| s.to_string_lossy().into_owned());
-    let name = section.text("name").unwrap_or(stem);
-    if let Err(reason) = check_folder_name(&name) {
-        section.report(Some("name"), format!("the name {reason}"));
-    }
-    let seed = section.integer("seed", 0).unwrap_or(0);
-    let dir = section.text("dir").map_or_else(|| Path::new("admire-runs").join(&name), PathBuf::from);
-    if dir.as_os_str().as_encoded_bytes().contains(&0) {
-        section.report(Some("dir"), "has a NUL character in it, which no path can hold");
-    }
-    section.finish();
-
+    let (name, seed, dir) = study(&document, path);
     let (domains, files) = domains(&document);
     let names: Vec<&str> = domains.iter().map(|d| d.name.as_str()).collect();
     let groups = groups(&document, &names);
@@ -87,6 +75,23 @@ pub(super) fn build(path: &Path, root: &Node) -> Result<StudyConfig, ConfigError
         export,
         settings: tree::settings(root),
     })
+}
+
+/// `[study]`: its name, seed and directory.
+fn study(document: &Section<'_>, path: &Path) -> (String, u64, PathBuf) {
+    let section = document.section("study");
+    let stem = path.file_stem().map_or_else(|| "study".into(), |s| s.to_string_lossy().into_owned());
+    let name = section.text("name").unwrap_or(stem);
+    if let Err(reason) = check_folder_name(&name) {
+        section.report(Some("name"), format!("the name {reason}"));
+    }
+    let seed = section.integer("seed", 0).unwrap_or(0);
+    let dir = section.text("dir").map_or_else(|| Path::new("admire-runs").join(&name), PathBuf::from);
+    if dir.as_os_str().as_encoded_bytes().contains(&0) {
+        section.report(Some("dir"), "has a NUL character in it, which no path can hold");
+    }
+    section.finish();
+    (name, seed, dir)
 }
 
 /// Reports counts that lack their exponent: below a thousand, where another of the same kind is above a million.
