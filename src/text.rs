@@ -138,16 +138,24 @@ pub fn quote(text: &str) -> String {
     if !text.is_empty() && text.chars().all(plain) { text.into() } else { quoted(text) }
 }
 
+/// The known name that `name` probably was meant to be.
+#[must_use]
+pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    // Time and memory go with the product of the lengths, and this is no misspelt name.
+    if name.len() > 400 {
+        return None;
+    }
+    let scored = known.map(|k| (strsim::damerau_levenshtein(&name.to_lowercase(), &k.to_lowercase()), k));
+    let (distance, best) = scored.min_by_key(|(distance, _)| *distance)?;
+    (distance <= (best.len().max(name.len()) / 3).max(1)).then_some(best)
+}
+
 /// `did you mean "x"?` where a known name is near `name`, else a list of the known ones.
 #[must_use]
 pub fn hint<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
-    let near = known
-        .iter()
-        .map(|candidate| (strsim::jaro_winkler(name, candidate), candidate))
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .filter(|(similarity, _)| *similarity > 0.8);
-    near.map_or_else(|| format!("there is {}", known.join(", ")), |(_, name)| format!("did you mean \"{name}\"?"))
+    let near = nearest(name, known.iter().copied());
+    near.map_or_else(|| format!("there is {}", known.join(", ")), |near| format!("did you mean \"{near}\"?"))
 }
 
 #[cfg(test)]

@@ -4,10 +4,7 @@ use nalgebra::{DMatrix, DVector};
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-use crate::surrogate::linalg::Cholesky;
-
-/// Relative jitter tried on the diagonal of the covariance, one after another, until it can be factored.
-const JITTER: [f64; 5] = [1e-10, 1e-8, 1e-6, 1e-4, 1e-2];
+use crate::surrogate::linalg::{Cholesky, JITTER};
 
 /// The joint distribution of the values of several mixtures (minimized).
 pub struct Values {
@@ -56,7 +53,8 @@ impl Values {
 
     fn factor(&self) -> Option<Cholesky> {
         let scale = self.covariance.diagonal().max();
-        JITTER.iter().find_map(|jitter| {
+        // Draws at nearly equal mixtures are nearly equal: without any jitter such a matrix is only just positive definite.
+        JITTER[1..].iter().find_map(|jitter| {
             let mut a = self.covariance.clone();
             for i in 0..a.nrows() {
                 a[(i, i)] += jitter * scale;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::ask::recommend;
-use crate::optimizer::{MOST_KNOWN, known};
+use crate::optimizer::{MOST_KNOWN, Optimizer, known};
 use crate::problem::Mixture;
 use crate::study::{StopReason, Study, Trial};
 use crate::text::{counted, number};
@@ -58,7 +58,7 @@ pub struct NothingKnown(String);
 ///
 /// # Errors
 /// [`NothingKnown`] when no run is complete.
-pub fn answer(study: &Study) -> Result<Answer, NothingKnown> {
+pub fn answer(study: &Study, optimizer: &Optimizer) -> Result<Answer, NothingKnown> {
     let config = study.config();
     let observations = study.evidence().observations;
     if observations.is_empty() {
@@ -72,15 +72,17 @@ pub fn answer(study: &Study) -> Result<Answer, NothingKnown> {
     if observations.len() > MOST_KNOWN {
         caveats.push(Caveat::Thinned { known: known(&observations).len(), runs: observations.len() });
     }
-    let Some(stopped) = study.stopped() else { return Ok(Answer { mixture: recommend(study).mixture, caveats }) };
+    let Some(stopped) = study.stopped() else {
+        return Ok(Answer { mixture: recommend(study, optimizer).mixture, caveats });
+    };
     let broken = config.space.broken_bounds(&stopped.mixture);
     if !broken.is_empty() {
         caveats.push(Caveat::Anew { broken: broken.iter().map(ToString::to_string).collect() });
-        return Ok(Answer { mixture: recommend(study).mixture, caveats });
+        return Ok(Answer { mixture: recommend(study, optimizer).mixture, caveats });
     }
     let runs = study.known_runs().saturating_sub(stopped.runs);
     if runs > 0 {
-        let now = recommend(study);
+        let now = recommend(study, optimizer);
         let differs = now.mixture.distance(&stopped.mixture) >= config.optimizer.tolerance;
         let words = || {
             let weights: Vec<String> =

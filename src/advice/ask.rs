@@ -64,10 +64,10 @@ pub fn suggest(
     optimizer.suggest(evidence, Candidates::Space(fidelities), &mut stream(seed, next))
 }
 
-/// The mixture to train at the target, as far as the study knows.
+/// The mixture to train at the target, as far as the study knows, by its [`optimizer`]: who asks it more than once has one model.
 #[must_use]
-pub fn recommend(study: &Study) -> Recommendation {
-    optimizer(study).recommend(&study.evidence(), None, &mut stream(study.config().seed, RECOMMENDATION))
+pub fn recommend(study: &Study, optimizer: &Optimizer) -> Recommendation {
+    optimizer.recommend(&study.evidence(), None, &mut stream(study.config().seed, RECOMMENDATION))
 }
 
 /// The next trial, of number `next`, among the fidelities `offered`, and the recommendation from the same evidence.

@@ -31,9 +31,9 @@ pub(super) fn run(args: &BestArgs) -> anyhow::Result<u8> {
 
 /// Prints what a study recommends, and why it stopped where it did.
 pub(super) fn print(study: &Study, format: Format, stopped: Option<StopReason>) -> anyhow::Result<()> {
-    let answer = &advice::answer(study)?;
     let (evidence, optimizer, target) =
         (study.evidence(), advice::optimizer(study), study.config().fidelities.target());
+    let answer = &advice::answer(study, &optimizer)?;
     let expected = optimizer.predict(&evidence, &[(answer.mixture.clone(), target)]);
     let gains = optimizer.gains(&evidence, &answer.mixture, &[study.config().space.uniform()]);
     let best = Best {

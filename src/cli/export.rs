@@ -56,7 +56,7 @@ fn mixture(study: &Study, trial: Option<TrialId>) -> anyhow::Result<(String, Mix
         Some(id) => (format!("trial {id}"), study.trial(id)?.mixture.clone()),
         None => {
             let target = &config.fidelities[config.fidelities.target()].name;
-            let Answer { mixture, caveats } = advice::answer(study)?;
+            let Answer { mixture, caveats } = advice::answer(study, &advice::optimizer(study))?;
             super::warn(&caveats.iter().map(ToString::to_string).collect::<Vec<_>>());
             (format!("what is recommended for {target}"), mixture)
         }

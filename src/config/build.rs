@@ -1,5 +1,6 @@
 //! From a parsed document to a validated config.
 
+use crate::text::nearest;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -171,7 +172,7 @@ fn groups(document: &Section<'_>, known: &[&str]) -> Vec<GroupSpec> {
         }
         for (i, domain) in domains.iter().enumerate() {
             if !known.contains(&domain.as_str()) {
-                let hint = super::nearest(domain, known.iter().copied()).map(|n| format!("; did you mean `{n}`?"));
+                let hint = nearest(domain, known.iter().copied()).map(|n| format!("; did you mean `{n}`?"));
                 section.report(Some("domains"), format!("unknown domain `{domain}`{}", hint.unwrap_or_default()));
             } else if domains[..i].contains(domain) {
                 section.report(Some("domains"), format!("`{domain}` appears twice"));

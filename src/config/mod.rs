@@ -97,17 +97,6 @@ impl StudyConfig {
     }
 }
 
-/// The known name that `name` probably was meant to be.
-fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    // Time and memory go with the product of the lengths, and this is no misspelt name.
-    if name.len() > 400 {
-        return None;
-    }
-    let scored = known.map(|k| (strsim::damerau_levenshtein(&name.to_lowercase(), &k.to_lowercase()), k));
-    let (distance, best) = scored.min_by_key(|(distance, _)| *distance)?;
-    (distance <= (best.len().max(name.len()) / 3).max(1)).then_some(best)
-}
-
 /// When to stop; the first limit reached decides. Without any, the study goes on until it is interrupted.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Budget {

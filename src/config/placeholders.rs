@@ -1,5 +1,7 @@
 //! Placeholders in the training command.
 
+use crate::text::nearest;
+
 /// Names that stand for a fact about the trial, written in braces in the command.
 pub const PLACEHOLDERS: [&str; 8] =
     ["mixture_file", "result_file", "trial", "fidelity", "params", "tokens", "seed", "weights"];
@@ -28,7 +30,7 @@ pub fn check(argument: &str, domains: &[&str]) -> Result<(), String> {
         if !known {
             let weights = domains.iter().map(|d| format!("w.{d}"));
             let all: Vec<String> = PLACEHOLDERS.iter().map(|p| (*p).to_owned()).chain(weights).collect();
-            let hint = super::nearest(name, all.iter().map(String::as_str)).map_or_else(
+            let hint = nearest(name, all.iter().map(String::as_str)).map_or_else(
                 || format!("known are {}, w.DOMAIN", PLACEHOLDERS.join(", ")),
                 |n| format!("did you mean `{{{n}}}`?"),
             );

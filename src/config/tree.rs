@@ -1,5 +1,6 @@
 //! A parsed TOML document whose every value knows where it was said, with overrides applied.
 
+use crate::text::nearest;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -336,7 +337,7 @@ impl<'a> Section<'a> {
         let known = self.known.borrow();
         for key in self.table.into_iter().flat_map(BTreeMap::keys) {
             if !known.contains(&key.as_str()) {
-                let hint = super::nearest(key, known.iter().copied()).map_or_else(
+                let hint = nearest(key, known.iter().copied()).map_or_else(
                     || format!("known are {}", known.join(", ")),
                     |near| format!("did you mean `{near}`?"),
                 );

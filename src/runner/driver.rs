@@ -19,7 +19,7 @@ use super::notice::Notice;
 use super::signals::Signals;
 use super::stderr::Quoted;
 use super::{Ended, RunError, View, facts, thread};
-use crate::advice::{Thought, recommend, think};
+use crate::advice::{self, Thought, recommend, think};
 use crate::launcher::{End, Ending, Facts, Fate, Launcher, Orphan, Outcome, Started, prepare, protocol};
 use crate::problem::Objective;
 use crate::study::{OpenStudy, Study, TrialState, journal};
@@ -180,7 +180,10 @@ impl<'a, F: FnMut(View<'_>)> Driver<'a, F> {
                 self.thinking.spawn(thought.map_err(RunError::thread)?);
             }
             Command::Recommend => {
-                return Ok(Some(Input::Recommended(Box::new(recommend(self.study())))));
+                return Ok(Some(Input::Recommended(Box::new(recommend(
+                    self.study(),
+                    &advice::optimizer(self.study()),
+                )))));
             }
             Command::Halt => self.launcher.halt(),
             Command::Kill => drop(self.kill.send_replace(true)),

@@ -6,12 +6,9 @@ use super::data::Data;
 use super::error::FitError;
 use super::hyper::{Hyperparameters, NaturalGradient};
 use super::lanes::Prepared;
-use super::linalg::Factored;
+use super::linalg::{Factored, JITTER};
 use super::solved::Solved;
 use crate::space::Warped;
-
-/// Relative jitter tried on the diagonal, one after another, until the matrix can be solved with.
-const JITTER: [f64; 5] = [0.0, 1e-10, 1e-8, 1e-6, 1e-4];
 
 /// A Gaussian process conditioned on its data at fixed hyperparameters.
 ///
@@ -86,7 +83,7 @@ impl Gp {
     fn factor(data: &Data, hyper: &Hyperparameters, kernel: impl Fn() -> DMatrix<f64>) -> Result<Solved, FitError> {
         let sizes = hyper.sizes.matrix();
         let n = data.y.len();
-        let solved = JITTER.iter().find_map(|jitter| {
+        let solved = JITTER[..5].iter().find_map(|jitter| {
             let mut k = kernel();
             for j in 0..n {
                 let row = &sizes[data.fidelity[j]];

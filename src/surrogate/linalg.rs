@@ -11,6 +11,9 @@ use nalgebra::{
     DMatrix, DMatrixView, DMatrixViewMut, DVector, DefaultAllocator, Dim, Dyn, Matrix, OMatrix, StorageMut,
 };
 
+/// Relative jitter to try on the diagonal of a matrix, one after another, until it can be factored.
+pub const JITTER: [f64; 6] = [0.0, 1e-10, 1e-8, 1e-6, 1e-4, 1e-2];
+
 /// Columns factored at once: 64 columns of 64 doubles fill a 32 KiB first-level cache.
 const BLOCK: usize = 64;
 

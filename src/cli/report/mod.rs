@@ -97,8 +97,8 @@ fn named(study: &Study, what: &str) -> anyhow::Result<(String, Mixture)> {
 fn report(study: &Study, named: Vec<(String, Mixture)>) -> Report {
     let (config, evidence) = (study.config(), study.evidence());
     let optimizer = advice::optimizer(study);
-    let recommended = advice::recommend(study);
-    let answer = advice::answer(study);
+    let recommended = advice::recommend(study, &optimizer);
+    let answer = advice::answer(study, &optimizer);
     let mixture = answer.as_ref().map_or(&recommended.mixture, |answer| &answer.mixture).clone();
     let findings = Findings { config, optimizer: &optimizer, evidence: &evidence, mixture: &mixture };
     let others = findings.others(named);

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use super::super::machine::{Adopted, Attempt, Audience, Command, Input, Machine, Question};
 use super::super::{Ended, RunError};
-use crate::advice::{recommend, think};
+use crate::advice::{self, recommend, think};
 use crate::config::StudyConfig;
 use crate::launcher::mock::Mock;
 use crate::launcher::{End, Launcher, Outcome};
@@ -77,7 +77,10 @@ impl<'a> World<'a> {
                     Command::Adopt if self.left.is_empty() => inputs.push(Input::Adopted(Vec::new())),
                     Command::Adopt => {}
                     Command::SetUp => inputs.push(Input::SetUp { interrupted: false }),
-                    Command::Recommend => inputs.push(Input::Recommended(Box::new(recommend(self.machine.study)))),
+                    Command::Recommend => inputs.push(Input::Recommended(Box::new(recommend(
+                        self.machine.study,
+                        &advice::optimizer(self.machine.study),
+                    )))),
                     Command::Journal(entry) => {
                         let event = serde_json::to_value(&entry.event).unwrap();
                         let trial = event["trial"].as_u64().map_or_else(String::new, |trial| format!(" {trial}"));
