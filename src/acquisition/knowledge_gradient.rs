@@ -13,7 +13,7 @@ pub struct Choices {
     pub margin: DVector<f64>,
 }
 
-/// Logarithm of (a lower bound on) the knowledge gradient of one observation (Frazier, Powell & Dayanik 2009).
+/// Logarithm of the knowledge gradient of one observation, for one alternative at a time (Frazier, Powell & Dayanik 2009).
 ///
 /// An observation whose outcomes are independent (J metrics) moves the means of the `choices` by `moves · z` (p × J) with `z`
 /// standard normal, and leaves the margins `after` (length p).
@@ -21,9 +21,9 @@ pub struct Choices {
 /// The recommendation improves by switching from today's point b to another point t. The difference of their means becomes
 /// `μ_t − μ_b + σ z`, where σ is the standard deviation of the difference of their moves, and one switches where that, with the
 /// difference δ of the margins after the observation, is below zero. With `u = −(μ_t − μ_b + δ)/σ` and `h(u) = φ(u) + u Φ(u)` the
-/// mean that is gained is `σ h(u) + δ Φ(u)`; without margins, the usual `σ h(u)`. With two points that is exact; with more, the
-/// largest over t bounds the knowledge gradient from below and, unlike sums over many alternatives, does not count one surprise
-/// twice. `−∞` where nothing is gained.
+/// mean that is gained is `σ h(u) + δ Φ(u)`; without margins, the usual `σ h(u)`. With two points that is exact. With more, the
+/// largest over t does not count one surprise twice, as sums over many alternatives do; without margins it bounds the knowledge
+/// gradient from below. `−∞` where nothing is gained.
 #[must_use]
 pub fn log_knowledge_gradient(choices: &Choices, moves: &DMatrix<f64>, after: &DVector<f64>) -> f64 {
     let Choices { mean, margin } = choices;

@@ -16,8 +16,8 @@ impl ValueEnum for ImportFormat {
             Self::Admire => ("admire", "ADMIRE-BayesOpt: the CSV of its published runs"),
             Self::Olmix => ("olmix", "olmix: SIZE=ratios.csv,metrics.csv"),
             Self::Doremi => ("doremi", "DoReMi: SIZE=FILE.json, with --metric"),
-            Self::Wide => ("wide", "A CSV with one row a run; also what `admire export` writes"),
-            Self::Long => ("long", "A CSV with one row a run and weight or metric, in columns `name` and `value`"),
+            Self::Wide => ("wide", "A CSV with one row per run; also what `admire export` writes"),
+            Self::Long => ("long", "A CSV with one row per run and weight or metric, in columns `name` and `value`"),
         };
         // An older name, which scripts may use.
         Some(PossibleValue::new(name).help(help).aliases((*self == Self::Wide).then_some("runs")))

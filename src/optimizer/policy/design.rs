@@ -55,15 +55,7 @@ impl Optimizer {
             *l == m && !evidence.taken(m).any(|known| known == mixture) && self.space.broken_bounds(mixture).is_empty()
         };
         match evidence.repaired.iter().find(due) {
-            Some((mixture, _)) => Some(Suggestion {
-                mixture: mixture.clone(),
-                fidelity: m,
-                pool_index: None,
-                expected: None,
-                gain: None,
-                premature: false,
-                warning: None,
-            }),
+            Some((mixture, _)) => Some(unscored(mixture.clone(), m, None)),
             None => self.fill_space(evidence, candidates, m, rng),
         }
     }
@@ -137,6 +129,11 @@ impl Optimizer {
             integrated_variance_reduction(&self.spec(), x, about, known).unwrap_or_else(|_| vec![0.0; x.len()]);
         (0..reduction.len()).max_by(|a, b| reduction[*a].total_cmp(&reduction[*b]))
     }
+}
+
+/// A suggestion that no model stands behind.
+fn unscored(mixture: Mixture, fidelity: FidelityId, pool_index: Option<usize>) -> Suggestion {
+    Suggestion { mixture, fidelity, pool_index, expected: None, gain: None, premature: false, warning: None }
 }
 
 /// At most `most` of `indices` at random, in their order.

@@ -39,14 +39,22 @@ struct Targets {
     variance: DVector<f64>,
     /// Which are known: no observation moves them.
     known: Vec<bool>,
+    /// How many mixtures are known, also of those that are none of these.
+    bought: usize,
 }
 
 impl Targets {
-    fn new(surrogate: &Surrogate, x: &Weights, mean: DVector<f64>, known: Vec<bool>, noise: f64) -> Self {
+    fn new(
+        surrogate: &Surrogate,
+        x: &Weights,
+        mean: DVector<f64>,
+        (known, bought): (Vec<bool>, usize),
+        noise: f64,
+    ) -> Self {
         let view = surrogate.view(x);
         let mut variance = surrogate.view_variance(&view).add_scalar(noise);
         variance.iter_mut().zip(&known).filter(|(_, known)| **known).for_each(|(variance, _)| *variance = 0.0);
-        Self { view, mean, variance, known }
+        Self { view, mean, variance, known, bought }
     }
 }
 
@@ -115,8 +123,9 @@ impl Optimizer {
         let mut weighed = smallest(&values, MOST_SCORED);
         weighed.sort_unstable();
         let (mean, noise) = (values.select_rows(&weighed), self.goal_noise(surrogate));
+        let bought = known.iter().flatten().count();
         let known = weighed.iter().map(|t| known[*t].is_some()).collect();
-        let targets = Targets::new(surrogate, &x.select(&weighed), mean, known, noise);
+        let targets = Targets::new(surrogate, &x.select(&weighed), mean, (known, bought), noise);
         let mut scored = Vec::with_capacity(runs.len().min(open.len() * MOST_SCORED));
         for &m in open {
             let indices = self.preselected(surrogate, runs, m, rng);
@@ -236,7 +245,7 @@ impl Optimizer {
         let means = surrogate.mean(x);
         let order = smallest(&means, SUPPORT / 2);
         let (mean, known) = (means.select_rows(&order), vec![false; order.len()]);
-        let targets = Targets::new(surrogate, &x.select(&order), mean, known, 0.0);
+        let targets = Targets::new(surrogate, &x.select(&order), mean, (known, 0), 0.0);
         for m in self.fidelities.ids() {
             let indices: Vec<usize> = (0..places.len()).filter(|i| places[*i].fidelity == m).collect();
             if indices.is_empty() {
@@ -261,9 +270,9 @@ impl Optimizer {
     ) -> Vec<f64> {
         let influence = surrogate.influence(trials.x, trials.fidelity, &targets.view);
         let log_cost = evidence.costs[trials.fidelity].ln();
-        let known = targets.known.iter().filter(|known| **known).count();
-        let margin = |known: usize, variance: &DVector<f64>| variance.map(|v| caution(known) * v.max(0.0).sqrt());
-        let choices = Choices { mean: targets.mean.clone(), margin: margin(known, &targets.variance) };
+        let bought = targets.bought;
+        let margin = |bought: usize, variance: &DVector<f64>| variance.map(|v| caution(bought) * v.max(0.0).sqrt());
+        let choices = Choices { mean: targets.mean.clone(), margin: margin(bought, &targets.variance) };
         (0..trials.x.len())
             .map(|c| {
                 let revealed = trials.reveals[c];
@@ -273,7 +282,7 @@ impl Optimizer {
                     (moves, _) => moves[(t, c)],
                 });
                 let left = targets.variance.map_with_location(|t, _, v| v - moves.row(t).norm_squared());
-                let after = margin(known + usize::from(revealed.is_some()), &left);
+                let after = margin(bought + usize::from(revealed.is_some()), &left);
                 log_knowledge_gradient(&choices, &moves, &after) - log_cost
             })
             .collect()

@@ -78,14 +78,15 @@ pub(super) struct Axes<'a> {
 impl Axes<'_> {
     /// Draws the axes; what is drawn next goes between them.
     pub fn draw<'a, 'b>(&self, root: &'a Drawing<'b>) -> Result<Chart<'a, 'b>, Failed> {
+        let (x_digits, y_digits) = (digits(&self.x), digits(&self.y));
         let mut chart = ChartBuilder::on(root)
             .margin(10)
             .margin_right(20)
             .x_label_area_size(44)
-            .y_label_area_size(64)
+            // The axis's own label, and those of its ticks: so many digits, a sign and a point.
+            .y_label_area_size(24 + 8 * (y_digits as u32 + 2))
             .build_cartesian_2d(self.x.clone(), self.y.clone())?;
-        let (x_unit, y_digits) = (if self.x_percent { 100.0 } else { 1.0 }, digits(&self.y));
-        let x_digits = digits(&self.x);
+        let x_unit = if self.x_percent { 100.0 } else { 1.0 };
         chart
             .configure_mesh()
             .disable_x_mesh()
