@@ -6,7 +6,7 @@ use admire::space::Warped;
 use admire::surrogate::{
     data::Data,
     fit::{fit, negative_log_posterior},
-    gp::Gp,
+    gp::{Gp, Joint},
     hyper::Layout,
     linalg::Cholesky,
 };
@@ -143,7 +143,7 @@ proptest! {
         let (mean, by_mean) = gp.mean_with_gradient(&z, target);
         close("mean", mean, gp.mean(&z, target)[0], 1e-10);
         let (value, plain) = (gp.joint_with_gradient(&z, m, target), &gp.joint(&z, &[m], target)[0][0]);
-        let numbers = |j: &admire::surrogate::gp::Joint| [j.mean, j.variance, j.variance_observed, j.covariance];
+        let numbers = |j: &Joint| [j.mean, j.variance, j.variance_observed, j.covariance, j.mean_observed];
         for (a, b) in numbers(&value).into_iter().zip(numbers(plain)) {
             close("joint() and joint_with_gradient()", a, b, 1e-8);
         }

@@ -147,41 +147,85 @@ fn an_untrained_size_is_less_certain_the_farther_it_is() {
 fn outlooks_and_means_have_the_gradients_they_claim() {
     let problem = Problem::new(4, 3, 2, 14);
     for kernel in KERNELS {
-        let surrogate = fit(&Owned::new(&problem, kernel, problem.runs(&[10, 5, 3], 15)));
-        let x = points(&problem, 1, 16);
-        let numbers = |x: &Weights, m: FidelityId| {
-            let lookahead = &surrogate.lookahead(x, &[m])[0][0];
-            [lookahead.mean, lookahead.variance, lookahead.reduction]
-        };
-        let slope = |d: usize, f: &dyn Fn(&Weights) -> f64| {
-            let at = |h: f64| {
-                let mut x = x.matrix().clone();
-                x[(d, 0)] += h;
-                f(&columns(4, [x.as_slice()]))
+        let mode = fit(&Owned::new(&problem, kernel, problem.runs(&[10, 5, 3], 15)));
+        for surrogate in [mode.integrated().unwrap(), mode] {
+            let x = points(&problem, 1, 16);
+            let numbers = |x: &Weights, m: FidelityId| {
+                let lookahead = &surrogate.lookahead(x, &[m])[0][0];
+                [lookahead.mean, lookahead.variance, lookahead.reduction]
             };
-            let central = |h: f64| (at(h) - at(-h)) / (2.0 * h);
-            (4.0 * central(1e-3) - central(2e-3)) / 3.0
-        };
-        let (mean, by_mean) = surrogate.mean_with_gradient(&x);
-        close("mean", mean, surrogate.mean(&x)[0], 1e-12);
-        for m in SIZES.into_iter().take(3) {
-            let lookahead = surrogate.lookahead_with_gradient(&x, m);
-            let values = numbers(&x, m);
-            for (a, b) in [lookahead.mean, lookahead.variance, lookahead.reduction].into_iter().zip(values) {
-                close("lookahead() and lookahead_with_gradient()", a, b, 1e-8);
-            }
-            assert!(values[2] > 0.0 && values[2] <= values[1], "an observation removes some of the variance");
-            for d in 0..4 {
-                for k in 0..3 {
-                    let numeric = slope(d, &|x| numbers(x, m)[k]);
-                    let error = (lookahead.gradient[k][d] - numeric).abs();
-                    assert!(error <= 1e-5 * (numeric.abs() + values[k].abs()), "{kernel:?}: number {k}, domain {d}");
+            let slope = |d: usize, f: &dyn Fn(&Weights) -> f64| {
+                let at = |h: f64| {
+                    let mut x = x.matrix().clone();
+                    x[(d, 0)] += h;
+                    f(&columns(4, [x.as_slice()]))
+                };
+                let central = |h: f64| (at(h) - at(-h)) / (2.0 * h);
+                (4.0 * central(1e-3) - central(2e-3)) / 3.0
+            };
+            let (mean, by_mean) = surrogate.mean_with_gradient(&x);
+            close("mean", mean, surrogate.mean(&x)[0], 1e-12);
+            for m in SIZES.into_iter().take(3) {
+                let lookahead = surrogate.lookahead_with_gradient(&x, m);
+                let values = numbers(&x, m);
+                for (a, b) in [lookahead.mean, lookahead.variance, lookahead.reduction].into_iter().zip(values) {
+                    close("lookahead() and lookahead_with_gradient()", a, b, 1e-8);
                 }
-                let numeric = slope(d, &|x| surrogate.mean(x)[0]);
-                assert!((by_mean[d] - numeric).abs() <= 1e-6 * (1.0 + numeric.abs()));
+                assert!(values[2] > 0.0 && values[2] <= values[1], "an observation removes some of the variance");
+                for d in 0..4 {
+                    for k in 0..3 {
+                        let numeric = slope(d, &|x| numbers(x, m)[k]);
+                        let error = (lookahead.gradient[k][d] - numeric).abs();
+                        assert!(
+                            error <= 1e-5 * (numeric.abs() + values[k].abs()),
+                            "{kernel:?}: number {k}, domain {d}"
+                        );
+                    }
+                    let numeric = slope(d, &|x| surrogate.mean(x)[0]);
+                    assert!((by_mean[d] - numeric).abs() <= 1e-6 * (1.0 + numeric.abs()));
+                }
             }
         }
     }
+}
+
+/// What the search and what reports ask are moments of the same joint distribution, also of many draws of hyperparameters.
+#[test]
+fn all_questions_are_about_one_joint_distribution() {
+    let problem = Problem::new(4, 3, 2, 47);
+    let mode = fit(&Owned::new(&problem, KERNELS[0], problem.runs(&[8, 5, 3], 48)));
+    let x = points(&problem, 5, 49);
+    for surrogate in [mode.integrated().unwrap(), mode] {
+        let (mean, covariance) = surrogate.posterior(&x);
+        let view = surrogate.view(&x);
+        let influence = surrogate.influence(&x, SIZES[2], &view);
+        for (i, lookahead) in surrogate.lookahead(&x, &[SIZES[2]])[0].iter().enumerate() {
+            close("mean", lookahead.mean, mean[i], 1e-9);
+            close("variance", lookahead.variance, covariance[(i, i)], 1e-8);
+            close("variance of the view", surrogate.view_variance(&view)[i], covariance[(i, i)], 1e-8);
+            // A run at the target moves a mixture's own mean by the variance that it removes.
+            let moved: f64 = influence.iter().map(|(moves, _)| moves[(i, i)].powi(2)).sum();
+            close("reduction", lookahead.reduction, moved, 1e-8);
+            for j in 0..5 {
+                let between: f64 = influence.iter().map(|(moves, sd)| moves[(i, j)] * sd[j]).sum();
+                close("covariance", between, covariance[(i, j)], 1e-7);
+            }
+        }
+    }
+}
+
+#[test]
+fn with_few_runs_integrated_hyperparameters_are_less_sure_and_with_many_the_same() {
+    let problem = Problem::new(4, 1, 1, 50);
+    let x = points(&problem, 20, 51);
+    let ratio = |n: usize| {
+        let mode = fit(&Owned::new(&problem, KERNELS[0], problem.runs(&[n], 52)));
+        let sd = |s: &Surrogate| s.predict(&x, size(0)).iter().map(|(_, v)| v.sqrt()).sum::<f64>();
+        sd(&mode.integrated().unwrap()) / sd(&mode)
+    };
+    let (few, many) = (ratio(6), ratio(80));
+    assert!(few > 1.2, "{few}");
+    assert!((0.7..1.3).contains(&many), "{many}");
 }
 
 /// The knowledge gradient needs how far an outcome moves every posterior mean: here against really observing it.

@@ -3,7 +3,7 @@
 use super::Optimizer;
 use crate::acquisition::normal;
 use crate::problem::{Evidence, FidelityId, Mixture, ModelSpec, Prediction, Structure};
-use crate::surrogate::{MetricGain, Surrogate, Task, known};
+use crate::surrogate::{self, Surrogate, Task, known};
 
 /// By how much one mixture's noise-free objective at the target is better than another's, in the objective's unit; below
 /// zero it is worse, whichever way the objective points.
@@ -13,6 +13,12 @@ pub struct Gain {
     pub mean: f64,
     /// Posterior standard deviation: that of the difference, in which what is uncertain about both cancels.
     pub sd: f64,
+}
+
+impl From<surrogate::Gain> for Gain {
+    fn from(gain: surrogate::Gain) -> Self {
+        Self { mean: gain.mean, sd: gain.variance.sqrt() }
+    }
 }
 
 impl Gain {
@@ -61,15 +67,13 @@ impl Optimizer {
     /// How much better `mixture` is than each of `others`; `None` before there is a model.
     #[must_use]
     pub fn gains(&self, evidence: &Evidence, mixture: &Mixture, others: &[Mixture]) -> Option<Vec<Gain>> {
-        let surrogate = self.condition(&evidence.observations).ok()?;
+        let surrogate = self.integrated(&evidence.observations).ok()?;
         Some(self.gains_of(&surrogate, mixture, others))
     }
 
     fn gains_of(&self, surrogate: &Surrogate, mixture: &Mixture, others: &[Mixture]) -> Vec<Gain> {
         let x = self.columns(std::iter::once(mixture).chain(others).map(Mixture::weights));
-        let (mean, covariance) = surrogate.posterior(&x);
-        let variance = |i: usize| covariance[(0, 0)] + covariance[(i, i)] - 2.0 * covariance[(0, i)];
-        (1..mean.len()).map(|i| Gain { mean: mean[i] - mean[0], sd: variance(i).max(0.0).sqrt() }).collect()
+        surrogate.gains(&x).into_iter().map(Gain::from).collect()
     }
 
     /// For each domain, what changing its weight in `mixture` does, at up to `points` weights between the smallest and the
@@ -77,7 +81,7 @@ impl Optimizer {
     /// before there is a model.
     #[must_use]
     pub fn effects(&self, evidence: &Evidence, mixture: &Mixture, points: usize) -> Option<Vec<Effect>> {
-        let surrogate = self.condition(&evidence.observations).ok()?;
+        let surrogate = self.integrated(&evidence.observations).ok()?;
         let noise = surrogate.noise(self.fidelities.target()).sqrt();
         let effect = |domain: usize| {
             let present = mixture.weights()[domain];
@@ -106,21 +110,25 @@ impl Optimizer {
     /// `None` where no model of single metrics can be made.
     #[must_use]
     pub fn metric_gains(&self, evidence: &Evidence, mixture: &Mixture, other: &Mixture) -> Option<Vec<Gain>> {
-        let mut surrogate = self.condition(&evidence.observations).ok()?;
+        let mut surrogate = self.integrated(&evidence.observations).ok()?;
         if self.spec().structure == Structure::Objective {
             let spec = ModelSpec { structure: Structure::PerMetric, ..self.spec() };
-            surrogate = Surrogate::fit(&Task { spec, ..self.task(&evidence.observations) }, None).ok()?.0.into();
+            surrogate = Surrogate::fit(&Task { spec, ..self.task(&evidence.observations) }, None)
+                .ok()?
+                .0
+                .integrated()
+                .ok()?
+                .into();
         }
         let x = self.columns([mixture.weights(), other.weights()]);
-        let gains = surrogate.metric_gains(&x);
-        Some(gains.into_iter().map(|MetricGain { mean, variance }| Gain { mean, sd: variance.sqrt() }).collect())
+        Some(surrogate.metric_gains(&x).into_iter().map(Gain::from).collect())
     }
 
     /// Every observation that the model knows ([`known`]) as predicted from the others that it knows, in their order; `None`
     /// before there is a model.
     #[must_use]
     pub fn left_out(&self, evidence: &Evidence) -> Option<Vec<LeftOut>> {
-        let surrogate = self.condition(&evidence.observations).ok()?;
+        let surrogate = self.integrated(&evidence.observations).ok()?;
         let errors = surrogate.leave_one_out();
         let sign = self.objective.sign();
         let observations =

@@ -136,7 +136,7 @@ impl Optimizer {
             return Ok(self.with_expectation(suggestion, evidence));
         }
         self.learn(evidence);
-        let model = self.condition(&evidence.observations);
+        let model = self.integrated(&evidence.observations);
         let model = model.and_then(|surrogate| Ok((surrogate.with_pending(&evidence.pending)?, surrogate)));
         if let Ok((pending, surrogate)) = &model
             && let Some(suggestion) = self.propose((surrogate, pending), evidence, candidates, &open, rng)
@@ -159,7 +159,7 @@ impl Optimizer {
     /// The mixture to train at the target: the best posterior mean over the space, or over `candidates` when given (not
     /// empty). Does not change the hyperparameters, so that asking never influences later suggestions.
     pub fn recommend(&self, evidence: &Evidence, candidates: Option<&[Mixture]>, rng: &mut impl Rng) -> Recommendation {
-        match self.condition(&evidence.observations) {
+        match self.integrated(&evidence.observations) {
             Ok(surrogate) => self.best(&surrogate, evidence, candidates, rng),
             Err(_) => self.best_guess(evidence, candidates),
         }
@@ -168,20 +168,20 @@ impl Optimizer {
     /// The objective expected at each of `points` (mixture, fidelity); `None` before there is a model.
     #[must_use]
     pub fn predict(&self, evidence: &Evidence, points: &[(Mixture, FidelityId)]) -> Option<Vec<Prediction>> {
-        let surrogate = self.condition(&evidence.observations).ok()?;
+        let surrogate = self.integrated(&evidence.observations).ok()?;
         Some(points.iter().map(|(mixture, m)| self.prediction(&surrogate, mixture, *m)).collect())
     }
 
     /// Standard deviation of the noise of one run's objective at the target; `None` before there is a model.
     #[must_use]
     pub fn noise_sd(&self, evidence: &Evidence) -> Option<f64> {
-        self.condition(&evidence.observations).ok().map(|s| s.noise(self.fidelities.target()).sqrt())
+        self.integrated(&evidence.observations).ok().map(|s| s.noise(self.fidelities.target()).sqrt())
     }
 
     /// How well each fidelity agrees with the target so far; `None` before there is a model.
     #[must_use]
     pub fn agreement(&self, evidence: &Evidence) -> Option<Vec<Agreement>> {
-        self.condition(&evidence.observations).ok().map(|s| s.agreement())
+        self.integrated(&evidence.observations).ok().map(|s| s.agreement())
     }
 
     fn columns<'a>(&self, mixtures: impl IntoIterator<Item = &'a [f64]>) -> Weights {
@@ -197,7 +197,7 @@ impl Optimizer {
 
     fn with_expectation(&self, suggestion: Suggestion, evidence: &Evidence) -> Suggestion {
         // Before the first fit there is nothing worth reporting.
-        let model = self.snapshot.as_ref().and_then(|_| self.condition(&evidence.observations).ok());
+        let model = self.snapshot.as_ref().and_then(|_| self.integrated(&evidence.observations).ok());
         let expected = model.map(|s| self.prediction(&s, &suggestion.mixture, suggestion.fidelity));
         Suggestion { expected, ..suggestion }
     }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError};
 
 use super::Optimizer;
-use super::policy::constants::{COMPARED_FROM, REFIT_GROWTH};
+use super::policy::constants::{COMPARED_FROM, MOST_INTEGRATED, REFIT_GROWTH};
 use crate::problem::{Evidence, FidelityId, ModelSpec, Observation};
 use crate::surrogate::{FitError, ModelSnapshot, Surrogate, Task};
 
@@ -15,6 +15,8 @@ pub(super) struct Conditioned {
     /// `None`: fitted to just these observations, before there was a snapshot.
     snapshot: Option<ModelSnapshot>,
     surrogate: Arc<Surrogate>,
+    /// The same with its hyperparameters integrated over, once it was asked for.
+    integrated: Option<Arc<Surrogate>>,
 }
 
 impl Optimizer {
@@ -64,6 +66,7 @@ impl Optimizer {
                 observations: observations.clone(),
                 snapshot: Some(snapshot),
                 surrogate: Arc::new(surrogate),
+                integrated: None,
             }));
         }
     }
@@ -96,7 +99,28 @@ impl Optimizer {
             observations: observations.to_vec(),
             snapshot: snapshot.cloned(),
             surrogate: Arc::clone(&surrogate),
+            integrated: None,
         }));
         Ok(surrogate)
+    }
+
+    /// The model of these observations for what is said and recommended: of up to [`MOST_INTEGRATED`] runs with its hyperparameters
+    /// integrated over.
+    pub(super) fn integrated(&self, observations: &[Observation]) -> Result<Arc<Surrogate>, FitError> {
+        let surrogate = self.condition(observations)?;
+        if observations.len() > MOST_INTEGRATED {
+            return Ok(surrogate);
+        }
+        let cache = || self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept =
+            cache().as_ref().filter(|kept| Arc::ptr_eq(&kept.surrogate, &surrogate)).and_then(|k| k.integrated.clone());
+        if let Some(integrated) = kept {
+            return Ok(integrated);
+        }
+        let integrated = Arc::new(surrogate.integrated()?);
+        if let Some(kept) = cache().as_mut().filter(|kept| Arc::ptr_eq(&kept.surrogate, &surrogate)) {
+            kept.integrated = Some(Arc::clone(&integrated));
+        }
+        Ok(integrated)
     }
 }

@@ -63,6 +63,12 @@ impl Warped {
         self.0.ncols()
     }
 
+    /// How many domains there are.
+    #[must_use]
+    pub fn dim(&self) -> usize {
+        self.0.nrows()
+    }
+
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -30,19 +30,22 @@ pub struct Gp {
 pub struct Joint {
     /// Mean at the second fidelity (the target).
     pub mean: f64,
+    /// Mean at the first fidelity (where one would observe).
+    pub mean_observed: f64,
     /// Variance at the second fidelity.
     pub variance: f64,
     /// Variance at the first fidelity (where one would observe).
     pub variance_observed: f64,
     /// Covariance of the two.
     pub covariance: f64,
-    /// Derivatives (length D each) of the four, in this order; empty where not asked for.
-    pub gradient: [Vec<f64>; 4],
+    /// Derivatives (length D each) of the mean, the two variances, the covariance and the mean at the first fidelity; empty where not
+    /// asked for.
+    pub gradient: [Vec<f64>; 5],
 }
 
 /// Points at one fidelity as seen through a [`Gp`]'s data.
 #[derive(Clone, Debug)]
-pub struct View {
+pub struct GpView {
     prepared: Vec<Prepared>,
     /// `(L⁻¹ K(data, points))ᵀ`, p × n.
     whitened: DMatrix<f64>,
@@ -151,6 +154,12 @@ impl Gp {
             + self.solved.covariance.log_determinant()
             + n * std::f64::consts::TAU.ln()
             + self.solved.level_penalty)
+    }
+
+    /// `log p(y)`, the levels integrated out, up to a constant (Rasmussen & Williams 2006, eq. 2.43).
+    #[must_use]
+    pub fn log_marginal(&self) -> f64 {
+        self.log_likelihood() - 0.5 * self.solved.level_log_determinant
     }
 
     /// [`Self::condition`], with the derivatives of [`Self::log_likelihood`].
@@ -277,6 +286,22 @@ impl Gp {
         (mean, covariance)
     }
 
+    /// Posterior mean and variance of the noise-free value at each of the points `z` but the first, minus that at the first, at
+    /// fidelity `m`, with what is not known of the level (Rasmussen & Williams 2006, eq. 2.42).
+    #[must_use]
+    pub fn differences(&self, z: &Warped, m: usize) -> Vec<(f64, f64)> {
+        let (mean, covariance) = self.posterior(z, m);
+        let level_weight = self.cross(z, m).tr_mul(&self.solved.indicators);
+        (1..z.len())
+            .map(|i| {
+                let u = (level_weight.row(0) - level_weight.row(i)).transpose();
+                let level = (&self.solved.level_covariance * &u).dot(&u);
+                let variance = covariance[(0, 0)] + covariance[(i, i)] - 2.0 * covariance[(0, i)];
+                (mean[i] - mean[0], variance.max(0.0) + level.max(0.0))
+            })
+            .collect()
+    }
+
     /// Predictions at the p points `z`, fidelity `m`, with what is not known of the level (Rasmussen &
     /// Williams 2006, eq. 2.42): what to report, where [`Self::posterior`] is what to search with.
     #[must_use]
@@ -302,10 +327,10 @@ impl Gp {
     #[must_use]
     pub fn joint(&self, z: &Warped, at: &[usize], target: usize) -> Vec<Vec<Joint>> {
         let k = self.hyper.kernel.cross(&self.prepared, z);
-        let whitened = |m: usize| {
+        let observed = |m: usize| {
             let mut k = k.clone();
             self.scale_rows(&mut k, m);
-            self.solved.covariance.whiten(k)
+            (k.tr_mul(&self.solved.alpha), self.solved.covariance.whiten(k))
         };
         let floor = |x: f64, prior: f64| x.max(VARIANCE_FLOOR * prior);
         let mut at_target = k.clone();
@@ -315,17 +340,24 @@ impl Gp {
         let prior = self.prior_variance(target, target);
         at.iter()
             .map(|&m| {
-                let observed = (m != target).then(|| whitened(m));
+                let observed = (m != target).then(|| observed(m));
                 (0..z.len())
                     .map(|j| {
                         let t = at_target.column(j);
                         let variance = floor(prior - t.norm_squared(), prior);
-                        let (variance_observed, covariance) = observed.as_ref().map_or((variance, variance), |o| {
-                            let (prior, o) = (self.prior_variance(m, m), o.column(j));
-                            (floor(prior - o.norm_squared(), prior), self.prior_variance(m, target) - o.dot(&t))
-                        });
+                        let same = (mean[j], variance, variance);
+                        let (mean_observed, variance_observed, covariance) =
+                            observed.as_ref().map_or(same, |(y, o)| {
+                                let (prior, o) = (self.prior_variance(m, m), o.column(j));
+                                (
+                                    y[j],
+                                    floor(prior - o.norm_squared(), prior),
+                                    self.prior_variance(m, target) - o.dot(&t),
+                                )
+                            });
                         Joint {
                             mean: mean[j] + self.solved.levels[target],
+                            mean_observed: mean_observed + self.solved.levels[m],
                             variance,
                             variance_observed,
                             covariance,
@@ -339,8 +371,8 @@ impl Gp {
 
     /// What [`Self::influence`] needs of the p points `t` at fidelity `target`.
     #[must_use]
-    pub fn view(&self, t: &Warped, target: usize) -> View {
-        View {
+    pub fn view(&self, t: &Warped, target: usize) -> GpView {
+        GpView {
             prepared: self.hyper.kernel.prepare(t),
             whitened: self.solved.covariance.whiten(self.cross(t, target)).transpose(),
             fidelity: target,
@@ -349,29 +381,24 @@ impl Gp {
 
     /// Posterior variances of the points in `view` (length p).
     #[must_use]
-    pub fn view_variance(&self, view: &View) -> DVector<f64> {
+    pub fn view_variance(&self, view: &GpView) -> DVector<f64> {
         let prior = self.prior_variance(view.fidelity, view.fidelity);
         let rows = view.whitened.row_iter().map(|row| (prior - row.norm_squared()).max(VARIANCE_FLOOR * prior));
         DVector::from_iterator(view.whitened.nrows(), rows)
     }
 
-    /// How far the posterior mean of each of the points in `view` moves, in standard deviations of the outcome, when
-    /// each of the c points `z` is observed at fidelity `m`: `cov(f(t), y(z)) / sd(y(z))`, p × c; with the standard
-    /// deviations of the outcomes (length c).
+    /// Posterior covariances of the points in `view` and of the outcomes of runs of the c points `z` at fidelity `m`, p × c, and the
+    /// variances of these outcomes (length c).
     #[must_use]
-    pub fn influence(&self, z: &Warped, m: usize, view: &View) -> (DMatrix<f64>, Vec<f64>) {
+    pub fn covariance(&self, z: &Warped, m: usize, view: &GpView) -> (DMatrix<f64>, DVector<f64>) {
         let mut covariance = self.hyper.kernel.cross(&view.prepared, z) * self.sizes[m][view.fidelity];
         let at_z = self.solved.covariance.whiten(self.cross(z, m));
         covariance.gemm(-1.0, &view.whitened, &at_z, 1.0);
         let prior = self.prior_variance(m, m);
-        let sd: Vec<f64> = at_z
-            .column_iter()
-            .map(|o| ((prior - o.norm_squared()).max(VARIANCE_FLOOR * prior) + self.hyper.noise[m]).sqrt())
-            .collect();
-        for (mut column, sd) in covariance.column_iter_mut().zip(&sd) {
-            column /= *sd;
-        }
-        (covariance, sd)
+        let outcome =
+            at_z.column_iter().map(|o| (prior - o.norm_squared()).max(VARIANCE_FLOOR * prior) + self.hyper.noise[m]);
+        let variance = DVector::from_iterator(z.len(), outcome);
+        (covariance, variance)
     }
 
     /// [`Self::joint`] at one point, with derivatives.
@@ -401,10 +428,12 @@ impl Gp {
                 &coefficient(&|i, t, _| -2.0 * v_t[i] * t),
                 &coefficient(&|i, _, o| -2.0 * v_m[i] * o),
                 &coefficient(&|i, t, o| -(v_t[i] * o + v_m[i] * t)),
+                &coefficient(&|i, _, o| self.solved.alpha[i] * o),
             ],
         );
         Joint {
             mean: k_t.dot(&self.solved.alpha) + self.solved.levels[target],
+            mean_observed: k_m.dot(&self.solved.alpha) + self.solved.levels[m],
             variance: posterior(target, target, &k_t, &v_t),
             variance_observed: posterior(m, m, &k_m, &v_m),
             covariance: posterior(m, target, &k_m, &v_t),

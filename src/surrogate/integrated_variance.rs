@@ -36,6 +36,6 @@ pub fn integrated_variance_reduction(
         Data { x: known, fidelity: vec![0; n], y: DVector::zeros(n), known_noise: vec![0.0; n], level_sd: vec![1.0] };
     let process = Gp::condition(&data, layout.natural(&layout.start()))?;
     // A run moves the mean at t by cov(t, x) / sd(x) standard normals. The variance of these moves over t is the reduction.
-    let (moves, _) = process.influence(&x, 0, &process.view(&about, 0));
-    Ok(moves.column_iter().map(|moves| moves.variance()).collect())
+    let (covariance, variance) = process.covariance(&x, 0, &process.view(&about, 0));
+    Ok(covariance.column_iter().zip(&variance).map(|(moves, variance)| (moves / variance.sqrt()).variance()).collect())
 }

@@ -1,14 +1,15 @@
 //! The surrogate of the objective: the sum of one multi-fidelity Gaussian process per metric.
 
-use crate::problem::{FidelityId, Mixture, Warp, Weights, columns};
+use crate::problem::{FidelityId, Mixture, Warp, Weights, columns, stream};
 use nalgebra::{DMatrix, DVector};
 use rayon::prelude::*;
 
 use super::data::Data;
 use super::error::FitError;
 use super::fit::fit;
-use super::gp::{Gp, Joint, View};
+use super::gp::Joint;
 use super::hyper::Layout;
+use super::process::{Process, View};
 use super::snapshot::ModelSnapshot;
 use super::standardize::{Series, Standardization};
 use super::task::{MOST_KNOWN, Task};
@@ -21,6 +22,8 @@ const WARM_ITERATIONS: u64 = 12;
 const AFRESH: f64 = 1.25;
 /// Runs that hyperparameters are fitted to, at most: they hardly change with more, and a fit costs the cube.
 const MOST_FITTED: usize = 256;
+/// Seed of the draws of hyperparameters.
+const DRAWS_SEED: u64 = 0;
 /// Runs' worth of belief that the errors of metrics are independent.
 const INDEPENDENCE_WEIGHT: f64 = 8.0;
 
@@ -29,10 +32,13 @@ const INDEPENDENCE_WEIGHT: f64 = 8.0;
 struct MetricModel {
     standardization: Standardization,
     data: Data,
-    gp: Gp,
+    process: Process,
     /// Objective units (minimized) per standardized unit of this metric at each fidelity: `|weight| · scale`.
     gain: Vec<f64>,
-    hyperparameters: Vec<f64>,
+    /// How hyperparameters are laid out.
+    layout: Layout,
+    /// Most probable hyperparameters, on their unconstrained scale.
+    mode: Vec<f64>,
 }
 
 /// Posterior over the objective, minimized: the metrics' processes are independent, so means and variances add.
@@ -59,9 +65,9 @@ pub struct Agreement {
     pub information: f64,
 }
 
-/// By how much one mixture is better than another in one metric.
+/// By how much one mixture is better than another, in the objective or in one metric.
 #[derive(Clone, Copy, Debug)]
-pub struct MetricGain {
+pub struct Gain {
     /// Posterior mean; above zero is better.
     pub mean: f64,
     /// Posterior variance.
@@ -113,7 +119,7 @@ impl Surrogate {
         let snapshot = ModelSnapshot {
             observations: task.observations.len(),
             runs: task.observations.iter().map(|o| o.run).collect(),
-            hyperparameters: surrogate.metrics.iter().map(|m| m.hyperparameters.clone()).collect(),
+            hyperparameters: surrogate.metrics.iter().map(|m| m.mode.clone()).collect(),
             spec: task.spec,
             compared: 0,
         };
@@ -172,6 +178,25 @@ impl Surrogate {
         Ok(Self { inflation: inflation(&metrics), metrics, ..self.clone() })
     }
 
+    /// The same model with its hyperparameters integrated over, instead of the most probable ones: what is said of runs that few
+    /// others say something about depends on all that are plausible. It has the same draws whenever it is asked.
+    ///
+    /// # Errors
+    /// [`FitError`]
+    pub fn integrated(&self) -> Result<Self, FitError> {
+        let metrics = self
+            .metrics
+            .par_iter()
+            .enumerate()
+            .map(|(j, metric)| {
+                let rng = &mut stream(DRAWS_SEED, j as u64);
+                let process = Process::integrated(&metric.data, &metric.layout, &metric.mode, rng)?;
+                Ok(MetricModel { process, ..metric.clone() })
+            })
+            .collect::<Result<Vec<_>, FitError>>()?;
+        Ok(Self { inflation: inflation(&metrics), metrics, ..self.clone() })
+    }
+
     fn assemble(task: &Task<'_>, metrics: Vec<MetricModel>) -> Result<Self, FitError> {
         if task.observations.is_empty() {
             return Err(FitError::Empty);
@@ -201,7 +226,7 @@ impl Surrogate {
             .map(|metric| {
                 pending.iter().try_fold(metric.clone(), |model, (mixture, m)| {
                     let z = self.warp.warped(&columns(self.dim, [mixture.weights()]));
-                    let y = metric.gp.mean(&z, m.index());
+                    let y = metric.process.mean(&z, m.index());
                     let level_sd = metric.data.level_sd.clone();
                     model.extend(&Data { x: z, fidelity: vec![m.index()], y, known_noise: vec![0.0], level_sd })
                 })
@@ -216,7 +241,7 @@ impl Surrogate {
         let x = &self.warp.warped(x);
         let mut total = DVector::from_element(x.len(), self.offset[self.target]);
         for metric in &self.metrics {
-            total.axpy(metric.gain[self.target], &metric.gp.mean(x, self.target.index()), 1.0);
+            total.axpy(metric.gain[self.target], &metric.process.mean(x, self.target.index()), 1.0);
         }
         total
     }
@@ -227,7 +252,7 @@ impl Surrogate {
         let x = &self.warp.warped(w);
         let mut total = (self.offset[self.target], vec![0.0; self.dim]);
         for metric in &self.metrics {
-            let (mean, gradient) = metric.gp.mean_with_gradient(x, self.target.index());
+            let (mean, gradient) = metric.process.mean_with_gradient(x, self.target.index());
             total.0 += metric.gain[self.target] * mean;
             for (t, g) in total.1.iter_mut().zip(&gradient) {
                 *t += metric.gain[self.target] * g;
@@ -250,8 +275,11 @@ impl Surrogate {
         let x = &self.warp.warped(x);
         let p = x.len();
         let mut total = (DVector::from_element(p, self.offset[self.target]), DMatrix::zeros(p, p));
-        let parts: Vec<_> =
-            self.metrics.par_iter().map(|m| (m.gain[self.target], m.gp.posterior(x, self.target.index()))).collect();
+        let parts: Vec<_> = self
+            .metrics
+            .par_iter()
+            .map(|m| (m.gain[self.target], m.process.posterior(x, self.target.index())))
+            .collect();
         for (gain, (mean, covariance)) in parts {
             total.0.axpy(gain, &mean, 1.0);
             total.1 += covariance * (gain * gain * self.inflation);
@@ -268,7 +296,7 @@ impl Surrogate {
         let mut level_sd = vec![0.0; x.len()];
         for metric in &self.metrics {
             let gain = metric.gain[m];
-            for (i, prediction) in metric.gp.predict(x, m.index()).into_iter().enumerate() {
+            for (i, prediction) in metric.process.predict(x, m.index()).into_iter().enumerate() {
                 total[i].0 += gain * prediction.mean;
                 total[i].1 += gain * gain * prediction.variance * self.inflation;
                 level_sd[i] += gain * prediction.level_variance.sqrt();
@@ -285,26 +313,21 @@ impl Surrogate {
     /// Noise variance of one run's objective at fidelity `m`.
     #[must_use]
     pub fn noise(&self, m: FidelityId) -> f64 {
-        self.inflation * self.metrics.iter().map(|k| k.gain[m].powi(2) * k.gp.hyperparameters().noise[m]).sum::<f64>()
+        self.inflation * self.metrics.iter().map(|k| k.gain[m].powi(2) * k.process.noise(m.index())).sum::<f64>()
     }
 
     /// How well each size agrees with the target: one entry per fidelity. Before a size has runs this is the prior's opinion.
     #[must_use]
     pub fn agreement(&self) -> Vec<Agreement> {
         let target = self.target.index();
-        let sum = |share: &dyn Fn(&MetricModel, f64) -> f64| -> f64 {
-            self.metrics.iter().map(|k| share(k, k.gp.hyperparameters().kernel.variance())).sum()
-        };
+        let sum = |share: &dyn Fn(&MetricModel) -> f64| -> f64 { self.metrics.iter().map(share).sum() };
         // A metric's covariance between two sizes, in objective units.
-        let covariance = |a: usize, b: usize| {
-            sum(&|k, variance| k.gain[a] * k.gain[b] * variance * k.gp.hyperparameters().sizes.at(a, b))
-        };
+        let covariance = |a: usize, b: usize| sum(&|k| k.gain[a] * k.gain[b] * k.process.prior_covariance(a, b));
         (0..self.offset.len())
             .map(|m| {
-                let explained = sum(&|k, variance| {
-                    let hyper = k.gp.hyperparameters();
-                    let (shared, own) = (variance * hyper.sizes.at(m, target), variance * hyper.sizes.at(m, m));
-                    k.gain[target].powi(2) * shared * shared / (own + hyper.noise[m])
+                let explained = sum(&|k| {
+                    let (shared, own) = (k.process.prior_covariance(m, target), k.process.prior_covariance(m, m));
+                    k.gain[target].powi(2) * shared * shared / (own + k.process.noise(m))
                 });
                 Agreement {
                     correlation: covariance(m, target) / (covariance(m, m) * covariance(target, target)).sqrt(),
@@ -324,7 +347,7 @@ impl Surrogate {
         let x = &self.warp.warped(x);
         let indices: Vec<usize> = at.iter().map(|m| m.index()).collect();
         let parts: Vec<Vec<Vec<Joint>>> =
-            self.metrics.par_iter().map(|k| k.gp.joint(x, &indices, self.target.index())).collect();
+            self.metrics.par_iter().map(|k| k.process.joint(x, &indices, self.target.index())).collect();
         at.iter()
             .enumerate()
             .map(|(f, &m)| {
@@ -345,14 +368,14 @@ impl Surrogate {
     #[must_use]
     pub fn view(&self, t: &Weights) -> Vec<View> {
         let t = &self.warp.warped(t);
-        self.metrics.par_iter().map(|k| k.gp.view(t, self.target.index())).collect()
+        self.metrics.par_iter().map(|k| k.process.view(t, self.target.index())).collect()
     }
 
     /// Posterior variances of the target objective at the points in `view` (length p).
     #[must_use]
     pub fn view_variance(&self, view: &[View]) -> DVector<f64> {
         let share = |(k, view): (&MetricModel, &View)| {
-            k.gp.view_variance(view) * (k.gain[self.target].powi(2) * self.inflation)
+            k.process.view_variance(view) * (k.gain[self.target].powi(2) * self.inflation)
         };
         self.metrics.iter().zip(view).map(share).sum()
     }
@@ -367,7 +390,7 @@ impl Surrogate {
             .par_iter()
             .zip(view)
             .map(|(k, view)| {
-                let (moves, sd) = k.gp.influence(z, m.index(), view);
+                let (moves, sd) = k.process.influence(z, m.index(), view);
                 let unit = k.gain[self.target] * self.inflation.sqrt();
                 (moves * unit, sd.iter().map(|s| s * unit).collect())
             })
@@ -379,7 +402,7 @@ impl Surrogate {
     pub fn lookahead_with_gradient(&self, w: &Weights, m: FidelityId) -> Lookahead {
         let x = &self.warp.warped(w);
         let parts: Vec<Joint> =
-            self.metrics.par_iter().map(|k| k.gp.joint_with_gradient(x, m.index(), self.target.index())).collect();
+            self.metrics.par_iter().map(|k| k.process.joint_with_gradient(x, m.index(), self.target.index())).collect();
         let mut lookahead = Lookahead {
             mean: self.offset[self.target],
             gradient: std::array::from_fn(|_| vec![0.0; self.dim]),
@@ -398,13 +421,13 @@ impl Surrogate {
     fn add(&self, metric: &MetricModel, joint: &Joint, m: FidelityId, lookahead: &mut Lookahead) {
         let gain = metric.gain[self.target];
         let square = gain * gain * self.inflation;
-        let total = joint.variance_observed + metric.gp.hyperparameters().noise[m];
+        let total = joint.variance_observed + metric.process.noise(m.index());
         let ratio = joint.covariance / total;
         lookahead.mean += gain * joint.mean;
         lookahead.variance += square * joint.variance;
         lookahead.reduction += square * joint.covariance * ratio;
         let [mean, variance, reduction] = &mut lookahead.gradient;
-        let [d_mean, d_variance, d_observed, d_covariance] = &joint.gradient;
+        let [d_mean, d_variance, d_observed, d_covariance, _] = &joint.gradient;
         for d in 0..mean.len().min(d_mean.len()) {
             mean[d] += gain * d_mean[d];
             variance[d] += square * d_variance[d];
@@ -412,18 +435,35 @@ impl Surrogate {
         }
     }
 
+    /// By how much the first of the mixtures `x` is better than each of the others in the objective, noise-free and at the target.
+    #[must_use]
+    pub fn gains(&self, x: &Weights) -> Vec<Gain> {
+        let mut total = vec![Gain { mean: 0.0, variance: 0.0 }; x.len() - 1];
+        for (metric, gains) in self.metrics.iter().zip(self.process_gains(x)) {
+            let unit = metric.gain[self.target];
+            for (total, (mean, variance)) in total.iter_mut().zip(gains) {
+                total.mean += unit * mean;
+                total.variance += unit * unit * self.inflation * variance;
+            }
+        }
+        total
+    }
+
     /// By how much the first of the two mixtures `x` is better than the second in each process, noise-free and at the
     /// target: in the unit of the metric, or of the objective where that has the only process.
     #[must_use]
-    pub fn metric_gains(&self, x: &Weights) -> Vec<MetricGain> {
-        let x = &self.warp.warped(x);
-        let gain = |k: &MetricModel| {
-            let (mean, covariance) = k.gp.posterior(x, self.target.index());
-            let unit = k.standardization.scale[self.target];
-            let variance = covariance[(0, 0)] + covariance[(1, 1)] - 2.0 * covariance[(0, 1)];
-            MetricGain { mean: unit * (mean[1] - mean[0]), variance: unit * unit * variance.max(0.0) }
+    pub fn metric_gains(&self, x: &Weights) -> Vec<Gain> {
+        let scaled = |(metric, gains): (&MetricModel, Vec<(f64, f64)>)| {
+            let unit = metric.standardization.scale[self.target];
+            Gain { mean: unit * gains[0].0, variance: unit * unit * gains[0].1 }
         };
-        self.metrics.par_iter().map(gain).collect()
+        self.metrics.iter().zip(self.process_gains(x)).map(scaled).collect()
+    }
+
+    /// The differences between the other mixtures of `x` and the first, in each process.
+    fn process_gains(&self, x: &Weights) -> Vec<Vec<(f64, f64)>> {
+        let x = &self.warp.warped(x);
+        self.metrics.par_iter().map(|k| k.process.differences(x, self.target.index())).collect()
     }
 
     /// Leave-one-out predictions of the runs' objectives, in closed form: for each run that it knows ([`known`](super::known)) the error
@@ -440,7 +480,7 @@ impl Surrogate {
 
 fn leave_one_out(metrics: &[MetricModel]) -> Vec<(f64, f64)> {
     let mut total = vec![(0.0, 0.0); metrics.first().map_or(0, |first| first.data.y.len())];
-    let parts: Vec<_> = metrics.par_iter().map(|metric| metric.gp.leave_one_out()).collect();
+    let parts: Vec<_> = metrics.par_iter().map(|metric| metric.process.leave_one_out(&metric.data.y)).collect();
     for (metric, parts) in metrics.iter().zip(parts) {
         for (i, (mean, variance)) in parts.into_iter().enumerate() {
             let gain = metric.gain[metric.data.fidelity[i]];
@@ -467,15 +507,15 @@ impl MetricModel {
         z: Vec<f64>,
     ) -> Result<Self, FitError> {
         let data = data.thinned(MOST_KNOWN);
-        let gp = Gp::condition(&data, layout.natural(&z))?;
+        let process = Process::condition(&data, layout, &z)?;
         let gain = standardization.scale.iter().map(|s| series.weight * s).collect();
-        Ok(Self { standardization, data: data.into_owned(), gp, gain, hyperparameters: z })
+        Ok(Self { standardization, data: data.into_owned(), process, gain, layout: layout.clone(), mode: z })
     }
 
     /// The model with further runs.
     fn extend(&self, later: &Data) -> Result<Self, FitError> {
         let data = self.data.followed_by(later);
-        let gp = self.gp.extend(&data)?;
-        Ok(Self { data, gp, ..self.clone() })
+        let process = self.process.extend(&data)?;
+        Ok(Self { data, process, ..self.clone() })
     }
 }

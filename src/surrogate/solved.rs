@@ -20,6 +20,8 @@ pub(super) struct Solved {
     pub alpha: DVector<f64>,
     /// `y − H b̂` (length n).
     pub residual: DVector<f64>,
+    /// Log determinant of the levels' posterior precision.
+    pub level_log_determinant: f64,
     /// `Σ (b̂_m / level_sd_m)²`.
     pub level_penalty: f64,
 }
@@ -52,7 +54,17 @@ impl Solved {
             return None;
         }
         let level_penalty = levels.iter().zip(&data.level_sd).map(|(b, sd)| (b / sd).powi(2)).sum();
+        let level_log_determinant = level_cholesky.log_determinant();
         let level_covariance = level_cholesky.inverse();
-        Some(Self { covariance, levels, level_covariance, indicators, alpha, residual, level_penalty })
+        Some(Self {
+            covariance,
+            levels,
+            level_covariance,
+            indicators,
+            alpha,
+            residual,
+            level_log_determinant,
+            level_penalty,
+        })
     }
 }
