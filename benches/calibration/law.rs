@@ -59,7 +59,7 @@ impl Truth {
             fine: Vec::new(),
         };
         if law == Law::Repetition {
-            truth.unique = (0..domains).map(|_| 10f64.powf(rng.random_range(-2.5..-0.5))).collect();
+            truth.unique = (0..domains).map(|_| 10f64.powf(rng.random_range(-2.0..0.0))).collect();
         }
         if law == Law::Top {
             let smooth: Vec<f64> = sample.iter().map(|w| truth.objective(w, TARGET)).collect();

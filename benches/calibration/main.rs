@@ -65,7 +65,7 @@ fn main() {
     for used in [Use::Choosing, Use::Reporting] {
         summarize(used, &all, &stages);
     }
-    print_outside(&all, &stages);
+    print_faults(&all, &stages);
 }
 
 /// As many studies as there are cores at a time.
@@ -130,17 +130,17 @@ fn summarize(used: Use, all: &[(Regime, Vec<Tally>)], stages: &[f64]) {
     println!("stated probabilities there, at all stages\n{}", score::reliability(&total));
 }
 
-fn print_outside(all: &[(Regime, Vec<Tally>)], stages: &[f64]) {
-    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+fn print_faults(all: &[(Regime, Vec<Tally>)], stages: &[f64]) {
+    let mut faults: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (regime, tallies) in all {
         for (stage, tally) in stages.iter().zip(tallies) {
-            for (kind, how) in tally.outside(regime.law != Law::Nothing) {
-                found.entry(format!("{regime}: {kind:?} {how}")).or_default().push(stage.to_string());
+            for (kind, fault) in tally.faults(regime.law != Law::Nothing) {
+                faults.entry(format!("{regime}: {kind} {fault}")).or_default().push(stage.to_string());
             }
         }
     }
-    println!("outside of the bounds at {} places", found.values().map(Vec::len).sum::<usize>());
-    for (what, stages) in found {
+    println!("outside of the bounds");
+    for (what, stages) in faults {
         println!("  {what} at {}", stages.join(", "));
     }
 }

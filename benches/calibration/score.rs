@@ -1,5 +1,7 @@
 //! What the answers of many studies add up to, and how it is printed.
 
+use std::fmt;
+
 use admire::optimizer::Gain;
 use admire::problem::mean_and_error;
 
@@ -14,6 +16,15 @@ const MOST: f64 = 0.97;
 const SURE: f64 = 0.95;
 /// The limits of the classes of stated probabilities.
 const CLASSES: [f64; 9] = [0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999, f64::INFINITY];
+
+/// In which way a coverage is outside of the bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It is too small.
+    TooSure,
+    /// It is too large.
+    IdlyWide,
+}
 
 /// One kind of statement.
 #[derive(Clone, Debug, Default)]
@@ -35,7 +46,7 @@ struct Class {
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
     regrets: Vec<f64>,
-    coverage: [Coverage; Kind::ALL.len()],
+    coverage: [Coverage; Kind::NAMED.len()],
     /// The sum of log scores of the predictions at the target.
     score: f64,
     /// Studies that are sure of a gain, and such statements with those that are false.
@@ -71,7 +82,8 @@ impl Tally {
         self.regrets.push(answers.regret);
         let mut sure = false;
         for statement in &answers.statements {
-            let Statement { kind, sd, .. } = *statement;
+            let Statement { kind, mean, sd, .. } = *statement;
+            assert!(mean.is_finite() && sd.is_finite() && sd >= 0.0, "{statement:?}");
             let error = (statement.truth - statement.mean).abs();
             let coverage = &mut self.coverage[kind as usize];
             coverage.statements += 1;
@@ -120,33 +132,29 @@ impl Tally {
         let score = self.score / self.coverage[Kind::Target as usize].statements as f64;
         let sure = percent(self.sure, self.regrets.len());
         let Class { statements, held } = self.sure_statements;
-        format!("{stage:>4} {regret:>11}{cells}{score:>6.2} {sure:>3}% {:>8}", format!("{}/{statements}", statements - held))
+        format!(
+            "{stage:>4} {regret:>11}{cells}{score:>6.2} {sure:>3}% {:>8}",
+            format!("{}/{statements}", statements - held)
+        )
     }
 
-    /// What is outside of the bounds: kind of statement and how.
-    pub fn outside(&self, signal: bool) -> Vec<(Kind, &'static str)> {
-        let mut found = Vec::new();
-        for (kind, coverage) in Kind::ALL.into_iter().zip(&self.coverage) {
-            let [half, most] = coverage.outside(signal);
-            found.extend(half.or(most).map(|how| (kind, how)));
-        }
-        found
+    /// Each kind of statement that is outside of the bounds, and how.
+    pub fn faults(&self, signal: bool) -> Vec<(&'static str, Fault)> {
+        let of_kind = |((_, name), coverage): ((Kind, &'static str), &Coverage)| {
+            let [half, most] = coverage.faults(signal);
+            let most = most.filter(|_| half != most);
+            half.into_iter().chain(most).map(move |fault| (name, fault))
+        };
+        Kind::NAMED.into_iter().zip(&self.coverage).flat_map(of_kind).collect()
     }
 }
 
-const TOO_SURE: &str = "too sure";
-const IDLE: &str = "idly wide";
-
 impl Coverage {
-    fn shares(&self) -> [f64; 2] {
-        self.covered.map(|covered| covered as f64 / self.statements as f64)
-    }
-
-    /// For 50 % and 90 %, in which way it is outside of the bounds.
-    fn outside(&self, signal: bool) -> [Option<&'static str>; 2] {
-        let [half, most] = self.shares();
-        let idle = (signal && most > MOST).then_some(IDLE);
-        [(half < LEAST[0]).then_some(TOO_SURE), (most < LEAST[1]).then_some(TOO_SURE).or(idle)]
+    /// In which way the coverage of 50 % and of 90 % intervals is outside of the bounds.
+    fn faults(&self, signal: bool) -> [Option<Fault>; 2] {
+        let [half, most] = self.covered.map(|covered| covered as f64 / self.statements as f64);
+        let idle = (signal && most > MOST).then_some(Fault::IdlyWide);
+        [(half < LEAST[0]).then_some(Fault::TooSure), (most < LEAST[1]).then_some(Fault::TooSure).or(idle)]
     }
 
     /// Coverage of 50 % and 90 %, each marked where it is outside of the bounds, and the mean width.
@@ -154,10 +162,21 @@ impl Coverage {
         if self.statements == 0 {
             return format!("{:>14}", "–");
         }
-        let mark = |outside: Option<&str>| outside.map_or(' ', |how| if how == IDLE { '>' } else { '<' });
-        let [half, most] = self.outside(signal).map(mark);
+        let [half, most] = self.faults(signal).map(|fault| fault.map_or(' ', Fault::mark));
         let [at_half, at_most] = self.covered.map(|covered| percent(covered, self.statements));
         format!(" {at_half:>3}{half}{at_most:>3}{most}{:>5}", short(self.width / self.statements as f64))
+    }
+}
+
+impl Fault {
+    fn mark(self) -> char {
+        if self == Self::TooSure { '<' } else { '>' }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if *self == Self::TooSure { "too sure" } else { "idly wide" })
     }
 }
 
@@ -176,9 +195,8 @@ fn percent(part: usize, of: usize) -> String {
 
 /// The head of a table: for each kind of statement the coverage of 50 % and 90 % intervals and the mean width of the latter.
 pub fn head() -> String {
-    let names = ["recommended", "gain", "target", "smaller", "metric gain", "next run"];
-    let names: String = names.iter().map(|name| format!("  {name:<12}")).collect();
-    let columns = "  50  90  width".repeat(Kind::ALL.len());
+    let names: String = Kind::NAMED.iter().map(|(_, name)| format!("  {name:<12}")).collect();
+    let columns = "  50  90  width".repeat(Kind::NAMED.len());
     format!("{:>4} {:>11}{names}{:>6} {:>4} {:>8}\n{:16}{columns}", "cost", "regret", "score", "sure", "false", "")
 }
 

@@ -1,6 +1,6 @@
 //! Plays one study and asks at every stage what people ask.
 
-use admire::optimizer::{Candidates, Gain, Optimizer, Suggestion};
+use admire::optimizer::{Candidates, Gain, Optimizer, Recommendation, Suggestion};
 use admire::problem::{
     Direction, Evidence, Fidelities, Fidelity, FidelityId, Metric, Mixture, Objective, Observation, OptimizerSettings,
     RunId, affordable, seed_of, stream,
@@ -42,8 +42,15 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Self; 6] =
-        [Self::Recommended, Self::Gain, Self::Target, Self::Smaller, Self::MetricGain, Self::NextRun];
+    /// Every kind with its name.
+    pub const NAMED: [(Self, &str); 6] = [
+        (Self::Recommended, "recommended"),
+        (Self::Gain, "gain"),
+        (Self::Target, "target"),
+        (Self::Smaller, "smaller"),
+        (Self::MetricGain, "metric gain"),
+        (Self::NextRun, "next run"),
+    ];
 }
 
 /// A normal distribution that was stated, with what was true; in standard deviations of the noise-free value over random mixtures.
@@ -160,7 +167,9 @@ impl Study {
         let errors = self.noise.draw(w, m, &mut self.luck);
         let metrics: Vec<f64> = self.truth.metrics(w, m).iter().zip(errors).map(|(y, error)| y + error).collect();
         // The noise of runs at other sizes is not stated.
-        if let (true, Some(expected), Some(noise)) = (m == TARGET, next.expected, self.optimizer.noise_sd(&self.evidence)) {
+        if let (true, Some(expected), Some(noise)) =
+            (m == TARGET, next.expected, self.optimizer.noise_sd(&self.evidence))
+        {
             let value = metrics.iter().sum::<f64>() / metrics.len() as f64;
             self.next_runs.push(self.of_objective(Kind::NextRun, expected.mean, expected.sd.hypot(noise), value));
         }
@@ -177,17 +186,16 @@ impl Study {
     fn answer(&mut self, rng: &mut ChaCha8Rng) -> (Mixture, Vec<Statement>) {
         let mut asked = self.optimizer.clone();
         asked.learn(&self.evidence);
-        let recommendation = asked.recommend(&self.evidence, None, rng);
-        let best = recommendation.mixture;
+        let Recommendation { mixture: best, expected, .. } = asked.recommend(&self.evidence, None, rng);
         assert!(self.space.polytope().contains(best.weights(), 1e-6), "{best:?} is no mixture");
         let mut statements = std::mem::take(&mut self.next_runs);
         let loss = |mixture: &Mixture, m: usize| self.truth.objective(mixture.weights(), m);
+        statements.extend(expected.map(|p| self.of_objective(Kind::Recommended, p.mean, p.sd, loss(&best, TARGET))));
         let mut predict = |kind: Kind, mixtures: &[Mixture], m: usize| {
             let points: Vec<_> = mixtures.iter().map(|mixture| (mixture.clone(), FidelityId::new(m))).collect();
             let predictions = asked.predict(&self.evidence, &points).into_iter().flatten().zip(mixtures);
             statements.extend(predictions.map(|(p, mixture)| self.of_objective(kind, p.mean, p.sd, loss(mixture, m))));
         };
-        predict(Kind::Recommended, std::slice::from_ref(&best), TARGET);
         predict(Kind::Target, &self.asked, TARGET);
         for m in 0..TARGET {
             predict(Kind::Smaller, &self.asked, m);
