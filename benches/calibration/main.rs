@@ -125,7 +125,7 @@ fn summarize(used: Use, all: &[(Regime, Vec<Tally>)], stages: &[f64]) {
             total.absorb(tally);
         }
     }
-    println!("all {} regimes for {used} with signal together", regimes.len());
+    println!("all {} of the regimes for {used} that have a signal", regimes.len());
     print(stages, &together, true);
     println!("stated probabilities there, at all stages\n{}", score::reliability(&total));
 }
