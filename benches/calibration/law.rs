@@ -82,8 +82,7 @@ impl Truth {
 
     /// The objective at size `m`: the mean of the metrics.
     pub fn objective(&self, w: &[f64], m: usize) -> f64 {
-        let metrics = self.metrics(w, m);
-        metrics.iter().sum::<f64>() / metrics.len() as f64
+        mean(&self.metrics(w, m))
     }
 }
 
@@ -142,8 +141,11 @@ pub fn normal(rng: &mut ChaCha8Rng) -> f64 {
     StandardNormal.sample(rng)
 }
 
+pub fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
 pub fn standard_deviation(values: &[f64]) -> f64 {
-    let n = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / n;
-    (values.iter().map(|y| (y - mean).powi(2)).sum::<f64>() / n).sqrt()
+    let center = mean(values);
+    mean(&values.iter().map(|y| (y - center).powi(2)).collect::<Vec<_>>()).sqrt()
 }

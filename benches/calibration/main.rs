@@ -36,7 +36,7 @@ struct Options {
     #[arg(long)]
     studies: Option<u64>,
     /// Only regimes whose name contains this
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", allow_hyphen_values = true)]
     regime: String,
     /// Costs at which studies are asked, in target runs
     #[arg(long, value_delimiter = ',')]
@@ -57,7 +57,7 @@ fn main() {
     for regime in chosen {
         let started = Instant::now();
         let tallies = tally(&play(regime, studies, &stages), stages.len());
-        let seconds = started.elapsed().as_secs_f64() * threads() as f64 / studies as f64;
+        let seconds = started.elapsed().as_secs_f64() * threads().min(studies as usize) as f64 / studies as f64;
         println!("{regime}: {studies} studies, {seconds:.1} s of one core each");
         print(&stages, &tallies, regime.law != Law::Nothing);
         all.push((*regime, tallies));

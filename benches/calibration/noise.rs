@@ -3,7 +3,7 @@
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-use super::law::{TARGET, normal};
+use super::law::{TARGET, mean, normal, standard_deviation};
 
 /// The share of a metric's noise variance that all metrics of a run have in common, where errors are correlated.
 const COMMON: f64 = 0.8;
@@ -43,6 +43,10 @@ impl Noise {
         let mut noise = Self { shape, sd, slopes: sample[0].iter().map(slope).collect(), typical: 1.0 };
         let square: f64 = sample.iter().map(|w| noise.factor(w, TARGET).powi(2)).sum();
         noise.typical = (square / sample.len() as f64).sqrt();
+        let mut luck = rng.clone();
+        let errors: Vec<f64> = sample.iter().map(|w| mean(&noise.draw(w, TARGET, &mut luck))).collect();
+        let ratio = standard_deviation(&errors) / noise.objective_sd();
+        assert!((ratio - 1.0).abs() < 0.1, "the noise is {ratio} times what it is said to be");
         noise
     }
 

@@ -8,7 +8,7 @@ use admire::problem::{
 use admire::space::{Domain, SearchSpace};
 use rand_chacha::ChaCha8Rng;
 
-use super::law::{Law, SIZES, TARGET, Truth, normal, standard_deviation};
+use super::law::{Law, SIZES, TARGET, Truth, mean, normal, standard_deviation};
 use super::minimum::minimum;
 use super::noise::Noise;
 use super::regime::Regime;
@@ -122,18 +122,13 @@ impl Study {
         let space = SearchSpace::new(domains, vec![], None).expect("a simplex");
         let sample = space.polytope().sample(SAMPLED, &mut rng);
         let truth = Truth::new(regime.law, regime.metrics, regime.domains, &sample, &mut rng);
-        let at_target: Vec<Vec<f64>> = sample.iter().map(|w| truth.metrics(w, TARGET)).collect();
-        let metric_units = (0..regime.metrics).map(|j| match regime.law {
-            Law::Nothing => NO_SPREAD,
-            _ => standard_deviation(&at_target.iter().map(|metrics| metrics[j]).collect::<Vec<_>>()),
-        });
-        let metric_units: Vec<f64> = metric_units.collect();
+        let nothing = regime.law == Law::Nothing;
+        let metric_units =
+            if nothing { vec![NO_SPREAD; regime.metrics] } else { spreads(&sample, |w| truth.metrics(w, TARGET)) };
         let sd = metric_units.iter().map(|unit| regime.level * unit).collect();
         let noise = Noise::new(regime.shape, sd, &sample, &mut rng);
-        let unit = match regime.law {
-            Law::Nothing => noise.objective_sd(),
-            _ => standard_deviation(&sample.iter().map(|w| truth.objective(w, TARGET)).collect::<Vec<_>>()),
-        };
+        let unit =
+            if nothing { noise.objective_sd() } else { spreads(&sample, |w| vec![truth.objective(w, TARGET)])[0] };
         let mut random = |n: usize| space.polytope().sample(n, &mut rng).into_iter().map(Mixture::new);
         let asked = random(ASKED).collect();
         let references = [space.uniform()].into_iter().chain(space.prior()).chain(random(FIXED)).collect();
@@ -170,7 +165,7 @@ impl Study {
         if let (true, Some(expected), Some(noise)) =
             (m == TARGET, next.expected, self.optimizer.noise_sd(&self.evidence))
         {
-            let value = metrics.iter().sum::<f64>() / metrics.len() as f64;
+            let value = mean(&metrics);
             self.next_runs.push(self.of_objective(Kind::NextRun, expected.mean, expected.sd.hypot(noise), value));
         }
         self.evidence.observations.push(Observation {
@@ -229,6 +224,12 @@ impl Study {
         let unit = self.units.0;
         Statement { kind, mean: mean / unit, sd: sd / unit, truth: truth / unit }
     }
+}
+
+/// The standard deviation over the mixtures of `sample` of each value that `values` gives.
+fn spreads(sample: &[Vec<f64>], values: impl Fn(&[f64]) -> Vec<f64>) -> Vec<f64> {
+    let values: Vec<Vec<f64>> = sample.iter().map(|w| values(w)).collect();
+    (0..values[0].len()).map(|j| standard_deviation(&values.iter().map(|v| v[j]).collect::<Vec<_>>())).collect()
 }
 
 fn fidelities() -> Fidelities {
