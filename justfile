@@ -59,6 +59,10 @@ compare *options:
     target/compare-venv/bin/pip install --quiet --requirement benches/compare/requirements.txt
     target/compare-venv/bin/python benches/compare/compare.py {{options}}
 
+# Studies whose truth is known: whether what they state about certainty holds (docs/measured.md); --quick takes minutes
+calibration *options:
+    cargo bench --bench calibration -- {{options}}
+
 # A wheel of the program in target/wheels, for `pip install` (maturin goes to target/wheel-venv)
 wheel *options:
     test -d target/wheel-venv || python3 -m venv target/wheel-venv

@@ -1,5 +1,7 @@
 //! The optimizer: reproducible, feasible, never twice the same, and it finds the optimum of a known problem.
 
+#[path = "common/minimum.rs"]
+mod minimum;
 #[path = "common/problem.rs"]
 mod problem;
 
@@ -10,6 +12,7 @@ use admire::problem::{
 };
 use admire::space::{Domain, GroupSpec, Limits, SearchSpace};
 use admire::surrogate::{data::Data, gp::Gp, hyper::Layout};
+use minimum::minimum;
 use nalgebra::DVector;
 use problem::{Problem, SIZES, rng, size};
 
@@ -347,25 +350,9 @@ fn gap_closed(problem: &Problem, settings: OptimizerSettings, budget: f64, seed:
     (uniform - problem.loss(found.weights(), target)) / (uniform - optimum(problem, target))
 }
 
-/// The smallest loss by dense search: a uniform sample, then ever smaller moves of weight between two domains.
+/// The smallest loss by dense search.
 fn optimum(problem: &Problem, m: usize) -> f64 {
-    let loss = |w: &Vec<f64>| problem.loss(w, m);
-    let sample = problem.space().polytope().sample(5000, &mut rng(0));
-    let mut best = sample.into_iter().min_by(|a, b| loss(a).total_cmp(&loss(b))).unwrap();
-    let mut step: f64 = 0.1;
-    while step > 1e-5 {
-        let moves = (0..problem.domains).flat_map(|i| (0..problem.domains).map(move |j| (i, j)));
-        let moved = moves.map(|(i, j)| {
-            let mut w = best.clone();
-            let amount = step.min(w[i]);
-            w[i] -= amount;
-            w[j] += amount;
-            w
-        });
-        let next = moved.min_by(|a, b| loss(a).total_cmp(&loss(b))).unwrap();
-        if loss(&next) < loss(&best) { best = next } else { step *= 0.5 }
-    }
-    loss(&best)
+    minimum(|w| problem.loss(w, m), problem.space().polytope().sample(5000, &mut rng(0))).1
 }
 
 #[test]
