@@ -180,6 +180,33 @@ fn messages_say_how_it_is_written() {
             "objective.metrics: expected a table such as { web = 1.0, code = 2.0 }, not an array",
         ),
         (
+            &format!("{two}[confirm]\nagainst = 'uniform'"),
+            "confirm.against: expected an array of \"uniform\", \"prior\" or a table of weights such as { web = 0.6, code = 0.4 }, \
+             not the string \"uniform\"; write [\"uniform\"]",
+        ),
+        (
+            &format!("{two}[confirm]\nagainst = ['uniform', 'natural']"),
+            "line 8: confirm.against[1]: expected \"uniform\", \"prior\" or a table of weights such as \
+             { web = 0.6, code = 0.4 }, not the string \"natural\"",
+        ),
+        (
+            &format!("{two}[confirm]\nagainst = [{{ a = -1, b = 2 }}]"),
+            "line 8: confirm.against[0]: expected \"uniform\", \"prior\" or a table of weights",
+        ),
+        (
+            &format!("{two}[confirm]\nagainst = [{{ c = 1 }}]"),
+            "line 8: confirm.against: `c` is no domain of this study",
+        ),
+        (
+            &format!("{two}[confirm]\nagainst = [{{ a = 0 }}]"),
+            "confirm.against: a mixture needs at least one weight above 0",
+        ),
+        (
+            &format!("{two}[confirm]\nagainst = ['prior']"),
+            "confirm.against: no domain states a `prior`: state priors, or",
+        ),
+        (&format!("{two}[confirm]\nagainst = []"), "confirm.against: is empty; leave it out for the default, or leave"),
+        (
             &format!("{two}[launcher]\ncommand = 'python train.py'"),
             "launcher.command: expected an array of strings, not the string \"python train.py\"; write [\"python\", \"train.py\"]",
         ),
@@ -234,6 +261,17 @@ fn decimal_fractions_are_meant_to_sum_to_one() {
         said(0.33332)
     );
     assert!(said(0.33334).contains("the smallest weights alone sum to 1.00002: `a` ≥ 0.33334"), "{}", said(0.33334));
+}
+
+#[test]
+fn the_mixtures_of_a_confirmation_are_settings_like_any_other() {
+    let config = parse(SMALL, &["confirm.against=['uniform', { web = 3, code = 1 }, { code = 1 }]"]).unwrap();
+    let names: Vec<&str> = config.references.iter().map(|r| r.name.as_str()).collect();
+    assert_eq!(names, ["uniform", "mixture #1", "mixture #2"], "one that breaks a bound is compared with all the same");
+    assert_eq!(config.references[1].mixture.weights(), [0.25, 0.75], "domains are sorted by name");
+    let recorded = serde_json::json!(["uniform", {"web": 3, "code": 1}, {"code": 1}]);
+    assert_eq!(config.settings["confirm.against"], recorded);
+    assert_eq!((config.confirm.unwrap().seeds, config.settings.get("domain.code.max")), (1, Some(&0.5.into())));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::error::{ConfigError, Origin, Problem};
 use super::export::{DomainFiles, export};
 use super::tree::{self, Problems, Section};
 use super::value::{Node, Value};
-use super::{Budget, Confirm, LauncherConfig, ReplayConfig, StudyConfig, placeholders, slurm};
+use super::{Budget, LauncherConfig, ReplayConfig, StudyConfig, confirm, placeholders, slurm};
 use crate::problem::{
     AcquisitionKind, Direction, Fidelities, Fidelity, Goal, KernelKind, MOST_COMPONENTS, Metric, ModelChoice,
     Objective, OptimizerSettings, Structure, Warp, check_domain_name, check_folder_name, check_name,
@@ -37,10 +37,7 @@ pub(super) fn build(path: &Path, root: &Node) -> Result<StudyConfig, ConfigError
     let budget = budget(&document, optimizer.acquisition);
     let sizes: Vec<&str> = fidelities.iter().flat_map(Fidelities::list).map(|f| f.name.as_str()).collect();
     let launcher = launcher(&document, &names, &sizes);
-    let section = document.section("confirm");
-    let seeds = section.count("seeds", 1).unwrap_or(1);
-    let confirm = section.present().then_some(Confirm { seeds });
-    section.finish();
+    let (confirm, against) = confirm::read(&document, &domains);
     let replay = replay(&document);
     let export = export(&document, files);
     document.finish();
@@ -58,6 +55,7 @@ pub(super) fn build(path: &Path, root: &Node) -> Result<StudyConfig, ConfigError
     let Some(fidelities) = fidelities.filter(|_| problems.is_empty()) else { return Err(invalid(problems)) };
     let space = SearchSpace::new(domains, groups, limits)
         .map_err(|source| ConfigError::Infeasible { path: path.to_owned(), source })?;
+    let references = confirm::references(against, &space, optimizer.tolerance);
     let path = path.to_owned();
     Ok(StudyConfig {
         path,
@@ -72,6 +70,7 @@ pub(super) fn build(path: &Path, root: &Node) -> Result<StudyConfig, ConfigError
         budget,
         launcher,
         confirm,
+        references,
         replay,
         export,
         settings: tree::settings(root),

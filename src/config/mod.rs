@@ -1,6 +1,7 @@
 //! The config file: TOML, parsed into types that cannot be wrong.
 
 mod build;
+mod confirm;
 pub(crate) mod duration;
 mod error;
 mod export;
@@ -15,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::input;
-use crate::problem::{Fidelities, Objective, OptimizerSettings};
+use crate::problem::{Fidelities, Mixture, Objective, OptimizerSettings};
 use crate::space::SearchSpace;
 
 pub use error::{ConfigError, Origin, Problem};
@@ -55,6 +56,8 @@ pub struct StudyConfig {
     pub launcher: Option<LauncherConfig>,
     /// `[confirm]`, when present.
     pub confirm: Option<Confirm>,
+    /// What a recommendation is confirmed against: `confirm.against`, no mixture twice.
+    pub references: Vec<Reference>,
     /// `[replay]`
     pub replay: ReplayConfig,
     /// `[export]`, and what the domains say about their files.
@@ -90,6 +93,12 @@ impl StudyConfig {
 }
 
 impl StudyConfig {
+    /// How many runs a confirmation takes, at most: less where what is recommended is one of the references.
+    #[must_use]
+    pub fn confirmation_runs(&self) -> usize {
+        self.confirm.as_ref().map_or(0, |confirm| confirm.seeds * (1 + self.references.len()))
+    }
+
     /// Tokens that the target run trains on: of `[limits]`, else of the fidelity.
     #[must_use]
     pub fn target_tokens(&self) -> Option<f64> {
@@ -175,6 +184,15 @@ pub struct LauncherConfig {
 pub struct Confirm {
     /// Runs of each, with the same seeds for all.
     pub seeds: usize,
+}
+
+/// A mixture that a recommendation is compared with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reference {
+    /// `uniform`, `prior`, or `mixture #1` for the first one that is stated by its weights.
+    pub name: String,
+    /// The mixture. One that is stated by its weights may break bounds.
+    pub mixture: Mixture,
 }
 
 /// `[replay]`

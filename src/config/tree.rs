@@ -124,12 +124,11 @@ fn flatten(value: &Value, path: String, settings: &mut Settings) {
     let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
     match value {
         Value::Table(table) => table.iter().for_each(|(key, node)| flatten(&node.value, below(key), settings)),
-        Value::Array(items) if items.iter().any(|n| matches!(n.value, Value::Table(_))) => {
+        Value::Array(items) if items.iter().any(|n| n.value.name().is_some()) => {
             for node in items {
-                let Value::Table(mut table) = node.value.clone() else { continue };
-                if let Some(Node { value: Value::Text(name), .. }) = table.remove("name") {
-                    flatten(&Value::Table(table), below(&name), settings);
-                }
+                let (Value::Table(mut table), Some(name)) = (node.value.clone(), node.value.name()) else { continue };
+                table.remove("name");
+                flatten(&Value::Table(table), below(&name), settings);
             }
         }
         leaf => drop(settings.insert(path, json(leaf))),
@@ -266,12 +265,24 @@ impl<'a> Section<'a> {
     }
 
     pub fn texts(&self, key: &'static str) -> Option<Vec<String>> {
+        self.items(key, "an array of strings", "a string", Value::text)
+    }
+
+    /// What an array has in it; `expected` says what it is to be, `item` what each of its entries is.
+    pub fn items<T>(
+        &self,
+        key: &'static str,
+        expected: &str,
+        item: &str,
+        convert: impl Fn(&Value) -> Option<T>,
+    ) -> Option<Vec<T>> {
         let Value::Array(items) = &self.node(key)?.value else {
-            return self.read(key, "an array of strings", Value::texts);
+            let all = |v: &Value| v.items()?.iter().map(|n| convert(&n.value)).collect();
+            return self.read(key, expected, all);
         };
-        let item = |(i, node)| self.convert(node, format!("{}[{i}]", self.path_of(key)), "a string", Value::text);
-        let texts: Vec<Option<String>> = items.iter().enumerate().map(item).collect();
-        texts.into_iter().collect()
+        let read = |(i, node)| self.convert(node, format!("{}[{i}]", self.path_of(key)), item, &convert);
+        let values: Vec<Option<T>> = items.iter().enumerate().map(read).collect();
+        values.into_iter().collect()
     }
 
     /// A string, or an array of them.

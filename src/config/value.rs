@@ -49,9 +49,19 @@ impl Value {
         if let Self::Text(text) = self { Some(text.clone()) } else { None }
     }
 
+    /// What an array has in it.
+    pub fn items(&self) -> Option<&[Node]> {
+        if let Self::Array(items) = self { Some(items) } else { None }
+    }
+
     /// What an array of strings has in it; `None` for anything else.
     pub fn texts(&self) -> Option<Vec<String>> {
-        if let Self::Array(items) = self { items.iter().map(|n| n.value.text()).collect() } else { None }
+        self.items()?.iter().map(|n| n.value.text()).collect()
+    }
+
+    /// The `name` of a table that has one, as an entry of `[[domain]]` does.
+    pub fn name(&self) -> Option<String> {
+        if let Self::Table(table) = self { table.get("name")?.value.text() } else { None }
     }
 
     /// A number that can be reckoned with, integer or not.
