@@ -89,11 +89,11 @@ fn imported_runs_are_evidence_that_cost_nothing() {
     let before = journal(&f);
     assert_eq!(open(&f).import((0..20).map(imported)).unwrap(), 20);
     assert_eq!(open(&f).import((10..21).map(imported)).unwrap(), 1, "the others are known");
-    assert!(before.contains("\"format\":4") && journal(&f).starts_with(&before));
+    assert!(before.contains("\"format\":5") && journal(&f).starts_with(&before));
 
     let status = f.json("status", &[]);
     assert_eq!(status["imported"], 21);
-    assert_eq!(status["spent"], serde_json::json!({"cost": 0.0, "trials": 0}));
+    assert_eq!(status["spent"], json!({"cost": 0.0, "trials": 0, "confirmation": {"cost": 0.0, "trials": 0}}));
     // The initial design is over, and the model knows that `a` is bad.
     let trials = f.json("suggest", &["-n", "2", "--dry-run"]);
     assert!(trials["trials"][1]["expected"]["mean"].is_number(), "{trials}");
@@ -136,9 +136,13 @@ fn runs_that_do_not_fit_are_not_imported() {
 #[test]
 fn journals_of_every_format_are_read_and_gone_on_with() {
     // Of the cost, failed attempts have their share of a run: all of it where they took as long.
-    for (format, complete, cost, imported) in
-        [(1, 17, 3.362212700718986, 0), (2, 16, 4.3, 0), (3, 17, 9.953191010047243, 17), (4, 18, 4.3, 0)]
-    {
+    for (format, complete, cost, imported) in [
+        (1, 17, 3.362212700718986, 0),
+        (2, 16, 4.3, 0),
+        (3, 17, 9.953191010047243, 17),
+        (4, 18, 4.3, 0),
+        (5, 19, 5.2, 0),
+    ] {
         let f = old(format);
         let before = journal(&f);
         let (found, sound) = check(&f);
@@ -154,10 +158,10 @@ fn journals_of_every_format_are_read_and_gone_on_with() {
         let output = f.run("optimize", &["--set", "budget.trials=17"]);
         assert_eq!(code(&output), Some(0), "{}", stderr(&output));
         // An older journal is rewritten when it is first written to, and kept.
-        let raised = chained(before.replace(&format!("\"format\":{format}"), "\"format\":4").lines());
+        let raised = chained(before.replace(&format!("\"format\":{format}"), "\"format\":5").lines());
         assert!(journal(&f).starts_with(&raised), "the old events stay as they are");
         let backup = fs::read_to_string(f.path("run/journal.jsonl.1.bak")).ok();
-        assert_eq!(backup, (format < 4).then_some(before.clone()));
+        assert_eq!(backup, (format < 5).then_some(before.clone()));
         assert!(!f.path("run/journal.jsonl.2.bak").exists());
         let lines = before.lines().count();
         let later: Vec<Value> = f.events().split_off(lines);
@@ -168,7 +172,7 @@ fn journals_of_every_format_are_read_and_gone_on_with() {
         assert!(launched.count() >= 3);
         assert_eq!(f.json("status", &[])["trials"]["complete"], 17);
         let (found, sound) = check(&f);
-        assert!(sound && found["format"] == 4, "{found}");
+        assert!(sound && found["format"] == 5, "{found}");
         if format < 3 {
             // From now on it is known what changes.
             assert_eq!(later[0]["settings"]["budget.trials"], 17, "{}", later[0]);
@@ -195,7 +199,7 @@ fn the_documented_events_are_those_of_the_program() {
         assert_eq!(keys(&said), keys(&again), "{line}");
         documented.insert(said["event"].as_str().unwrap().to_owned());
     }
-    let written: BTreeSet<String> = [1, 2, 3, 4]
+    let written: BTreeSet<String> = [1, 2, 3, 4, 5]
         .iter()
         .flat_map(|format| old(*format).events())
         .map(|event| event["event"].as_str().unwrap().to_owned())
@@ -206,7 +210,7 @@ fn the_documented_events_are_those_of_the_program() {
 #[test]
 fn a_newer_journal_is_refused_and_left_alone() {
     let f = old(1);
-    let newer = journal(&f).replace("\"format\":1", "\"format\":5").replace("\"event\":\"model\"", "\"event\":\"new\"");
+    let newer = journal(&f).replace("\"format\":1", "\"format\":6").replace("\"event\":\"model\"", "\"event\":\"new\"");
     f.write("run/journal.jsonl", &newer);
     let commands = ["status", "best", "report", "export", "optimize", "suggest", "tell --trial 18 --failed", "check"];
     let mut outputs: Vec<Output> = commands
@@ -220,7 +224,7 @@ fn a_newer_journal_is_refused_and_left_alone() {
     for output in outputs {
         let said = stderr(&output);
         assert!(code(&output) == Some(1) && output.stdout.is_empty(), "{said}");
-        assert!(said.contains("journal.jsonl has format 5") && said.contains("use a newer one"), "{said}");
+        assert!(said.contains("journal.jsonl has format 6") && said.contains("use a newer one"), "{said}");
     }
     assert_eq!(journal(&f), newer);
     assert!(!f.path("run/trials").exists());
@@ -357,7 +361,7 @@ fn a_compacted_journal_is_the_same_study() {
 
 #[test]
 fn every_beginning_of_a_journal_can_be_compacted() {
-    for format in [1, 2, 3, 4] {
+    for format in [1, 2, 3, 4, 5] {
         let f = old(format);
         let text = journal(&f);
         let lines: Vec<&str> = text.lines().collect();
@@ -402,7 +406,7 @@ fn a_compaction_that_is_cut_short_loses_nothing() {
 fn an_old_journal_whose_rewriting_is_cut_short_goes_on() {
     let f = old(1);
     let before = journal(&f);
-    let raised = chained(before.replace("\"format\":1", "\"format\":4").lines());
+    let raised = chained(before.replace("\"format\":1", "\"format\":5").lines());
     let known = told(&f);
     for limit in [600, 8000, before.len()] {
         let status = limited(&f, limit, &["suggest", "-q"]);
@@ -423,5 +427,5 @@ fn an_old_journal_whose_rewriting_is_cut_short_goes_on() {
     assert_eq!(backups, 2);
     assert_eq!(code(&f.run("optimize", &["-q"])), Some(0));
     let (found, sound) = check(&f);
-    assert!(sound && found["format"] == 4, "{found}");
+    assert!(sound && found["format"] == 5, "{found}");
 }

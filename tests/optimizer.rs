@@ -327,7 +327,7 @@ fn a_mixture_that_failed_or_was_imported_is_not_new() {
     let first = optimizer.suggest(&problem.evidence(vec![]), only, &mut rng(0)).unwrap().mixture;
     let failed = Evidence { failed: vec![(first.clone(), size(0))], ..problem.evidence(vec![]) };
     let pending = Evidence { pending: vec![(first.clone(), size(0))], ..problem.evidence(vec![]) };
-    let imported = Evidence { imported: 1, ..problem.evidence(vec![problem.observe(&first, size(0), &mut rng(1))]) };
+    let imported = Evidence { given: 1, ..problem.evidence(vec![problem.observe(&first, size(0), &mut rng(1))]) };
     for evidence in [failed, pending, imported] {
         assert_eq!(optimizer.suggest(&evidence, only, &mut rng(2)).unwrap_err(), NoTrial::Exhausted);
     }

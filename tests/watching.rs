@@ -187,6 +187,7 @@ fn the_time_left_is_that_of_all_limits_and_of_the_confirmation() {
     near(&[], 2.0);
     near(&["budget.cost=2.5"], 1.5);
     near(&["confirm.seeds=2"], 2.0 + 4.0 * 4.0);
+    near(&["confirm.seeds=2", "confirm.against=['uniform', { a = 1 }]"], 2.0 + 6.0 * 4.0);
     near(&[&format!("budget.wall_time={took}")], 1.0);
     near(&[&format!("budget.wall_time={took}"), "confirm.seeds=1", "launcher.slots=2"], 1.0 + 4.0);
     f.write("go", "");

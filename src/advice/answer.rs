@@ -20,7 +20,7 @@ pub struct Answer {
 /// Something without which a recommendation would be misunderstood.
 #[derive(Clone, Debug)]
 pub enum Caveat {
-    /// No run of the search, or from elsewhere, is complete at the target fidelity.
+    /// No run of the study, or from elsewhere, is complete at the target fidelity.
     NothingAtTarget {
         /// Its name.
         target: String,
@@ -95,12 +95,12 @@ pub fn answer(study: &Study, optimizer: &Optimizer) -> Result<Answer, NothingKno
     Ok(Answer { mixture: stopped.mixture.clone(), caveats })
 }
 
-/// The best complete trial of the search at the target, among the mixtures that the config allows, with its objective.
+/// The best complete trial at the target, among the mixtures that the config allows, with its objective.
 #[must_use]
 pub fn best_measured(study: &Study) -> Option<(&Trial, f64)> {
     let (target, sign) = (study.config().fidelities.target(), study.config().objective.sign());
     let allowed = |t: &&Trial| study.config().space.broken_bounds(&t.mixture).is_empty();
-    let runs = study.trials().iter().filter(|t| t.searching() && t.fidelity == target).filter(allowed);
+    let runs = study.trials().iter().filter(|t| t.fidelity == target).filter(allowed);
     let values = runs.filter_map(|t| Some((t, study.measured(t)?)));
     values.min_by(|a, b| (sign * a.1).total_cmp(&(sign * b.1)))
 }
@@ -109,10 +109,7 @@ impl fmt::Display for Caveat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NothingAtTarget { target } => {
-                write!(
-                    f,
-                    "no run of the search is complete at {target}: what is expected there rests on other sizes alone"
-                )
+                write!(f, "no run is complete at {target}: what is expected there rests on other sizes alone")
             }
             Self::Thinned { known, runs } => write!(
                 f,

@@ -2,31 +2,58 @@
 
 use std::fmt;
 
-use crate::problem::{Mixture, Objective, mean_and_error};
-use crate::study::{Purpose, Study};
+use crate::config::Reference;
+use crate::problem::{Mixture, Objective, mean_and_error, pooled_sd, two_sided_p};
+use crate::study::{Study, Trial};
 
-/// Standard errors of the mean difference that noise is taken to reach.
-const WITHIN_NOISE: f64 = 2.0;
+/// In how many studies without any difference a confirmation may state one.
+const LEVEL: f64 = 0.05;
 
-/// The recommended mixture against the uniform one, trained with the same seeds: objectives in the user's orientation.
+/// The recommended mixture against others, trained with the same seeds: objectives in the user's orientation.
 #[derive(Clone, Debug)]
 pub struct Confirmation {
     /// Runs of the recommended mixture.
     pub recommended: Vec<f64>,
-    /// Runs of the uniform mixture.
-    pub uniform: Vec<f64>,
-    /// Differences (recommended − uniform) of runs that share a seed; not empty.
-    pub differences: Vec<f64>,
-    /// What they say.
+    /// The noise of one run at the target; `None` where no mixture was trained twice.
+    pub noise: Option<Noise>,
+    /// One per mixture that shares a seed with the recommended one; not empty.
+    pub against: Vec<Comparison>,
+}
+
+/// The noise of one confirmation run, as far as the seeds tell.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Noise {
+    /// Standard deviation of runs of the same mixture.
+    pub sd: f64,
+    /// Degrees of freedom: all confirmation runs, less one for each mixture.
+    pub freedom: usize,
+}
+
+/// The recommended mixture against another one.
+#[derive(Clone, Debug)]
+pub struct Comparison {
+    /// What the other mixture is called.
+    pub name: String,
+    /// The other mixture.
+    pub mixture: Mixture,
+    /// Its runs.
+    pub runs: Vec<f64>,
+    /// How many seeds both share, at least one.
+    pub seeds: usize,
+    /// The mean difference (recommended − other) over these.
+    pub difference: f64,
+    /// Its standard error, by the noise of one run.
+    pub error: Option<f64>,
+    /// What it says.
     pub verdict: Verdict,
 }
 
-/// Whether the recommended mixture is better than the uniform one.
+/// Whether the recommended mixture is better than another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// One difference does not tell a gain from noise.
+    /// One run of each does not tell a gain from noise.
     OneSeed,
-    /// The mean difference is at most `WITHIN_NOISE` of its standard errors.
+    /// Noise alone makes such a difference too often.
     WithinNoise,
     /// It is better.
     Better,
@@ -45,57 +72,164 @@ impl fmt::Display for Verdict {
     }
 }
 
-impl Verdict {
-    /// By a paired test: seeds that both mixtures share have part of their noise in common.
-    fn of(differences: &[f64], objective: &Objective) -> Self {
-        let (mean, error) = mean_and_error(differences);
-        let gain = -objective.sign() * mean;
-        match error {
-            None => Self::OneSeed,
-            Some(error) if gain.abs() <= WITHIN_NOISE * error => Self::WithinNoise,
-            Some(_) if gain > 0.0 => Self::Better,
-            Some(_) => Self::Worse,
-        }
+impl Noise {
+    /// Of one run, from runs of several mixtures, each with as much noise as any other.
+    fn pooled(mixtures: &[&Runs]) -> Option<Self> {
+        let values: Vec<Vec<f64>> = mixtures.iter().map(|runs| runs.values()).collect();
+        pooled_sd(values.iter().map(Vec::as_slice)).map(|(sd, freedom)| Self { sd, freedom })
+    }
+
+    /// The standard error of the mean difference of two mixtures over so many seeds. What the two runs of a seed have in common is in
+    /// it, although it cancels: then it is too large.
+    fn of_difference(&self, seeds: usize) -> f64 {
+        self.sd * (2.0 / seeds as f64).sqrt()
+    }
+}
+
+/// Runs of one mixture: seed and objective.
+#[derive(Clone, Debug, Default)]
+struct Runs(Vec<(u32, f64)>);
+
+impl Runs {
+    fn of<'a>(study: &Study, trials: impl Iterator<Item = &'a Trial>) -> Self {
+        Self(trials.filter_map(|t| Some((t.seed, study.measured(t)?))).collect())
+    }
+
+    fn values(&self) -> Vec<f64> {
+        self.0.iter().map(|(_, value)| *value).collect()
+    }
+
+    /// Differences to the runs of another mixture with the same seeds.
+    fn differences(&self, others: &Self) -> Vec<f64> {
+        let paired = |(seed, y): &(u32, f64)| others.0.iter().find(|(s, _)| s == seed).map(|(_, z)| y - z);
+        self.0.iter().filter_map(paired).collect()
     }
 }
 
 impl Confirmation {
-    /// Of `recommended`, as far as it has been trained; `None` before both mixtures have a complete run with the same seed.
+    /// Of `recommended`, as far as it has been trained; `None` before it and another mixture have a complete run with the same seed.
     #[must_use]
     pub fn of(study: &Study, recommended: &Mixture) -> Option<Self> {
-        let uniform = study.config().space.uniform();
-        let runs = |purpose, mixture| -> Vec<(u32, f64)> {
-            study.confirmations(purpose, mixture).filter_map(|t| Some((t.seed, study.measured(t)?))).collect()
-        };
-        let ours = runs(Purpose::ConfirmRecommended, recommended);
-        let theirs = runs(Purpose::ConfirmUniform, &uniform);
-        let paired = |(seed, y): &(u32, f64)| theirs.iter().find(|(s, _)| s == seed).map(|(_, z)| y - z);
-        let differences: Vec<f64> = ours.iter().filter_map(paired).collect();
-        if differences.is_empty() {
-            return None;
+        let runs = |mixture: &Mixture| Runs::of(study, study.confirmations(mixture));
+        let references = study.references(recommended).map(|r| (r, runs(&r.mixture))).collect();
+        let mut mixtures: Vec<&Mixture> = Vec::new();
+        for trial in study.trials().iter().filter(|t| !t.searching()) {
+            if !mixtures.contains(&&trial.mixture) {
+                mixtures.push(&trial.mixture);
+            }
         }
-        let verdict = Verdict::of(&differences, &study.config().objective);
-        let values = |runs: Vec<(u32, f64)>| runs.into_iter().map(|(_, y)| y).collect();
-        Some(Self { recommended: values(ours), uniform: values(theirs), differences, verdict })
+        let all: Vec<Runs> = mixtures.into_iter().map(runs).collect();
+        let noise = Noise::pooled(&all.iter().collect::<Vec<_>>());
+        Self::judged(&runs(recommended), references, noise, &study.config().objective)
+    }
+
+    fn judged(
+        recommended: &Runs,
+        mut references: Vec<(&Reference, Runs)>,
+        noise: Option<Noise>,
+        objective: &Objective,
+    ) -> Option<Self> {
+        references.retain(|(_, runs)| !recommended.differences(runs).is_empty());
+        let comparisons = references.len();
+        let compared = |(reference, runs): (&Reference, Runs)| {
+            let differences = recommended.differences(&runs);
+            let (seeds, difference) = (differences.len(), mean_and_error(&differences).0);
+            let (name, mixture) = (reference.name.clone(), reference.mixture.clone());
+            let error = noise.map(|noise| noise.of_difference(seeds));
+            let gain = -objective.sign() * difference;
+            let verdict = noise.map_or(Verdict::OneSeed, |noise| Verdict::of(gain, noise, seeds, comparisons));
+            Comparison { name, mixture, runs: runs.values(), seeds, difference, error, verdict }
+        };
+        let against: Vec<Comparison> = references.into_iter().map(compared).collect();
+        (!against.is_empty()).then(|| Self { recommended: recommended.values(), noise, against })
+    }
+}
+
+impl Verdict {
+    /// Of a mean gain over so many seeds, one of so many `comparisons` in a study: a two-sided test by Student's t. The comparisons of
+    /// a study share [`LEVEL`] (Bonferroni).
+    fn of(gain: f64, noise: Noise, seeds: usize, comparisons: usize) -> Self {
+        let level = LEVEL / comparisons as f64;
+        let differs = two_sided_p(gain / noise.of_difference(seeds), noise.freedom) <= level;
+        match (differs, gain > 0.0) {
+            (false, _) => Self::WithinNoise,
+            (true, true) => Self::Better,
+            (true, false) => Self::Worse,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use rand::Rng;
+    use rand_distr::StandardNormal;
+
     use super::*;
-    use crate::problem::Direction;
+    use crate::problem::{Direction, stream};
+
+    fn objective(direction: Direction) -> Objective {
+        Objective { metrics: vec![], direction }
+    }
+
+    /// The verdicts on runs of the recommended mixture (the first) and others, each a list with a value per seed.
+    fn verdicts(values: &[Vec<f64>], direction: Direction) -> Vec<Verdict> {
+        let runs: Vec<Runs> = values.iter().map(|values| Runs((1..).zip(values.iter().copied()).collect())).collect();
+        let reference = Reference { name: "other".into(), mixture: Mixture::new(vec![1.0]) };
+        let references = runs[1..].iter().map(|runs| (&reference, runs.clone())).collect();
+        let noise = Noise::pooled(&runs.iter().collect::<Vec<_>>());
+        let confirmation = Confirmation::judged(&runs[0], references, noise, &objective(direction)).unwrap();
+        confirmation.against.iter().map(|comparison| comparison.verdict).collect()
+    }
 
     #[test]
-    fn a_gain_counts_beyond_two_standard_errors_in_the_direction_of_the_objective() {
-        let verdict =
-            |differences: &[f64], direction| Verdict::of(differences, &Objective { metrics: vec![], direction });
+    fn a_gain_counts_beyond_noise_in_the_direction_of_the_objective() {
+        let verdict = |ours: &[f64], theirs: &[f64], direction| verdicts(&[ours.to_vec(), theirs.to_vec()], direction);
         let (minimize, maximize) = (Direction::Minimize, Direction::Maximize);
-        assert_eq!(verdict(&[-5.0], minimize), Verdict::OneSeed);
-        // A mean of −3 with a standard error of 1, and of −1.9.
-        assert_eq!(verdict(&[-4.0, -2.0], minimize), Verdict::Better);
-        assert_eq!(verdict(&[-4.0, -2.0], maximize), Verdict::Worse);
-        assert_eq!(verdict(&[-2.9, -0.9], minimize), Verdict::WithinNoise);
-        assert_eq!(verdict(&[4.0, 2.0], minimize), Verdict::Worse);
-        assert_eq!(verdict(&[0.0, 0.0], minimize), Verdict::WithinNoise);
+        assert_eq!(verdict(&[-5.0], &[0.0], minimize), [Verdict::OneSeed]);
+        // Standard errors of 1, with two degrees of freedom: 4.3 of them are beyond noise.
+        let (low, high) = ([-4.4 - 0.5f64.sqrt(), -4.4 + 0.5f64.sqrt()], [-0.5f64.sqrt(), 0.5f64.sqrt()]);
+        assert_eq!(verdict(&low, &high, minimize), [Verdict::Better]);
+        assert_eq!(verdict(&low, &high, maximize), [Verdict::Worse]);
+        assert_eq!(verdict(&high, &low, minimize), [Verdict::Worse]);
+        assert_eq!(verdict(&low.map(|y| y + 0.2), &high, minimize), [Verdict::WithinNoise]);
+        assert_eq!(verdict(&[0.0, 0.0], &[0.0, 0.0], minimize), [Verdict::WithinNoise]);
+        assert_eq!(verdict(&[-1.0, -1.0], &[0.0, 0.0], minimize), [Verdict::Better], "nothing is noisy");
+    }
+
+    /// In how many of 4,000 studies a verdict differs from "within noise". The recommended mixture is better by `gain` standard
+    /// deviations of a run, of whose variance a part `shared` is common to all runs of a seed.
+    fn found(others: usize, seeds: usize, shared: f64, gain: f64) -> f64 {
+        let rng = &mut stream(others as u64, seeds as u64);
+        let studies = 4000;
+        let mut normal = |variance: f64| variance.sqrt() * rng.sample::<f64, _>(StandardNormal);
+        let differ = (0..studies).filter(|_| {
+            let common: Vec<f64> = (0..seeds).map(|_| normal(shared)).collect();
+            let mut mixture = |level: f64| common.iter().map(|c| level + c + normal(1.0 - shared)).collect();
+            let values: Vec<Vec<f64>> = [mixture(-gain)].into_iter().chain((0..others).map(|_| mixture(0.0))).collect();
+            verdicts(&values, Direction::Minimize).iter().any(|verdict| *verdict != Verdict::WithinNoise)
+        });
+        differ.count() as f64 / f64::from(studies)
+    }
+
+    #[test]
+    fn of_studies_without_a_difference_one_in_twenty_states_one() {
+        for others in [1, 2, 4] {
+            for seeds in [2, 3, 5] {
+                for shared in [0.0, 0.5, 0.9] {
+                    let wrong = found(others, seeds, shared, 0.0);
+                    assert!(wrong <= 0.06, "{others} others, {seeds} seeds, {shared} of the noise shared: {wrong}");
+                    let exact = others == 1 && shared == 0.0;
+                    assert!(!exact || wrong >= 0.04, "{seeds} seeds: more cautious than it has to be, {wrong}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn clear_differences_are_found() {
+        for (others, seeds, gain) in [(1, 2, 8.0), (1, 3, 4.0), (1, 5, 3.0), (2, 2, 8.0), (2, 3, 4.0)] {
+            let right = found(others, seeds, 0.0, gain);
+            assert!(right >= 0.9, "{others} others, {seeds} seeds, {gain} standard deviations: {right}");
+        }
     }
 }

@@ -9,6 +9,6 @@ mod sizes;
 
 pub use answer::{Answer, Caveat, NothingKnown, answer, best_measured, explained, why};
 pub use ask::{Thought, fitted, optimizer, recommend, suggest, think};
-pub use confirmation::{Confirmation, Verdict};
+pub use confirmation::{Comparison, Confirmation, Noise, Verdict};
 pub use gain::GainWorth;
 pub use sizes::{SizeAgreement, sizes};

@@ -2,11 +2,11 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::{ConfigArgs, Format, text};
-use crate::advice::{self, Answer, Confirmation, SizeAgreement};
+use crate::advice::{self, Answer, Comparison, Confirmation, SizeAgreement};
 use crate::optimizer::{Gain, Optimizer};
 use crate::problem::{Mixture, Prediction, mean_and_error};
 use crate::report::{Align, Table, bar};
-use crate::study::{StopReason, Study};
+use crate::study::{Confirmed, StopReason, Study};
 use crate::text::{Uncertain, number, probability};
 
 /// Terminal columns of a weight of 1.
@@ -89,7 +89,7 @@ impl Best<'_> {
         });
         if let Some(reason) = self.stopped {
             object["stopped"] = json!(reason);
-            object["confirm"] = self.confirmation.as_ref().map_or(Value::Null, confirmation_json);
+            object["confirm"] = json!(self.confirmation.as_ref().map(|c| confirmation_json(self.study, c)));
         }
         object
     }
@@ -116,12 +116,8 @@ impl Best<'_> {
         if let Some((trial, loss)) = advice::best_measured(study) {
             outln!("best measured       {} (trial {})", number(loss, 5), trial.id);
         }
-        for (i, size) in sizes.iter().enumerate() {
-            outln!("{:18}  {}", if i == 0 { "other sizes" } else { "" }, size_words(study, size));
-        }
-        let spent = study.spent();
-        let (cost, trials) = (text::cost(study, spent.cost), text::counted(spent.trials, "trial"));
-        outln!("spent               cost {cost} in {trials}");
+        show_lines("other sizes", sizes.iter().map(|size| size_words(study, size)));
+        outln!("spent               {}", spent_words(study));
         for bound in study.config().space.tight_bounds(&answer.mixture) {
             outln!("meets the bound     {bound}");
         }
@@ -129,8 +125,15 @@ impl Best<'_> {
             outln!("stopped             {}", advice::why(study, reason));
         }
         if let Some(confirmation) = &self.confirmation {
-            outln!("confirmed           {}", confirmation_words(confirmation));
+            show_lines("confirmed", confirmation_words(confirmation));
         }
+    }
+}
+
+/// Several lines under one title.
+fn show_lines(title: &str, lines: impl IntoIterator<Item = String>) {
+    for (i, line) in lines.into_iter().enumerate() {
+        outln!("{:18}  {line}", if i == 0 { title } else { "" });
     }
 }
 
@@ -176,31 +179,58 @@ pub(super) fn show_weights(study: &Study, mixture: &Mixture) {
     out!("{}", table.fitted(text::width()));
 }
 
-fn confirmation_json(confirmation: &Confirmation) -> Value {
+fn confirmation_json(study: &Study, confirmation: &Confirmation) -> Value {
     let side = |values: &[f64]| {
         let (mean, se) = mean_and_error(values);
         json!({"mean": mean, "se": se, "runs": values.len()})
     };
+    let difference = |c: &Comparison| json!({"mean": c.difference, "se": c.error, "runs": c.seeds});
+    let uniform = confirmation.against.iter().find(|c| c.name == "uniform");
     json!({
         "recommended": side(&confirmation.recommended),
-        "uniform": side(&confirmation.uniform),
-        "difference": side(&confirmation.differences),
-        "verdict": confirmation.verdict.to_string(),
+        "uniform": uniform.map(|c| side(&c.runs)),
+        "difference": uniform.map(difference),
+        "verdict": uniform.map(|c| c.verdict.to_string()),
+        "noise": confirmation.noise.map(|noise| json!({"sd": noise.sd, "freedom": noise.freedom})),
+        "against": confirmation.against.iter().map(|c| json!({
+            "name": c.name,
+            "weights": study.named(&c.mixture),
+            "measured": side(&c.runs),
+            "difference": difference(c),
+            "verdict": c.verdict.to_string(),
+        })).collect::<Vec<_>>(),
     })
 }
 
-/// What a confirmation has shown, in words.
-pub(super) fn confirmation_words(confirmation: &Confirmation) -> String {
-    let Confirmation { recommended, uniform, differences, verdict } = confirmation;
-    let side = |values: &[f64]| match mean_and_error(values) {
-        (mean, Some(sd)) => Uncertain { mean, sd }.to_string(),
-        (mean, None) => number(mean, 5),
+/// What a confirmation has shown, in words: once for each mixture that the recommendation was compared with.
+pub(super) fn confirmation_words(confirmation: &Confirmation) -> Vec<String> {
+    let shown = |mean, error: Option<f64>| error.map_or(number(mean, 5), |sd| Uncertain { mean, sd }.to_string());
+    let side = |values: &[f64]| {
+        let (mean, error) = mean_and_error(values);
+        shown(mean, error)
     };
-    format!(
-        "recommended {}, uniform {}, difference {} over {}: {verdict}",
-        side(recommended),
-        side(uniform),
-        side(differences),
-        text::counted(differences.len(), "seed"),
-    )
+    let words = |c: &Comparison| {
+        format!(
+            "recommended {}, {} {}, difference {} over {}: {}",
+            side(&confirmation.recommended),
+            c.name,
+            side(&c.runs),
+            shown(c.difference, c.error),
+            text::counted(c.seeds, "seed"),
+            c.verdict
+        )
+    };
+    confirmation.against.iter().map(words).collect()
+}
+
+/// What a study has spent, in words.
+pub(super) fn spent_words(study: &Study) -> String {
+    let spent = study.spent();
+    let words = |cost, trials| format!("cost {} in {}", text::cost(study, cost), text::counted(trials, "trial"));
+    match spent.confirmation {
+        Confirmed { trials: 0, .. } => words(spent.cost, spent.trials),
+        Confirmed { cost, trials } => {
+            format!("{}; confirmation: {}", words(spent.cost, spent.trials), words(cost, trials))
+        }
+    }
 }

@@ -5,10 +5,11 @@ use super::{FidelityId, Mixture, Observation};
 /// Everything the optimizer may look at.
 #[derive(Clone, Debug, Default)]
 pub struct Evidence {
-    /// Finished trials, oldest first, after the imported runs.
+    /// Complete trials of the search, oldest first, after the runs that it was given.
     pub observations: Vec<Observation>,
-    /// How many of the observations, the first ones, are imported: the model learns from them, but nothing was spent on them.
-    pub imported: usize,
+    /// How many of the observations, the first ones, the search was given: imported runs and those of a confirmation. The model
+    /// learns from them, but the search spent nothing on them.
+    pub given: usize,
     /// Mixture and fidelity of trials that are running or handed out.
     pub pending: Vec<(Mixture, FidelityId)>,
     /// Mixture and fidelity of trials that failed or diverged: not to be proposed again, but without a loss.
@@ -25,17 +26,17 @@ impl Evidence {
         (0..self.costs.len()).map(FidelityId::new)
     }
 
-    /// Mixtures of all trials at fidelity `m`, however they ended.
+    /// Mixtures of all trials of the search at fidelity `m`, however they ended.
     pub fn bought(&self, m: FidelityId) -> impl Iterator<Item = &Mixture> {
-        let trials = self.observations.iter().skip(self.imported);
+        let trials = self.observations.iter().skip(self.given);
         let observed = trials.filter(move |o| o.fidelity == m).map(|o| &o.mixture);
         let others = self.pending.iter().chain(&self.failed).filter(move |(_, l)| *l == m).map(|(w, _)| w);
         observed.chain(others)
     }
 
-    /// Mixtures of all trials at fidelity `m`, however they ended, and of imported runs.
+    /// Mixtures of all trials of the search at fidelity `m`, however they ended, and of the runs that it was given.
     pub fn taken(&self, m: FidelityId) -> impl Iterator<Item = &Mixture> {
-        let imported = self.observations.iter().take(self.imported).filter(move |o| o.fidelity == m);
-        imported.map(|o| &o.mixture).chain(self.bought(m))
+        let given = self.observations.iter().take(self.given).filter(move |o| o.fidelity == m);
+        given.map(|o| &o.mixture).chain(self.bought(m))
     }
 }

@@ -160,7 +160,7 @@ impl Call {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::study::Spent;
+    use crate::study::{Confirmed, Spent};
 
     /// What calling `sh -c script` for an event says, with 0.2 s for it.
     fn call(script: &str) -> Result<(), String> {
@@ -174,7 +174,7 @@ mod tests {
             message: "a\0b\nc".into(),
             study: "t".into(),
             dir: dir.path().into(),
-            spent: Spent { cost: 1.0, trials: 1 },
+            spent: Spent { cost: 1.0, trials: 1, confirmation: Confirmed { cost: 0.0, trials: 0 } },
             trial: Some(7),
             attempt: Some(1),
             fidelity: Some("1M".into()),

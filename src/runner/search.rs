@@ -144,10 +144,11 @@ impl Machine<'_> {
     pub(super) fn conclude(&mut self, reason: StopReason) -> Result<(), RunError> {
         // Nothing is asked of it any more, and the recommendation takes a model of its own, which is as large.
         self.optimizer = None;
-        match self.study.stopped().filter(|stopped| stopped.reason == reason && self.stands(stopped)) {
+        match self.study.stopped().filter(|stopped| self.stands(stopped)) {
             Some(stopped) => {
-                let mixture = stopped.mixture.clone();
-                self.confirm(reason, &mixture)
+                let (mixture, journalled) = (stopped.mixture.clone(), stopped.reason == reason);
+                // Another limit that ends the search now is no reason to recommend anew.
+                if journalled { self.confirm(reason, &mixture) } else { self.settle(reason, mixture) }
             }
             None => self.ask_recommendation(reason),
         }
@@ -156,9 +157,9 @@ impl Machine<'_> {
     /// Suggests and launches the confirmation runs of a mixture that are missing.
     fn confirm(&mut self, reason: StopReason, recommended: &Mixture) -> Result<(), RunError> {
         self.give_up_confirmations(recommended)?;
-        let seeds = self.study.confirm(recommended).map_or(0, |confirm| confirm.seeds as u64);
-        for (purpose, mixture) in self.study.confirmed_pairs(recommended) {
-            let have: HashSet<u32> = self.study.confirmations(purpose, &mixture).map(|t| t.seed).collect();
+        let seeds = self.study.config().confirm.as_ref().map_or(0, |confirm| confirm.seeds as u64);
+        for (purpose, mixture) in self.study.to_confirm(recommended) {
+            let have: HashSet<u32> = self.study.confirmations(&mixture).map(|t| t.seed).collect();
             let missing = |index: &u64| !have.contains(&seed_of(self.study.config().seed, *index));
             for seed_index in (0..seeds).map(|i| CONFIRM_SEEDS + i).filter(missing).collect::<Vec<_>>() {
                 let (mixture, fidelity) = (&mixture, self.study.config().fidelities.target());
@@ -173,12 +174,13 @@ impl Machine<'_> {
         Ok(())
     }
 
-    /// Gives up confirmation runs that wait, of anything but what is recommended now: nobody is to pay for them.
+    /// Gives up confirmation runs that wait, of mixtures that are not to be confirmed any more: nobody is to pay for them.
     fn give_up_confirmations(&mut self, recommended: &Mixture) -> Result<(), RunError> {
-        let outdated = |t: &&Trial| t.purpose == Purpose::ConfirmRecommended && t.mixture != *recommended;
+        let wanted = self.study.to_confirm(recommended);
+        let outdated = |t: &&Trial| !t.searching() && wanted.iter().all(|(_, mixture)| t.mixture != *mixture);
         let waiting = self.study.trials().iter().filter(|t| t.state == TrialState::Pending).filter(outdated);
         for trial in waiting.map(|t| t.id).collect::<Vec<_>>() {
-            let reason = "what it was to confirm is not recommended any more".to_owned();
+            let reason = "its mixture is not to be confirmed any more".to_owned();
             let (attempt, last, duration, unseen) = (0, true, Some(0.0), false);
             self.journal(Event::Failed { trial, attempt, reason, last, duration, unseen })?;
         }
@@ -204,9 +206,21 @@ impl Machine<'_> {
         Ok(())
     }
 
-    /// Journals what is recommended, and goes on with its confirmation.
+    /// Takes what is recommended at the end of the search.
     pub(super) fn recommended(&mut self, recommendation: Recommendation) -> Result<(), RunError> {
         let Some(reason) = self.stopping() else { return Ok(()) };
+        let mut mixture = recommendation.mixture;
+        // What was confirmed is not given up for a mixture that counts as the same one.
+        let before = self.study.stopped().map(|stopped| &stopped.mixture).filter(|before| self.allowed(before));
+        let tolerance = self.study.config().optimizer.tolerance;
+        if let Some(before) = before.filter(|before| before.distance(&mixture) < tolerance) {
+            mixture = before.clone();
+        }
+        self.settle(reason, mixture)
+    }
+
+    /// Journals what is recommended, and goes on with its confirmation.
+    fn settle(&mut self, reason: StopReason, mixture: Mixture) -> Result<(), RunError> {
         let config = self.study.config();
         let regret = self.recommendation.as_ref().and_then(|r| r.expected_regret);
         let limit = match reason {
@@ -215,12 +229,6 @@ impl Machine<'_> {
             StopReason::Budget | StopReason::Trials | StopReason::WallTime | StopReason::Exhausted => None,
         };
         let gain = config.budget.gain.filter(|_| reason == StopReason::Converged && limit.is_none());
-        let mut mixture = recommendation.mixture;
-        // What was confirmed is not given up for a mixture that counts as the same one.
-        let before = self.study.stopped().map(|stopped| &stopped.mixture).filter(|before| self.allowed(before));
-        if let Some(before) = before.filter(|before| before.distance(&mixture) < config.optimizer.tolerance) {
-            mixture = before.clone();
-        }
         let recommended = self.study.named(&mixture);
         self.journal(Event::Stopped { reason, recommended, limit, gain })?;
         self.confirm(reason, &mixture)

@@ -12,6 +12,17 @@ pub struct Spent {
     pub cost: f64,
     /// Finished trials of the search, but for those that failed before the launcher was repaired.
     pub trials: usize,
+    /// What its confirmation has used, which no budget limits.
+    pub confirmation: Confirmed,
+}
+
+/// What the confirmation of a study has used.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Confirmed {
+    /// Cumulative cost, failed attempts included.
+    pub cost: f64,
+    /// Finished trials.
+    pub trials: usize,
 }
 
 /// What trials of a study are charged.
@@ -102,14 +113,18 @@ impl Study {
         Charges { configured, run, duration }
     }
 
-    /// What the search has used so far.
+    /// What the study has used so far.
     #[must_use]
     pub fn spent(&self) -> Spent {
         let charges = self.charges();
-        let search = || self.state.trials.iter().filter(|t| t.searching());
-        // From +0: an empty sum of floats is −0, which would be shown.
-        let cost = search().map(|t| charges.of(t)).fold(0.0, |sum, cost| sum + cost);
-        Spent { cost, trials: search().filter(|t| t.counts()).count() }
+        let used = |searching: bool| {
+            let trials = || self.state.trials.iter().filter(|t| t.searching() == searching);
+            // From +0: an empty sum of floats is −0, which would be shown.
+            let cost = trials().map(|t| charges.of(t)).fold(0.0, |sum, cost| sum + cost);
+            (cost, trials().filter(|t| t.counts()).count())
+        };
+        let ((cost, trials), confirmation) = (used(true), used(false));
+        Spent { cost, trials, confirmation: Confirmed { cost: confirmation.0, trials: confirmation.1 } }
     }
 }
 

@@ -16,8 +16,8 @@ use crate::text::counted;
 ///
 /// Readers ignore fields they do not know, so adding one keeps the number; a new kind of event, or a field that must
 /// not be ignored, raises it. 2 added [`Event::Submitted`], 3 [`Event::Forked`] and [`Event::Imported`], 4 the number and
-/// the checksum of every line, and [`Event::Halted`].
-pub const FORMAT: u32 = 4;
+/// the checksum of every line, and [`Event::Halted`], 5 [`Purpose::ConfirmReference`].
+pub const FORMAT: u32 = 5;
 
 /// The first format whose lines have numbers and checksums.
 pub(super) const CHAINED: u32 = 4;

@@ -84,10 +84,10 @@ impl<'a> Forecast<'a> {
         }
     }
 
-    /// How many runs the confirmation takes, which no budget has in it, and what they cost.
+    /// How many runs the confirmation takes at most, which no budget has in it, and what they cost.
     #[must_use]
     pub fn confirmation(&self) -> (usize, f64) {
-        let runs = self.config.confirm.as_ref().map_or(0, |c| 2 * c.seeds);
+        let runs = self.config.confirmation_runs();
         (runs, runs as f64 * self.costs[self.config.fidelities.target()])
     }
 

@@ -144,8 +144,8 @@ fn hostname() -> String {
 pub struct Writer {
     file: File,
     dir: PathBuf,
-    /// Whether its lines are chained; those of an older format are before the first event is added.
-    chained: bool,
+    /// Whether it is of [`FORMAT`]; one of an older format becomes so before the first event is added.
+    current: bool,
     /// What is in the file, by what was read and written: bytes, the last line, trials.
     length: u64,
     link: Link,
@@ -186,7 +186,7 @@ impl Writer {
         Ok(Self {
             file,
             dir: dir.to_owned(),
-            chained: contents.is_none_or(Contents::chained),
+            current: contents.is_none_or(|contents| contents.format == FORMAT),
             length,
             link: contents.map_or_else(Link::default, |c| c.link),
             trials: contents.map_or(0, Contents::trials),
@@ -210,7 +210,7 @@ impl Writer {
         let path = path(&self.dir);
         let failed = |e: io::Error| StudyError::io("append to", &path, e);
         self.verify()?;
-        if !self.chained {
+        if !self.current {
             self.raise().map_err(failed)?;
         }
         let (mut link, mut lines) = (self.link, Vec::new());
@@ -250,7 +250,7 @@ impl Writer {
         let lines = old.split(|b| *b == b'\n').filter(|line| !line.trim_ascii().is_empty());
         let (bytes, link) = chained(lines)?;
         (self.file, _) = replace(&self.dir, &bytes)?;
-        (self.chained, self.link, self.length) = (true, link, bytes.len() as u64);
+        (self.current, self.link, self.length) = (true, link, bytes.len() as u64);
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 mod chain;
 mod check;
 mod compact;
+mod confirmation;
 mod contents;
 mod costs;
 mod event;
@@ -26,7 +27,7 @@ use serde::{Deserialize, Serialize};
 
 pub use check::{Checked, check};
 pub use compact::{Compacted, compact};
-pub use costs::{Charges, Spent};
+pub use costs::{Charges, Confirmed, Spent};
 use event::CHAINED;
 pub use event::{
     Cause, Change, Changes, Entry, Event, FORMAT, Forked, Header, Imported, Resumed, Size, Sizes, Snapshot, Suggested,

@@ -1,6 +1,6 @@
 //! A study: what can be asked of it, and a new trial of it.
 
-use crate::problem::{Evidence, FidelityId, Mixture, Prediction, RunId, seed_of};
+use crate::problem::{Evidence, FidelityId, Mixture, Observation, Prediction, RunId, seed_of};
 use std::collections::BTreeMap;
 
 use super::state::{Counts, Model, State, Stopped, observation};
@@ -95,7 +95,8 @@ impl Study {
         self.state.halted.as_deref()
     }
 
-    /// How many runs are known: complete trials of the search, and imported ones.
+    /// How many runs a recommendation can be older than: complete trials of the search, and imported ones. What confirms it does not
+    /// make it outdated.
     #[must_use]
     pub fn known_runs(&self) -> usize {
         self.state.runs()
@@ -149,30 +150,30 @@ impl Study {
         self.objective(trial.outcome()?)
     }
 
-    /// What the optimizer may look at. Confirmation runs stay out, so that a study that is searched further suggests
-    /// what it would have suggested without them. Imported runs come first: they do not move when a trial ends.
+    /// What the optimizer may look at. What confirmation runs measured is given to the search, as imported runs are; what becomes of
+    /// the others is not its concern.
     #[must_use]
     pub fn evidence(&self) -> Evidence {
-        let mut evidence = Evidence { costs: self.costs(), imported: self.state.imported.len(), ..Evidence::default() };
+        let mut evidence = Evidence { costs: self.costs(), ..Evidence::default() };
         evidence.observations.extend(self.state.imported.iter().map(|(_, observation)| observation.clone()));
+        let confirmations = self.state.trials.iter().filter(|t| !t.searching());
+        evidence.observations.extend(confirmations.filter_map(|t| self.observed(t, t.outcome()?)));
+        evidence.given = evidence.observations.len();
         for trial in self.state.trials.iter().filter(|t| t.searching()) {
             let point = || (trial.mixture.clone(), trial.fidelity);
             match &trial.state {
                 TrialState::Pending | TrialState::Running { .. } => evidence.pending.push(point()),
                 TrialState::Failed { .. } if trial.outdated => evidence.repaired.push(point()),
                 TrialState::Failed { .. } | TrialState::Diverged => evidence.failed.push(point()),
-                TrialState::Complete(Completed { metrics, se, .. }) => {
-                    evidence.observations.extend(observation(
-                        &self.config,
-                        RunId::Trial(trial.id),
-                        (&trial.mixture, trial.fidelity),
-                        metrics,
-                        se,
-                    ));
-                }
+                TrialState::Complete(outcome) => evidence.observations.extend(self.observed(trial, outcome)),
             }
         }
         evidence
+    }
+
+    /// What a complete trial says to the optimizer; `None` where it lacks a metric of the objective.
+    fn observed(&self, trial: &Trial, Completed { metrics, se, .. }: &Completed) -> Option<Observation> {
+        observation(&self.config, RunId::Trial(trial.id), (&trial.mixture, trial.fidelity), metrics, se)
     }
 
     /// The fidelities at which more trials may be suggested (`max_trials` not reached).

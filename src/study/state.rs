@@ -55,7 +55,7 @@ pub struct Stopped {
     pub limit: Option<f64>,
     /// `budget.gain` as it was then, where that is why.
     pub gain: Option<f64>,
-    /// How many runs were known then, imported ones included.
+    /// How many complete trials of the search and imported runs there were then.
     pub runs: usize,
     /// Whether the config has changed since.
     pub outdated: bool,
@@ -128,6 +128,7 @@ impl State {
                 self.imported.push((run, observation));
             }
             Event::Model(snapshot) => {
+                // Journals that need this were written when the model did not learn from confirmation runs.
                 let imported = self.imported.iter().map(|(_, observation)| observation.run);
                 let complete = |t: &&Trial| t.searching() && matches!(t.state, TrialState::Complete(_));
                 let trials = self.trials.iter().filter(complete).map(|t| RunId::Trial(t.id));
@@ -249,7 +250,7 @@ impl State {
         Ok(())
     }
 
-    /// How many runs the optimizer can learn from.
+    /// How many runs a recommendation can be older than: confirmation runs are not among them.
     pub fn runs(&self) -> usize {
         self.imported.len() + self.counts().complete
     }

@@ -1,11 +1,9 @@
 //! How long a study is going to take, by how long its trials have taken.
 
-use crate::problem::{FidelityId, Mixture};
+use crate::problem::FidelityId;
 use std::time::Duration;
 
-use crate::config::Confirm;
-
-use super::{Purpose, Study, Trial};
+use super::Study;
 
 impl Study {
     /// Seconds that a trial usually takes: the median of the completed ones, by fidelity.
@@ -18,36 +16,6 @@ impl Study {
             durations.get(durations.len() / 2).copied()
         };
         self.config().fidelities.ids().map(median).collect()
-    }
-
-    /// Whether all is done: the search has stopped, what was to be confirmed is, and nothing runs or waits.
-    #[must_use]
-    pub fn ended(&self) -> bool {
-        let Some(stopped) = self.stopped() else { return false };
-        let confirmed = self.confirm(&stopped.mixture).is_none_or(|confirm| {
-            let pairs = self.confirmed_pairs(&stopped.mixture);
-            pairs.iter().all(|(purpose, mixture)| self.confirmations(*purpose, mixture).count() >= confirm.seeds)
-        });
-        confirmed && self.trials().iter().all(Trial::finished)
-    }
-
-    /// `[confirm]`, where there is something to confirm: the uniform mixture is not held against itself.
-    #[must_use]
-    pub fn confirm(&self, recommended: &Mixture) -> Option<&Confirm> {
-        let differs = recommended.distance(&self.config().space.uniform()) >= self.config().optimizer.tolerance;
-        self.config().confirm.as_ref().filter(|_| differs)
-    }
-
-    /// What confirmation trains, when `recommended` is to be confirmed.
-    #[must_use]
-    pub fn confirmed_pairs(&self, recommended: &Mixture) -> [(Purpose, Mixture); 2] {
-        let uniform = self.config().space.uniform();
-        [(Purpose::ConfirmRecommended, recommended.clone()), (Purpose::ConfirmUniform, uniform)]
-    }
-
-    /// The confirmation runs of a mixture.
-    pub fn confirmations<'a>(&'a self, purpose: Purpose, mixture: &'a Mixture) -> impl Iterator<Item = &'a Trial> {
-        self.trials().iter().filter(move |t| t.purpose == purpose && t.mixture == *mixture)
     }
 
     /// About how many seconds are left with all slots at work: until a limit of cost, trials or time is reached and the
@@ -74,9 +42,9 @@ impl Study {
         let by_cost = config.budget.cost.map(|limit| (limit - spent.cost).max(0.0) * work / cost / slots);
         let by_time = config.budget.wall_time.map(|limit| limit.saturating_sub(elapsed).as_secs_f64());
         let search = [by_trials, by_cost, by_time].into_iter().flatten().filter(|left| left.is_finite());
-        let confirm = match &config.confirm {
-            Some(confirm) => 2.0 * confirm.seeds as f64 * takes(config.fidelities.target())? / slots,
-            None => 0.0,
+        let confirm = match config.confirmation_runs() {
+            0 => 0.0,
+            runs => runs as f64 * takes(config.fidelities.target())? / slots,
         };
         search.min_by(f64::total_cmp).map(|search| search + confirm)
     }

@@ -55,6 +55,8 @@ pub enum Purpose {
     ConfirmRecommended,
     /// The uniform mixture, trained after the search.
     ConfirmUniform,
+    /// Another mixture that the recommendation is compared with, trained after the search.
+    ConfirmReference,
 }
 
 /// An attempt that failed or diverged.
@@ -120,11 +122,18 @@ impl Trial {
         if let TrialState::Complete(outcome) = &self.state { Some(outcome) } else { None }
     }
 
-    /// Whether it counts towards limits on the number of trials: it has finished, and did not fail with a launcher that has been
-    /// changed since.
+    /// Whether it counts towards numbers of trials: it has finished, and neither failed with a launcher that has been changed since
+    /// nor is [superseded](Self::superseded).
     #[must_use]
     pub fn counts(&self) -> bool {
-        self.finished() && !(self.outdated && matches!(self.state, TrialState::Failed { .. }))
+        self.finished() && !self.superseded() && !(self.outdated && matches!(self.state, TrialState::Failed { .. }))
+    }
+
+    /// Whether it was given up while it waited (no attempt failed), because its mixture was not to be confirmed any more.
+    #[must_use]
+    pub fn superseded(&self) -> bool {
+        let waited = self.failure.as_ref().is_some_and(|failure| failure.attempt == 0);
+        !self.searching() && waited && matches!(self.state, TrialState::Failed { .. })
     }
 
     /// Whether it belongs to the search (and its budget) rather than to the confirmation.

@@ -77,7 +77,7 @@ impl Findings<'_> {
             expected: expected.and_then(|p| p.first().copied()).map(uncertain),
             regret: None,
             measured: None,
-            confirmed: None,
+            confirmed: Vec::new(),
             domains: domains.collect(),
             bounds: space.tight_bounds(mixture).iter().map(|b| b.to_string().replace('`', "")).collect(),
             comparisons: self.comparisons(others),

@@ -109,7 +109,8 @@ fn report(study: &Study, named: Vec<(String, Mixture)>) -> Report {
         recommendation.regret = recommended.expected_regret;
         recommendation.measured =
             advice::best_measured(study).map(|(trial, loss)| (format!("trial {}", trial.id), loss));
-        recommendation.confirmed = Confirmation::of(study, &mixture).as_ref().map(best::confirmation_words);
+        recommendation.confirmed =
+            Confirmation::of(study, &mixture).as_ref().map(best::confirmation_words).unwrap_or_default();
         parts.push(Part::Recommendation(recommendation));
     }
     parts.push(Part::Progress(progress(study)));
@@ -121,7 +122,7 @@ fn report(study: &Study, named: Vec<(String, Mixture)>) -> Report {
 }
 
 fn facts(study: &Study) -> Vec<(&'static str, String)> {
-    let (config, spent, counts) = (study.config(), study.spent(), study.counts());
+    let (config, counts) = (study.config(), study.counts());
     let state = match study.stopped() {
         Some(stopped) => format!("stopped ({})", advice::why(study, stopped.reason)),
         None => study.halted().map_or_else(|| "not finished".into(), |reason| format!("halted: {reason}")),
@@ -142,7 +143,7 @@ fn facts(study: &Study) -> Vec<(&'static str, String)> {
         ("Target", config.fidelities[config.fidelities.target()].name.clone()),
         ("Objective", findings::objective(config)),
         ("Trials", trials),
-        ("Cost spent", text::cost(study, spent.cost)),
+        ("Spent", best::spent_words(study)),
         ("Search", state),
     ]
 }
@@ -204,6 +205,7 @@ fn trials(study: &Study) -> Trials {
                 Purpose::Search => "search",
                 Purpose::ConfirmRecommended => "confirm recommended",
                 Purpose::ConfirmUniform => "confirm uniform",
+                Purpose::ConfirmReference => "confirm reference",
             },
             state: trial.state.name(),
             objective: study.measured(trial),

@@ -8,7 +8,7 @@ use crate::advice;
 use crate::cli::text::{self, counted, moment, seconds};
 use crate::config::Budget;
 use crate::report::{Align, Table, bar};
-use crate::study::{Counts, Study, journal::Holder};
+use crate::study::{Confirmed, Counts, Study, journal::Holder};
 use crate::text::number;
 
 use Align::{Left, Right};
@@ -88,6 +88,11 @@ impl Screen<'_> {
         if let (Some(limit), None) = (patience, o.stopped) {
             let what = " trials without a change of the recommendation";
             meter("stays ", self.study.stagnation(None) as f64, Some(*limit as f64), what)?;
+        }
+        let Confirmed { cost: confirmation, trials: confirmed } = o.spent.confirmation;
+        if confirmed > 0 {
+            let cost = text::cost(self.study, confirmation);
+            writeln!(f, "confirm cost {cost} in {}, beyond the budget", counted(confirmed, "trial"))?;
         }
         if o.imported > 0 {
             writeln!(f, "imported runs: {}, at no cost", o.imported)?;

@@ -18,8 +18,8 @@ pub struct Recommendation {
     pub regret: Option<f64>,
     /// The best trial there: its name and its objective.
     pub measured: Option<(String, f64)>,
-    /// What training it again has shown.
-    pub confirmed: Option<String>,
+    /// What training it again has shown: a sentence for each mixture that it was compared with.
+    pub confirmed: Vec<String>,
     /// One per domain, in the order they are shown.
     pub domains: Vec<DomainRow>,
     /// The bounds that it meets, in words.
@@ -70,7 +70,7 @@ impl Recommendation {
             @if let Some(regret) = self.regret {
                 p { "The best of all mixtures is expected to be better still by " (number(regret, 2)) "." }
             }
-            @if let Some(confirmed) = &self.confirmed { p { "Confirmed: " (confirmed) "." } }
+            @for confirmed in &self.confirmed { p { "Confirmed: " (confirmed) "." } }
             (self.weights())
             (self.comparisons())
         }
