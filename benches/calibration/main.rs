@@ -2,7 +2,7 @@
 //!
 //!     just calibration --quick                   one small regime per law, few studies: minutes
 //!     just calibration                           everything
-//!     just calibration --regime choosing         the regimes to choose by; also part of any other name, such as `top`
+//!     just calibration --regime choosing         the regimes to choose by; also part of any other name, such as `/agree`
 //!     just calibration --stages 2,5 --studies 50
 //!
 //! docs/measured.md says what is measured, and has results.

@@ -127,7 +127,8 @@ impl Tally {
     /// A row of the table whose head is [`head`].
     pub fn row(&self, stage: f64, signal: bool) -> String {
         let (regret, error) = mean_and_error(&self.regrets);
-        let regret = if signal { format!("{regret:.3}±{:.3}", error.unwrap_or(f64::NAN)) } else { "–".into() };
+        let error = error.map_or("–".into(), |error| format!("{error:.3}"));
+        let regret = if signal { format!("{regret:.3}±{error}") } else { "–".into() };
         let cells: String = self.coverage.iter().map(|coverage| coverage.cell(signal)).collect();
         let score = self.score / self.coverage[Kind::Target as usize].statements as f64;
         let sure = percent(self.sure, self.regrets.len());
