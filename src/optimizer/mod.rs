@@ -136,7 +136,7 @@ impl Optimizer {
             return Ok(self.with_expectation(suggestion, evidence));
         }
         self.learn(evidence);
-        let model = self.integrated(&evidence.observations);
+        let model = self.condition(&evidence.observations);
         let model = model.and_then(|surrogate| Ok((surrogate.with_pending(&evidence.pending)?, surrogate)));
         if let Ok((pending, surrogate)) = &model
             && let Some(suggestion) = self.propose((surrogate, pending), evidence, candidates, &open, rng)
@@ -151,9 +151,8 @@ impl Optimizer {
             Ok(_) | Err(FitError::Empty) => None,
             Err(why) => Some(format!("there is no model ({why}); this trial fills the space instead")),
         };
-        let expected =
-            model.ok().map(|(_, surrogate)| self.prediction(&surrogate, &fallback.mixture, fallback.fidelity));
-        Ok(Suggestion { warning, expected, premature: exceeds_in_flight_cap(fallback.fidelity, evidence), ..fallback })
+        let premature = exceeds_in_flight_cap(fallback.fidelity, evidence);
+        Ok(self.with_expectation(Suggestion { warning, premature, ..fallback }, evidence))
     }
 
     /// The mixture to train at the target: the best posterior mean over the space, or over `candidates` when given (not
