@@ -244,6 +244,52 @@ proptest! {
     }
 }
 
+/// A level with a normal prior is a constant added to the covariance of all runs: with it, differences are plain conditionals.
+#[test]
+fn differences_know_that_the_level_is_not_known() {
+    let rng = &mut ChaCha8Rng::seed_from_u64(9);
+    let (dim, n) = (3, 6);
+    let data = data(dim, 1, n, rng);
+    let layout = layout((KernelKind::Rbf, 1), dim, 1);
+    let hyper = layout.natural(&parameters(&layout, rng));
+    let z = mixtures(dim, 3, rng);
+    let found = Gp::condition(&data, hyper.clone()).unwrap().differences(&z, 0);
+
+    let all = data.x.followed_by(&z);
+    let k = hyper.kernel.matrix(&hyper.kernel.prepare(&all)).add_scalar(data.level_sd[0].powi(2));
+    let mut runs = k.view((0, 0), (n, n)).into_owned();
+    (0..n).for_each(|i| runs[(i, i)] += hyper.noise[0] + data.known_noise[i]);
+    let weights = Cholesky::new(runs).unwrap().solve(k.view((0, n), (n, 3)).into_owned());
+    let mean = weights.tr_mul(&data.y);
+    let covariance = k.view((n, n), (3, 3)) - weights.tr_mul(&k.view((0, n), (n, 3)));
+    for (i, (difference, variance)) in (1..3).zip(found) {
+        close("difference", difference, mean[i] - mean[0], 1e-9);
+        let expected = covariance[(0, 0)] + covariance[(i, i)] - 2.0 * covariance[(0, i)];
+        close("variance of the difference", variance, expected, 1e-7);
+    }
+}
+
+/// The same for the likelihood: it differs from the normal density with a constant in the covariance by a constant.
+#[test]
+fn the_marginal_likelihood_has_its_levels_integrated_out() {
+    let rng = &mut ChaCha8Rng::seed_from_u64(10);
+    let (dim, n) = (3, 6);
+    let data = data(dim, 1, n, rng);
+    let layout = layout((KernelKind::Rbf, 1), dim, 1);
+    let mut offset = || {
+        let hyper = layout.natural(&parameters(&layout, rng));
+        let k = hyper.kernel.matrix(&hyper.kernel.prepare(&data.x)).add_scalar(data.level_sd[0].powi(2));
+        let k = Cholesky::new(
+            k + DMatrix::from_fn(n, n, |i, j| if i == j { hyper.noise[0] + data.known_noise[i] } else { 0.0 }),
+        )
+        .unwrap();
+        let density = -0.5 * (k.solve(data.y.clone()).dot(&data.y) + k.log_determinant());
+        Gp::condition(&data, hyper).unwrap().log_marginal() - density
+    };
+    let (one, other) = (offset(), offset());
+    close("log marginal likelihood", one, other, 1e-8);
+}
+
 #[test]
 fn fits_do_not_depend_on_the_order_of_domains() {
     let rng = &mut ChaCha8Rng::seed_from_u64(3);

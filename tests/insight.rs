@@ -6,6 +6,7 @@ mod problem;
 use admire::optimizer::Optimizer;
 use admire::problem::{Evidence, Mixture, ModelChoice, ModelSpec, OptimizerSettings, Structure};
 use problem::{Problem, rng};
+use rand_distr::{Distribution, StandardNormal};
 
 /// A problem with three metrics that was observed often enough for a good model, and the mixture recommended for it.
 fn known(structure: Structure) -> (Problem, Evidence, Optimizer, Mixture) {
@@ -39,6 +40,27 @@ fn gains_are_what_the_truth_says_within_their_uncertainty() {
         assert!((mean - gain.mean).abs() < 1e-9 * (1.0 + gain.mean.abs()), "{mean} {gain:?}");
     }
     assert!(inside >= 15, "the truth is inside ± 2 sd for {inside} of 20");
+}
+
+/// Losses that do not depend on the mixture: the best of a few runs is the luckiest.
+#[test]
+fn where_there_is_nothing_to_find_hardly_any_study_is_sure() {
+    let studies = 200;
+    let sure = |seed: u64| {
+        let problem = Problem::new(4, 1, 1, seed);
+        let mut runs = problem.runs(&[8], seed);
+        let luck = &mut rng(seed + 1000);
+        runs.iter_mut().for_each(|run| {
+            run.metrics[0] = 2.0 + 0.1 * <StandardNormal as Distribution<f64>>::sample(&StandardNormal, luck)
+        });
+        let evidence = problem.evidence(runs);
+        let mut optimizer = problem.optimizer(OptimizerSettings::default());
+        optimizer.learn(&evidence);
+        let mixture = optimizer.recommend(&evidence, None, &mut rng(seed)).mixture;
+        optimizer.gains(&evidence, &mixture, &[problem.space().uniform()]).unwrap()[0].probability() > 0.95
+    };
+    let sure = (0..studies).filter(|seed| sure(*seed)).count();
+    assert!(sure <= 10, "{sure} of {studies} studies state more than 95 %");
 }
 
 #[test]

@@ -125,7 +125,7 @@ fn the_recommendation_of_a_space_is_a_minimum_of_the_cautious_mean() {
             spec: optimizer.snapshot().unwrap().spec,
             observations: &evidence.observations,
         };
-        let surrogate = Surrogate::condition(&task, optimizer.snapshot().unwrap()).unwrap().integrated().unwrap();
+        let surrogate = Surrogate::condition(&task, optimizer.snapshot().unwrap()).unwrap();
         let cautious = |w: &[f64]| {
             let lookahead = surrogate.lookahead_with_gradient(&columns(6, [w]), size(1));
             lookahead.mean + 0.25 * lookahead.variance.sqrt()

@@ -19,6 +19,12 @@ fn fit(owned: &Owned) -> Surrogate {
     Surrogate::fit(&owned.task(), None).unwrap().0
 }
 
+/// The model with the most probable hyperparameters, and the one that integrates over them.
+fn both(owned: &Owned) -> [Surrogate; 2] {
+    let (mode, snapshot) = Surrogate::fit(&owned.task(), None).unwrap();
+    [mode, Surrogate::integrated(&owned.task(), &snapshot).unwrap()]
+}
+
 fn points(problem: &Problem, n: usize, seed: u64) -> Weights {
     let points = problem.space().polytope().sample(n, &mut rng(seed));
     columns(problem.domains, points.iter().map(Vec::as_slice))
@@ -147,8 +153,7 @@ fn an_untrained_size_is_less_certain_the_farther_it_is() {
 fn outlooks_and_means_have_the_gradients_they_claim() {
     let problem = Problem::new(4, 3, 2, 14);
     for kernel in KERNELS {
-        let mode = fit(&Owned::new(&problem, kernel, problem.runs(&[10, 5, 3], 15)));
-        for surrogate in [mode.integrated().unwrap(), mode] {
+        for surrogate in both(&Owned::new(&problem, kernel, problem.runs(&[10, 5, 3], 15))) {
             let x = points(&problem, 1, 16);
             let numbers = |x: &Weights, m: FidelityId| {
                 let lookahead = &surrogate.lookahead(x, &[m])[0][0];
@@ -193,9 +198,8 @@ fn outlooks_and_means_have_the_gradients_they_claim() {
 #[test]
 fn all_questions_are_about_one_joint_distribution() {
     let problem = Problem::new(4, 3, 2, 47);
-    let mode = fit(&Owned::new(&problem, KERNELS[0], problem.runs(&[8, 5, 3], 48)));
     let x = points(&problem, 5, 49);
-    for surrogate in [mode.integrated().unwrap(), mode] {
+    for surrogate in both(&Owned::new(&problem, KERNELS[0], problem.runs(&[8, 5, 3], 48))) {
         let (mean, covariance) = surrogate.posterior(&x);
         let view = surrogate.view(&x);
         let influence = surrogate.influence(&x, SIZES[2], &view);
@@ -219,9 +223,9 @@ fn with_few_runs_integrated_hyperparameters_are_less_sure_and_with_many_the_same
     let problem = Problem::new(4, 1, 1, 50);
     let x = points(&problem, 20, 51);
     let ratio = |n: usize| {
-        let mode = fit(&Owned::new(&problem, KERNELS[0], problem.runs(&[n], 52)));
+        let [mode, integrated] = both(&Owned::new(&problem, KERNELS[0], problem.runs(&[n], 52)));
         let sd = |s: &Surrogate| s.predict(&x, size(0)).iter().map(|(_, v)| v.sqrt()).sum::<f64>();
-        sd(&mode.integrated().unwrap()) / sd(&mode)
+        sd(&integrated) / sd(&mode)
     };
     let (few, many) = (ratio(6), ratio(80));
     assert!(few > 1.2, "{few}");

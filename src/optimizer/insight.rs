@@ -113,12 +113,9 @@ impl Optimizer {
         let mut surrogate = self.integrated(&evidence.observations).ok()?;
         if self.spec().structure == Structure::Objective {
             let spec = ModelSpec { structure: Structure::PerMetric, ..self.spec() };
-            surrogate = Surrogate::fit(&Task { spec, ..self.task(&evidence.observations) }, None)
-                .ok()?
-                .0
-                .integrated()
-                .ok()?
-                .into();
+            let task = Task { spec, ..self.task(&evidence.observations) };
+            let (_, snapshot) = Surrogate::fit(&task, None).ok()?;
+            surrogate = Surrogate::integrated(&task, &snapshot).ok()?.into();
         }
         let x = self.columns([mixture.weights(), other.weights()]);
         Some(surrogate.metric_gains(&x).into_iter().map(Gain::from).collect())

@@ -91,9 +91,8 @@ pub struct Optimizer {
     objective: Objective,
     settings: OptimizerSettings,
     snapshot: Option<ModelSnapshot>,
-    /// The last model conditioned, with what it was conditioned on: a recommendation and the next suggestion see the
-    /// same observations.
-    cache: Arc<Mutex<Option<model::Conditioned>>>,
+    /// The last models conditioned, with what they were conditioned on.
+    cache: Arc<Mutex<model::Cache>>,
 }
 
 impl Optimizer {
@@ -158,7 +157,7 @@ impl Optimizer {
     /// The mixture to train at the target: the best posterior mean over the space, or over `candidates` when given (not
     /// empty). Does not change the hyperparameters, so that asking never influences later suggestions.
     pub fn recommend(&self, evidence: &Evidence, candidates: Option<&[Mixture]>, rng: &mut impl Rng) -> Recommendation {
-        match self.integrated(&evidence.observations) {
+        match self.condition(&evidence.observations) {
             Ok(surrogate) => self.best(&surrogate, evidence, candidates, rng),
             Err(_) => self.best_guess(evidence, candidates),
         }
@@ -194,10 +193,16 @@ impl Optimizer {
         Prediction { mean: self.objective.sign() * mean, sd: variance.sqrt() }
     }
 
+    /// What is expected of a mixture at fidelity `m`; `None` before there is a model.
+    fn expectation(&self, evidence: &Evidence, mixture: &Mixture, m: FidelityId) -> Option<Prediction> {
+        let surrogate = self.integrated(&evidence.observations).ok()?;
+        Some(self.prediction(&surrogate, mixture, m))
+    }
+
     fn with_expectation(&self, suggestion: Suggestion, evidence: &Evidence) -> Suggestion {
         // Before the first fit there is nothing worth reporting.
-        let model = self.snapshot.as_ref().and_then(|_| self.integrated(&evidence.observations).ok());
-        let expected = model.map(|s| self.prediction(&s, &suggestion.mixture, suggestion.fidelity));
+        let fitted = self.snapshot.is_some();
+        let expected = fitted.then(|| self.expectation(evidence, &suggestion.mixture, suggestion.fidelity)).flatten();
         Suggestion { expected, ..suggestion }
     }
 }

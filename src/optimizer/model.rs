@@ -1,10 +1,10 @@
 //! When the model is fitted anew, and how it keeps up with the runs in between.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use super::Optimizer;
 use super::policy::constants::{COMPARED_FROM, MOST_INTEGRATED, REFIT_GROWTH};
-use crate::problem::{Evidence, FidelityId, ModelSpec, Observation};
+use crate::problem::{Evidence, FidelityId, Goal, ModelSpec, Observation};
 use crate::surrogate::{FitError, ModelSnapshot, Surrogate, Task};
 
 /// A model with what it was conditioned on.
@@ -15,8 +15,31 @@ pub(super) struct Conditioned {
     /// `None`: fitted to just these observations, before there was a snapshot.
     snapshot: Option<ModelSnapshot>,
     surrogate: Arc<Surrogate>,
-    /// The same with its hyperparameters integrated over, once it was asked for.
-    integrated: Option<Arc<Surrogate>>,
+}
+
+/// The last models conditioned: a recommendation and the next suggestion see the same observations.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Cache {
+    most_probable: Option<Conditioned>,
+    integrated: Option<Conditioned>,
+}
+
+/// What a model makes of its hyperparameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hyperparameters {
+    /// It has the most probable ones.
+    MostProbable,
+    /// It integrates over them.
+    Integrated,
+}
+
+impl Cache {
+    fn of(&mut self, hyperparameters: Hyperparameters) -> &mut Option<Conditioned> {
+        match hyperparameters {
+            Hyperparameters::MostProbable => &mut self.most_probable,
+            Hyperparameters::Integrated => &mut self.integrated,
+        }
+    }
 }
 
 impl Optimizer {
@@ -51,7 +74,7 @@ impl Optimizer {
             return;
         }
         // Of no use any more, and as large as what comes in its place.
-        self.keep(None);
+        *self.cache() = Cache::default();
         let mut task = self.task(observations);
         let mut compared = self.snapshot.as_ref().map_or(0, |s| s.compared);
         if observations.len() >= COMPARED_FROM.max(2 * compared) {
@@ -62,65 +85,61 @@ impl Optimizer {
         if let Ok((surrogate, snapshot)) = Surrogate::fit(&task, self.snapshot.as_ref()) {
             let snapshot = ModelSnapshot { compared, ..snapshot };
             self.snapshot = Some(snapshot.clone());
-            self.keep(Some(Conditioned {
+            self.cache().most_probable = Some(Conditioned {
                 observations: observations.clone(),
                 snapshot: Some(snapshot),
                 surrogate: Arc::new(surrogate),
-                integrated: None,
-            }));
+            });
         }
     }
 
-    fn keep(&self, model: Option<Conditioned>) {
-        *self.cache.lock().unwrap_or_else(PoisonError::into_inner) = model;
+    fn cache(&self) -> MutexGuard<'_, Cache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The model of these observations at the last fit's hyperparameters, or, before any, freshly fitted.
     pub(super) fn condition(&self, observations: &[Observation]) -> Result<Arc<Surrogate>, FitError> {
+        self.model(observations, Hyperparameters::MostProbable)
+    }
+
+    /// The model of these observations for what is said of mixtures: of up to [`MOST_INTEGRATED`] runs with its hyperparameters
+    /// integrated over. A replay scores runs, and shows nothing that is said.
+    pub(super) fn integrated(&self, observations: &[Observation]) -> Result<Arc<Surrogate>, FitError> {
+        let few = self.settings.goal == Goal::Mixture && observations.len() <= MOST_INTEGRATED;
+        self.model(observations, if few { Hyperparameters::Integrated } else { Hyperparameters::MostProbable })
+    }
+
+    fn model(&self, observations: &[Observation], over: Hyperparameters) -> Result<Arc<Surrogate>, FitError> {
         if observations.is_empty() {
             return Err(FitError::Empty);
         }
         let snapshot = self.snapshot.as_ref();
         let observations = snapshot.map_or(observations.into(), |snapshot| snapshot.first(observations));
         let task = self.task(&observations);
-        let kept = self.cache.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let kept = self.cache().of(over).clone();
         let kept = kept.filter(|k| k.snapshot.as_ref() == snapshot && observations.starts_with(&k.observations));
+        let made = |snapshot: &ModelSnapshot| match over {
+            Hyperparameters::MostProbable => Surrogate::condition(&task, snapshot),
+            Hyperparameters::Integrated => Surrogate::integrated(&task, snapshot),
+        };
         let surrogate = match (kept, snapshot) {
             (Some(kept), _) if kept.observations.len() == observations.len() => return Ok(kept.surrogate),
             (Some(kept), Some(snapshot)) if snapshot.appends(&observations) => {
                 kept.surrogate.extend(&self.task(&observations[kept.observations.len()..]))
             }
-            (_, Some(snapshot)) => Surrogate::condition(&task, snapshot),
+            (_, Some(snapshot)) => made(snapshot),
             (_, None) => Err(FitError::OtherKind),
         };
-        let fitted = || Surrogate::fit(&task, None).map(|(surrogate, _)| surrogate);
+        let fitted = || {
+            let (surrogate, snapshot) = Surrogate::fit(&task, None)?;
+            if over == Hyperparameters::Integrated { made(&snapshot) } else { Ok(surrogate) }
+        };
         let surrogate = Arc::new(surrogate.or_else(|_| fitted())?);
-        self.keep(Some(Conditioned {
+        *self.cache().of(over) = Some(Conditioned {
             observations: observations.to_vec(),
             snapshot: snapshot.cloned(),
             surrogate: Arc::clone(&surrogate),
-            integrated: None,
-        }));
+        });
         Ok(surrogate)
-    }
-
-    /// The model of these observations for what is said and recommended: of up to [`MOST_INTEGRATED`] runs with its hyperparameters
-    /// integrated over.
-    pub(super) fn integrated(&self, observations: &[Observation]) -> Result<Arc<Surrogate>, FitError> {
-        let surrogate = self.condition(observations)?;
-        if observations.len() > MOST_INTEGRATED {
-            return Ok(surrogate);
-        }
-        let cache = || self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept =
-            cache().as_ref().filter(|kept| Arc::ptr_eq(&kept.surrogate, &surrogate)).and_then(|k| k.integrated.clone());
-        if let Some(integrated) = kept {
-            return Ok(integrated);
-        }
-        let integrated = Arc::new(surrogate.integrated()?);
-        if let Some(kept) = cache().as_mut().filter(|kept| Arc::ptr_eq(&kept.surrogate, &surrogate)) {
-            kept.integrated = Some(Arc::clone(&integrated));
-        }
-        Ok(integrated)
     }
 }

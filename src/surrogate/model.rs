@@ -35,10 +35,6 @@ struct MetricModel {
     process: Process,
     /// Objective units (minimized) per standardized unit of this metric at each fidelity: `|weight| · scale`.
     gain: Vec<f64>,
-    /// How hyperparameters are laid out.
-    layout: Layout,
-    /// Most probable hyperparameters, on their unconstrained scale.
-    mode: Vec<f64>,
 }
 
 /// Posterior over the objective, minimized: the metrics' processes are independent, so means and variances add.
@@ -112,14 +108,17 @@ impl Surrogate {
                     Some(z) => fit(&data, &layout, std::slice::from_ref(z), WARM_ITERATIONS).or_else(|_| fresh())?,
                     None => fresh()?,
                 };
-                MetricModel::new(series, &layout, standardization, &all, z)
+                let data = all.thinned(MOST_KNOWN).into_owned();
+                let process = Process::condition(&data, &layout, &z)?;
+                Ok((MetricModel::new(series, standardization, data, process), z))
             })
-            .collect::<Result<Vec<_>, _>>()?;
-        let surrogate = Self::assemble(task, fitted)?;
+            .collect::<Result<Vec<_>, FitError>>()?;
+        let (metrics, hyperparameters) = fitted.into_iter().unzip();
+        let surrogate = Self::assemble(task, metrics)?;
         let snapshot = ModelSnapshot {
             observations: task.observations.len(),
             runs: task.observations.iter().map(|o| o.run).collect(),
-            hyperparameters: surrogate.metrics.iter().map(|m| m.mode.clone()).collect(),
+            hyperparameters,
             spec: task.spec,
             compared: 0,
         };
@@ -133,6 +132,27 @@ impl Surrogate {
     /// # Errors
     /// [`FitError`]
     pub fn condition(task: &Task<'_>, snapshot: &ModelSnapshot) -> Result<Self, FitError> {
+        Self::conditioned(task, snapshot, |_, data, layout, z| Process::condition(data, layout, z))
+    }
+
+    /// The same with the hyperparameters integrated over, instead of the most probable ones: what is said of mixtures of which few runs
+    /// say something depends on all that are plausible. They are drawn given the runs that the snapshot was fitted to, the same
+    /// ones whenever it is asked.
+    ///
+    /// # Errors
+    /// [`FitError`]
+    pub fn integrated(task: &Task<'_>, snapshot: &ModelSnapshot) -> Result<Self, FitError> {
+        Self::conditioned(task, snapshot, |j, data, layout, z| {
+            Process::integrated(data, layout, z, &mut stream(DRAWS_SEED, j as u64))
+        })
+    }
+
+    /// [`Self::condition`], where `process` makes the process of a metric (its index) from data and fitted hyperparameters.
+    fn conditioned(
+        task: &Task<'_>,
+        snapshot: &ModelSnapshot,
+        process: impl Fn(usize, &Data, &Layout, &[f64]) -> Result<Process, FitError> + Sync,
+    ) -> Result<Self, FitError> {
         let n = task.observations.len();
         let fitted = snapshot.fitted(task.observations);
         let (first, later) = task.observations.split_at(if snapshot.appends(task.observations) { fitted } else { n });
@@ -151,9 +171,11 @@ impl Surrogate {
             .into_par_iter()
             .zip(&series)
             .zip(&snapshot.hyperparameters)
-            .map(|((standardization, series), z)| {
-                let data = first.data(series, &standardization);
-                MetricModel::new(series, &layout, standardization, &data, z.clone())
+            .enumerate()
+            .map(|(j, ((standardization, series), z))| {
+                let data = first.data(series, &standardization).thinned(MOST_KNOWN).into_owned();
+                let process = process(j, &data, &layout, z)?;
+                Ok(MetricModel::new(series, standardization, data, process))
             })
             .collect::<Result<Vec<_>, _>>()?;
         Self::assemble(&first, metrics)?.extend(&Task { observations: later, ..*task })
@@ -175,25 +197,6 @@ impl Surrogate {
             .zip(&series)
             .map(|(metric, series)| metric.extend(&task.data(series, &metric.standardization)))
             .collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { inflation: inflation(&metrics), metrics, ..self.clone() })
-    }
-
-    /// The same model with its hyperparameters integrated over, instead of the most probable ones: what is said of runs that few
-    /// others say something about depends on all that are plausible. It has the same draws whenever it is asked.
-    ///
-    /// # Errors
-    /// [`FitError`]
-    pub fn integrated(&self) -> Result<Self, FitError> {
-        let metrics = self
-            .metrics
-            .par_iter()
-            .enumerate()
-            .map(|(j, metric)| {
-                let rng = &mut stream(DRAWS_SEED, j as u64);
-                let process = Process::integrated(&metric.data, &metric.layout, &metric.mode, rng)?;
-                Ok(MetricModel { process, ..metric.clone() })
-            })
-            .collect::<Result<Vec<_>, FitError>>()?;
         Ok(Self { inflation: inflation(&metrics), metrics, ..self.clone() })
     }
 
@@ -499,17 +502,9 @@ fn inflation(metrics: &[MetricModel]) -> f64 {
 }
 
 impl MetricModel {
-    fn new(
-        series: &Series,
-        layout: &Layout,
-        standardization: Standardization,
-        data: &Data,
-        z: Vec<f64>,
-    ) -> Result<Self, FitError> {
-        let data = data.thinned(MOST_KNOWN);
-        let process = Process::condition(&data, layout, &z)?;
+    fn new(series: &Series, standardization: Standardization, data: Data, process: Process) -> Self {
         let gain = standardization.scale.iter().map(|s| series.weight * s).collect();
-        Ok(Self { standardization, data: data.into_owned(), process, gain, layout: layout.clone(), mode: z })
+        Self { standardization, data, process, gain }
     }
 
     /// The model with further runs.

@@ -11,8 +11,8 @@ pub const REFIT_GROWTH: f64 = 0.1;
 /// Runs from which kinds of models are compared, and again whenever their number has doubled: half of them are held out in turn,
 /// and fewer than 16 say too little. By argument.
 pub const COMPARED_FROM: usize = 32;
-/// Runs up to which hyperparameters are integrated over for what is said and recommended; of more runs the most probable ones
-/// are used, because a draw takes time cubic in their number. Numerical.
+/// Runs up to which hyperparameters are integrated over for what is said of mixtures; of more runs the most probable ones are used,
+/// because every draw takes time cubic in their number. Numerical.
 pub const MOST_INTEGRATED: usize = 128;
 
 // Which fidelities are open.

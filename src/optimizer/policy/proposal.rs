@@ -61,8 +61,6 @@ impl Targets {
 impl Optimizer {
     /// The next trial according to the acquisition function. `surrogate` knows what was observed, `pending` also counts
     /// on what is under way. `None` where nothing new has a positive acquisition value.
-    ///
-    /// The search goes by the most probable hyperparameters; what is said of the trial that it finds, by all that are plausible.
     pub(in crate::optimizer) fn propose(
         &self,
         (surrogate, pending): (&Surrogate, &Surrogate),
@@ -71,27 +69,19 @@ impl Optimizer {
         open: &[FidelityId],
         rng: &mut impl Rng,
     ) -> Option<Suggestion> {
-        let stated = self.integrated(&evidence.observations).ok()?;
-        let stated_pending = stated.with_pending(&evidence.pending).ok()?;
-        let (mixture, fidelity, pool_index, log_gain) = match candidates {
+        let (found, pool_index) = match candidates {
             Candidates::Pool { runs, targets } => {
-                let (_, index) = self.best_of_pool(pending, evidence, (runs, targets), open, rng)?;
-                let (mixture, fidelity) = runs[index].clone();
-                let found = (&runs[index..=index], targets);
-                let gain = self.best_of_pool(&stated_pending, evidence, found, &[fidelity], rng);
-                (mixture, fidelity, Some(index), gain.map(|(score, _)| score))
+                let (score, index) = self.best_of_pool(pending, evidence, (runs, targets), open, rng)?;
+                let (mixture, fidelity) = &runs[index];
+                (Place { weights: mixture.weights().to_vec(), fidelity: *fidelity, score }, Some(index))
             }
-            Candidates::Space(_) => {
-                let (mut found, x) = self.place_in_space((surrogate, pending), evidence, open, rng)?;
-                self.rescore(&stated_pending, evidence, &x, std::slice::from_mut(&mut found));
-                (Mixture::new(found.weights), found.fidelity, None, Some(found.score))
-            }
+            Candidates::Space(_) => (self.place_in_space((surrogate, pending), evidence, open, rng)?, None),
         };
-        let expected = Some(self.prediction(&stated, &mixture, fidelity));
-        let gain =
-            (self.settings.acquisition == AcquisitionKind::KnowledgeGradient).then(|| log_gain.map_or(0.0, f64::exp));
-        let premature = exceeds_in_flight_cap(fidelity, evidence);
-        Some(Suggestion { mixture, fidelity, pool_index, expected, gain, premature, warning: None })
+        let mixture = Mixture::new(found.weights);
+        let expected = self.expectation(evidence, &mixture, found.fidelity);
+        let gain = (self.settings.acquisition == AcquisitionKind::KnowledgeGradient).then(|| found.score.exp());
+        let premature = exceeds_in_flight_cap(found.fidelity, evidence);
+        Some(Suggestion { mixture, fidelity: found.fidelity, pool_index, expected, gain, premature, warning: None })
     }
 
     /// The acquisition function in the study's present state, given p mixtures among which the optimum is
@@ -212,14 +202,14 @@ impl Optimizer {
         starts
     }
 
-    /// The best place anywhere in the space, at any open fidelity, with the mixtures that the search started from.
+    /// The best place anywhere in the space, at any open fidelity.
     fn place_in_space(
         &self,
         (surrogate, pending): (&Surrogate, &Surrogate),
         evidence: &Evidence,
         open: &[FidelityId],
         rng: &mut impl Rng,
-    ) -> Option<(Place, Weights)> {
+    ) -> Option<Place> {
         let starts = self.starts(surrogate, evidence, rng);
         let x = self.columns(starts.iter().map(Vec::as_slice));
         let criterion = self.criterion(pending, evidence, (&x, &[]), rng);
@@ -245,8 +235,7 @@ impl Optimizer {
         }
         places.sort_by(|a, b| b.score.total_cmp(&a.score));
         let new = |p: &Place| self.is_new(evidence, &Mixture::new(p.weights.clone()), p.fidelity);
-        let found = places.into_iter().find(|place| place.score.is_finite() && new(place))?;
-        Some((found, x))
+        places.into_iter().find(|place| place.score.is_finite() && new(place))
     }
 
     /// Replaces the scores by the knowledge gradient. Its candidates are the places that the entropy's climbs have found:

@@ -87,7 +87,7 @@ impl Optimizer {
                 (mixture, None, regret)
             }
         };
-        let expected = Some(self.prediction(surrogate, &mixture, self.fidelities.target()));
+        let expected = self.expectation(evidence, &mixture, self.fidelities.target());
         Recommendation { mixture, pool_index, expected, expected_regret }
     }
 
