@@ -369,7 +369,7 @@ impl Gp {
             .collect()
     }
 
-    /// What [`Self::influence`] needs of the p points `t` at fidelity `target`.
+    /// What [`Self::covariance`] needs of the p points `t` at fidelity `target`.
     #[must_use]
     pub fn view(&self, t: &Warped, target: usize) -> GpView {
         GpView {
