@@ -3,6 +3,7 @@
 #[path = "common/problem.rs"]
 mod problem;
 
+use admire::advice::undetected;
 use admire::optimizer::Optimizer;
 use admire::problem::{Evidence, Mixture, ModelChoice, ModelSpec, OptimizerSettings, Structure};
 use problem::{Problem, rng};
@@ -42,25 +43,42 @@ fn gains_are_what_the_truth_says_within_their_uncertainty() {
     assert!(inside >= 15, "the truth is inside ± 2 sd for {inside} of 20");
 }
 
+/// A study of `n` runs whose losses are `signal` times those of a mixing law, plus noise that is a tenth; with its recommendation.
+fn noisy(n: usize, signal: f64, seed: u64) -> (Problem, Evidence, Optimizer, Mixture) {
+    let problem = Problem::new(4, 1, 1, seed);
+    let mut runs = problem.runs(&[n], seed);
+    let luck = &mut rng(seed + 1000);
+    for run in &mut runs {
+        let noise: f64 = StandardNormal.sample(luck);
+        run.metrics[0] = 2.0 + signal * (run.metrics[0] - 2.0) + 0.1 * noise;
+    }
+    let evidence = problem.evidence(runs);
+    let mut optimizer = problem.optimizer(OptimizerSettings::default());
+    optimizer.learn(&evidence);
+    let mixture = optimizer.recommend(&evidence, None, &mut rng(seed)).mixture;
+    (problem, evidence, optimizer, mixture)
+}
+
 /// Losses that do not depend on the mixture: the best of a few runs is the luckiest.
 #[test]
 fn where_there_is_nothing_to_find_hardly_any_study_is_sure() {
-    let studies = 200;
-    let sure = |seed: u64| {
-        let problem = Problem::new(4, 1, 1, seed);
-        let mut runs = problem.runs(&[8], seed);
-        let luck = &mut rng(seed + 1000);
-        runs.iter_mut().for_each(|run| {
-            run.metrics[0] = 2.0 + 0.1 * <StandardNormal as Distribution<f64>>::sample(&StandardNormal, luck)
-        });
-        let evidence = problem.evidence(runs);
-        let mut optimizer = problem.optimizer(OptimizerSettings::default());
-        optimizer.learn(&evidence);
-        let mixture = optimizer.recommend(&evidence, None, &mut rng(seed)).mixture;
-        optimizer.gains(&evidence, &mixture, &[problem.space().uniform()]).unwrap()[0].probability() > 0.95
-    };
-    let sure = (0..studies).filter(|seed| sure(*seed)).count();
-    assert!(sure <= 10, "{sure} of {studies} studies state more than 95 %");
+    let (mut sure, mut said) = (0, 0);
+    for seed in 0..200 {
+        let (problem, evidence, optimizer, mixture) = noisy(8, 0.0, seed);
+        let gain = optimizer.gains(&evidence, &mixture, &[problem.space().uniform()]).unwrap()[0];
+        sure += usize::from(gain.probability() > 0.95);
+        said += usize::from(undetected(&optimizer, &evidence, &mixture).is_some_and(|least| least > 0.0));
+    }
+    assert!(sure <= 10, "{sure} of 200 studies state more than 95 %");
+    assert!(said >= 160, "{said} of 200 studies say that they do not tell mixtures apart");
+}
+
+#[test]
+fn where_there_is_something_to_find_no_study_says_that_there_is_nothing() {
+    for seed in 0..20 {
+        let (_, evidence, optimizer, mixture) = noisy(30, 3.0, seed);
+        assert_eq!(undetected(&optimizer, &evidence, &mixture), None, "{seed}");
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::ask::recommend;
+use super::signal::undetected;
 use crate::optimizer::{MOST_KNOWN, Optimizer, known};
 use crate::problem::Mixture;
 use crate::study::{StopReason, Study, Trial};
@@ -32,6 +33,11 @@ pub enum Caveat {
         /// Of how many.
         runs: usize,
     },
+    /// The runs do not tell mixtures apart.
+    Indistinct {
+        /// How large a gain they could have shown, in the objective's unit ([`undetected`]).
+        undetected: f64,
+    },
     /// What was recommended when the search stopped breaks the config as it is now.
     Anew {
         /// The bounds that it breaks, in words.
@@ -59,6 +65,14 @@ pub struct NothingKnown(String);
 /// # Errors
 /// [`NothingKnown`] when no run is complete.
 pub fn answer(study: &Study, optimizer: &Optimizer) -> Result<Answer, NothingKnown> {
+    let mut answer = recommended(study, optimizer)?;
+    if let Some(undetected) = undetected(optimizer, &study.evidence(), &answer.mixture) {
+        answer.caveats.push(Caveat::Indistinct { undetected });
+    }
+    Ok(answer)
+}
+
+fn recommended(study: &Study, optimizer: &Optimizer) -> Result<Answer, NothingKnown> {
     let config = study.config();
     let observations = study.evidence().observations;
     if observations.is_empty() {
@@ -115,6 +129,13 @@ impl fmt::Display for Caveat {
                 f,
                 "the model knows {known} of the {runs} runs, as many of every size as of any other, as far as there are \
                  (docs/performance.md)"
+            ),
+            Self::Indistinct { undetected } => write!(
+                f,
+                "these runs do not tell mixtures apart: over no mixture that was trained is a gain 95 % certain; they could have \
+                 shown one of about {}, and to see one half as large takes about four times as many runs, or half the noise \
+                 (a larger evaluation)",
+                number(*undetected, 2)
             ),
             Self::Anew { broken } => write!(
                 f,

@@ -5,10 +5,12 @@ mod answer;
 mod ask;
 mod confirmation;
 mod gain;
+mod signal;
 mod sizes;
 
 pub use answer::{Answer, Caveat, NothingKnown, answer, best_measured, explained, why};
 pub use ask::{Thought, fitted, optimizer, recommend, suggest, think};
 pub use confirmation::{Comparison, Confirmation, Noise, Verdict};
 pub use gain::GainWorth;
+pub use signal::undetected;
 pub use sizes::{SizeAgreement, sizes};
