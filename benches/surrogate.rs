@@ -14,6 +14,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use admire::optimizer::Candidates;
+use admire::optimizer::policy::constants::MOST_INTEGRATED;
 use admire::problem::{KernelKind, Observation, OptimizerSettings, Warp, Weights, columns};
 use admire::surrogate::{ModelSnapshot, Surrogate, data::Data, fit::negative_log_posterior, hyper::Layout};
 use criterion::measurement::WallTime;
@@ -133,5 +134,25 @@ fn suggestions(group: &mut BenchmarkGroup<'_, WallTime>, fitted: impl Fn(usize) 
     }
 }
 
-criterion_group!(benches, likelihood, fit, posterior, suggest, refit_and_suggest);
+/// What is expected of a mixture, hyperparameters integrated over, as `best` asks once.
+fn statement(c: &mut Criterion) {
+    let mut group = group(c, "statement");
+    for metrics in METRICS {
+        let problem = Problem::new(DOMAINS, 3, metrics, 3);
+        for n in SIZES.into_iter().filter(|n| *n <= MOST_INTEGRATED) {
+            let evidence = problem.evidence(runs(&problem, n));
+            let snapshot = snapshot(&problem, n);
+            let point = [(problem.space().uniform(), problem::SIZES[2])];
+            group.bench_function(BenchmarkId::new(metrics.to_string(), n), |b| {
+                b.iter(|| {
+                    let mut optimizer = problem.optimizer(OptimizerSettings::default());
+                    optimizer.restore(snapshot.clone());
+                    optimizer.predict(&evidence, &point)
+                });
+            });
+        }
+    }
+}
+
+criterion_group!(benches, likelihood, fit, posterior, suggest, refit_and_suggest, statement);
 criterion_main!(benches);
