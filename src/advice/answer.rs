@@ -132,9 +132,8 @@ impl fmt::Display for Caveat {
             ),
             Self::Indistinct { undetected } => write!(
                 f,
-                "these runs do not tell mixtures apart: over no mixture that was trained is a gain 95 % certain; they could have \
-                 shown one of about {}, and to see one half as large takes about four times as many runs, or half the noise \
-                 (a larger evaluation)",
+                "these runs do not tell mixtures apart: the gain over no trained mixture is 95 % certain; a gain of about {} would \
+                 be, and more runs or less noise (a larger evaluation) would show smaller ones",
                 number(*undetected, 2)
             ),
             Self::Anew { broken } => write!(

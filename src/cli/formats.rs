@@ -53,7 +53,7 @@ impl ValueEnum for ExportFormat {
             Self::Nanotron => ("nanotron", "nanotron: the YAML of a data stage"),
             Self::Regmix => ("regmix", "RegMix: the YAML of its trainer"),
             Self::Json => ("json", "All weights as JSON"),
-            Self::Csv => ("csv", "All weights as CSV, a domain a row"),
+            Self::Csv => ("csv", "All weights as CSV, one row per domain"),
         };
         Some(PossibleValue::new(name).help(help))
     }

@@ -29,7 +29,7 @@ pub enum ExportFormat {
     Regmix,
     /// All weights as JSON.
     Json,
-    /// All weights as CSV, a domain a row.
+    /// All weights as CSV, one row per domain.
     Csv,
 }
 

@@ -13,7 +13,7 @@ pub(super) fn arguments(recipe: &Recipe<'_>) -> Result<String, ExportError> {
     Ok(format!("--data-path {}\n", words(recipe, plain, reason)?.join(" ")))
 }
 
-/// The words of `--data-path`, a pair a line. Megatron splits the file at white space.
+/// The words of `--data-path`, one pair per line. Megatron splits the file at white space.
 pub(super) fn file(recipe: &Recipe<'_>) -> Result<String, ExportError> {
     let reason = "Megatron-LM splits this file at blanks; use --format megatron-json";
     let words = words(recipe, |c| !c.is_whitespace(), reason)?;

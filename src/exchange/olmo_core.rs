@@ -6,7 +6,7 @@ use super::recipe::{ExportError, Recipe, Source};
 use super::text::yaml as write;
 use crate::config::Unit;
 
-/// Writes a source a domain, with its share of the tokens whatever the unit of other exports. How often its data may be
+/// Writes one source per domain, with its share of the tokens whatever the unit of other exports. How often its data may be
 /// repeated is what the config says of epochs, at least once; OLMo-core refuses a mixture that needs more.
 pub(super) fn yaml(recipe: &Recipe<'_>) -> Result<String, ExportError> {
     let sources: Vec<Value> = recipe.sources(Unit::Tokens)?.iter().map(source).collect();

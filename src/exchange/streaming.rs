@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::recipe::{ExportError, Recipe};
 use super::text::yaml as write;
 
-/// Writes a stream a path: with a scheme (`s3://…`) it is `remote`, else `local`.
+/// Writes one stream per path: with a scheme (`s3://…`) it is `remote`, else `local`.
 pub(super) fn yaml(recipe: &Recipe<'_>) -> Result<String, ExportError> {
     let mut streams = Map::new();
     for source in recipe.sources(recipe.unit())? {

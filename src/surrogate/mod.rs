@@ -10,6 +10,7 @@ pub mod kernel;
 mod lanes;
 pub mod linalg;
 mod memo;
+mod metric;
 mod model;
 mod process;
 mod sample;

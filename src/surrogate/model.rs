@@ -9,9 +9,10 @@ use super::error::FitError;
 use super::fit::fit;
 use super::gp::Joint;
 use super::hyper::Layout;
+use super::metric::{MetricModel, inflation, leave_one_out};
 use super::process::{Process, View};
 use super::snapshot::ModelSnapshot;
-use super::standardize::{Series, Standardization};
+use super::standardize::Standardization;
 use super::task::{MOST_KNOWN, Task};
 
 /// L-BFGS iterations from a fresh start, and from the last fit.
@@ -24,18 +25,6 @@ const AFRESH: f64 = 1.25;
 const MOST_FITTED: usize = 256;
 /// Seed of the draws of hyperparameters.
 const DRAWS_SEED: u64 = 0;
-/// Runs' worth of belief that the errors of metrics are independent.
-const INDEPENDENCE_WEIGHT: f64 = 8.0;
-
-/// One metric: its data in standardized units, its fitted process, its share of the objective.
-#[derive(Clone, Debug)]
-struct MetricModel {
-    standardization: Standardization,
-    data: Data,
-    process: Process,
-    /// Objective units (minimized) per standardized unit of this metric at each fidelity: `|weight| · scale`.
-    gain: Vec<f64>,
-}
 
 /// Posterior over the objective, minimized: the metrics' processes are independent, so means and variances add.
 #[derive(Clone, Debug)]
@@ -197,7 +186,12 @@ impl Surrogate {
             .zip(&series)
             .map(|(metric, series)| metric.extend(&task.data(series, &metric.standardization)))
             .collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { inflation: inflation(&metrics), metrics, ..self.clone() })
+        Ok(self.with(inflation(&metrics), metrics))
+    }
+
+    /// The same model of other metrics.
+    fn with(&self, inflation: f64, metrics: Vec<MetricModel>) -> Self {
+        Self { metrics, inflation, target: self.target, dim: self.dim, warp: self.warp, offset: self.offset.clone() }
     }
 
     fn assemble(task: &Task<'_>, metrics: Vec<MetricModel>) -> Result<Self, FitError> {
@@ -235,7 +229,7 @@ impl Surrogate {
                 })
             })
             .collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { metrics, ..self.clone() })
+        Ok(self.with(self.inflation, metrics))
     }
 
     /// Posterior means of the target objective (minimized) at the p mixtures `x`.
@@ -478,39 +472,5 @@ impl Surrogate {
             *variance *= self.inflation;
         }
         errors
-    }
-}
-
-fn leave_one_out(metrics: &[MetricModel]) -> Vec<(f64, f64)> {
-    let mut total = vec![(0.0, 0.0); metrics.first().map_or(0, |first| first.data.y.len())];
-    let parts: Vec<_> = metrics.par_iter().map(|metric| metric.process.leave_one_out(&metric.data.y)).collect();
-    for (metric, parts) in metrics.iter().zip(parts) {
-        for (i, (mean, variance)) in parts.into_iter().enumerate() {
-            let gain = metric.gain[metric.data.fidelity[i]];
-            total[i].0 += gain * (metric.data.y[i] - mean);
-            total[i].1 += gain * gain * variance;
-        }
-    }
-    total
-}
-
-/// Mean squared leave-one-out error of the objective relative to its predicted variance, shrunk towards 1.
-fn inflation(metrics: &[MetricModel]) -> f64 {
-    let errors = leave_one_out(metrics);
-    let total: f64 = errors.iter().map(|(e, v)| e * e / v).sum();
-    (total + INDEPENDENCE_WEIGHT) / (errors.len() as f64 + INDEPENDENCE_WEIGHT)
-}
-
-impl MetricModel {
-    fn new(series: &Series, standardization: Standardization, data: Data, process: Process) -> Self {
-        let gain = standardization.scale.iter().map(|s| series.weight * s).collect();
-        Self { standardization, data, process, gain }
-    }
-
-    /// The model with further runs.
-    fn extend(&self, later: &Data) -> Result<Self, FitError> {
-        let data = self.data.followed_by(later);
-        let process = self.process.extend(&data)?;
-        Ok(Self { data, process, ..self.clone() })
     }
 }
