@@ -90,13 +90,6 @@ fn smaller_fidelities_may_cost_as_much_as_the_target_has_and_one_run_more() {
 }
 
 #[test]
-fn a_fidelity_opens_once_one_of_its_runs_has_been_paid_for() {
-    assert_eq!(open(&SIZES, size(2), &finished([0, 0, 0])), [size(0)]);
-    assert_eq!(open(&SIZES, size(2), &finished([9, 0, 0])), [size(0)]);
-    assert_eq!(open(&SIZES, size(2), &finished([10, 0, 0])), [size(0), size(1)]);
-}
-
-#[test]
 fn what_is_under_way_may_cost_as_much_as_what_has_finished() {
     let mut evidence = finished([20, 0, 0]);
     let mixture = evidence.observations[0].mixture.clone();

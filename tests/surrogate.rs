@@ -125,6 +125,40 @@ fn runs_under_way_leave_means_and_shrink_variances() {
 }
 
 #[test]
+fn several_runs_at_once_remove_the_variance_that_they_remove_one_after_another() {
+    let problem = Problem::new(4, 3, 2, 7);
+    for kernel in KERNELS {
+        for surrogate in both(&Owned::new(&problem, kernel, problem.runs(&[10, 4, 2], 8))) {
+            let (x, z) = (points(&problem, 12, 10), points(&problem, 5, 9));
+            let before = surrogate.posterior(&x).1;
+            let left = |runs: f64| {
+                let moves = surrogate.influence_of_all(&z, size(0), runs, &surrogate.view(&x)).unwrap();
+                &before - &moves * moves.transpose()
+            };
+            let once = left(1.0).trace();
+            assert!(left(1e9).trace() < left(4.0).trace() && left(4.0).trace() < once && once < before.trace());
+            // What is integrated over changes with what is observed: only given hyperparameters are the variances equal.
+            let view = surrogate.view(&x);
+            let single = surrogate.influence(&z.select(&[0]), size(0), &view);
+            let same = surrogate.influence_of_all(&z.select(&[0]), size(0), 1.0, &view).unwrap();
+            for (j, (moves, _)) in single.iter().enumerate() {
+                close("one run", moves.column(0).norm(), same.column(j).norm(), 1e-6);
+            }
+        }
+        let surrogate = fit(&Owned::new(&problem, kernel, problem.runs(&[10, 4, 2], 8)));
+        let (x, z) = (points(&problem, 12, 10), points(&problem, 5, 9));
+        let moves = surrogate.influence_of_all(&z, size(0), 1.0, &surrogate.view(&x)).unwrap();
+        let mixture = |i: usize| Mixture::new(z.matrix().column(i).iter().copied().collect());
+        let pending: Vec<(Mixture, FidelityId)> = (0..5).map(|i| (mixture(i), size(0))).collect();
+        let after = surrogate.with_pending(&pending).unwrap().posterior(&x).1;
+        let expected = surrogate.posterior(&x).1 - &moves * moves.transpose();
+        for (a, b) in after.iter().zip(expected.iter()) {
+            assert!((a - b).abs() < 1e-6 * after.amax(), "{a} against {b}");
+        }
+    }
+}
+
+#[test]
 fn an_untrained_size_is_less_certain_the_farther_it_is() {
     let problem = Problem::new(4, 4, 2, 11);
     for counts in [[12, 0, 0, 0], [12, 5, 0, 0], [1, 0, 0, 0]] {

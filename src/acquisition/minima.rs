@@ -4,7 +4,7 @@ use nalgebra::{DMatrix, DVector};
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-use crate::surrogate::linalg::{Cholesky, JITTER};
+use crate::surrogate::linalg::{Cholesky, jittered};
 
 /// The joint distribution of the values of several mixtures (minimized).
 pub struct Values {
@@ -30,7 +30,7 @@ impl Values {
     /// `draws` draws of the minimum, and what the mixture `chosen` (an index) is expected to lack to it. Where rounding has spoilt
     /// the covariance, the smallest mean stands in for all draws.
     pub fn sample_minima(&self, chosen: usize, draws: usize, rng: &mut impl Rng) -> Minima {
-        let Some(factor) = self.factor() else {
+        let Some(factor) = jittered(&self.covariance, Cholesky::new) else {
             let values = self.mean.iter().zip(&self.known).map(|(mean, known)| known.unwrap_or(*mean));
             return Minima { values: vec![values.fold(f64::INFINITY, f64::min)], expected_regret: None };
         };
@@ -49,18 +49,6 @@ impl Values {
             })
             .collect();
         Minima { values, expected_regret: Some(regret / draws as f64) }
-    }
-
-    fn factor(&self) -> Option<Cholesky> {
-        let scale = self.covariance.diagonal().max();
-        // Draws at nearly equal mixtures are nearly equal: without any jitter such a matrix is only just positive definite.
-        JITTER[1..].iter().find_map(|jitter| {
-            let mut a = self.covariance.clone();
-            for i in 0..a.nrows() {
-                a[(i, i)] += jitter * scale;
-            }
-            Cholesky::new(a)
-        })
     }
 }
 

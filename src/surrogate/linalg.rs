@@ -14,6 +14,19 @@ use nalgebra::{
 /// Relative jitter to try on the diagonal of a matrix, one after another, until it can be factored.
 pub const JITTER: [f64; 6] = [0.0, 1e-10, 1e-8, 1e-6, 1e-4, 1e-2];
 
+/// Factors `a` by `factor` with as little jitter as it takes, but with some: the covariance of nearly equal values is only just
+/// positive definite without any. `None` where no jitter suffices.
+pub fn jittered<T>(a: &DMatrix<f64>, factor: impl Fn(DMatrix<f64>) -> Option<T>) -> Option<T> {
+    let scale = a.diagonal().max();
+    JITTER[1..].iter().find_map(|jitter| {
+        let mut a = a.clone();
+        for i in 0..a.nrows() {
+            a[(i, i)] += jitter * scale;
+        }
+        factor(a)
+    })
+}
+
 /// Columns factored at once: 64 columns of 64 doubles fill a 32 KiB first-level cache.
 const BLOCK: usize = 64;
 

@@ -394,6 +394,28 @@ impl Surrogate {
             .collect()
     }
 
+    /// How far the target objective at the points in `view` moves when all of the c mixtures `z` are observed at fidelity `m`, each by
+    /// the mean of so many runs: it moves by this matrix (p × c per process) times independent standard normals.
+    ///
+    /// # Errors
+    /// [`FitError`]
+    pub fn influence_of_all(
+        &self,
+        z: &Weights,
+        m: FidelityId,
+        runs: f64,
+        view: &[View],
+    ) -> Result<DMatrix<f64>, FitError> {
+        let z = &self.warp.warped(z);
+        let parts = self.metrics.par_iter().zip(view).map(|(k, view)| {
+            let moves = k.process.influence_of_all(z, m.index(), runs, view)?;
+            Ok(moves * (k.gain[self.target] * self.inflation.sqrt()))
+        });
+        let parts = parts.collect::<Result<Vec<_>, FitError>>()?;
+        let columns: Vec<_> = parts.iter().flat_map(DMatrix::column_iter).collect();
+        Ok(DMatrix::from_columns(&columns))
+    }
+
     /// [`Self::lookahead`] at one mixture, with derivatives.
     #[must_use]
     pub fn lookahead_with_gradient(&self, w: &Weights, m: FidelityId) -> Lookahead {

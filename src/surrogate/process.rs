@@ -7,6 +7,7 @@ use super::data::Data;
 use super::error::FitError;
 use super::gp::{Gp, GpView, Joint, Predicted};
 use super::hyper::Layout;
+use super::linalg::{Factored, jittered};
 use super::sample::sample;
 use crate::space::Warped;
 
@@ -140,6 +141,26 @@ impl Process {
     /// each of the c points `z` is observed at fidelity `m`: `cov(f(t), y(z)) / sd(y(z))`, p × c; with the standard
     /// deviations of the outcomes (length c).
     pub fn influence(&self, z: &Warped, m: usize, view: &View) -> (DMatrix<f64>, Vec<f64>) {
+        let (mut covariance, variance) = self.covariance(z, m, view);
+        let sd: Vec<f64> = variance.iter().map(|v| v.sqrt()).collect();
+        for (mut column, sd) in covariance.column_iter_mut().zip(&sd) {
+            column /= *sd;
+        }
+        (covariance, sd)
+    }
+
+    /// How far the posterior means of the points in `view` move when all of the c points `z` are observed at fidelity `m`, each by the
+    /// mean of so many runs: the p × c matrix A for which they move by A times c independent standard normals.
+    pub fn influence_of_all(&self, z: &Warped, m: usize, runs: f64, view: &View) -> Result<DMatrix<f64>, FitError> {
+        let mut outcomes = self.posterior(z, m).1;
+        let noise = self.noise(m) / runs;
+        (0..z.len()).for_each(|i| outcomes[(i, i)] += noise);
+        let factor = jittered(&outcomes, Factored::new).ok_or(FitError::Indefinite { runs: z.len() })?;
+        Ok(factor.whiten(self.covariance(z, m, view).0.transpose()).transpose())
+    }
+
+    /// [`Gp::covariance`].
+    fn covariance(&self, z: &Warped, m: usize, view: &View) -> (DMatrix<f64>, DVector<f64>) {
         let share = 1.0 / self.draws.len() as f64;
         let means: Vec<DVector<f64>> = self.draws.iter().map(|gp| gp.mean(z, m)).collect();
         let (_, deviation) = self.centred(&means);
@@ -150,11 +171,7 @@ impl Process {
             covariance += within * share;
             variance.axpy(share, &outcome, 1.0);
         }
-        let sd: Vec<f64> = variance.iter().map(|v| v.sqrt()).collect();
-        for (mut column, sd) in covariance.column_iter_mut().zip(&sd) {
-            column /= *sd;
-        }
-        (covariance, sd)
+        (covariance, variance)
     }
 
     /// [`Gp::leave_one_out`]. A draw counts for a run left out by how it would without it: inversely to the density that it gives the

@@ -20,10 +20,6 @@ pub const MOST_INTEGRATED: usize = 128;
 /// What smaller fidelities may cost beyond what has been spent at the target, in target runs (the proxy cap): however badly they
 /// mislead, at least half of the cost goes where the truth is, but for this head start. By argument.
 pub const PROXY_HEAD_START: f64 = 1.0;
-/// A fidelity other than the cheapest opens once this many of its runs could have been paid with what has been spent. The
-/// knowledge gradient looks one trial ahead and does not see what many cheap runs say about the hyperparameters. Chosen on the
-/// single metrics of the Pile log.
-pub const OPENS_AFTER: f64 = 1.0;
 /// What may be under way, as a multiple of what has finished (the in-flight cap), once the initial design is complete: trials that
 /// are chosen together know nothing of each other's results. Chosen on the instruction-tuning log.
 pub const IN_FLIGHT: f64 = 1.0;

@@ -1,6 +1,6 @@
 //! Which fidelities a trial may be at.
 
-use super::constants::{IN_FLIGHT, OPENS_AFTER, PROXY_HEAD_START};
+use super::constants::{IN_FLIGHT, PROXY_HEAD_START};
 use crate::optimizer::Candidates;
 use crate::problem::{Evidence, Fidelities, FidelityId, OptimizerSettings, affordable};
 
@@ -23,15 +23,11 @@ pub fn possible(
         .collect()
 }
 
-/// The `possible` fidelities (cheapest first) that are open: within the proxy cap and, but for the cheapest, no dearer than what has
-/// been learned so far. Where the target is never trained, or all of its runs together cost less than one, the proxy cap restricts
-/// nothing.
+/// The `possible` fidelities (cheapest first) that are within the proxy cap. Where the target is never trained, or all of its runs
+/// together cost less than one, the cap restricts nothing.
 pub fn open(possible: &[FidelityId], target: FidelityId, evidence: &Evidence) -> Vec<FidelityId> {
     let capped = possible.contains(&target);
-    let within: Vec<FidelityId> =
-        possible.iter().copied().filter(|m| !capped || within_proxy_cap(*m, target, evidence)).collect();
-    let cheapest = within.first().copied();
-    within.into_iter().filter(|m| Some(*m) == cheapest || is_paid_for(*m, evidence)).collect()
+    possible.iter().copied().filter(|m| !capped || within_proxy_cap(*m, target, evidence)).collect()
 }
 
 /// Whether one more run at `m` keeps what smaller fidelities cost within what has been spent at the target, and
@@ -44,12 +40,6 @@ fn within_proxy_cap(m: FidelityId, target: FidelityId, evidence: &Evidence) -> b
     let pending = evidence.pending.iter().filter(|(_, m)| *m == target).count() as f64 * costs[target];
     let allowed = spent(target) - pending + PROXY_HEAD_START * costs[target];
     m == target || affordable(on_proxies + costs[m], allowed)
-}
-
-/// Whether as much has been spent, or learned from elsewhere, as [`OPENS_AFTER`] runs at `m` cost.
-fn is_paid_for(m: FidelityId, evidence: &Evidence) -> bool {
-    let known: f64 = evidence.fidelities().map(|m| evidence.taken(m).count() as f64 * evidence.costs[m]).sum();
-    affordable(OPENS_AFTER * evidence.costs[m], known)
 }
 
 /// Whether a trial at `m` that is not of the design would exceed the in-flight cap: with it, what is under way would cost more than

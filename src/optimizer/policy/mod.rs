@@ -7,3 +7,4 @@ pub mod fidelities;
 mod proposal;
 mod recommendation;
 pub mod stopping;
+mod waiting;

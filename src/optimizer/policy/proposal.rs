@@ -7,12 +7,14 @@ use super::constants::{AROUND, CLIMB_STEPS, CLIMBS, DESCENT_STEPS, DESCENTS, MOS
 use super::design::drawn;
 use super::fidelities::exceeds_in_flight_cap;
 use super::recommendation::{caution, smallest};
+use super::waiting::Cheaper;
 use crate::acquisition::{Choices, Criterion, best_mean, climb, log_knowledge_gradient};
 use crate::optimizer::{Candidates, Optimizer, Suggestion};
 use crate::problem::{AcquisitionKind, Evidence, FidelityId, Mixture, Weights};
 use crate::surrogate::{Lookahead, Surrogate, View};
 
 /// A place for the next trial.
+#[derive(Clone)]
 struct Place {
     weights: Vec<f64>,
     fidelity: FidelityId,
@@ -21,26 +23,26 @@ struct Place {
 }
 
 /// Places where one could observe, at one fidelity.
-struct Trials<'a> {
-    fidelity: FidelityId,
+pub(super) struct Trials<'a> {
+    pub fidelity: FidelityId,
     /// The c mixtures.
-    x: &'a Weights,
+    pub x: &'a Weights,
     /// For each, the index of the choice that its run would reveal altogether, noise included, if any.
-    reveals: &'a [Option<usize>],
+    pub reveals: &'a [Option<usize>],
 }
 
 /// What is recommended from: mixtures at the target.
-struct Targets {
+pub(super) struct Targets {
     /// The mixtures, as the surrogate sees them.
-    view: Vec<View>,
+    pub view: Vec<View>,
     /// Expected value of what counts of each (minimized).
     mean: DVector<f64>,
     /// Its variance; 0 where it is known.
     variance: DVector<f64>,
     /// Which are known: no observation moves them.
-    known: Vec<bool>,
+    pub known: Vec<bool>,
     /// How many mixtures are known, also of those that are none of these.
-    bought: usize,
+    pub bought: usize,
 }
 
 impl Targets {
@@ -56,6 +58,21 @@ impl Targets {
         variance.iter_mut().zip(&known).filter(|(_, known)| **known).for_each(|(variance, _)| *variance = 0.0);
         Self { view, mean, variance, known, bought }
     }
+
+    /// What is recommended from today.
+    pub fn choices(&self) -> Choices {
+        Choices { mean: self.mean.clone(), margin: margin(self.bought, &self.variance) }
+    }
+
+    /// The margins once an observation has moved the means by `moves` (p × J), when so many mixtures are known.
+    pub fn margin_after(&self, moves: &DMatrix<f64>, bought: usize) -> DVector<f64> {
+        margin(bought, &self.variance.map_with_location(|t, _, v| v - moves.row(t).norm_squared()))
+    }
+}
+
+/// How cautious a recommendation is about values of these variances, when so many mixtures are known.
+fn margin(bought: usize, variance: &DVector<f64>) -> DVector<f64> {
+    variance.map(|v| caution(bought) * v.max(0.0).sqrt())
 }
 
 impl Optimizer {
@@ -126,22 +143,33 @@ impl Optimizer {
         let bought = known.iter().flatten().count();
         let known = weighed.iter().map(|t| known[*t].is_some()).collect();
         let targets = Targets::new(surrogate, &x.select(&weighed), mean, (known, bought), noise);
-        let mut scored = Vec::with_capacity(runs.len().min(open.len() * MOST_SCORED));
+        let same = |run: usize, m: FidelityId| {
+            weighed.iter().position(|t| mixtures[*t] == runs[run].0).filter(|_| self.reveals(m))
+        };
+        let (mut first, mut cheaper) = (Vec::new(), Vec::new());
         for &m in open {
             let indices = self.preselected(surrogate, runs, m, rng);
             let z = self.columns(indices.iter().map(|i| runs[*i].0.weights()));
             let scores = if self.settings.acquisition == AcquisitionKind::KnowledgeGradient {
-                let same = |run: usize| weighed.iter().position(|t| mixtures[*t] == runs[run].0);
-                let reveals: Vec<Option<usize>> =
-                    indices.iter().map(|i| if self.reveals(m) { same(*i) } else { None }).collect();
+                let reveals: Vec<Option<usize>> = indices.iter().map(|i| same(*i, m)).collect();
                 let trials = Trials { fidelity: m, x: &z, reveals: &reveals };
                 self.knowledge_gradient(surrogate, evidence, &trials, &targets)
             } else {
                 self.scores(surrogate, &criterion, evidence, &z, &[m]).remove(0)
             };
-            scored.extend(scores.into_iter().zip(indices));
+            let scored = scores.into_iter().zip(indices).filter(|(score, _)| *score > f64::NEG_INFINITY);
+            first.extend(scored.max_by(|a, b| a.0.total_cmp(&b.0)));
+            let x = z.select(&smallest(&surrogate.mean(&z), SUPPORT / 2));
+            cheaper.push(Cheaper { fidelity: m, x, repeatable: false });
         }
-        scored.into_iter().filter(|(score, _)| *score > f64::NEG_INFINITY).max_by(|a, b| a.0.total_cmp(&b.0))
+        first.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let waits = |(_, index): &&(f64, usize)| {
+            let (mixture, m) = &runs[*index];
+            let z = self.columns([mixture.weights()]);
+            let trial = Trials { fidelity: *m, x: &z, reveals: &[same(*index, *m)] };
+            self.waits(surrogate, evidence, &trial, &cheaper, &targets)
+        };
+        first.iter().find(|place| !waits(place)).or(first.first()).copied()
     }
 
     /// The runs of the pool at fidelity `m` that are scored, as indices, ascending: all, or of more than [`MOST_SCORED`] as many,
@@ -230,22 +258,32 @@ impl Optimizer {
         });
         let climbed: Vec<Place> = climbed.collect();
         places.extend(climbed);
+        let order = smallest(&pending.mean(&x), SUPPORT / 2);
+        let best = x.select(&order);
+        let (mean, known) = (pending.mean(&best), vec![false; order.len()]);
+        let targets = Targets::new(pending, &best, mean, (known, 0), 0.0);
         if self.settings.acquisition == AcquisitionKind::KnowledgeGradient {
-            self.rescore(pending, evidence, &x, &mut places);
+            self.rescore(pending, evidence, &targets, &mut places);
         }
         places.sort_by(|a, b| b.score.total_cmp(&a.score));
         let new = |p: &Place| self.is_new(evidence, &Mixture::new(p.weights.clone()), p.fidelity);
-        places.into_iter().find(|place| place.score.is_finite() && new(place))
+        places.retain(|place| place.score.is_finite() && new(place));
+        let cheaper: Vec<Cheaper> =
+            open.iter().map(|m| Cheaper { fidelity: *m, x: best.clone(), repeatable: true }).collect();
+        let waits = |place: &&Place| {
+            let z = self.columns([place.weights.as_slice()]);
+            let trial = Trials { fidelity: place.fidelity, x: &z, reveals: &[None] };
+            self.waits(pending, evidence, &trial, &cheaper, &targets)
+        };
+        let of = |m: &FidelityId| places.iter().find(|place| place.fidelity == *m);
+        let mut first: Vec<&Place> = open.iter().filter_map(of).collect();
+        first.sort_by(|a, b| b.score.total_cmp(&a.score));
+        first.iter().find(|place| !waits(place)).or(first.first()).map(|place| (*place).clone())
     }
 
     /// Replaces the scores by the knowledge gradient. Its candidates are the places that the entropy's climbs have found:
-    /// it is itself neither smooth nor cheap to climb. The recommendation is sought among those of the mixtures `x` with the
-    /// smallest means.
-    fn rescore(&self, surrogate: &Surrogate, evidence: &Evidence, x: &Weights, places: &mut [Place]) {
-        let means = surrogate.mean(x);
-        let order = smallest(&means, SUPPORT / 2);
-        let (mean, known) = (means.select_rows(&order), vec![false; order.len()]);
-        let targets = Targets::new(surrogate, &x.select(&order), mean, (known, 0), 0.0);
+    /// it is itself neither smooth nor cheap to climb.
+    fn rescore(&self, surrogate: &Surrogate, evidence: &Evidence, targets: &Targets, places: &mut [Place]) {
         for m in self.fidelities.ids() {
             let indices: Vec<usize> = (0..places.len()).filter(|i| places[*i].fidelity == m).collect();
             if indices.is_empty() {
@@ -253,7 +291,7 @@ impl Optimizer {
             }
             let z = self.columns(indices.iter().map(|i| places[*i].weights.as_slice()));
             let trials = Trials { fidelity: m, x: &z, reveals: &vec![None; indices.len()] };
-            let scores = self.knowledge_gradient(surrogate, evidence, &trials, &targets);
+            let scores = self.knowledge_gradient(surrogate, evidence, &trials, targets);
             for (i, score) in indices.into_iter().zip(scores) {
                 places[i].score = score;
             }
@@ -261,7 +299,7 @@ impl Optimizer {
     }
 
     /// Log knowledge gradient per unit cost of each of `trials`, for the rule by which mixtures are recommended.
-    fn knowledge_gradient(
+    pub(super) fn knowledge_gradient(
         &self,
         surrogate: &Surrogate,
         evidence: &Evidence,
@@ -270,9 +308,7 @@ impl Optimizer {
     ) -> Vec<f64> {
         let influence = surrogate.influence(trials.x, trials.fidelity, &targets.view);
         let log_cost = evidence.costs[trials.fidelity].ln();
-        let bought = targets.bought;
-        let margin = |bought: usize, variance: &DVector<f64>| variance.map(|v| caution(bought) * v.max(0.0).sqrt());
-        let choices = Choices { mean: targets.mean.clone(), margin: margin(bought, &targets.variance) };
+        let choices = targets.choices();
         (0..trials.x.len())
             .map(|c| {
                 let revealed = trials.reveals[c];
@@ -281,8 +317,7 @@ impl Optimizer {
                     (_, sd) if revealed == Some(t) => sd[c],
                     (moves, _) => moves[(t, c)],
                 });
-                let left = targets.variance.map_with_location(|t, _, v| v - moves.row(t).norm_squared());
-                let after = margin(bought + usize::from(revealed.is_some()), &left);
+                let after = targets.margin_after(&moves, targets.bought + usize::from(revealed.is_some()));
                 log_knowledge_gradient(&choices, &moves, &after) - log_cost
             })
             .collect()

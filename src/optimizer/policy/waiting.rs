@@ -1,0 +1,55 @@
+//! When a dear trial waits for cheaper ones.
+
+use super::constants::SUPPORT;
+use super::proposal::{Targets, Trials};
+use crate::acquisition::log_knowledge_gradient;
+use crate::optimizer::Optimizer;
+use crate::problem::{Evidence, FidelityId, Weights};
+use crate::surrogate::Surrogate;
+
+/// Mixtures that could be trained at a fidelity cheaper than a trial's, the most promising first.
+pub(super) struct Cheaper {
+    pub fidelity: FidelityId,
+    /// At most [`SUPPORT`]/2 of them are looked at.
+    pub x: Weights,
+    /// Whether a mixture may be trained several times: not in a log.
+    pub repeatable: bool,
+}
+
+impl Optimizer {
+    /// Whether `trial` (a single one) is worth less than the trials at one of the `cheaper` fidelities that its cost would pay for, all
+    /// at once. The knowledge gradient per unit cost compares single trials: one cheap trial seldom changes what is recommended where
+    /// twenty would, so that by itself it turns to dear fidelities before the cheap ones have said what they can.
+    pub(super) fn waits(
+        &self,
+        surrogate: &Surrogate,
+        evidence: &Evidence,
+        trial: &Trials<'_>,
+        cheaper: &[Cheaper],
+        targets: &Targets,
+    ) -> bool {
+        let cost = evidence.costs[trial.fidelity];
+        let single = self.knowledge_gradient(surrogate, evidence, trial, targets)[0] + cost.ln();
+        let mut cheaper = cheaper.iter().filter(|cheaper| evidence.costs[cheaper.fidelity] < cost);
+        cheaper.any(|cheaper| {
+            let trials = (cost / evidence.costs[cheaper.fidelity]).floor();
+            let mixtures = cheaper.x.len().min(SUPPORT / 2).min(trials as usize);
+            if mixtures == 0 {
+                return false;
+            }
+            let z = cheaper.x.select(&(0..mixtures).collect::<Vec<_>>());
+            let runs = if cheaper.repeatable { trials / mixtures as f64 } else { 1.0 };
+            let moves = surrogate.influence_of_all(&z, cheaper.fidelity, runs, &targets.view);
+            moves.is_ok_and(|mut moves| {
+                targets
+                    .known
+                    .iter()
+                    .zip(moves.row_iter_mut())
+                    .filter(|(known, _)| **known)
+                    .for_each(|(_, mut row)| row.fill(0.0));
+                log_knowledge_gradient(&targets.choices(), &moves, &targets.margin_after(&moves, targets.bought))
+                    > single
+            })
+        })
+    }
+}
