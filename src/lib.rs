@@ -80,7 +80,7 @@
 //!
 //! # Logged runs
 //!
-//! A [`RunLog`](runs::RunLog) is a CSV of runs that were trained anywhere; [`replay`] plays searches on it.
+//! A [`RunLog`](runs::RunLog) is a CSV of runs that were trained anywhere; [`replay`] plays strategies on it.
 //!
 //! ```
 //! use std::path::Path;
@@ -94,11 +94,22 @@
 //! # Ok::<(), admire::runs::LogError>(())
 //! ```
 //!
-//! # Studies
+//! # The other rooms
 //!
-//! A [`Study`](study::Study) is a config and a journal, an append-only account of what was decided and what came of it.
-//! [`advice`] asks the optimizer on its behalf, [`launcher`] runs the training command, and [`runner`] is the loop of
-//! `admire optimize`. [`exchange`] reads and writes the files of other projects, [`report`] and [`text`] make values readable, and
+//! Each of these modules has an example of its own.
+//!
+//! - [`problem`]: mixtures, fidelities, observations, the objective.
+//! - [`surrogate`]: a model is fitted to runs and asked for a posterior.
+//! - [`acquisition`]: what a run is worth before it is trained.
+//! - [`study`]: a config and a journal, an append-only account of what was decided and what came of it.
+//! - [`advice`]: what a study's runs say to train next, and to recommend.
+//! - [`launcher`]: an attempt is started and watched, and its result is read.
+//! - [`runner`]: the loop of `admire optimize`.
+//! - [`replay`]: strategies are played on logged runs.
+//! - [`exchange`]: files of other projects; a mixture goes to a trainer.
+//! - [`report`]: a [table](report::Table), a [picture](report::regret_svg), a [page](report::html).
+//! - [`text`]: a [number](text::number) as people read it.
+//!
 //! [`cli`] is the command line.
 
 pub mod acquisition;
@@ -107,7 +118,7 @@ pub mod cli;
 pub mod config;
 pub mod exchange;
 mod files;
-pub mod input;
+mod input;
 pub mod launcher;
 pub mod optimizer;
 pub mod problem;

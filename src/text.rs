@@ -8,6 +8,9 @@ pub fn counted(n: usize, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
+/// The sign of a negative number. A hyphen is narrower than the `+` of others in its column.
+const MINUS: &str = "−";
+
 /// A Gaussian. Shown with two digits of the standard deviation, and as many of the mean.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Uncertain {
@@ -58,19 +61,21 @@ impl Uncertain {
 impl fmt::Display for Uncertain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let decimals = self.decimals();
-        write!(f, "{} ± {:.decimals$}", signless(self.mean, decimals), self.sd)
+        write!(f, "{} ± {:.decimals$}", fixed(self.mean, decimals), self.sd)
     }
 }
 
-fn signless(x: f64, decimals: usize) -> String {
-    format!("{x:.decimals$}").replace('-', "−")
+/// `x` with so many decimals.
+#[must_use]
+pub fn fixed(x: f64, decimals: usize) -> String {
+    format!("{x:.decimals$}").replace('-', MINUS)
 }
 
 fn signed(x: f64, decimals: usize) -> String {
     let text = format!("{x:+.decimals$}");
     // Nothing is neither more nor less.
     let zero = text.chars().all(|c| "+-0.".contains(c));
-    if zero { text[1..].to_owned() } else { text.replace('-', "−") }
+    if zero { text[1..].to_owned() } else { text.replace('-', MINUS) }
 }
 
 /// A weight, in percent.
@@ -91,7 +96,7 @@ pub fn probability(p: f64) -> String {
 }
 
 /// `x` with at most `digits` significant digits and without trailing zeros; powers of ten only where they are shorter
-/// to read (below 1e-4 and from 1e7 on).
+/// to read (below 1e-4 and from 1e7 on). The sign is a minus (U+2212), as everywhere where people read.
 ///
 /// ```
 /// use admire::text::number;
@@ -99,11 +104,14 @@ pub fn probability(p: f64) -> String {
 /// assert_eq!(number(0.016_000_1, 3), "0.016");
 /// assert_eq!(number(1234.6, 3), "1235");
 /// assert_eq!(number(2.5e-7, 3), "2.5e-7");
+/// assert_eq!(number(-0.25, 3), "−0.25");
 /// ```
 #[must_use]
 pub fn number(x: f64, digits: usize) -> String {
+    let minus = if x < 0.0 { MINUS } else { "" };
+    let x = x.abs();
     if x == 0.0 || !x.is_finite() {
-        return x.to_string();
+        return format!("{minus}{x}");
     }
     let exponential = format!("{x:.*e}", digits.saturating_sub(1));
     let (mantissa, exponent) = exponential.split_once('e').unwrap_or((&exponential, "0"));
@@ -113,9 +121,9 @@ pub fn number(x: f64, digits: usize) -> String {
     };
     if (-4..7).contains(&exponent) {
         let decimals = (digits as i32 - 1 - exponent).max(0) as usize;
-        trim(&format!("{x:.decimals$}"))
+        format!("{minus}{}", trim(&format!("{x:.decimals$}")))
     } else {
-        format!("{}e{exponent}", trim(mantissa))
+        format!("{minus}{}e{exponent}", trim(mantissa))
     }
 }
 
@@ -188,7 +196,10 @@ mod tests {
             (0.0, "0"),
             (48.0, "48"),
             (0.051_93, "0.0519"),
-            (-2.10, "-2.1"),
+            (-2.10, "−2.1"),
+            (-2.5e-7, "−2.5e-7"),
+            (-0.0, "0"),
+            (f64::NEG_INFINITY, "−inf"),
             (0.9999, "1"),
             (3e9, "3e9"),
             (1e-5, "1e-5"),

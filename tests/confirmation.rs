@@ -101,6 +101,14 @@ fn the_prior_is_confirmed_against_by_default_where_one_is_stated() {
 }
 
 #[test]
+fn a_difference_without_an_error_has_a_minus_not_a_hyphen() {
+    let f = small_search(GOOD, "");
+    f.edit("seeds = 2", "seeds = 1");
+    let shown = table(&f, "optimize");
+    assert!(shown.contains("difference −0.3") && shown.contains("not judged: one seed"), "{shown}");
+}
+
+#[test]
 fn equal_mixtures_are_not_confirmed_against_each_other() {
     // The prior is the uniform mixture.
     let f = small_search(NOISY, "");

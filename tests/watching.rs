@@ -190,7 +190,9 @@ fn the_time_left_is_that_of_all_limits_and_of_the_confirmation() {
     near(&["confirm.seeds=2", "confirm.against=['uniform', { a = 1 }]"], 2.0 + 6.0 * 4.0);
     near(&[&format!("budget.wall_time={took}")], 1.0);
     near(&[&format!("budget.wall_time={took}"), "confirm.seeds=1", "launcher.slots=2"], 1.0 + 4.0);
+    // The trainer has to see this before the folder is removed.
     f.write("go", "");
+    until("the trainer's end", || !alive(&f.of("started")[1]["pid"].to_string()));
 }
 
 #[test]

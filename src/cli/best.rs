@@ -7,7 +7,7 @@ use crate::optimizer::{Gain, Optimizer};
 use crate::problem::{Mixture, Prediction, mean_and_error};
 use crate::report::{Align, Table, bar};
 use crate::study::{Confirmed, StopReason, Study};
-use crate::text::{Uncertain, number, probability};
+use crate::text::{Uncertain, fixed, number, probability};
 
 /// Terminal columns of a weight of 1.
 const BAR: usize = 20;
@@ -160,7 +160,7 @@ fn size_words(study: &Study, size: &SizeAgreement) -> String {
         .worth
         .map_or_else(String::new, |worth| format!("; information per unit cost: {}× a {target} run", number(worth, 2)));
     let runs = text::counted(size.runs, "run");
-    format!("{name} ({runs}) correlates {:.2} with {target}{worth}", size.correlation)
+    format!("{name} ({runs}) correlates {} with {target}{worth}", fixed(size.correlation, 2))
 }
 
 /// One line a domain in the config's order, with a bar, and epochs at the target where they are known.

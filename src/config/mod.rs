@@ -1,4 +1,6 @@
 //! The config file: TOML, parsed into types that cannot be wrong.
+//!
+//! The manual of the [crate] has an example.
 
 mod build;
 mod confirm;
@@ -22,6 +24,7 @@ use crate::space::SearchSpace;
 pub use error::{ConfigError, Origin, Problem};
 pub use export::{DomainFiles, ExportConfig, Stopping, Unit};
 pub use placeholders::{PLACEHOLDERS, check as check_placeholders};
+pub(crate) use placeholders::{Piece, pieces};
 
 /// A commented config to start from, as `admire init` writes it.
 pub const TEMPLATE: &str = include_str!("template.toml");

@@ -6,22 +6,58 @@ use crate::text::nearest;
 pub const PLACEHOLDERS: [&str; 8] =
     ["mixture_file", "result_file", "trial", "fidelity", "params", "tokens", "seed", "weights"];
 
+/// A piece of an argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Piece<'a> {
+    /// Text that stands for itself: `{` where the argument has `{{`, and `}` where it has `}}`.
+    Text(&'a str),
+    /// The name between braces.
+    Placeholder(&'a str),
+    /// A brace that is neither doubled nor part of a placeholder.
+    Single(&'a str),
+}
+
+/// The pieces of `argument` in their order.
+pub(crate) fn pieces(argument: &str) -> impl Iterator<Item = Piece<'_>> {
+    let mut rest = argument;
+    std::iter::from_fn(move || {
+        let (piece, after) = match rest.find(['{', '}']) {
+            None if rest.is_empty() => return None,
+            Some(0) => brace(rest),
+            at => {
+                let (text, after) = rest.split_at(at.unwrap_or(rest.len()));
+                (Piece::Text(text), after)
+            }
+        };
+        rest = after;
+        Some(piece)
+    })
+}
+
+/// The piece that begins with the brace at the start of `text`, and what follows it.
+fn brace(text: &str) -> (Piece<'_>, &str) {
+    let (brace, rest) = text.split_at(1);
+    if let Some(after) = rest.strip_prefix(brace) {
+        return (Piece::Text(brace), after);
+    }
+    match rest.split_once('}') {
+        Some((name, after)) if brace == "{" => (Piece::Placeholder(name), after),
+        _ => (Piece::Single(brace), rest),
+    }
+}
+
 /// Checks the placeholders of one argument: `{name}` of [`PLACEHOLDERS`] or `{w.DOMAIN}`; `{{` and `}}` are braces.
 ///
 /// # Errors
 /// What is wrong with the first wrong one.
 pub fn check(argument: &str, domains: &[&str]) -> Result<(), String> {
-    let mut rest = argument;
-    while let Some(at) = rest.find(['{', '}']) {
-        let tail = &rest[at..];
-        if tail.starts_with("{{") || tail.starts_with("}}") {
-            rest = &tail[2..];
-            continue;
-        }
-        let closed = tail.strip_prefix('{').and_then(|t| t.split_once('}'));
-        let Some((name, after)) = closed else {
-            let brace = &tail[..1];
-            return Err(format!("a single `{brace}` in `{argument}`; write `{brace}{brace}` for the brace itself"));
+    for piece in pieces(argument) {
+        let name = match piece {
+            Piece::Text(_) => continue,
+            Piece::Placeholder(name) => name,
+            Piece::Single(brace) => {
+                return Err(format!("a single `{brace}` in `{argument}`; write `{brace}{brace}` for the brace itself"));
+            }
         };
         let known = match name.strip_prefix("w.") {
             Some(domain) => domains.contains(&domain),
@@ -36,7 +72,27 @@ pub fn check(argument: &str, domains: &[&str]) -> Result<(), String> {
             );
             return Err(format!("unknown placeholder `{{{name}}}`; {hint} (`{{{{` and `}}}}` stand for braces)"));
         }
-        rest = after;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Piece, pieces};
+
+    #[test]
+    fn an_argument_falls_into_text_placeholders_and_single_braces() {
+        let (text, placeholder, single) = (Piece::Text, Piece::Placeholder, Piece::Single);
+        for (argument, expected) in [
+            ("", &[][..]),
+            ("--x=é", &[text("--x=é")]),
+            ("a{trial}{w.b c}", &[text("a"), placeholder("trial"), placeholder("w.b c")]),
+            ("{{x}}", &[text("{"), text("x"), text("}")]),
+            ("{{{seed}}}", &[text("{"), placeholder("seed"), text("}")]),
+            ("{}", &[placeholder("")]),
+            ("}a{b", &[single("}"), text("a"), single("{"), text("b")]),
+        ] {
+            assert_eq!(pieces(argument).collect::<Vec<_>>(), expected, "{argument}");
+        }
+    }
 }

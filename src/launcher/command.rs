@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use crate::config::{Piece, pieces};
 use crate::files;
 use crate::problem::{FIRST_RESULT, TrialId};
 
@@ -83,24 +84,14 @@ impl Facts {
     /// `argument` with its placeholders filled in. The config has checked them; an unknown one stays as it is.
     #[must_use]
     pub fn render(&self, argument: &str) -> String {
-        let (mut text, mut rest) = (String::new(), argument);
-        while let Some(at) = rest.find(['{', '}']) {
-            text.push_str(&rest[..at]);
-            let tail = &rest[at..];
-            let filled = tail.strip_prefix('{').and_then(|t| t.split_once('}'));
-            let filled = filled.and_then(|(name, after)| Some((self.value(name)?, after)));
-            if tail.starts_with("{{") || tail.starts_with("}}") {
-                text.push_str(&tail[..1]);
-                rest = &tail[2..];
-            } else if let Some((value, after)) = filled {
-                text.push_str(&value);
-                rest = after;
-            } else {
-                text.push_str(&tail[..1]);
-                rest = &tail[1..];
+        let mut text = String::new();
+        for piece in pieces(argument) {
+            match piece {
+                Piece::Text(part) | Piece::Single(part) => text += part,
+                Piece::Placeholder(name) => text += &self.value(name).unwrap_or_else(|| format!("{{{name}}}")),
             }
         }
-        text + rest
+        text
     }
 
     /// The environment variables that carry the same facts.

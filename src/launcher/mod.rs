@@ -3,18 +3,62 @@
 //! Where an attempt runs is up to a [`Backend`]; all that one can do is in that trait. What an attempt is told
 //! ([`command`]) and how it reports ([`protocol`]) is the same everywhere. A new backend is a file that implements
 //! [`Backend`], a row of `BACKENDS` and a kind of [`LauncherKind`](crate::config::LauncherKind).
+//!
+//! ```
+//! use std::path::Path;
+//!
+//! use admire::config::StudyConfig;
+//! use admire::launcher::{End, Facts, Launcher, Outcome, command, prepare, protocol};
+//! use tokio::sync::{mpsc, watch};
+//!
+//! let text = r#"
+//!     study.name = "mix"
+//!     domain = [{ name = "code" }, { name = "web" }]
+//!     fidelity = [{ name = "1B" }]
+//!     objective.metric = "loss"
+//!     launcher.command = ["sh", "-c", 'echo "{{\"loss\": {w.code}}}" > {result_file}']
+//! "#;
+//! let config = StudyConfig::parse(Path::new("study.toml"), text, &[])?;
+//! let folder = tempfile::tempdir()?;
+//! let facts = Facts {
+//!     weights: [("code".to_owned(), 0.25), ("web".to_owned(), 0.75)].into(),
+//!     fidelity: "1B".into(),
+//!     params: None,
+//!     tokens: None,
+//!     seed: 1,
+//!     trial: 1,
+//!     dir: folder.path().join("trials/0001"),
+//!     attempt: 1,
+//!     result: command::result_name(1),
+//! };
+//! prepare(&facts, false)?;
+//!
+//! let (reports, _started) = mpsc::unbounded_channel();
+//! let (_kill, killed) = watch::channel(false);
+//! let launcher_config = config.launcher.ok_or("there is a launcher")?;
+//! let run = async {
+//!     let launcher = Launcher::new(launcher_config, reports)?;
+//!     let name = launcher.reserve("mix", &facts).name;
+//!     launcher.run(&facts, name.as_deref(), killed).await
+//! };
+//! let (end, _) = tokio::runtime::Runtime::new()?.block_on(run)?;
+//! assert!(matches!(end, End::Exited(_)), "{end:?}");
+//! let outcome = protocol::read(&facts.result_file(), &facts.dir.join("stdout.log"), &config.objective)??;
+//! assert!(matches!(outcome, Outcome::Completed(completed, _) if completed.metrics["loss"] == 0.25));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod backend;
 pub mod command;
 #[cfg(test)]
 mod contract;
-pub mod local;
+mod local;
 #[cfg(test)]
 pub(crate) mod mock;
 mod processes;
 pub mod protocol;
-pub mod slurm;
-pub mod tail;
+pub(crate) mod slurm;
+pub(crate) mod tail;
 
 use std::io;
 use std::sync::Arc;
@@ -26,8 +70,8 @@ use crate::problem::{Handle, Launch, TrialId};
 
 pub use backend::{Backend, BoxFuture, Description, End, Ending, Fate, Orphan, Running};
 pub use command::{Facts, prepare};
-pub use local::Process;
-pub use processes::Tag;
+pub(crate) use local::Process;
+pub(crate) use processes::Tag;
 pub use protocol::Outcome;
 
 /// A kind of backend.

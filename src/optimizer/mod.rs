@@ -1,5 +1,7 @@
 //! The optimizer: given what has been observed, what to train next and what to recommend. Pure, synchronous, seeded; it
 //! does no I/O.
+//!
+//! The manual of the [crate] begins with an example.
 
 mod goal;
 mod insight;

@@ -1,5 +1,18 @@
 //! The words of the problem: mixtures, fidelities, runs and what they observed, the objective, predictions, settings, seeds. No
 //! behaviour beyond arithmetic; every other room may use them.
+//!
+//! ```
+//! use admire::problem::{Direction, Metric, Objective};
+//!
+//! let metric = |name: &str, weight: f64| Metric { name: name.into(), weight };
+//! let metrics = vec![metric("code", 2.0), metric("web", 1.0)];
+//! let objective = Objective { metrics, direction: Direction::Maximize };
+//! // A run may report more than the objective asks for.
+//! let reported = [("code", 0.5), ("web", 0.25), ("steps", 1000.0)].map(|(name, y)| (name.to_owned(), y)).into();
+//! assert_eq!(objective.reported(&reported), Some(1.25));
+//! // The optimizer minimizes, whatever the direction.
+//! assert_eq!(objective.loss(&[0.5, 0.25]), -1.25);
+//! ```
 
 mod attempt;
 mod evidence;

@@ -1,4 +1,29 @@
 //! The loop that keeps the slots full: `machine.rs` decides, `driver.rs` does.
+//!
+//! ```
+//! use std::path::Path;
+//! use std::time::Duration;
+//!
+//! use admire::config::StudyConfig;
+//! use admire::runner::{self, Ended};
+//! use admire::study::{StopReason, Study};
+//!
+//! let folder = tempfile::tempdir()?;
+//! let text = r#"
+//!     study.name = "mix"
+//!     domain = [{ name = "code" }, { name = "web" }]
+//!     fidelity = [{ name = "1B" }]
+//!     objective.metric = "loss"
+//!     budget.trials = 2
+//!     launcher.command = ["sh", "-c", 'echo "admire: {{\"loss\": {w.code}}}"']
+//! "#;
+//! let set = format!("study.dir = {:?}", folder.path().join("mix"));
+//! let config = StudyConfig::parse(Path::new("study.toml"), text, &[set])?;
+//! let mut study = Study::open(config, Duration::ZERO)?;
+//! let ended = tokio::runtime::Runtime::new()?.block_on(runner::run(&mut study, |_| ()))?;
+//! assert_eq!((ended, study.counts().complete), (Ended::Finished(StopReason::Trials), 2));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod backoff;
 mod driver;

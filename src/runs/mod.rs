@@ -1,4 +1,6 @@
 //! Logged runs: training runs from anywhere, as tables of mixtures and metrics.
+//!
+//! The manual of the [crate] has an example.
 
 mod error;
 mod log;

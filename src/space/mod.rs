@@ -1,4 +1,6 @@
 //! The space that is searched: mixtures on a bounded simplex, and the fidelities at which they can be trained.
+//!
+//! The manual of the [crate] has an example.
 
 mod constraints;
 mod error;

@@ -91,44 +91,7 @@ impl<'a> State<'a> {
         let dim = y.len();
         let mut sides: Vec<Side> =
             lower.iter().zip(upper).map(|(l, u)| if l == u { Side::Pinned } else { Side::Free }).collect();
-        // In each round the shift that would be right without bounds tells for one side of them which must be active.
-        let mut shift = 0.0;
-        loop {
-            let (mut rest, mut sum, mut count) = (1.0, 0.0, 0.0);
-            for i in 0..dim {
-                match sides[i] {
-                    Side::Free => {
-                        sum += y[i];
-                        count += 1.0;
-                    }
-                    Side::Upper => rest -= upper[i],
-                    Side::Lower | Side::Pinned => rest -= lower[i],
-                }
-            }
-            if count == 0.0 {
-                break;
-            }
-            shift = (sum - rest) / count;
-            let (mut below, mut above) = (0.0, 0.0);
-            for i in 0..dim {
-                if sides[i] == Side::Free {
-                    below += (lower[i] - (y[i] - shift)).max(0.0);
-                    above += (y[i] - shift - upper[i]).max(0.0);
-                }
-            }
-            if below == 0.0 && above == 0.0 {
-                break;
-            }
-            for i in 0..dim {
-                if sides[i] == Side::Free {
-                    if below >= above && y[i] - shift <= lower[i] {
-                        sides[i] = Side::Lower;
-                    } else if above > below && y[i] - shift >= upper[i] {
-                        sides[i] = Side::Upper;
-                    }
-                }
-            }
-        }
+        let mut shift = Self::level(constraints, y, &mut sides);
         if !sides.contains(&Side::Free) {
             shift = Self::free_one(constraints, y, &mut sides).unwrap_or(shift);
         }
@@ -149,6 +112,50 @@ impl<'a> State<'a> {
         let mut state = Self { constraints, w, sides, pull, active: vec![sum], gram: Vec::new() };
         state.refine();
         state
+    }
+
+    /// Puts variables at their bounds until one shift makes the rest fit: all weights sum to 1, and none is beyond a bound.
+    /// Returns the shift.
+    fn level(constraints: &Constraints, y: &[f64], sides: &mut [Side]) -> f64 {
+        let (lower, upper) = (&constraints.lower, &constraints.upper);
+        let mut shift = 0.0;
+        // In each round the shift that would be right without bounds tells for one side of them which must be active.
+        loop {
+            let (mut rest, mut sum, mut count) = (1.0, 0.0, 0.0);
+            for i in 0..y.len() {
+                match sides[i] {
+                    Side::Free => {
+                        sum += y[i];
+                        count += 1.0;
+                    }
+                    Side::Upper => rest -= upper[i],
+                    Side::Lower | Side::Pinned => rest -= lower[i],
+                }
+            }
+            if count == 0.0 {
+                return shift;
+            }
+            shift = (sum - rest) / count;
+            let (mut below, mut above) = (0.0, 0.0);
+            for i in 0..y.len() {
+                if sides[i] == Side::Free {
+                    below += (lower[i] - (y[i] - shift)).max(0.0);
+                    above += (y[i] - shift - upper[i]).max(0.0);
+                }
+            }
+            if below == 0.0 && above == 0.0 {
+                return shift;
+            }
+            for i in 0..y.len() {
+                if sides[i] == Side::Free {
+                    if below >= above && y[i] - shift <= lower[i] {
+                        sides[i] = Side::Lower;
+                    } else if above > below && y[i] - shift >= upper[i] {
+                        sides[i] = Side::Upper;
+                    }
+                }
+            }
+        }
     }
 
     /// With every variable at a bound, `Σ w = 1` depends on the bounds: takes one of them back out of the active set,

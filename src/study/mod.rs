@@ -1,4 +1,46 @@
 //! A study: its trials, what they observed, and the append-only journal they live in.
+//!
+//! ```
+//! use std::path::Path;
+//! use std::time::Duration;
+//!
+//! use admire::config::StudyConfig;
+//! use admire::problem::{Completed, Mixture};
+//! use admire::study::{Event, Plan, Purpose, Study};
+//!
+//! let folder = tempfile::tempdir()?;
+//! let text = r#"
+//!     study.name = "mix"
+//!     domain = [{ name = "code" }, { name = "web" }]
+//!     fidelity = [{ name = "1B" }]
+//!     objective.metric = "loss"
+//! "#;
+//! let set = format!("study.dir = {:?}", folder.path().join("mix"));
+//! let config = StudyConfig::parse(Path::new("study.toml"), text, &[set])?;
+//!
+//! // One writer at a time holds the study's lock.
+//! let mut study = Study::open(config.clone(), Duration::ZERO)?;
+//! let trial = study.next_id();
+//! let suggested = study.suggestion(&Plan {
+//!     mixture: &Mixture::new(vec![0.3, 0.7]),
+//!     fidelity: config.fidelities.target(),
+//!     purpose: Purpose::Search,
+//!     seed_index: trial,
+//!     expected: None,
+//!     offered: &[],
+//!     incumbent: None,
+//! });
+//! study.record(suggested)?;
+//! let metrics = [("loss".to_owned(), 2.31)].into();
+//! study.record(Event::Completed { trial, outcome: Completed { metrics, ..Completed::default() } })?;
+//! drop(study);
+//!
+//! // Anybody may read: what the journal adds up to is the study.
+//! let study = Study::read(config)?;
+//! assert_eq!(study.named(&study.trial(trial)?.mixture)["web"], 0.7);
+//! assert_eq!(study.evidence().observations[0].metrics, [2.31]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod chain;
 mod check;

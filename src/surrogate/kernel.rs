@@ -7,7 +7,7 @@ use std::f64::consts::TAU;
 use multiversion::multiversion;
 use nalgebra::DMatrix;
 
-use super::lanes::{LANES, Lanes, Prepared, each, load};
+use super::lanes::{LANES, Lanes, Prepared, PreparedPoint, each, load};
 use crate::problem::KernelKind;
 use crate::space::Warped;
 
@@ -75,7 +75,7 @@ impl Kernel {
         for (component, px) in self.components.iter().zip(prepared) {
             let pz = component.prepare(z);
             for (j, column) in k.as_mut_slice().chunks_exact_mut(n.max(1)).enumerate() {
-                add_column(self.kind, component, px, 0, &pz, j, column);
+                add_column(self.kind, component, px, 0, pz.point(j), column);
             }
         }
         k
@@ -88,7 +88,7 @@ impl Kernel {
         let mut k = DMatrix::zeros(n, n);
         for (component, p) in self.components.iter().zip(prepared) {
             for (j, column) in k.as_mut_slice().chunks_exact_mut(n.max(1)).enumerate() {
-                add_column(self.kind, component, p, j, p, j, column);
+                add_column(self.kind, component, p, j, p.point(j), column);
             }
         }
         k.fill_upper_triangle_with_lower_triangle();
@@ -133,20 +133,19 @@ impl Kernel {
 // The three loops that most of the time goes to are compiled twice, for any processor and for those with AVX2, which saves a
 // tenth of a fit and gives the same results bit for bit. (With AVX-512 the compiler's code was slower than with neither.)
 
-/// Adds a component's covariances of the points of `a`, from `first` on, with point `j` of `b` to `column`.
+/// Adds a component's covariances of the points of `a`, from `first` on, with the point `z` to `column`.
 #[multiversion(targets("x86_64+avx2"))]
 fn add_column(
     kind: KernelKind,
     component: &Component,
     a: &Prepared,
     first: usize,
-    b: &Prepared,
-    j: usize,
+    z: PreparedPoint<'_>,
     column: &mut [f64],
 ) {
     for block in a.blocks(first) {
-        let (k, _) = radial(kind, component, &a.squared_distances(block, b, j));
-        let cosines = a.cosine_products(block, b, j);
+        let (k, _) = radial(kind, component, &a.squared_distances(block, z));
+        let cosines = a.cosine_products(block, z);
         for (l, value) in column[block * LANES..].iter_mut().take(LANES).enumerate() {
             *value += k[l] * cosines[l];
         }
@@ -184,15 +183,15 @@ fn component_gradient(kind: KernelKind, component: &Component, p: &Prepared, w: 
             let start = block * LANES;
             let weights = load(column, start);
             let weights = each(|l| if start + l > j { weights[l] } else { 0.0 });
-            let (k, factor) = radial(kind, component, &p.squared_distances(block, p, j));
+            let (k, factor) = radial(kind, component, &p.squared_distances(block, p.point(j)));
             let k = each(|l| weights[l] * k[l]);
-            let cosines = p.sine_products(block, p, j, &mut products);
+            let cosines = p.sine_products(block, p.point(j), &mut products);
             log_variance = each(|l| log_variance[l] + k[l] * cosines[l]);
             let factor = each(|l| weights[l] * factor[l] * cosines[l]);
-            for (sum, t) in log_lengthscales.iter_mut().zip(p.differences(block, p, j)) {
+            for (sum, t) in log_lengthscales.iter_mut().zip(p.differences(block, p.point(j))) {
                 *sum = each(|l| sum[l] + factor[l] * t[l] * t[l]);
             }
-            for ((sum, t), product) in frequencies.iter_mut().zip(p.differences(block, p, j)).zip(&products) {
+            for ((sum, t), product) in frequencies.iter_mut().zip(p.differences(block, p.point(j))).zip(&products) {
                 *sum = each(|l| sum[l] + k[l] * t[l] * product[l]);
             }
         }
@@ -218,11 +217,11 @@ fn point_sums<const N: usize>(
     let mut sums = vec![[[0.0; LANES]; N]; component.lengthscales.len()];
     let mut products = vec![[0.0; LANES]; component.frequencies.len()];
     for block in px.blocks(0) {
-        let (k, factor) = radial(kind, component, &px.squared_distances(block, pz, 0));
-        let cosines = px.sine_products(block, pz, 0, &mut products);
+        let (k, factor) = radial(kind, component, &px.squared_distances(block, pz.point(0)));
+        let cosines = px.sine_products(block, pz.point(0), &mut products);
         let factor = each(|l| factor[l] * cosines[l]);
         let coefficients = coefficients.map(|c| load(c, block * LANES));
-        for (d, t) in px.differences(block, pz, 0).enumerate() {
+        for (d, t) in px.differences(block, pz.point(0)).enumerate() {
             let inverse = 1.0 / component.lengthscales[d];
             let mut derivative = each(|l| factor[l] * t[l] * inverse);
             if let Some(product) = products.get(d) {

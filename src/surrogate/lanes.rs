@@ -84,6 +84,13 @@ struct Phases {
     sin: Coordinates,
 }
 
+/// One of several prepared points.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PreparedPoint<'a> {
+    points: &'a Prepared,
+    index: usize,
+}
+
 impl Prepared {
     /// Prepares the n points `x` for length-scales and frequencies, one per dimension each; without frequencies there
     /// are no phases.
@@ -110,22 +117,28 @@ impl Prepared {
         self.scaled.points.ncols()
     }
 
+    /// Point `index`.
+    #[inline(always)]
+    pub(super) fn point(&self, index: usize) -> PreparedPoint<'_> {
+        PreparedPoint { points: self, index }
+    }
+
     /// Blocks of points, from the one that holds point `first`.
     pub(super) fn blocks(&self, first: usize) -> std::ops::Range<usize> {
         first / LANES..self.len().div_ceil(LANES)
     }
 
-    /// Differences of the block's points from point `j` of `other`, in length-scales: dimension by dimension.
+    /// Differences of the block's points from the point `z`, in length-scales: dimension by dimension.
     #[inline(always)]
-    pub(super) fn differences(&self, block: usize, other: &Self, j: usize) -> impl Iterator<Item = Lanes> {
-        let pairs = self.scaled.block(block).iter().zip(other.scaled.point(j));
+    pub(super) fn differences(&self, block: usize, z: PreparedPoint<'_>) -> impl Iterator<Item = Lanes> {
+        let pairs = self.scaled.block(block).iter().zip(z.points.scaled.point(z.index));
         pairs.map(|(x, z)| each(|l| x[l] - z))
     }
 
-    /// Squared distances of the block's points from point `j` of `other`, in length-scales.
+    /// Squared distances of the block's points from the point `z`, in length-scales.
     #[inline(always)]
-    pub(super) fn squared_distances(&self, block: usize, other: &Self, j: usize) -> Lanes {
-        self.differences(block, other, j).fold([0.0; LANES], |sum, t| each(|l| sum[l] + t[l] * t[l]))
+    pub(super) fn squared_distances(&self, block: usize, z: PreparedPoint<'_>) -> Lanes {
+        self.differences(block, z).fold([0.0; LANES], |sum, t| each(|l| sum[l] + t[l] * t[l]))
     }
 
     /// Cosine and sine of the differences of phases, dimension by dimension; nothing without frequencies.
@@ -133,11 +146,10 @@ impl Prepared {
     fn turns(
         &self,
         block: usize,
-        other: &Self,
-        j: usize,
+        z: PreparedPoint<'_>,
     ) -> impl DoubleEndedIterator<Item = (Lanes, Lanes)> + ExactSizeIterator {
         let (cos, sin) = self.phases.as_ref().map(|p| (p.cos.block(block), p.sin.block(block))).unwrap_or_default();
-        let other = other.phases.as_ref().map(|p| (p.cos.point(j), p.sin.point(j)));
+        let other = z.points.phases.as_ref().map(|p| (p.cos.point(z.index), p.sin.point(z.index)));
         let (other_cos, other_sin) = other.unwrap_or_default();
         cos.iter()
             .zip(sin)
@@ -147,21 +159,21 @@ impl Prepared {
 
     /// `Π_d cos(φ_d − φ'_d)`; 1 without frequencies.
     #[inline(always)]
-    pub(super) fn cosine_products(&self, block: usize, other: &Self, j: usize) -> Lanes {
-        self.turns(block, other, j).fold([1.0; LANES], |product, (cos, _)| each(|l| product[l] * cos[l]))
+    pub(super) fn cosine_products(&self, block: usize, z: PreparedPoint<'_>) -> Lanes {
+        self.turns(block, z).fold([1.0; LANES], |product, (cos, _)| each(|l| product[l] * cos[l]))
     }
 
     /// Writes, for every d, `sin(φ_d − φ'_d) Π_{e≠d} cos(φ_e − φ'_e)` to `out` (length D) using prefix and suffix products
     /// (a division by the cosine would fail where it is zero), and returns the product of all cosines.
     #[inline(always)]
-    pub(super) fn sine_products(&self, block: usize, other: &Self, j: usize, out: &mut [Lanes]) -> Lanes {
+    pub(super) fn sine_products(&self, block: usize, z: PreparedPoint<'_>, out: &mut [Lanes]) -> Lanes {
         let mut prefix = [1.0; LANES];
-        for (out, (cos, sin)) in out.iter_mut().zip(self.turns(block, other, j)) {
+        for (out, (cos, sin)) in out.iter_mut().zip(self.turns(block, z)) {
             *out = each(|l| prefix[l] * sin[l]);
             prefix = each(|l| prefix[l] * cos[l]);
         }
         let mut suffix = [1.0; LANES];
-        for (out, (cos, _)) in out.iter_mut().zip(self.turns(block, other, j)).rev() {
+        for (out, (cos, _)) in out.iter_mut().zip(self.turns(block, z)).rev() {
             *out = each(|l| out[l] * suffix[l]);
             suffix = each(|l| suffix[l] * cos[l]);
         }

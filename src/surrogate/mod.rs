@@ -1,4 +1,43 @@
 //! The model of what training would yield: one exact multi-fidelity Gaussian process per metric.
+//!
+//! ```
+//! use admire::problem::{
+//!     Direction, Fidelities, Fidelity, Metric, Mixture, ModelSpec, Objective, Observation, RunId, columns,
+//! };
+//! use admire::surrogate::{Surrogate, Task};
+//!
+//! let size = Fidelity {
+//!     name: "1B".into(),
+//!     params: Some(1e9),
+//!     tokens: None,
+//!     cost: Some(1.0),
+//!     max_trials: None,
+//!     initial: None,
+//! };
+//! let fidelities = Fidelities::new(vec![size], None);
+//! let target = fidelities.target();
+//! let metrics = vec![Metric { name: "loss".into(), weight: 1.0 }];
+//! let objective = Objective { metrics, direction: Direction::Minimize };
+//! // Ten runs; the loss is smallest where code is 30 %.
+//! let run = |trial: u64| {
+//!     let code = trial as f64 / 11.0;
+//!     Observation {
+//!         run: RunId::Trial(trial),
+//!         mixture: Mixture::new(vec![code, 1.0 - code]),
+//!         fidelity: target,
+//!         metrics: vec![2.0 + (code - 0.3).powi(2)],
+//!         se: vec![None],
+//!     }
+//! };
+//! let observations: Vec<Observation> = (1..=10).map(run).collect();
+//! let spec = ModelSpec::default();
+//! let task = Task { objective: &objective, fidelities: &fidelities, spec, observations: &observations };
+//! let (surrogate, _) = Surrogate::fit(&task, None)?;
+//! // Posterior mean and variance of the objective at a mixture that was not trained.
+//! let (mean, variance) = surrogate.predict(&columns(2, [&[0.6, 0.4][..]]), target)[0];
+//! assert!((mean - 2.09).abs() < 0.01 && variance.sqrt() < 0.05, "{mean} ± {}", variance.sqrt());
+//! # Ok::<(), admire::surrogate::FitError>(())
+//! ```
 
 pub mod data;
 mod error;

@@ -20,7 +20,7 @@ use crate::replay::{
 };
 use crate::report::{Align, Band, RegretPlot, Series, Table, regret_svg};
 use crate::runs::RunLog;
-use crate::text::{counted, number};
+use crate::text::{counted, fixed, number};
 
 /// Simulate on logged runs: what would the search have cost?
 #[derive(Debug, Args)]
@@ -172,7 +172,7 @@ fn ablation_table(ablation: &Ablation) -> String {
         row.push(result.median_stay().map_or_else(|| "never".into(), |cost| number(cost, 3)));
         row.extend(result.regret.iter().map(|r| format!("{:.2}", r.mean)));
         let calibration = result.calibration.as_ref();
-        let cell = |value: Option<f64>| value.map_or_else(|| "–".into(), |x| format!("{x:.2}"));
+        let cell = |value: Option<f64>| value.map_or_else(|| "–".into(), |x| fixed(x, 2));
         row.push(cell(calibration.and_then(|c| c.rank_correlation)));
         row.extend([calibration.map(|c| c.coverage50), calibration.map(|c| c.coverage90)].map(cell));
         row.push(cell(calibration.and_then(|c| c.log_score)));

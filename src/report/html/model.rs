@@ -5,7 +5,7 @@ use plotters::prelude::*;
 
 use super::bar::bar;
 use super::figure::{Axes, BLUE, DrawError, Drawing, Drawn, Figure, GREY, INK, SIZE, range, shortened};
-use crate::text::{Uncertain, counted, number};
+use crate::text::{Uncertain, counted, fixed, number};
 
 /// The model, against the runs it was made from.
 #[derive(Clone, Debug)]
@@ -88,7 +88,7 @@ impl Model {
                             tr {
                                 th scope="row" { (size.name) }
                                 td.number { (size.trained) }
-                                td.number { (format!("{:.2}", size.correlation)) }
+                                td.number { (fixed(size.correlation, 2)) }
                                 td.wide aria-hidden="true" { (bar(size.correlation, None)) }
                                 td.number { @if let Some(worth) = size.worth { (number(worth, 2)) " ×" } }
                             }
@@ -110,7 +110,7 @@ impl Model {
         sizes
             .map(|(i, size)| {
                 let mixtures = counted(size.pairs.len(), "mixture");
-                let rank = size.rank.map_or_else(String::new, |rank| format!("; rank correlation {rank:.2}"));
+                let rank = size.rank.map_or_else(String::new, |rank| format!("; rank correlation {}", fixed(rank, 2)));
                 Figure {
                     id: &format!("pairs-{i}"),
                     title: &format!("{} against {}", self.target, size.name),

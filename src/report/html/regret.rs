@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::figure::{DrawError, Figure};
 use crate::report::plot::{self, RegretPlot};
-use crate::text::number;
+use crate::text::{fixed, number};
 
 /// The strategies of a replay.
 #[derive(Clone, Debug)]
@@ -95,7 +95,7 @@ impl StrategyRow {
                 td.number { (cost(self.stay)) }
                 @for regret in &self.regret { td.number { (format!("{regret:.2}")) } }
                 @if predictions {
-                    td.number { @if let Some(rank) = self.rank_correlation { (format!("{rank:.2}")) } }
+                    td.number { @if let Some(rank) = self.rank_correlation { (fixed(rank, 2)) } }
                     td.number { @if let Some((half, _)) = self.coverage { (share(half)) } }
                     td.number { @if let Some((_, ninety)) = self.coverage { (share(ninety)) } }
                 }
