@@ -122,8 +122,8 @@ impl SizeRecord {
                 counted(*trials, "trial"),
             ),
             caption: html! {
-                "measured against expected, with 90 % intervals; on the line they are equal, and " span.orange { "outside" }
-                " the interval does not reach it"
+                "measured against expected, with 90 % intervals; on the line they are equal"
+                @if inside_90 < trials { "; " span.orange { "orange" } ": outside the interval" }
             },
         }
         .draw(SIZE, |root| self.paint(root))
