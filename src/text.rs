@@ -21,7 +21,7 @@ pub struct Uncertain {
 }
 
 /// Half-width of the central 90 % interval of a standard normal.
-const NINETY: f64 = 1.644_853_626_951_473;
+pub const NINETY: f64 = 1.644_853_626_951_473;
 
 impl Uncertain {
     /// The central 90 % interval.

@@ -121,20 +121,6 @@ fn effects_start_from_the_mixture_and_stay_in_the_space() {
 }
 
 #[test]
-fn runs_left_out_are_predicted_as_well_as_promised() {
-    let (problem, evidence, optimizer, _) = known(Structure::PerMetric);
-    let runs = optimizer.left_out(&evidence).unwrap();
-    assert_eq!(runs.len(), 52);
-    for (run, observation) in runs.iter().zip(&evidence.observations) {
-        assert_eq!(run.measured, problem.objective().value(&observation.metrics));
-        assert_eq!(run.fidelity, observation.fidelity);
-        assert!((0.0..=1.0).contains(&run.central_share()));
-    }
-    let inside = runs.iter().filter(|run| run.central_share() <= 0.9).count();
-    assert!((40..=52).contains(&inside), "{inside} of 52 are inside their 90 % interval");
-}
-
-#[test]
 fn without_observations_nothing_is_claimed() {
     let problem = Problem::new(3, 2, 1, 1);
     let (optimizer, evidence) = (problem.optimizer(OptimizerSettings::default()), problem.evidence(vec![]));
@@ -142,5 +128,4 @@ fn without_observations_nothing_is_claimed() {
     assert!(optimizer.gains(&evidence, &uniform, std::slice::from_ref(&uniform)).is_none());
     assert!(optimizer.effects(&evidence, &uniform, 9).is_none());
     assert!(optimizer.metric_gains(&evidence, &uniform, &uniform).is_none());
-    assert!(optimizer.left_out(&evidence).is_none());
 }

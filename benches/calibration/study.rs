@@ -161,12 +161,10 @@ impl Study {
         let (w, m) = (next.mixture.weights(), next.fidelity.index());
         let errors = self.noise.draw(w, m, &mut self.luck);
         let metrics: Vec<f64> = self.truth.metrics(w, m).iter().zip(errors).map(|(y, error)| y + error).collect();
-        // The noise of runs at other sizes is not stated.
-        if let (true, Some(expected), Some(noise)) =
-            (m == TARGET, next.expected, self.optimizer.noise_sd(&self.evidence))
+        if let Some(expected) = next.expected.filter(|_| m == TARGET)
+            && let Some(sd) = expected.run_sd()
         {
-            let value = mean(&metrics);
-            self.next_runs.push(self.of_objective(Kind::NextRun, expected.mean, expected.sd.hypot(noise), value));
+            self.next_runs.push(self.of_objective(Kind::NextRun, expected.mean, sd, mean(&metrics)));
         }
         self.evidence.observations.push(Observation {
             run: RunId::Trial(self.evidence.observations.len() as u64 + 1),

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::ask::recommend;
+use super::calibration::{Judgement, Record};
 use super::signal::undetected;
 use crate::optimizer::{MOST_KNOWN, Optimizer, known};
 use crate::problem::Mixture;
@@ -33,6 +34,8 @@ pub enum Caveat {
         /// Of how many.
         runs: usize,
     },
+    /// What the model stated of trials before they ran was too sure, or too unsure.
+    Miscalibrated(Judgement),
     /// The runs do not tell mixtures apart.
     Indistinct {
         /// How large a gain they could have shown, in the objective's unit ([`undetected`]).
@@ -66,6 +69,10 @@ pub struct NothingKnown(String);
 /// [`NothingKnown`] when no run is complete.
 pub fn answer(study: &Study, optimizer: &Optimizer) -> Result<Answer, NothingKnown> {
     let mut answer = recommended(study, optimizer)?;
+    let judgement = Record::of(study).judgement(&study.config().fidelities);
+    if judgement.finds_fault() {
+        answer.caveats.push(Caveat::Miscalibrated(judgement));
+    }
     if let Some(undetected) = undetected(optimizer, &study.evidence(), &answer.mixture) {
         answer.caveats.push(Caveat::Indistinct { undetected });
     }
@@ -130,6 +137,7 @@ impl fmt::Display for Caveat {
                 "the model knows {known} of the {runs} runs, as many of every size as of any other, as far as there are \
                  (docs/performance.md)"
             ),
+            Self::Miscalibrated(judgement) => judgement.fmt(f),
             Self::Indistinct { undetected } => write!(
                 f,
                 "these runs do not tell mixtures apart: the gain over no trained mixture is 95 % certain; a gain of about {} would \

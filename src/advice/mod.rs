@@ -43,6 +43,7 @@
 
 mod answer;
 mod ask;
+mod calibration;
 mod confirmation;
 mod gain;
 mod signal;
@@ -50,6 +51,7 @@ mod sizes;
 
 pub use answer::{Answer, Caveat, NothingKnown, answer, best_measured, explained, why};
 pub use ask::{Thought, fitted, optimizer, recommend, suggest, think};
+pub use calibration::{Coverage, Foretold, Judgement, Record, Sureness};
 pub use confirmation::{Comparison, Confirmation, Noise, Verdict};
 pub use gain::GainWorth;
 pub use signal::undetected;

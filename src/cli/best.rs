@@ -1,10 +1,11 @@
 use clap::Args;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{ConfigArgs, Format, text};
-use crate::advice::{self, Answer, Comparison, Confirmation, SizeAgreement};
+use crate::advice::{self, Answer, Comparison, Confirmation, Coverage, Record, SizeAgreement};
 use crate::optimizer::{Gain, Optimizer};
-use crate::problem::{Mixture, Prediction, mean_and_error};
+use crate::problem::{Fidelity, FidelityId, Mixture, Prediction, mean_and_error};
 use crate::report::{Align, Table, bar};
 use crate::study::{Confirmed, StopReason, Study};
 use crate::text::{Uncertain, fixed, number, probability};
@@ -86,6 +87,7 @@ impl Best<'_> {
                 "correlation": size.correlation,
                 "worth": size.worth,
             })).collect::<Vec<_>>(),
+            "calibration": calibration_json(self.study),
         });
         if let Some(reason) = self.stopped {
             object["stopped"] = json!(reason);
@@ -177,6 +179,27 @@ pub(super) fn show_weights(study: &Study, mixture: &Mixture) {
         table.row(row);
     }
     out!("{}", table.fitted(text::width()));
+}
+
+fn calibration_json(study: &Study) -> Value {
+    /// The trials at one fidelity.
+    #[derive(Serialize)]
+    struct Size<'a> {
+        fidelity: &'a str,
+        #[serde(flatten)]
+        coverage: Coverage,
+    }
+    let (record, fidelities) = (Record::of(study), &study.config().fidelities);
+    let size = |(m, fidelity): (FidelityId, &Fidelity)| {
+        Coverage::of(record.at(m)).map(|coverage| json!(Size { fidelity: &fidelity.name, coverage }))
+    };
+    let judgement = record.judgement(fidelities);
+    json!({
+        "model": judgement.sureness.name(),
+        "judgement": judgement.to_string(),
+        "all": Coverage::of(&record.trials),
+        "fidelities": fidelities.iter().filter_map(size).collect::<Vec<_>>(),
+    })
 }
 
 fn confirmation_json(study: &Study, confirmation: &Confirmation) -> Value {

@@ -1,9 +1,9 @@
-//! What people ask about a recommendation: is it better, what may be changed about it, and can the model be trusted?
+//! What people ask about a recommendation: is it better, and what may be changed about it?
 
 use super::Optimizer;
 use crate::acquisition::normal;
-use crate::problem::{Evidence, FidelityId, Mixture, ModelSpec, Prediction, Structure};
-use crate::surrogate::{self, Surrogate, Task, known};
+use crate::problem::{Evidence, Mixture, ModelSpec, Structure};
+use crate::surrogate::{self, Surrogate, Task};
 
 /// By how much one mixture's noise-free objective at the target is better than another's, in the objective's unit; below
 /// zero it is worse, whichever way the objective points.
@@ -40,27 +40,6 @@ pub struct Effect {
     pub points: Vec<(f64, Gain)>,
     /// The weights, around the one it has, at which the expected loss is at most one run's noise.
     pub within_noise: (f64, f64),
-}
-
-/// A run as the model predicts it from all the other runs, with its noise.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct LeftOut {
-    /// Index of the fidelity.
-    pub fidelity: FidelityId,
-    /// The objective that was measured.
-    pub measured: f64,
-    /// The objective that was to be expected.
-    pub predicted: Prediction,
-}
-
-impl LeftOut {
-    /// The share of the smallest central interval of the prediction that has the measurement: of calibrated predictions
-    /// all shares between 0 and 1 are equally frequent.
-    #[must_use]
-    pub fn central_share(&self) -> f64 {
-        let z = (self.measured - self.predicted.mean) / self.predicted.sd;
-        2.0 * normal::distribution(z.abs()) - 1.0
-    }
 }
 
 impl Optimizer {
@@ -119,24 +98,6 @@ impl Optimizer {
         }
         let x = self.columns([mixture.weights(), other.weights()]);
         Some(surrogate.metric_gains(&x).into_iter().map(Gain::from).collect())
-    }
-
-    /// Every observation that the model knows ([`known`]) as predicted from the others that it knows, in their order; `None`
-    /// before there is a model.
-    #[must_use]
-    pub fn left_out(&self, evidence: &Evidence) -> Option<Vec<LeftOut>> {
-        let surrogate = self.integrated(&evidence.observations).ok()?;
-        let errors = surrogate.leave_one_out();
-        let sign = self.objective.sign();
-        let observations =
-            self.snapshot.as_ref().map_or(evidence.observations.as_slice().into(), |s| s.first(&evidence.observations));
-        let runs = known(&observations).into_iter().zip(errors).map(|(i, (error, variance))| {
-            let run = &observations[i];
-            let measured = self.objective.value(&run.metrics);
-            let predicted = Prediction { mean: measured - sign * error, sd: variance.sqrt() };
-            LeftOut { fidelity: run.fidelity, measured, predicted }
-        });
-        Some(runs.collect())
     }
 }
 

@@ -13,7 +13,7 @@ use crate::problem::{
 };
 use std::sync::{Arc, Mutex};
 
-pub use insight::{Effect, Gain, LeftOut};
+pub use insight::{Effect, Gain};
 use policy::fidelities::{exceeds_in_flight_cap, open, possible};
 
 use rand::Rng;
@@ -192,7 +192,7 @@ impl Optimizer {
     fn prediction(&self, surrogate: &Surrogate, mixture: &Mixture, m: FidelityId) -> Prediction {
         let x = columns(self.space.dim(), [mixture.weights()]);
         let (mean, variance) = surrogate.predict(&x, m)[0];
-        Prediction { mean: self.objective.sign() * mean, sd: variance.sqrt() }
+        Prediction { mean: self.objective.sign() * mean, sd: variance.sqrt(), noise: Some(surrogate.noise(m).sqrt()) }
     }
 
     /// What is expected of a mixture at fidelity `m`; `None` before there is a model.

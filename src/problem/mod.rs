@@ -39,5 +39,5 @@ pub use run_set::RunSet;
 pub use settings::{
     AcquisitionKind, Goal, KernelKind, MOST_COMPONENTS, ModelChoice, ModelSpec, OptimizerSettings, Structure, Warp,
 };
-pub use statistics::{mean_and_error, pooled_sd, rank_correlation, two_sided_p};
+pub use statistics::{binomial_at_most, mean_and_error, pooled_sd, rank_correlation, two_sided_p};
 pub use stream::{seed_of, stream};

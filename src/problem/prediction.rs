@@ -9,4 +9,15 @@ pub struct Prediction {
     pub mean: f64,
     /// Posterior standard deviation (of the noise-free value).
     pub sd: f64,
+    /// Standard deviation of the noise of one run there. Journals of earlier versions do not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noise: Option<f64>,
+}
+
+impl Prediction {
+    /// Standard deviation of what one run is expected to measure, noise included; `None` where the noise is not known.
+    #[must_use]
+    pub fn run_sd(self) -> Option<f64> {
+        Some(self.sd.hypot(self.noise?))
+    }
 }

@@ -40,6 +40,17 @@ pub fn two_sided_p(t: f64, freedom: usize) -> f64 {
     (1.0 - within).clamp(0.0, 1.0)
 }
 
+/// The probability of at most `k` successes in `n` trials that succeed with probability `p`, in (0, 1), each by itself.
+#[must_use]
+pub fn binomial_at_most(k: usize, n: usize, p: f64) -> f64 {
+    let log_factorial = |m: usize| libm::lgamma(m as f64 + 1.0);
+    let log_term = |i: usize| {
+        let ways = log_factorial(n) - log_factorial(i) - log_factorial(n - i);
+        ways + i as f64 * p.ln() + (n - i) as f64 * (-p).ln_1p()
+    };
+    (0..=k.min(n)).map(|i| log_term(i).exp()).sum::<f64>().min(1.0)
+}
+
 /// Spearman's rank correlation, ties sharing their mean rank; `None` where either side is constant or there are fewer
 /// than two values.
 #[must_use]
@@ -79,6 +90,22 @@ mod tests {
                 assert!((p - level).abs() < 1e-9, "{p} beyond {t} with {freedom} degrees of freedom");
             }
             assert_eq!((two_sided_p(0.0, freedom), two_sided_p(f64::INFINITY, freedom)), (1.0, 0.0), "{freedom}");
+        }
+    }
+
+    #[test]
+    fn binomial_probabilities_are_those_of_tables() {
+        for (k, n, p, expected) in [
+            (0, 3, 0.9, 0.001),
+            (5, 10, 0.9, 0.001_634_937_4),
+            (2, 5, 0.5, 0.5),
+            (7, 30, 0.5, 0.002_611_439_2),
+            (850, 1000, 0.9, 4.489_442_9e-7),
+            (5, 5, 0.3, 1.0),
+            (0, 0, 0.9, 1.0),
+        ] {
+            let found = binomial_at_most(k, n, p);
+            assert!((found / expected - 1.0).abs() < 1e-6, "{found} for at most {k} of {n} at {p}");
         }
     }
 

@@ -227,10 +227,9 @@ impl Policy for Searching<'_> {
 
     fn predict(&self, runs: &[Run]) -> Option<Vec<Prediction>> {
         let points: Vec<_> = runs.iter().map(|run| (run.mixture.clone(), run.fidelity)).collect();
-        // A logged value has its noise.
-        let noise = self.optimizer.noise_sd(&self.evidence)?;
         let predictions = self.optimizer.predict(&self.evidence, &points)?;
-        Some(predictions.into_iter().map(|p| Prediction { sd: p.sd.hypot(noise), ..p }).collect())
+        // A logged value has its noise.
+        predictions.into_iter().map(|p| Some(Prediction { sd: p.run_sd()?, ..p })).collect()
     }
 }
 

@@ -118,7 +118,7 @@ impl Study {
     #[must_use]
     pub fn suggestion(&self, plan: &Plan<'_>) -> Event {
         // What overflowed is no expectation, and JSON could not say it.
-        let finite = |p: &Prediction| p.mean.is_finite() && p.sd.is_finite();
+        let finite = |p: &Prediction| [Some(p.mean), Some(p.sd), p.noise].into_iter().flatten().all(f64::is_finite);
         let name = |fidelity: FidelityId| self.config.fidelities[fidelity].name.clone();
         Event::Suggested(Suggested {
             trial: self.next_id(),

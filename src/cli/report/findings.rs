@@ -6,8 +6,8 @@ use crate::config::StudyConfig;
 use crate::optimizer::{Gain, Optimizer};
 use crate::problem::{Direction, Evidence, Fidelity, FidelityId, Metric, Mixture};
 use crate::report::html::{
-    Cell, Comparison, DomainRow, EffectCurve, Effects, LeftOut, MetricRow, Metrics, Model, Part, Recommendation,
-    SizeModel, Ternary,
+    Cell, Comparison, DomainRow, EffectCurve, Effects, MetricRow, Metrics, Part, Recommendation, SizeRow, Sizes,
+    Ternary,
 };
 use crate::text::{Uncertain, number};
 
@@ -53,7 +53,7 @@ impl Findings<'_> {
     /// What is known about the recommendation, as far as there is a model: the parts after its own and the study's.
     pub fn parts(&self, others: &[(String, Mixture)]) -> Vec<Part> {
         let parts =
-            [self.effects().map(Part::Effects), self.metrics(others).map(Part::Metrics), self.model().map(Part::Model)];
+            [self.effects().map(Part::Effects), self.metrics(others).map(Part::Metrics), self.sizes().map(Part::Sizes)];
         parts.into_iter().flatten().collect()
     }
 
@@ -176,26 +176,19 @@ impl Findings<'_> {
         Some(Metrics { others: others.iter().map(|(name, _)| name.clone()).collect(), rows })
     }
 
-    fn model(&self) -> Option<Model> {
+    /// How sizes agree, where there are several.
+    fn sizes(&self) -> Option<Sizes> {
         let sizes = advice::sizes(self.config, self.optimizer, self.evidence)?;
-        let runs = self.optimizer.left_out(self.evidence)?;
-        let size = |size: SizeAgreement| {
-            let left_out = runs.iter().filter(|run| run.fidelity == size.fidelity).map(|run| LeftOut {
-                measured: run.measured,
-                predicted: uncertain(run.predicted),
-                share: run.central_share(),
-            });
-            SizeModel {
-                name: self.config.fidelities[size.fidelity].name.clone(),
-                correlation: size.correlation,
-                worth: size.worth,
-                trained: size.runs,
-                runs: left_out.collect(),
-                rank: size.rank,
-                pairs: size.pairs,
-            }
+        let row = |size: SizeAgreement| SizeRow {
+            name: self.config.fidelities[size.fidelity].name.clone(),
+            correlation: size.correlation,
+            worth: size.worth,
+            trained: size.runs,
+            rank: size.rank,
+            pairs: size.pairs,
         };
-        Some(Model { target: self.target().name.clone(), sizes: sizes.into_iter().map(size).collect() })
+        let sizes: Vec<SizeRow> = sizes.into_iter().map(row).collect();
+        (sizes.len() > 1).then(|| Sizes { target: self.target().name.clone(), sizes })
     }
 
     fn target(&self) -> &Fidelity {

@@ -12,11 +12,13 @@ use serde::Deserialize;
 
 use self::findings::Findings;
 use super::{ConfigArgs, UsageError, best, text};
-use crate::advice::{self, Confirmation};
+use crate::advice::{self, Confirmation, Coverage, Record};
 use crate::files;
 use crate::input;
-use crate::problem::{Direction, Fidelity, Mixture};
-use crate::report::html::{Costs, Failure, Part, Progress, Report, SizeCosts, Step, TrialRow, Trials};
+use crate::problem::{Direction, Fidelity, FidelityId, Mixture};
+use crate::report::html::{
+    Calibration, Costs, CoverageRow, Failure, Part, Progress, Report, SizeCosts, SizeRecord, Step, TrialRow, Trials,
+};
 use crate::study::{Purpose, Study, TrialState};
 use crate::text::number;
 
@@ -113,7 +115,7 @@ fn report(study: &Study, named: Vec<(String, Mixture)>) -> Report {
             Confirmation::of(study, &mixture).as_ref().map(best::confirmation_words).unwrap_or_default();
         parts.push(Part::Recommendation(recommendation));
     }
-    parts.push(Part::Progress(progress(study)));
+    parts.extend([Part::Progress(progress(study)), Part::Calibration(calibration(study))]);
     parts.extend(findings.parts(&others));
     parts.extend([Part::Costs(costs(study)), Part::Trials(trials(study))]);
     let mut facts = facts(study);
@@ -165,6 +167,30 @@ fn progress(study: &Study) -> Progress {
         target: config.fidelities[target].name.clone(),
         maximize: config.objective.direction == Direction::Maximize,
         steps: steps.collect(),
+    }
+}
+
+fn calibration(study: &Study) -> Calibration {
+    let (record, config) = (Record::of(study), study.config());
+    let row = |name: &str, Coverage { trials, inside_50, inside_90, mean_error, rms_error }| CoverageRow {
+        name: name.to_owned(),
+        trials,
+        inside_50,
+        inside_90,
+        mean_error,
+        rms_error,
+    };
+    let size = |(m, fidelity): (FidelityId, &Fidelity)| {
+        let coverage = Coverage::of(record.at(m))?;
+        let runs = record.at(m).map(|trial| (trial.expected, trial.measured)).collect();
+        Some(SizeRecord { coverage: row(&fidelity.name, coverage), runs })
+    };
+    Calibration {
+        judgement: record.judgement(&config.fidelities).to_string(),
+        maximize: config.objective.direction == Direction::Maximize,
+        sizes: config.fidelities.iter().filter_map(size).collect(),
+        all: Coverage::of(&record.trials).map(|coverage| row("all", coverage)),
+        unknown: record.unknown,
     }
 }
 

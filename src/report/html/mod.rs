@@ -4,27 +4,29 @@
 //! the page through [`maud`], which escapes it, or as text of a picture, which `plotters` escapes.
 
 mod bar;
+mod calibration;
 mod costs;
 mod effects;
 mod figure;
 mod metrics;
-mod model;
 mod progress;
 mod recommendation;
 mod regret;
+mod sizes;
 mod ternary;
 mod trials;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+pub use calibration::{Calibration, CoverageRow, SizeRecord};
 pub use costs::{Costs, Failure, SizeCosts};
 pub use effects::{EffectCurve, Effects};
 pub use figure::DrawError;
 pub use metrics::{MetricRow, Metrics};
-pub use model::{LeftOut, Model, SizeModel};
 pub use progress::{Progress, Step};
 pub use recommendation::{Comparison, DomainRow, Recommendation};
 pub use regret::{Regret, StrategyRow};
+pub use sizes::{SizeRow, Sizes};
 pub use ternary::{Cell, Ternary};
 pub use trials::{TrialRow, Trials};
 
@@ -54,10 +56,11 @@ pub struct Report {
 pub enum Part {
     Recommendation(Recommendation),
     Progress(Progress),
+    Calibration(Calibration),
     Regret(Regret),
     Effects(Effects),
     Metrics(Metrics),
-    Model(Model),
+    Sizes(Sizes),
     Costs(Costs),
     Trials(Trials),
 }
@@ -67,10 +70,11 @@ impl Part {
         let (id, title, content) = match self {
             Self::Recommendation(part) => ("recommendation", "Recommendation", part.render()),
             Self::Progress(part) => ("progress", "Progress", part.render()?),
+            Self::Calibration(part) => ("calibration", "Calibration", part.render()?),
             Self::Regret(part) => ("regret", "What the search would have cost", part.render()?),
             Self::Effects(part) => ("effects", "What each weight does", part.render()?),
             Self::Metrics(part) => ("metrics", "Which metrics gain and lose", part.render()),
-            Self::Model(part) => ("model", "How far the model can be trusted", part.render()?),
+            Self::Sizes(part) => ("sizes", "Do small sizes speak for the target?", part.render()?),
             Self::Costs(part) => ("costs", "Costs and failures", part.render()),
             Self::Trials(part) => ("trials", "All trials", part.render()),
         };
