@@ -7,4 +7,5 @@ pub mod fidelities;
 mod proposal;
 mod recommendation;
 pub mod stopping;
+mod value;
 mod waiting;

@@ -1,7 +1,7 @@
 //! When a dear trial waits for cheaper ones.
 
 use super::constants::SUPPORT;
-use super::proposal::{Targets, Trials};
+use super::value::{Targets, Trials};
 use crate::acquisition::log_knowledge_gradient;
 use crate::optimizer::Optimizer;
 use crate::problem::{Evidence, FidelityId, Weights};
