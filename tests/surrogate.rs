@@ -5,8 +5,9 @@
 mod problem;
 
 use admire::problem::{Direction, FidelityId, KernelKind, Mixture, Observation, Weights, columns};
-use admire::surrogate::{ModelSnapshot, Surrogate, Task};
+use admire::surrogate::{ModelSnapshot, Scale, Surrogate, Task};
 use problem::{Owned, Problem, SIZES, new_run, rng, size};
+use rand_distr::{Distribution, StandardNormal};
 
 const KERNELS: [(KernelKind, usize); 4] = [
     (KernelKind::SpectralMixture, 1),
@@ -23,6 +24,15 @@ fn fit(owned: &Owned) -> Surrogate {
 fn both(owned: &Owned) -> [Surrogate; 2] {
     let (mode, snapshot) = Surrogate::fit(&owned.task(), None).unwrap();
     [mode, Surrogate::integrated(&owned.task(), &snapshot).unwrap()]
+}
+
+/// Two metrics, both between 0 and 1, modelled on other scales than their own.
+fn warped(kernel: (KernelKind, usize), counts: &[usize]) -> Surrogate {
+    let mut owned = Owned::new(&Problem::new(4, 3, 2, 14), kernel, Problem::new(4, 3, 2, 14).runs(counts, 15));
+    owned.observations.iter_mut().flat_map(|run| &mut run.metrics).for_each(|value| *value *= 0.2);
+    let (_, snapshot) = Surrogate::fit(&owned.task(), None).unwrap();
+    let scales = vec![Scale::Logarithm, Scale::Logit];
+    Surrogate::condition(&owned.task(), &ModelSnapshot { scales, ..snapshot }).unwrap()
 }
 
 fn points(problem: &Problem, n: usize, seed: u64) -> Weights {
@@ -187,7 +197,9 @@ fn an_untrained_size_is_less_certain_the_farther_it_is() {
 fn outlooks_and_means_have_the_gradients_they_claim() {
     let problem = Problem::new(4, 3, 2, 14);
     for kernel in KERNELS {
-        for surrogate in both(&Owned::new(&problem, kernel, problem.runs(&[10, 5, 3], 15))) {
+        let scaled = warped(kernel, &[10, 5, 3]);
+        for surrogate in both(&Owned::new(&problem, kernel, problem.runs(&[10, 5, 3], 15))).into_iter().chain([scaled])
+        {
             let x = points(&problem, 1, 16);
             let numbers = |x: &Weights, m: FidelityId| {
                 let lookahead = &surrogate.lookahead(x, &[m])[0][0];
@@ -233,7 +245,8 @@ fn outlooks_and_means_have_the_gradients_they_claim() {
 fn all_questions_are_about_one_joint_distribution() {
     let problem = Problem::new(4, 3, 2, 47);
     let x = points(&problem, 5, 49);
-    for surrogate in both(&Owned::new(&problem, KERNELS[0], problem.runs(&[8, 5, 3], 48))) {
+    let scaled = warped(KERNELS[0], &[8, 5, 3]);
+    for surrogate in both(&Owned::new(&problem, KERNELS[0], problem.runs(&[8, 5, 3], 48))).into_iter().chain([scaled]) {
         let (mean, covariance) = surrogate.posterior(&x);
         let view = surrogate.view(&x);
         let influence = surrogate.influence(&x, SIZES[2], &view);
@@ -464,4 +477,65 @@ fn replicates_without_noise_do_not_break_the_model() {
             }
         }
     }
+}
+
+/// Runs of one metric, a function of the first weight.
+fn of_first_weight(n: usize, value: impl Fn(f64) -> f64) -> Owned {
+    let problem = Problem::new(3, 1, 1, 60);
+    let mut owned = Owned::new(&problem, KERNELS[0], problem.runs(&[n], 61));
+    let mut rng = rng(62);
+    for run in &mut owned.observations {
+        let luck: f64 = StandardNormal.sample(&mut rng);
+        run.metrics = vec![value(run.mixture.weights()[0] + 0.02 * luck)];
+    }
+    owned
+}
+
+#[test]
+fn the_scale_of_a_metric_is_chosen_by_evidence() {
+    let smooth = |a: f64| 4.0 * (a - 0.3).abs().powf(1.5) - 2.0 * a;
+    let logit = |t: f64| 1.0 / (1.0 + (-t).exp());
+    let chosen = |owned: &Owned| Surrogate::fit(&owned.task(), None).unwrap().1.scales;
+    for (what, owned, scales) in [
+        ("a smooth function", of_first_weight(40, smooth), vec![]),
+        ("its exponential", of_first_weight(40, |a| (3.0 * smooth(a)).exp()), vec![Scale::Logarithm]),
+        ("an accuracy", of_first_weight(40, |a| logit(2.0 + 4.0 * smooth(a))), vec![Scale::Logit]),
+    ] {
+        assert_eq!(chosen(&owned), scales, "{what}");
+    }
+}
+
+#[test]
+fn a_perplexity_is_predicted_as_well_as_its_logarithm() {
+    let smooth = |a: f64| 2.0 - 5.0 * a + 4.0 * a * a;
+    let x = points(&Problem::new(3, 1, 1, 60), 40, 63);
+    let (perplexity, logarithm) =
+        (fit(&of_first_weight(30, |a| (6.0 * smooth(a)).exp())), fit(&of_first_weight(30, |a| 6.0 * smooth(a))));
+    let (one, other) = (perplexity.predict(&x, size(0)), logarithm.predict(&x, size(0)));
+    for (i, ((mean, variance), (log_mean, log_variance))) in one.into_iter().zip(other).enumerate() {
+        // The lognormal distribution.
+        close("mean", mean, (log_mean + 0.5 * log_variance).exp(), 0.05);
+        let factor = log_variance.exp_m1().sqrt();
+        assert!(
+            mean > 0.0 && (variance.sqrt() / (mean * factor) - 1.0).abs() < 0.3,
+            "{i}: {} {factor}",
+            variance.sqrt() / mean
+        );
+    }
+    // The difference of two mixtures knows how uncertain each of them is.
+    let gains = perplexity.gains(&x.select(&[0, 1]));
+    assert!(gains[0].variance > 0.0 && gains[0].mean.is_finite());
+}
+
+#[test]
+fn a_value_that_has_no_place_on_the_scale_puts_the_metric_back_on_its_own() {
+    let mut owned = of_first_weight(40, |a| (12.0 * (a - 0.3).abs().powf(1.5) - 6.0 * a).exp());
+    let (surrogate, snapshot) = Surrogate::fit(&owned.task(), None).unwrap();
+    assert_eq!(snapshot.scales, [Scale::Logarithm]);
+    owned.observations[7].metrics = vec![-0.5];
+    assert!(Surrogate::condition(&owned.task(), &snapshot).is_err());
+    let one = Task { observations: &owned.observations[7..8], ..owned.task() };
+    assert!(surrogate.extend(&one).is_err());
+    let (_, snapshot) = Surrogate::fit(&owned.task(), Some(&snapshot)).unwrap();
+    assert!(snapshot.scales.is_empty());
 }

@@ -287,17 +287,20 @@ impl Gp {
     }
 
     /// Posterior mean and variance of the noise-free value at each of the points `z` but the first, minus that at the first, at
-    /// fidelity `m`, with what is not known of the level (Rasmussen & Williams 2006, eq. 2.42).
+    /// fidelity `m`, with what is not known of the level (Rasmussen & Williams 2006, eq. 2.42). Each value is multiplied by its slope
+    /// (length p) before that.
     #[must_use]
-    pub fn differences(&self, z: &Warped, m: usize) -> Vec<(f64, f64)> {
+    pub fn differences(&self, z: &Warped, m: usize, slopes: &[f64]) -> Vec<(f64, f64)> {
         let (mean, covariance) = self.posterior(z, m);
         let level_weight = self.cross(z, m).tr_mul(&self.solved.indicators);
         (1..z.len())
             .map(|i| {
-                let u = (level_weight.row(0) - level_weight.row(i)).transpose();
+                let mut u = (level_weight.row(0) * slopes[0] - level_weight.row(i) * slopes[i]).transpose();
+                u[m] += slopes[i] - slopes[0];
                 let level = (&self.solved.level_covariance * &u).dot(&u);
-                let variance = covariance[(0, 0)] + covariance[(i, i)] - 2.0 * covariance[(0, i)];
-                (mean[i] - mean[0], variance.max(0.0) + level.max(0.0))
+                let variance = slopes[0].powi(2) * covariance[(0, 0)] + slopes[i].powi(2) * covariance[(i, i)]
+                    - 2.0 * slopes[0] * slopes[i] * covariance[(0, i)];
+                (slopes[i] * mean[i] - slopes[0] * mean[0], variance.max(0.0) + level.max(0.0))
             })
             .collect()
     }

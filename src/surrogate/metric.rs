@@ -5,7 +5,10 @@ use rayon::prelude::*;
 use super::data::Data;
 use super::error::FitError;
 use super::process::Process;
-use super::standardize::{Series, Standardization};
+use super::scale::{Moments, Scale};
+use super::standardize::{Series, Standardization, Unit};
+use super::task::Task;
+use crate::space::Warped;
 
 /// Runs' worth of belief that the errors of metrics are independent.
 const INDEPENDENCE_WEIGHT: f64 = 8.0;
@@ -16,21 +19,104 @@ pub(super) struct MetricModel {
     pub standardization: Standardization,
     pub data: Data,
     pub process: Process,
-    /// Objective units (minimized) per standardized unit of this metric at each fidelity: `|weight| · scale`.
-    pub gain: Vec<f64>,
+    unit: Unit,
+}
+
+/// A metric's share of the objective, as a linear function of its standardized place.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Share {
+    /// Its mean.
+    pub mean: f64,
+    /// Objective units per standardized unit.
+    pub slope: f64,
 }
 
 impl MetricModel {
     pub fn new(series: &Series, standardization: Standardization, data: Data, process: Process) -> Self {
-        let gain = standardization.scale.iter().map(|s| series.weight * s).collect();
-        Self { standardization, data, process, gain }
+        Self { standardization, data, process, unit: series.unit }
     }
 
     /// The model with further runs.
-    pub fn extend(&self, later: &Data) -> Result<Self, FitError> {
+    pub fn extend(&self, task: &Task<'_>, later: &Series) -> Result<Self, FitError> {
+        if !later.is_possible() {
+            return Err(FitError::OtherKind);
+        }
+        self.believing(&task.data(later, &self.standardization))
+    }
+
+    /// The model with runs in standardized units.
+    pub fn believing(&self, later: &Data) -> Result<Self, FitError> {
         let data = self.data.followed_by(later);
         let process = self.process.extend(&data)?;
-        Ok(Self { standardization: self.standardization.clone(), data, process, gain: self.gain.clone() })
+        Ok(Self { standardization: self.standardization.clone(), data, process, unit: self.unit })
+    }
+
+    /// The scale that it is modelled on.
+    pub fn scale(&self) -> Scale {
+        self.unit.scale
+    }
+
+    /// Its weight in the objective.
+    pub fn weight(&self) -> f64 {
+        self.unit.weight
+    }
+
+    /// The share of a place at fidelity `m` with this mean and variance.
+    pub fn share(&self, m: usize, mean: f64, variance: f64) -> Share {
+        let (Unit { scale, sign, weight }, unit) = (self.unit, self.standardization.scale[m]);
+        let place = sign * (self.standardization.level[m] + unit * mean);
+        let moments = scale.moments(place, unit * unit * variance);
+        Share { mean: weight * sign * moments.mean, slope: weight * unit * moments.slope }
+    }
+
+    /// [`Self::share`], with its derivatives with respect to the mean and the variance.
+    pub fn share_with_gradient(&self, m: usize, mean: f64, variance: f64) -> (Share, [Share; 2]) {
+        let (Unit { scale, sign, weight }, unit) = (self.unit, self.standardization.scale[m]);
+        let place = sign * (self.standardization.level[m] + unit * mean);
+        let (moments, gradient) = scale.moments_with_gradient(place, unit * unit * variance);
+        let share = |moments: Moments, factor: f64| Share {
+            mean: weight * sign * moments.mean * factor,
+            slope: weight * unit * moments.slope * factor,
+        };
+        (share(moments, 1.0), [share(gradient[0], sign * unit), share(gradient[1], unit * unit)])
+    }
+
+    /// The slope of the share of a usual mixture at fidelity `m`.
+    pub fn usual_slope(&self, m: usize) -> f64 {
+        self.share(m, 0.0, 0.0).slope
+    }
+
+    /// The shares of the p points `z` at fidelity `m`.
+    pub fn shares(&self, z: &Warped, m: usize) -> Vec<Share> {
+        match self.unit.scale {
+            // Means alone take a fraction of the time.
+            Scale::Identity => self.process.mean(z, m).iter().map(|mean| self.share(m, *mean, 0.0)).collect(),
+            _ => self.process.predict(z, m).into_iter().map(|p| self.share(m, p.mean, p.variance)).collect(),
+        }
+    }
+
+    /// Mean of the share at one point and its derivative with respect to the warped mixture (length D).
+    pub fn mean_with_gradient(&self, z: &Warped, m: usize) -> (f64, Vec<f64>) {
+        if self.unit.scale == Scale::Identity {
+            let (mean, mut gradient) = self.process.mean_with_gradient(z, m);
+            let share = self.share(m, mean, 0.0);
+            gradient.iter_mut().for_each(|g| *g *= share.slope);
+            return (share.mean, gradient);
+        }
+        let joint = self.process.joint_with_gradient(z, m, m);
+        let (share, [by_mean, by_variance]) = self.share_with_gradient(m, joint.mean, joint.variance);
+        let [mean, variance, ..] = &joint.gradient;
+        let gradient =
+            mean.iter().zip(variance).map(|(mean, variance)| by_mean.mean * mean + by_variance.mean * variance);
+        (share.mean, gradient.collect())
+    }
+
+    /// By how much the share is smaller at the first of the points `z` than at each of the others, at fidelity `m`: mean and variance.
+    pub fn gains(&self, z: &Warped, m: usize) -> Vec<(f64, f64)> {
+        let shares = self.shares(z, m);
+        let slopes: Vec<f64> = shares.iter().map(|share| share.slope).collect();
+        let variances = self.process.difference_variances(z, m, &slopes);
+        shares[1..].iter().zip(variances).map(|(share, variance)| (share.mean - shares[0].mean, variance)).collect()
     }
 }
 
@@ -40,9 +126,10 @@ pub(super) fn leave_one_out(metrics: &[MetricModel]) -> Vec<(f64, f64)> {
     let parts: Vec<_> = metrics.par_iter().map(|metric| metric.process.leave_one_out(&metric.data.y)).collect();
     for (metric, parts) in metrics.iter().zip(parts) {
         for (i, (mean, variance)) in parts.into_iter().enumerate() {
-            let gain = metric.gain[metric.data.fidelity[i]];
-            total[i].0 += gain * (metric.data.y[i] - mean);
-            total[i].1 += gain * gain * variance;
+            let (m, measured) = (metric.data.fidelity[i], metric.data.y[i]);
+            let share = metric.share(m, mean, variance);
+            total[i].0 += metric.share(m, measured, 0.0).mean - share.mean;
+            total[i].1 += share.slope.powi(2) * variance;
         }
     }
     total

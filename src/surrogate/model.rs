@@ -6,23 +6,21 @@ use rayon::prelude::*;
 
 use super::data::Data;
 use super::error::FitError;
-use super::fit::fit;
+use super::fitting::{FRESH_ITERATIONS, better_scales, fit_all};
 use super::gp::Joint;
 use super::hyper::Layout;
-use super::metric::{MetricModel, inflation, leave_one_out};
+use super::metric::{MetricModel, Share, inflation, leave_one_out};
 use super::process::{Process, View};
+use super::scale::Scale;
 use super::snapshot::ModelSnapshot;
-use super::standardize::Standardization;
+use super::standardize::{Series, Standardization};
 use super::task::{MOST_KNOWN, Task};
 
-/// L-BFGS iterations from a fresh start, and from the last fit.
-const FRESH_ITERATIONS: u64 = 40;
+/// L-BFGS iterations from the last fit.
 const WARM_ITERATIONS: u64 = 12;
 /// Whenever the number of runs passes a power of this, a fit starts afresh, too, and has time to converge: hyperparameters
 /// that a few runs suggested are not kept because no better ones are near.
 const AFRESH: f64 = 1.25;
-/// Runs that hyperparameters are fitted to, at most: they hardly change with more, and a fit costs the cube.
-const MOST_FITTED: usize = 256;
 /// Seed of the draws of hyperparameters.
 const DRAWS_SEED: u64 = 0;
 
@@ -33,8 +31,8 @@ pub struct Surrogate {
     target: FidelityId,
     dim: usize,
     warp: Warp,
-    /// Objective units: Σ gain · level at each fidelity.
-    offset: Vec<f64>,
+    /// How many fidelities there are.
+    sizes: usize,
     /// Factor on the objective's variances that makes leave-one-out errors as large as predicted: metrics are modelled
     /// as independent, but their errors are not.
     inflation: f64,
@@ -79,39 +77,39 @@ impl Surrogate {
     /// [`FitError`]
     pub fn fit(task: &Task<'_>, warm: Option<&ModelSnapshot>) -> Result<(Self, ModelSnapshot), FitError> {
         let layout = task.layout();
-        let series = task.series();
         let warm = warm.filter(|s| s.spec == task.spec);
         let power = |runs: usize| ((runs.max(1) as f64).ln() / AFRESH.ln()).floor();
         let afresh = warm.is_some_and(|s| power(task.observations.len()) > power(s.observations));
-        let fitted = Standardization::all(task, &series)
-            .into_par_iter()
-            .zip(&series)
-            .enumerate()
-            .map(|(j, (standardization, series))| {
-                let all = task.data(series, &standardization);
-                let data = all.thinned(MOST_FITTED);
-                let warm = warm.and_then(|s| s.hyperparameters.get(j)).filter(|z| z.len() == layout.len());
-                let fresh = || fit(&data, &layout, &[layout.start()], FRESH_ITERATIONS);
-                let (z, _) = match warm {
-                    Some(z) if afresh => fit(&data, &layout, &[z.clone(), layout.start()], FRESH_ITERATIONS)?,
-                    Some(z) => fit(&data, &layout, std::slice::from_ref(z), WARM_ITERATIONS).or_else(|_| fresh())?,
-                    None => fresh()?,
-                };
-                let data = all.thinned(MOST_KNOWN).into_owned();
-                let process = Process::condition(&data, &layout, &z)?;
-                Ok((MetricModel::new(series, standardization, data, process), z))
-            })
-            .collect::<Result<Vec<_>, FitError>>()?;
-        let (metrics, hyperparameters) = fitted.into_iter().unzip();
-        let surrogate = Self::assemble(task, metrics)?;
+        let scales = warm.map_or_else(Vec::new, |s| s.scales.clone());
+        let series = task.series(&scales);
+        if !series.iter().all(Series::is_possible) {
+            return Self::fit(task, None);
+        }
+        let last = |j: usize| warm.and_then(|s| s.hyperparameters.get(j)).filter(|z| z.len() == layout.len()).cloned();
+        let mut fitted = fit_all(task, &series, |j| match last(j) {
+            Some(z) if afresh => (vec![z, layout.start()], FRESH_ITERATIONS),
+            Some(z) => (vec![z], WARM_ITERATIONS),
+            None => (vec![layout.start()], FRESH_ITERATIONS),
+        })?;
+        let mut scales: Vec<Scale> = series.iter().map(|series| series.unit.scale).collect();
+        if (warm.is_none() || afresh)
+            && let Some(better) = better_scales(task, &fitted, &scales)
+        {
+            let start = |j: usize| (vec![fitted[j].hyperparameters.clone(), layout.start()], FRESH_ITERATIONS);
+            // Where it cannot be fitted, what is known stays.
+            if let Ok(refitted) = fit_all(task, &task.series(&better), start) {
+                (fitted, scales) = (refitted, better);
+            }
+        }
         let snapshot = ModelSnapshot {
             observations: task.observations.len(),
             runs: task.observations.iter().map(|o| o.run).collect(),
-            hyperparameters,
+            hyperparameters: fitted.iter().map(|fitted| fitted.hyperparameters.clone()).collect(),
+            scales: if scales.iter().all(|scale| *scale == Scale::Identity) { Vec::new() } else { scales },
             spec: task.spec,
             compared: 0,
         };
-        Ok((surrogate, snapshot))
+        Ok((Self::assemble(task, fitted.into_iter().map(|fitted| fitted.model).collect())?, snapshot))
     }
 
     /// Conditions on the observations at the snapshot's hyperparameters. The observations begin with those that the snapshot was
@@ -147,16 +145,17 @@ impl Surrogate {
         let (first, later) = task.observations.split_at(if snapshot.appends(task.observations) { fitted } else { n });
         let first = Task { observations: first, ..*task };
         let layout = first.layout();
-        let series = first.series();
+        let series = first.series(&snapshot.scales);
         // Hyperparameters are in the units of the runs that they were fitted to.
         let basis = Task { observations: &task.observations[..fitted], ..*task };
         if snapshot.spec != task.spec
             || snapshot.hyperparameters.len() != series.len()
             || snapshot.hyperparameters.iter().any(|z| z.len() != layout.len())
+            || !series.iter().all(Series::is_possible)
         {
             return Err(FitError::OtherKind);
         }
-        let metrics = Standardization::all(&basis, &basis.series())
+        let metrics = Standardization::all(&basis, &basis.series(&snapshot.scales))
             .into_par_iter()
             .zip(&series)
             .zip(&snapshot.hyperparameters)
@@ -179,33 +178,35 @@ impl Surrogate {
         if task.observations.is_empty() {
             return Ok(self.clone());
         }
-        let series = task.series();
+        let series = task.series(&self.metrics.iter().map(MetricModel::scale).collect::<Vec<_>>());
         let metrics = self
             .metrics
             .par_iter()
             .zip(&series)
-            .map(|(metric, series)| metric.extend(&task.data(series, &metric.standardization)))
+            .map(|(metric, series)| metric.extend(task, series))
             .collect::<Result<Vec<_>, _>>()?;
         Ok(self.with(inflation(&metrics), metrics))
     }
 
     /// The same model of other metrics.
     fn with(&self, inflation: f64, metrics: Vec<MetricModel>) -> Self {
-        Self { metrics, inflation, target: self.target, dim: self.dim, warp: self.warp, offset: self.offset.clone() }
+        Self { metrics, inflation, target: self.target, dim: self.dim, warp: self.warp, sizes: self.sizes }
     }
 
     fn assemble(task: &Task<'_>, metrics: Vec<MetricModel>) -> Result<Self, FitError> {
         if task.observations.is_empty() {
             return Err(FitError::Empty);
         }
-        let offset = task
-            .fidelities
-            .ids()
-            .map(|m| metrics.iter().map(|k| k.gain[m] * k.standardization.level[m] / k.standardization.scale[m]).sum())
-            .collect();
         let dim = task.observations[0].mixture.weights().len();
         let inflation = inflation(&metrics);
-        Ok(Self { metrics, target: task.fidelities.target(), dim, warp: task.spec.warp, offset, inflation })
+        Ok(Self {
+            metrics,
+            target: task.fidelities.target(),
+            dim,
+            warp: task.spec.warp,
+            sizes: task.fidelities.list().len(),
+            inflation,
+        })
     }
 
     /// The same model with runs under way added at their expected outcome: means stay, variances shrink (the "kriging
@@ -225,7 +226,7 @@ impl Surrogate {
                     let z = self.warp.warped(&columns(self.dim, [mixture.weights()]));
                     let y = metric.process.mean(&z, m.index());
                     let level_sd = metric.data.level_sd.clone();
-                    model.extend(&Data { x: z, fidelity: vec![m.index()], y, known_noise: vec![0.0], level_sd })
+                    model.believing(&Data { x: z, fidelity: vec![m.index()], y, known_noise: vec![0.0], level_sd })
                 })
             })
             .collect::<Result<Vec<_>, _>>()?;
@@ -236,9 +237,11 @@ impl Surrogate {
     #[must_use]
     pub fn mean(&self, x: &Weights) -> DVector<f64> {
         let x = &self.warp.warped(x);
-        let mut total = DVector::from_element(x.len(), self.offset[self.target]);
+        let mut total = DVector::zeros(x.len());
         for metric in &self.metrics {
-            total.axpy(metric.gain[self.target], &metric.process.mean(x, self.target.index()), 1.0);
+            for (total, share) in total.iter_mut().zip(metric.shares(x, self.target.index())) {
+                *total += share.mean;
+            }
         }
         total
     }
@@ -247,13 +250,11 @@ impl Surrogate {
     #[must_use]
     pub fn mean_with_gradient(&self, w: &Weights) -> (f64, Vec<f64>) {
         let x = &self.warp.warped(w);
-        let mut total = (self.offset[self.target], vec![0.0; self.dim]);
+        let mut total = (0.0, vec![0.0; self.dim]);
         for metric in &self.metrics {
-            let (mean, gradient) = metric.process.mean_with_gradient(x, self.target.index());
-            total.0 += metric.gain[self.target] * mean;
-            for (t, g) in total.1.iter_mut().zip(&gradient) {
-                *t += metric.gain[self.target] * g;
-            }
+            let (mean, gradient) = metric.mean_with_gradient(x, self.target.index());
+            total.0 += mean;
+            total.1.iter_mut().zip(&gradient).for_each(|(t, g)| *t += g);
         }
         self.unwarp(w, &mut total.1);
         total
@@ -271,15 +272,14 @@ impl Surrogate {
     pub fn posterior(&self, x: &Weights) -> (DVector<f64>, DMatrix<f64>) {
         let x = &self.warp.warped(x);
         let p = x.len();
-        let mut total = (DVector::from_element(p, self.offset[self.target]), DMatrix::zeros(p, p));
-        let parts: Vec<_> = self
-            .metrics
-            .par_iter()
-            .map(|m| (m.gain[self.target], m.process.posterior(x, self.target.index())))
-            .collect();
-        for (gain, (mean, covariance)) in parts {
-            total.0.axpy(gain, &mean, 1.0);
-            total.1 += covariance * (gain * gain * self.inflation);
+        let m = self.target.index();
+        let mut total = (DVector::zeros(p), DMatrix::zeros(p, p));
+        let parts: Vec<_> = self.metrics.par_iter().map(|metric| (metric, metric.process.posterior(x, m))).collect();
+        for (metric, (mean, covariance)) in parts {
+            let shares: Vec<Share> = (0..p).map(|i| metric.share(m, mean[i], covariance[(i, i)])).collect();
+            total.0.iter_mut().zip(&shares).for_each(|(total, share)| *total += share.mean);
+            let slopes = DVector::from_iterator(p, shares.iter().map(|share| share.slope));
+            total.1 += (&slopes * slopes.transpose()).component_mul(&covariance) * self.inflation;
         }
         total
     }
@@ -289,14 +289,14 @@ impl Surrogate {
     #[must_use]
     pub fn predict(&self, x: &Weights, m: FidelityId) -> Vec<(f64, f64)> {
         let x = &self.warp.warped(x);
-        let mut total = vec![(self.offset[m], 0.0); x.len()];
+        let mut total = vec![(0.0, 0.0); x.len()];
         let mut level_sd = vec![0.0; x.len()];
         for metric in &self.metrics {
-            let gain = metric.gain[m];
             for (i, prediction) in metric.process.predict(x, m.index()).into_iter().enumerate() {
-                total[i].0 += gain * prediction.mean;
-                total[i].1 += gain * gain * prediction.variance * self.inflation;
-                level_sd[i] += gain * prediction.level_variance.sqrt();
+                let share = metric.share(m.index(), prediction.mean, prediction.variance + prediction.level_variance);
+                total[i].0 += share.mean;
+                total[i].1 += share.slope.powi(2) * prediction.variance * self.inflation;
+                level_sd[i] += share.slope * prediction.level_variance.sqrt();
             }
         }
         // What moves the level of one metric (a better recipe at that size, say) moves all of them: the levels' errors
@@ -307,10 +307,11 @@ impl Surrogate {
         total
     }
 
-    /// Noise variance of one run's objective at fidelity `m`.
+    /// Noise variance of one run's objective at fidelity `m`, of a usual mixture.
     #[must_use]
     pub fn noise(&self, m: FidelityId) -> f64 {
-        self.inflation * self.metrics.iter().map(|k| k.gain[m].powi(2) * k.process.noise(m.index())).sum::<f64>()
+        let m = m.index();
+        self.inflation * self.metrics.iter().map(|k| k.usual_slope(m).powi(2) * k.process.noise(m)).sum::<f64>()
     }
 
     /// How well each size agrees with the target: one entry per fidelity. Before a size has runs this is the prior's opinion.
@@ -319,12 +320,13 @@ impl Surrogate {
         let target = self.target.index();
         let sum = |share: &dyn Fn(&MetricModel) -> f64| -> f64 { self.metrics.iter().map(share).sum() };
         // A metric's covariance between two sizes, in objective units.
-        let covariance = |a: usize, b: usize| sum(&|k| k.gain[a] * k.gain[b] * k.process.prior_covariance(a, b));
-        (0..self.offset.len())
+        let covariance =
+            |a: usize, b: usize| sum(&|k| k.usual_slope(a) * k.usual_slope(b) * k.process.prior_covariance(a, b));
+        (0..self.sizes)
             .map(|m| {
                 let explained = sum(&|k| {
                     let (shared, own) = (k.process.prior_covariance(m, target), k.process.prior_covariance(m, m));
-                    k.gain[target].powi(2) * shared * shared / (own + k.process.noise(m))
+                    k.usual_slope(target).powi(2) * shared * shared / (own + k.process.noise(m))
                 });
                 Agreement {
                     correlation: covariance(m, target) / (covariance(m, m) * covariance(target, target)).sqrt(),
@@ -350,7 +352,7 @@ impl Surrogate {
             .map(|(f, &m)| {
                 (0..x.len())
                     .map(|i| {
-                        let mut lookahead = Lookahead { mean: self.offset[self.target], ..Lookahead::default() };
+                        let mut lookahead = Lookahead::default();
                         for (metric, joints) in self.metrics.iter().zip(&parts) {
                             self.add(metric, &joints[f][i], m, &mut lookahead);
                         }
@@ -365,14 +367,21 @@ impl Surrogate {
     #[must_use]
     pub fn view(&self, t: &Weights) -> Vec<View> {
         let t = &self.warp.warped(t);
-        self.metrics.par_iter().map(|k| k.process.view(t, self.target.index())).collect()
+        let m = self.target.index();
+        let view = |metric: &MetricModel| {
+            let mut view = metric.process.view(t, m);
+            view.slopes = metric.shares(t, m).iter().map(|share| share.slope).collect();
+            view
+        };
+        self.metrics.par_iter().map(view).collect()
     }
 
     /// Posterior variances of the target objective at the points in `view` (length p).
     #[must_use]
     pub fn view_variance(&self, view: &[View]) -> DVector<f64> {
         let share = |(k, view): (&MetricModel, &View)| {
-            k.process.view_variance(view) * (k.gain[self.target].powi(2) * self.inflation)
+            let squares = DVector::from_iterator(view.slopes.len(), view.slopes.iter().map(|slope| slope * slope));
+            k.process.view_variance(view).component_mul(&squares) * self.inflation
         };
         self.metrics.iter().zip(view).map(share).sum()
     }
@@ -387,9 +396,10 @@ impl Surrogate {
             .par_iter()
             .zip(view)
             .map(|(k, view)| {
-                let (moves, sd) = k.process.influence(z, m.index(), view);
-                let unit = k.gain[self.target] * self.inflation.sqrt();
-                (moves * unit, sd.iter().map(|s| s * unit).collect())
+                let (mut moves, sd) = k.process.influence(z, m.index(), view);
+                self.scale_rows(&mut moves, view);
+                let shares = k.shares(z, self.target.index());
+                (moves, sd.iter().zip(shares).map(|(sd, share)| sd * share.slope * self.inflation.sqrt()).collect())
             })
             .collect()
     }
@@ -408,12 +418,20 @@ impl Surrogate {
     ) -> Result<DMatrix<f64>, FitError> {
         let z = &self.warp.warped(z);
         let parts = self.metrics.par_iter().zip(view).map(|(k, view)| {
-            let moves = k.process.influence_of_all(z, m.index(), runs, view)?;
-            Ok(moves * (k.gain[self.target] * self.inflation.sqrt()))
+            let mut moves = k.process.influence_of_all(z, m.index(), runs, view)?;
+            self.scale_rows(&mut moves, view);
+            Ok(moves)
         });
         let parts = parts.collect::<Result<Vec<_>, FitError>>()?;
         let columns: Vec<_> = parts.iter().flat_map(DMatrix::column_iter).collect();
         Ok(DMatrix::from_columns(&columns))
+    }
+
+    /// From standardized units to those of the objective: each row is that of a point in `view`.
+    fn scale_rows(&self, moves: &mut DMatrix<f64>, view: &View) {
+        for (mut row, slope) in moves.row_iter_mut().zip(&view.slopes) {
+            row *= slope * self.inflation.sqrt();
+        }
     }
 
     /// [`Self::lookahead`] at one mixture, with derivatives.
@@ -422,11 +440,8 @@ impl Surrogate {
         let x = &self.warp.warped(w);
         let parts: Vec<Joint> =
             self.metrics.par_iter().map(|k| k.process.joint_with_gradient(x, m.index(), self.target.index())).collect();
-        let mut lookahead = Lookahead {
-            mean: self.offset[self.target],
-            gradient: std::array::from_fn(|_| vec![0.0; self.dim]),
-            ..Lookahead::default()
-        };
+        let mut lookahead =
+            Lookahead { gradient: std::array::from_fn(|_| vec![0.0; self.dim]), ..Lookahead::default() };
         for (metric, joint) in self.metrics.iter().zip(&parts) {
             self.add(metric, joint, m, &mut lookahead);
         }
@@ -438,19 +453,23 @@ impl Surrogate {
 
     /// Adds a metric's share to the objective's lookahead.
     fn add(&self, metric: &MetricModel, joint: &Joint, m: FidelityId, lookahead: &mut Lookahead) {
-        let gain = metric.gain[self.target];
-        let square = gain * gain * self.inflation;
+        let (share, [by_mean, by_variance]) =
+            metric.share_with_gradient(self.target.index(), joint.mean, joint.variance);
+        let square = share.slope.powi(2) * self.inflation;
         let total = joint.variance_observed + metric.process.noise(m.index());
         let ratio = joint.covariance / total;
-        lookahead.mean += gain * joint.mean;
+        lookahead.mean += share.mean;
         lookahead.variance += square * joint.variance;
         lookahead.reduction += square * joint.covariance * ratio;
         let [mean, variance, reduction] = &mut lookahead.gradient;
         let [d_mean, d_variance, d_observed, d_covariance, _] = &joint.gradient;
         for d in 0..mean.len().min(d_mean.len()) {
-            mean[d] += gain * d_mean[d];
-            variance[d] += square * d_variance[d];
-            reduction[d] += square * (2.0 * ratio * d_covariance[d] - ratio * ratio * d_observed[d]);
+            mean[d] += by_mean.mean * d_mean[d] + by_variance.mean * d_variance[d];
+            let d_slope = by_mean.slope * d_mean[d] + by_variance.slope * d_variance[d];
+            let d_square = 2.0 * share.slope * d_slope * self.inflation;
+            variance[d] += square * d_variance[d] + d_square * joint.variance;
+            reduction[d] += square * (2.0 * ratio * d_covariance[d] - ratio * ratio * d_observed[d])
+                + d_square * joint.covariance * ratio;
         }
     }
 
@@ -458,11 +477,10 @@ impl Surrogate {
     #[must_use]
     pub fn gains(&self, x: &Weights) -> Vec<Gain> {
         let mut total = vec![Gain { mean: 0.0, variance: 0.0 }; x.len() - 1];
-        for (metric, gains) in self.metrics.iter().zip(self.process_gains(x)) {
-            let unit = metric.gain[self.target];
+        for gains in self.shared_gains(x) {
             for (total, (mean, variance)) in total.iter_mut().zip(gains) {
-                total.mean += unit * mean;
-                total.variance += unit * unit * self.inflation * variance;
+                total.mean += mean;
+                total.variance += self.inflation * variance;
             }
         }
         total
@@ -473,16 +491,16 @@ impl Surrogate {
     #[must_use]
     pub fn metric_gains(&self, x: &Weights) -> Vec<Gain> {
         let scaled = |(metric, gains): (&MetricModel, Vec<(f64, f64)>)| {
-            let unit = metric.standardization.scale[self.target];
-            Gain { mean: unit * gains[0].0, variance: unit * unit * gains[0].1 }
+            let (mean, variance) = gains[0];
+            Gain { mean: mean / metric.weight(), variance: variance / metric.weight().powi(2) }
         };
-        self.metrics.iter().zip(self.process_gains(x)).map(scaled).collect()
+        self.metrics.iter().zip(self.shared_gains(x)).map(scaled).collect()
     }
 
-    /// The differences between the other mixtures of `x` and the first, in each process.
-    fn process_gains(&self, x: &Weights) -> Vec<Vec<(f64, f64)>> {
+    /// [`MetricModel::gains`] of each metric at the target.
+    fn shared_gains(&self, x: &Weights) -> Vec<Vec<(f64, f64)>> {
         let x = &self.warp.warped(x);
-        self.metrics.par_iter().map(|k| k.process.differences(x, self.target.index())).collect()
+        self.metrics.par_iter().map(|metric| metric.gains(x, self.target.index())).collect()
     }
 
     /// Leave-one-out predictions of the runs' objectives, in closed form: for each run that it knows ([`known`](super::known)) the error

@@ -22,6 +22,8 @@ pub(super) struct Process {
 /// Points at one fidelity as seen through the data of a process.
 #[derive(Clone, Debug)]
 pub struct View {
+    /// Objective units per standardized unit at each point (length p); 1 before the metric has set them.
+    pub(super) slopes: Vec<f64>,
     draws: Vec<GpView>,
     /// How far each draw's means there are from those of all (p × draws).
     deviation: DMatrix<f64>,
@@ -93,14 +95,14 @@ impl Process {
         (mean, (within + &deviation * deviation.transpose()) / self.draws.len() as f64)
     }
 
-    /// [`Gp::differences`].
-    pub fn differences(&self, z: &Warped, m: usize) -> Vec<(f64, f64)> {
-        let draws: Vec<Vec<(f64, f64)>> = self.draws.iter().map(|gp| gp.differences(z, m)).collect();
+    /// Variances of [`Gp::differences`].
+    pub fn difference_variances(&self, z: &Warped, m: usize, slopes: &[f64]) -> Vec<f64> {
+        let draws: Vec<Vec<(f64, f64)>> = self.draws.iter().map(|gp| gp.differences(z, m, slopes)).collect();
         let n = draws.len() as f64;
         (0..z.len() - 1)
             .map(|i| {
                 let mean = draws.iter().map(|draw| draw[i].0).sum::<f64>() / n;
-                (mean, draws.iter().map(|draw| draw[i].1 + (draw[i].0 - mean).powi(2)).sum::<f64>() / n)
+                draws.iter().map(|draw| draw[i].1 + (draw[i].0 - mean).powi(2)).sum::<f64>() / n
             })
             .collect()
     }
@@ -127,7 +129,11 @@ impl Process {
     /// What [`Self::influence`] needs of the p points `t` at fidelity `target`.
     pub fn view(&self, t: &Warped, target: usize) -> View {
         let means: Vec<DVector<f64>> = self.draws.iter().map(|gp| gp.mean(t, target)).collect();
-        View { draws: self.draws.iter().map(|gp| gp.view(t, target)).collect(), deviation: self.centred(&means).1 }
+        View {
+            slopes: vec![1.0; t.len()],
+            draws: self.draws.iter().map(|gp| gp.view(t, target)).collect(),
+            deviation: self.centred(&means).1,
+        }
     }
 
     /// Posterior variances of the points in `view` (length p).

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use super::scale::Scale;
 use super::task::MOST_KNOWN;
 use crate::problem::{MOST_COMPONENTS, ModelSpec, Observation, RunSet};
 
@@ -21,6 +22,9 @@ pub struct ModelSnapshot {
     pub runs: RunSet,
     /// Hyperparameters on their unconstrained scale, one vector per process.
     pub hyperparameters: Vec<Vec<f64>>,
+    /// Scale of each process's values; as they are where it does not say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scales: Vec<Scale>,
     /// Kind of model they belong to.
     #[serde(default)]
     pub spec: ModelSpec,

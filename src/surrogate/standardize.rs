@@ -3,49 +3,93 @@
 use nalgebra::DVector;
 
 use super::data::Data;
+use super::scale::Scale;
 use super::task::Task;
-use crate::problem::{Structure, columns};
+use crate::problem::{Observation, Structure, columns};
 
 /// Prior standard deviation of the level of a fidelity that has observations, in standardized units: vague.
 const OBSERVED_LEVEL_SD: f64 = 3.0;
 /// Runs at a size from which its spread is believed.
 const ENOUGH: usize = 3;
 
-/// The values that one process models, oriented so that smaller is better: a metric's, or the objective's.
+/// The values that one process models: a metric's, or the objective's.
 pub(super) struct Series {
-    /// One per run.
+    /// Their places on the scale, oriented so that smaller is better; one per run.
     values: Vec<f64>,
-    /// Variance of each value's reported standard error; 0 where none was reported.
+    /// Variance of each place, from reported standard errors; 0 where none was reported.
     known_variance: Vec<f64>,
-    /// Share in the objective: `objective = Σ weight · value`, positive.
+    /// What they are values of.
+    pub unit: Unit,
+}
+
+/// How a value enters the objective: `objective = Σ weight · sign · value`, minimized.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Unit {
+    /// Scale of the modelled places.
+    pub scale: Scale,
+    /// 1 where small values are good, −1 where large ones are.
+    pub sign: f64,
+    /// Positive.
     pub weight: f64,
 }
 
+impl Series {
+    /// The values, with the variances of their errors, on the scale of `unit`.
+    fn new(values: impl Iterator<Item = (f64, f64)>, unit: Unit) -> Self {
+        let Unit { scale, sign, .. } = unit;
+        let place =
+            |(value, variance): (f64, f64)| (sign * scale.place(value), scale.derivative(value).powi(2) * variance);
+        let (values, known_variance) = values.map(place).unzip();
+        Self { values, known_variance, unit }
+    }
+
+    /// Whether every value has a place on the scale.
+    pub fn is_possible(&self) -> bool {
+        self.values.iter().all(|value| value.is_finite())
+    }
+
+    /// Logarithm of the density of the values of `data` where that of their standardized places is 1.
+    pub fn log_jacobian(&self, standardization: &Standardization, data: &Data) -> f64 {
+        let Unit { scale, sign, .. } = self.unit;
+        let Standardization { level, scale: unit, .. } = standardization;
+        let share = |(y, m): (&f64, &usize)| {
+            let value = scale.value(sign * (level[*m] + unit[*m] * y));
+            scale.derivative(value).ln() - unit[*m].ln()
+        };
+        data.y.iter().zip(&data.fidelity).map(share).sum()
+    }
+
+    /// How much a place moves when its value changes by its own size.
+    fn magnitude(&self, place: f64) -> f64 {
+        let value = self.unit.scale.value(self.unit.sign * place);
+        value.abs() * self.unit.scale.derivative(value)
+    }
+}
+
 impl Task<'_> {
-    /// What is modelled, in the order of the processes.
-    pub(super) fn series(&self) -> Vec<Series> {
+    /// What is modelled, in the order of the processes, each on its scale; on the values as they are where none is given.
+    pub(super) fn series(&self, scales: &[Scale]) -> Vec<Series> {
         let sign = self.objective.sign();
         let metrics = &self.objective.metrics;
         let square = |se: Option<f64>| se.map_or(0.0, |se| se * se);
+        let scale = |j: usize| scales.get(j).copied().unwrap_or_default();
         match self.spec.structure {
             Structure::PerMetric => metrics
                 .iter()
                 .enumerate()
-                .map(|(j, metric)| Series {
-                    values: self.observations.iter().map(|o| sign * metric.weight.signum() * o.metrics[j]).collect(),
-                    known_variance: self.observations.iter().map(|o| square(o.se[j])).collect(),
-                    weight: metric.weight.abs(),
+                .map(|(j, metric)| {
+                    let unit =
+                        Unit { scale: scale(j), sign: sign * metric.weight.signum(), weight: metric.weight.abs() };
+                    Series::new(self.observations.iter().map(|o| (o.metrics[j], square(o.se[j]))), unit)
                 })
                 .collect(),
-            Structure::Objective => vec![Series {
-                values: self.observations.iter().map(|o| self.objective.loss(&o.metrics)).collect(),
-                known_variance: self
-                    .observations
-                    .iter()
-                    .map(|o| metrics.iter().zip(&o.se).map(|(m, se)| m.weight * m.weight * square(*se)).sum())
-                    .collect(),
-                weight: 1.0,
-            }],
+            Structure::Objective => {
+                let variance = |o: &Observation| {
+                    metrics.iter().zip(&o.se).map(|(m, se)| m.weight * m.weight * square(*se)).sum::<f64>()
+                };
+                let values = self.observations.iter().map(|o| (self.objective.value(&o.metrics), variance(o)));
+                vec![Series::new(values, Unit { scale: scale(0), sign, weight: 1.0 })]
+            }
         }
     }
 
@@ -83,11 +127,12 @@ fn mean(values: &[f64]) -> f64 {
 const NO_SPREAD: f64 = 1e-50;
 
 /// Sample standard deviation; 5 % of the level stands in for it where the values do not vary (one run, say).
-fn spread(values: &[f64]) -> f64 {
+fn spread(series: &Series, values: &[f64]) -> f64 {
     let center = mean(values);
+    let magnitude = series.magnitude(center);
     let squares: f64 = values.iter().map(|y| (y - center).powi(2)).sum();
     let spread = (squares / (values.len().max(2) - 1) as f64).sqrt();
-    if spread > (1e-9 * center.abs()).max(NO_SPREAD) { spread } else { (0.05 * center.abs()).max(1e-6) }
+    if spread > (1e-9 * magnitude).max(NO_SPREAD) { spread } else { (0.05 * magnitude).max(1e-6) }
 }
 
 impl Standardization {
@@ -111,7 +156,9 @@ impl Standardization {
                 if m == anchor || counts[m] < ENOUGH || counts[anchor] < ENOUGH {
                     return 0.0;
                 }
-                let ratios: Vec<f64> = values.iter().map(|v| (spread(&v[m]) / spread(&v[anchor])).ln()).collect();
+                let ratio =
+                    |(v, series): (&Vec<Vec<f64>>, &Series)| (spread(series, &v[m]) / spread(series, &v[anchor])).ln();
+                let ratios: Vec<f64> = values.iter().zip(series).map(ratio).collect();
                 let n = counts[m] as f64;
                 mean(&ratios) * n / (n + 2.0)
             })
@@ -125,8 +172,9 @@ impl Standardization {
         };
         values
             .iter()
-            .map(|values| {
-                let unit = spread(&values[anchor]);
+            .zip(series)
+            .map(|(values, series)| {
+                let unit = spread(series, &values[anchor]);
                 let scale: Vec<f64> =
                     (0..f).map(|m| unit * log_ratio[if counts[m] >= ENOUGH { m } else { nearest(m) }].exp()).collect();
                 let seen: Vec<(f64, f64)> =
@@ -136,7 +184,7 @@ impl Standardization {
                         if counts[m] > 0 {
                             (mean(&values[m]), OBSERVED_LEVEL_SD)
                         } else {
-                            let (guess, sd) = extrapolate(&seen, log_sizes[m]);
+                            let (guess, sd) = extrapolate(series, &seen, log_sizes[m]);
                             (guess, (sd / scale[m]).max(1.0))
                         }
                     })
@@ -149,12 +197,12 @@ impl Standardization {
 
 /// Level at an untrained size: linear in log size through the two nearest trained ones (a power law's tangent), as
 /// uncertain as the change it assumes; with one trained size, its level.
-fn extrapolate(seen: &[(f64, f64)], at: f64) -> (f64, f64) {
+fn extrapolate(series: &Series, seen: &[(f64, f64)], at: f64) -> (f64, f64) {
     let mut nearest: Vec<_> = seen.to_vec();
     nearest.sort_by(|a, b| (a.0 - at).abs().total_cmp(&(b.0 - at).abs()));
     match nearest[..] {
         [] => (0.0, 1.0),
-        [(_, y)] => (y, 0.3 * y.abs()),
+        [(_, y)] => (y, 0.3 * series.magnitude(y)),
         [(x0, y0), (x1, y1), ..] => {
             let change = (y0 - y1) / (x0 - x1) * (at - x0);
             (y0 + change, change.abs())
