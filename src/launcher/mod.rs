@@ -57,7 +57,7 @@ mod local;
 pub(crate) mod mock;
 mod processes;
 pub mod protocol;
-pub(crate) mod slurm;
+pub mod slurm;
 pub(crate) mod tail;
 
 use std::io;
