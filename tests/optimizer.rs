@@ -237,10 +237,11 @@ fn the_names_of_domains_do_not_matter() {
     assert!(distance < 0.02, "{:?} and {:?}", permute(&one.mixture), other.mixture);
     let points = |mixtures: &[Mixture]| mixtures.iter().map(|w| (w.clone(), size(1))).collect::<Vec<_>>();
     let x: Vec<Mixture> = problem.space().polytope().sample(5, &mut rng(19)).into_iter().map(Mixture::new).collect();
+    // What is said of mixtures rests on draws of hyperparameters, which belong to places; a replay goes by the most probable ones.
+    let optimizer = problem.optimizer(OptimizerSettings { goal: Goal::Run, ..OptimizerSettings::default() });
     let there = optimizer.predict(&renamed, &points(&x.iter().map(permute).collect::<Vec<_>>())).unwrap();
-    // The same but for the draws of hyperparameters, which belong to places.
     for (a, b) in optimizer.predict(&evidence, &points(&x)).unwrap().iter().zip(there) {
-        assert!((a.mean - b.mean).abs() < 0.3 * a.sd && (a.sd / b.sd).ln().abs() < 0.3, "{a:?} and {b:?}");
+        assert!((a.mean - b.mean).abs() < 1e-3 * a.sd && (a.sd / b.sd).ln().abs() < 1e-3, "{a:?} and {b:?}");
     }
 }
 

@@ -26,6 +26,12 @@ fn both(owned: &Owned) -> [Surrogate; 2] {
     [mode, Surrogate::integrated(&owned.task(), &snapshot).unwrap()]
 }
 
+/// The model of all metrics as they are: on another scale, variances move means.
+fn plain(owned: &Owned) -> Surrogate {
+    let (_, snapshot) = Surrogate::fit(&owned.task(), None).unwrap();
+    Surrogate::condition(&owned.task(), &ModelSnapshot { scales: Vec::new(), ..snapshot }).unwrap()
+}
+
 /// Two metrics, both between 0 and 1, modelled on other scales than their own.
 fn warped(kernel: (KernelKind, usize), counts: &[usize]) -> Surrogate {
     let mut owned = Owned::new(&Problem::new(4, 3, 2, 14), kernel, Problem::new(4, 3, 2, 14).runs(counts, 15));
@@ -91,7 +97,9 @@ fn metrics_of_different_units_count_alike_with_their_noise_and_standard_errors()
 fn maximizing_is_minimizing_the_negative() {
     let problem = Problem::new(4, 2, 2, 4);
     for flip_weight in [false, true] {
-        let owned = Owned::new(&problem, KERNELS[0], problem.runs(&[10, 4], 5));
+        let mut owned = Owned::new(&problem, KERNELS[0], problem.runs(&[10, 4], 5));
+        // Values of both signs have no logarithms; only those of one sign could have.
+        owned.observations.iter_mut().flat_map(|o| &mut o.metrics).for_each(|y| *y -= 2.7);
         let mut flipped = Owned::new(&problem, KERNELS[0], owned.observations.clone());
         flipped.observations.iter_mut().flat_map(|o| &mut o.metrics).for_each(|y| *y = -*y);
         if flip_weight {
@@ -110,7 +118,7 @@ fn maximizing_is_minimizing_the_negative() {
 fn runs_under_way_leave_means_and_shrink_variances() {
     let problem = Problem::new(4, 3, 2, 7);
     for kernel in KERNELS {
-        let surrogate = fit(&Owned::new(&problem, kernel, problem.runs(&[10, 4, 0], 8)));
+        let surrogate = plain(&Owned::new(&problem, kernel, problem.runs(&[10, 4, 0], 8)));
         let space = problem.space();
         let pending: Vec<(Mixture, FidelityId)> =
             space.polytope().sample(3, &mut rng(9)).into_iter().map(Mixture::new).zip(SIZES).collect();
@@ -155,7 +163,7 @@ fn several_runs_at_once_remove_the_variance_that_they_remove_one_after_another()
                 close("one run", moves.column(0).norm(), same.column(j).norm(), 1e-6);
             }
         }
-        let surrogate = fit(&Owned::new(&problem, kernel, problem.runs(&[10, 4, 2], 8)));
+        let surrogate = plain(&Owned::new(&problem, kernel, problem.runs(&[10, 4, 2], 8)));
         let (x, z) = (points(&problem, 12, 10), points(&problem, 5, 9));
         let moves = surrogate.influence_of_all(&z, size(0), 1.0, &surrogate.view(&x)).unwrap();
         let mixture = |i: usize| Mixture::new(z.matrix().column(i).iter().copied().collect());
@@ -507,10 +515,10 @@ fn the_scale_of_a_metric_is_chosen_by_evidence() {
 
 #[test]
 fn a_perplexity_is_predicted_as_well_as_its_logarithm() {
-    let smooth = |a: f64| 2.0 - 5.0 * a + 4.0 * a * a;
+    // Of both signs: it has no logarithm of its own.
+    let smooth = |a: f64| 4.0 - 30.0 * a + 24.0 * a * a;
     let x = points(&Problem::new(3, 1, 1, 60), 40, 63);
-    let (perplexity, logarithm) =
-        (fit(&of_first_weight(30, |a| (6.0 * smooth(a)).exp())), fit(&of_first_weight(30, |a| 6.0 * smooth(a))));
+    let (perplexity, logarithm) = (fit(&of_first_weight(30, |a| smooth(a).exp())), fit(&of_first_weight(30, smooth)));
     let (one, other) = (perplexity.predict(&x, size(0)), logarithm.predict(&x, size(0)));
     for (i, ((mean, variance), (log_mean, log_variance))) in one.into_iter().zip(other).enumerate() {
         // The lognormal distribution.

@@ -16,9 +16,10 @@ pub(super) const FRESH_ITERATIONS: u64 = 40;
 const SCALE_ITERATIONS: u64 = 12;
 /// Runs that hyperparameters are fitted to, at most: they hardly change with more, and a fit costs the cube.
 const MOST_FITTED: usize = 256;
-/// By how much the log evidence of another scale must be larger for it to be taken: what Kass & Raftery (1995) call strong. Where
-/// the evidence is weaker, the scale matters little.
-const STRONG: f64 = 3.0;
+/// By how much the log evidence of another scale must be larger for it to be taken: what Kass & Raftery (1995) call positive. More
+/// would favour a metric's own scale, on which a skewed metric does harm, while a loss that varies little is alike on all of them;
+/// less would change scales back and forth.
+const POSITIVE: f64 = 1.0;
 
 /// One metric, fitted.
 pub(super) struct Fitted {
@@ -57,7 +58,7 @@ pub(super) fn fit_all(
 /// The scales of the metrics that the evidence prefers to `scales`, on which they were `fitted`; `None` where there is none.
 pub(super) fn better_scales(task: &Task<'_>, fitted: &[Fitted], scales: &[Scale]) -> Option<Vec<Scale>> {
     let mut best: Vec<(f64, Scale)> =
-        fitted.iter().zip(scales).map(|(fitted, scale)| (fitted.evidence + STRONG, *scale)).collect();
+        fitted.iter().zip(scales).map(|(fitted, scale)| (fitted.evidence + POSITIVE, *scale)).collect();
     for other in Scale::ALL {
         let possible = task.series(&vec![other; scales.len()]).iter().map(Series::is_possible).collect::<Vec<_>>();
         let tried: Vec<Scale> =

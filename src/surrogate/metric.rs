@@ -127,7 +127,9 @@ pub(super) fn leave_one_out(metrics: &[MetricModel]) -> Vec<(f64, f64)> {
     for (metric, parts) in metrics.iter().zip(parts) {
         for (i, (mean, variance)) in parts.into_iter().enumerate() {
             let (m, measured) = (metric.data.fidelity[i], metric.data.y[i]);
-            let share = metric.share(m, mean, variance);
+            // The error of a measurement is one of the value, not of its place: it has no part in the curvature.
+            let noise = metric.process.noise(m) + metric.data.known_noise[i];
+            let share = metric.share(m, mean, (variance - noise).max(0.0));
             total[i].0 += metric.share(m, measured, 0.0).mean - share.mean;
             total[i].1 += share.slope.powi(2) * variance;
         }
