@@ -82,7 +82,8 @@ impl Surrogate {
         let afresh = warm.is_some_and(|s| power(task.observations.len()) > power(s.observations));
         let scales = warm.map_or_else(Vec::new, |s| s.scales.clone());
         let series = task.series(&scales);
-        if !series.iter().all(Series::is_possible) {
+        // A later run may have no place on the scale; every run has one on the metric's own.
+        if warm.is_some() && !series.iter().all(Series::is_possible) {
             return Self::fit(task, None);
         }
         let last = |j: usize| warm.and_then(|s| s.hyperparameters.get(j)).filter(|z| z.len() == layout.len()).cloned();
