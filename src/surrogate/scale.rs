@@ -96,9 +96,13 @@ impl Scale {
         }
     }
 
-    /// [`Self::moments`], with the derivatives of the mean and of the slope with respect to the mean and the variance of the place, by
-    /// central differences.
+    /// [`Self::moments`], with the derivatives of the mean and of the slope with respect to the mean and the variance of the place: by
+    /// central differences, but for a metric's own scale, whose values may be so large that they have no digits left for differences.
     pub(super) fn moments_with_gradient(self, mean: f64, variance: f64) -> (Moments, [Moments; 2]) {
+        if self == Self::Identity {
+            let by_mean = Moments { mean: 1.0, slope: 0.0 };
+            return (self.moments(mean, variance), [by_mean, Moments { mean: 0.0, slope: 0.0 }]);
+        }
         let difference = |step: f64, one: Moments, other: Moments| Moments {
             mean: (one.mean - other.mean) / step,
             slope: (one.slope - other.slope) / step,
@@ -155,6 +159,13 @@ mod tests {
             assert_eq!(found, Scale::Logarithm.moments(3.0, MOST_LOGNORMAL));
             assert!((0.49..0.51).contains(&Scale::Logit.moments(0.0, variance).mean));
         }
+    }
+
+    #[test]
+    fn a_metrics_own_scale_has_exact_derivatives_however_large_its_values_are() {
+        let (moments, [by_mean, by_variance]) = Scale::Identity.moments_with_gradient(1e12, 1e-8);
+        assert_eq!((moments.mean, moments.slope), (1e12, 1.0));
+        assert_eq!((by_mean.mean, by_mean.slope, by_variance.mean, by_variance.slope), (1.0, 0.0, 0.0, 0.0));
     }
 
     #[test]

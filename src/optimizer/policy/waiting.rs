@@ -1,4 +1,4 @@
-//! When a dear trial waits for cheaper ones.
+//! When a trial at an expensive fidelity waits for cheaper ones.
 
 use super::constants::SUPPORT;
 use super::value::{Targets, Trials};
@@ -19,7 +19,7 @@ pub(super) struct Cheaper {
 impl Optimizer {
     /// Whether `trial` (a single one) is worth less than the trials at one of the `cheaper` fidelities that its cost would pay for, all
     /// at once. The knowledge gradient per unit cost compares single trials: one cheap trial seldom changes what is recommended where
-    /// twenty would, so that by itself it turns to dear fidelities before the cheap ones have said what they can.
+    /// twenty would, so that by itself it buys expensive runs too soon.
     pub(super) fn waits(
         &self,
         surrogate: &Surrogate,
