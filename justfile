@@ -34,7 +34,6 @@ slurm:
 # The tests
 test:
     cargo test
-    cargo test --package mixing-law
     cargo test --release --package tiny-lm
 
 # 2,000 trials with faults and restarts, and what they take: docs/performance.md; ten minutes
