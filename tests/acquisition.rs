@@ -172,7 +172,7 @@ fn the_knowledge_gradient_is_what_brute_force_finds() {
             let mut margin = || DVector::from_fn(points, |_, _| if cautious { normal(&mut rng).abs() } else { 0.0 });
             let (margin, after) = (margin(), margin());
             let formula =
-                log_knowledge_gradient(&Choices { mean: mean.clone(), margin: margin.clone() }, &moves, &after);
+                log_knowledge_gradient(&Choices::new(mean.clone(), margin.clone()), &moves, &after, &(0.0 * &mean));
             // By how much the mean of what is then recommended is expected to fall below that of today's recommendation.
             let best = (&mean + &margin).imin();
             let gains: Vec<f64> = (0..200_000)

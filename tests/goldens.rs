@@ -356,9 +356,10 @@ fn knowledge_gradient() {
     let cases = acquisition_goldens().knowledge_gradient;
     assert!(cases.len() >= 24 && cases.iter().any(|case| case.log.is_none()));
     for SwitchCase { mean, margin, after, moves, log } in cases {
-        let choices = Choices { mean: DVector::from_vec(mean), margin: DVector::from_vec(margin) };
+        let choices = Choices::new(DVector::from_vec(mean), DVector::from_vec(margin));
         let moves = DMatrix::from_fn(moves.len(), 2, |t, j| moves[t][j]);
-        let ours = log_knowledge_gradient(&choices, &moves, &DVector::from_vec(after));
+        let certain = DVector::zeros(after.len());
+        let ours = log_knowledge_gradient(&choices, &moves, &DVector::from_vec(after), &certain);
         match log {
             Some(golden) => agree(&format!("{choices:?}"), ours, golden, TOLERANCE),
             None => assert_eq!(ours, f64::NEG_INFINITY, "{choices:?}"),

@@ -101,38 +101,6 @@ fn what_is_under_way_may_cost_as_much_as_what_has_finished() {
     assert!(exceeds_in_flight_cap(size(0), &evidence), "0.21 of 0.2");
 }
 
-// The recommendation.
-
-#[test]
-fn the_recommendation_of_a_space_is_a_minimum_of_the_cautious_mean() {
-    let mut climbed = 0;
-    for seed in 0..6 {
-        let problem = Problem::new(6, 2, 2, seed);
-        let evidence = problem.evidence(problem.runs(&[16, 4], 100 + seed));
-        let mut optimizer = problem.optimizer(OptimizerSettings::default());
-        optimizer.learn(&evidence);
-        let recommended = optimizer.recommend(&evidence, None, &mut rng(seed)).mixture;
-        let task = Task {
-            objective: &problem.objective(),
-            fidelities: &problem.fidelities(),
-            spec: optimizer.snapshot().unwrap().spec,
-            observations: &evidence.observations,
-        };
-        let surrogate = Surrogate::condition(&task, optimizer.snapshot().unwrap()).unwrap();
-        let cautious = |w: &[f64]| {
-            let lookahead = surrogate.lookahead_with_gradient(&columns(6, [w]), size(1));
-            lookahead.mean + 0.25 * lookahead.variance.sqrt()
-        };
-        // Nothing near is better: a step of a hundredth towards any corner.
-        let here = cautious(recommended.weights());
-        let least = (0..6)
-            .map(|i| cautious(recommended.with_weight(i, 0.99 * recommended.weights()[i] + 0.01).weights()))
-            .fold(f64::INFINITY, f64::min);
-        climbed += usize::from(least > here - 1e-5);
-    }
-    assert!(climbed >= 5, "{climbed} of 6");
-}
-
 // The surrogate.
 
 #[test]

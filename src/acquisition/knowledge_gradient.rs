@@ -11,6 +11,17 @@ pub struct Choices {
     pub mean: DVector<f64>,
     /// What is added to each mean before they are compared (length p): how cautious the recommendation is about it.
     pub margin: DVector<f64>,
+    /// Which point is recommended today.
+    pub best: usize,
+}
+
+impl Choices {
+    /// Any of the points may be recommended.
+    #[must_use]
+    pub fn new(mean: DVector<f64>, margin: DVector<f64>) -> Self {
+        let best = (&mean + &margin).imin();
+        Self { mean, margin, best }
+    }
 }
 
 /// Logarithm of the knowledge gradient of one observation, for one alternative at a time (Frazier, Powell & Dayanik 2009).
@@ -24,10 +35,18 @@ pub struct Choices {
 /// mean that is gained is `σ h(u) + δ Φ(u)`; without margins, the usual `σ h(u)`. With two points that is exact. With more, the
 /// largest over t does not count one surprise twice, as sums over many alternatives do; without margins it bounds the knowledge
 /// gradient from below. `−∞` where nothing is gained.
+///
+/// Where guards have to hold, a point may be recommended after the observation with the probability whose logarithm is `log_chance`
+/// (length p), and what is gained by a switch to it is multiplied by that.
 #[must_use]
-pub fn log_knowledge_gradient(choices: &Choices, moves: &DMatrix<f64>, after: &DVector<f64>) -> f64 {
-    let Choices { mean, margin } = choices;
-    let best = (mean + margin).imin();
+pub fn log_knowledge_gradient(
+    choices: &Choices,
+    moves: &DMatrix<f64>,
+    after: &DVector<f64>,
+    log_chance: &DVector<f64>,
+) -> f64 {
+    let Choices { mean, best, .. } = choices;
+    let best = *best;
     let mut largest = f64::NEG_INFINITY;
     // Gap and deviation of an alternative that is worth no more than the largest value so far, whatever its margins are.
     let mut hopeless = (f64::INFINITY, 0.0);
@@ -41,7 +60,7 @@ pub fn log_knowledge_gradient(choices: &Choices, moves: &DMatrix<f64>, after: &D
         let most = sd.ln() + log_improvement(-gap / sd).0;
         let delta = after[t] - after[best];
         let value = if delta == 0.0 { most } else { log_switch(gap, sd, delta) };
-        largest = largest.max(value);
+        largest = largest.max(value + log_chance[t]);
         if most <= largest && gap <= hopeless.0 && sd >= hopeless.1 {
             hopeless = (gap, sd);
         }

@@ -7,14 +7,14 @@ use nalgebra::DVector;
 use super::criterion::Criterion;
 use super::spg::ProjectedGradient;
 use crate::space::Polytope;
-use crate::surrogate::{Lookahead, Memo, Surrogate};
+use crate::surrogate::{Memo, Surrogate};
 
 /// Steps smaller than a hundredth of a percent of the mixture do not matter.
 const TOLERANCE: f64 = 1e-4;
 
 /// Improves `start` (length D, feasible) by at most `iterations` projected-gradient steps on `function`, which takes one
 /// mixture and returns value and derivative with respect to it. Returns the best point with its value.
-fn descend<F: Fn(&Weights) -> (f64, Vec<f64>)>(
+pub fn descend<F: Fn(&Weights) -> (f64, Vec<f64>)>(
     polytope: &Polytope,
     function: F,
     start: &[f64],
@@ -41,27 +41,6 @@ pub fn best_mean(surrogate: &Surrogate, polytope: &Polytope, starts: &[Vec<f64>]
         .filter_map(|start| descend(polytope, |x| surrogate.mean_with_gradient(x), start, iterations))
         .min_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, w)| w)
-}
-
-/// The mixture of smallest upper bound, the posterior mean at fidelity `m` plus `caution` standard deviations, near
-/// `start`.
-#[must_use]
-pub fn best_bound(
-    surrogate: &Surrogate,
-    polytope: &Polytope,
-    m: FidelityId,
-    caution: f64,
-    start: &[f64],
-    iterations: u64,
-) -> Option<Vec<f64>> {
-    let function = |x: &Weights| {
-        let Lookahead { mean, variance, gradient: [d_mean, d_variance, _], .. } =
-            surrogate.lookahead_with_gradient(x, m);
-        let sd = variance.sqrt();
-        let gradient = d_mean.iter().zip(&d_variance).map(|(mean, variance)| mean + caution * variance / (2.0 * sd));
-        (mean + caution * sd, gradient.collect())
-    };
-    descend(polytope, function, start, iterations).map(|(_, w)| w)
 }
 
 /// Climbs the log acquisition at fidelity `m` from `start`; the point reached and its log acquisition value (without cost).

@@ -30,7 +30,7 @@ mod spg;
 pub use criterion::Criterion;
 pub use entropy::gibbon;
 pub use knowledge_gradient::{Choices, log_knowledge_gradient};
-pub use maximize::{best_bound, best_mean, climb};
+pub use maximize::{best_mean, climb, descend};
 pub use minima::{Minima, Values};
 pub use point::LogValue;
 pub use spg::ProjectedGradient;

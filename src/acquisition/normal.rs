@@ -18,6 +18,25 @@ pub fn distribution(x: f64) -> f64 {
     0.5 * libm::erfc(-x * FRAC_1_SQRT_2)
 }
 
+/// Logarithm of the distribution function.
+#[must_use]
+pub fn log_distribution(x: f64) -> f64 {
+    // Φ = φ/r with the inverse Mills ratio r.
+    if x < TAIL { -0.5 * (x * x + TAU.ln()) - inverse_mills(x).0.ln() } else { distribution(x).ln() }
+}
+
+/// The value below which a standard normal is with probability `p`, in (0, 1).
+#[must_use]
+pub fn quantile(p: f64) -> f64 {
+    // Every double has its distribution function 0 or 1 beyond. This many halvings leave nothing of the bracket.
+    let (mut low, mut high) = (-40.0, 40.0);
+    for _ in 0..64 {
+        let middle = 0.5 * (low + high);
+        *(if distribution(middle) < p { &mut low } else { &mut high }) = middle;
+    }
+    0.5 * (low + high)
+}
+
 /// `c(x) = 1/(x + 2/(x + 3/(x + …)))` for `x > 0`: Laplace's continued fraction of the Mills ratio is
 /// `Φ(−x)/φ(x) = 1/(x + c(x))` (Abramowitz & Stegun 26.2.14).
 fn tail_fraction(x: f64) -> f64 {
@@ -49,5 +68,29 @@ pub fn log_improvement(u: f64) -> (f64, f64) {
         let (phi, cumulative) = (density(u), distribution(u));
         let value = phi + u * cumulative;
         (value.ln(), cumulative / value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logarithms_of_the_distribution_hold_far_out() {
+        for x in [-2.9, -1.0, 0.0, 2.0] {
+            assert!((log_distribution(x) - distribution(x).ln()).abs() < 1e-12, "{x}");
+        }
+        // Abramowitz & Stegun, table 26.2, and the continued fraction on both sides of where it begins.
+        assert!((log_distribution(-10.0) - -53.231_285_150_512_47).abs() < 1e-9);
+        assert!((log_distribution(TAIL - 1e-9) - log_distribution(TAIL + 1e-9)).abs() < 1e-7);
+    }
+
+    #[test]
+    fn quantiles_are_those_of_tables() {
+        for (p, table) in
+            [(0.5, 0.0), (0.9, 1.281_551_565_544_6), (0.95, 1.644_853_626_951_5), (0.001, -3.090_232_306_2)]
+        {
+            assert!((quantile(p) - table).abs() < 1e-9, "{p}: {}", quantile(p));
+        }
     }
 }

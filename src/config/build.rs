@@ -9,7 +9,7 @@ use super::error::{ConfigError, Origin, Problem};
 use super::export::{DomainFiles, export};
 use super::tree::{self, Problems, Section};
 use super::value::{Node, Value};
-use super::{Budget, LauncherConfig, ReplayConfig, StudyConfig, confirm, placeholders, slurm};
+use super::{Budget, LauncherConfig, ReplayConfig, StudyConfig, confirm, guard, placeholders, slurm};
 use crate::problem::{
     AcquisitionKind, Direction, Fidelities, Fidelity, Goal, KernelKind, MOST_COMPONENTS, Metric, ModelChoice,
     Objective, OptimizerSettings, Structure, Warp, check_domain_name, check_folder_name, check_name,
@@ -32,8 +32,13 @@ pub(super) fn build(path: &Path, root: &Node) -> Result<StudyConfig, ConfigError
     let groups = groups(&document, &names);
     let fidelities = fidelities(&document);
     let limits = limits(&document, &domains, fidelities.as_ref());
-    let objective = objective(&document);
+    let mut objective = objective(&document);
     let optimizer = optimizer(&document);
+    let written = guard::read(&document, &domains, &objective);
+    if !written.is_empty() && optimizer.model.structure == Some(Structure::Objective) {
+        let message = "has no model of single metrics, which a [[guard]] needs; leave it out, or set it to \"per-metric\"";
+        document.section("optimizer").report(Some("structure"), message);
+    }
     let budget = budget(&document, optimizer.acquisition);
     let sizes: Vec<&str> = fidelities.iter().flat_map(Fidelities::list).map(|f| f.name.as_str()).collect();
     let launcher = launcher(&document, &names, &sizes);
@@ -55,6 +60,7 @@ pub(super) fn build(path: &Path, root: &Node) -> Result<StudyConfig, ConfigError
     let Some(fidelities) = fidelities.filter(|_| problems.is_empty()) else { return Err(invalid(problems)) };
     let space = SearchSpace::new(domains, groups, limits)
         .map_err(|source| ConfigError::Infeasible { path: path.to_owned(), source })?;
+    let guards = guard::guards(written, &space, &mut objective);
     let references = confirm::references(against, &space, optimizer.tolerance);
     let path = path.to_owned();
     Ok(StudyConfig {
@@ -66,6 +72,7 @@ pub(super) fn build(path: &Path, root: &Node) -> Result<StudyConfig, ConfigError
         domain_order,
         fidelities,
         objective,
+        guards,
         optimizer,
         budget,
         launcher,

@@ -3,9 +3,10 @@
 use super::tree::Section;
 use super::value::Value;
 use super::{Confirm, Reference};
+use crate::problem::Mixture;
 use crate::space::{Domain, SearchSpace};
 
-/// An entry of `confirm.against`.
+/// A mixture that something is compared with: an entry of `confirm.against`, or what a guard is about.
 pub(super) enum Against {
     Uniform,
     Prior,
@@ -13,7 +14,8 @@ pub(super) enum Against {
 }
 
 impl Against {
-    fn read(value: &Value) -> Option<Self> {
+    /// `"uniform"`, `"prior"` or a table of weights.
+    pub fn read(value: &Value) -> Option<Self> {
         match value {
             Value::Text(word) if word == "uniform" => Some(Self::Uniform),
             Value::Text(word) if word == "prior" => Some(Self::Prior),
@@ -27,7 +29,7 @@ impl Against {
     }
 
     /// What is wrong with it, in words, given the domains of the study.
-    fn problem(&self, domains: &[Domain]) -> Option<String> {
+    pub fn problem(&self, domains: &[Domain]) -> Option<String> {
         let unknown = |(name, _): &&(String, f64)| domains.iter().all(|domain| domain.name != *name);
         match self {
             Self::Prior if domains.iter().all(|domain| domain.prior.is_none_or(|prior| prior == 0.0)) => {
@@ -41,6 +43,15 @@ impl Against {
                 None => None,
             },
             Self::Uniform | Self::Prior => None,
+        }
+    }
+
+    /// The mixture that [`Self::problem`] has found no fault with, and its name if it has one.
+    pub fn mixture(self, space: &SearchSpace) -> Option<(Option<String>, Mixture)> {
+        match self {
+            Self::Uniform => Some((Some("uniform".into()), space.uniform())),
+            Self::Prior => Some((Some("prior".into()), space.prior()?)),
+            Self::Weights(weights) => Some((None, space.mixture(weights).ok()?)),
         }
     }
 }
@@ -67,17 +78,10 @@ pub(super) fn read(document: &Section<'_>, domains: &[Domain]) -> (Option<Confir
 pub(super) fn references(against: Vec<Against>, space: &SearchSpace, tolerance: f64) -> Vec<Reference> {
     let (mut references, mut tables): (Vec<Reference>, usize) = (Vec::new(), 0);
     for entry in against {
-        let (name, mixture) = match entry {
-            Against::Uniform => ("uniform".into(), Some(space.uniform())),
-            Against::Prior => ("prior".into(), space.prior()),
-            Against::Weights(weights) => {
-                tables += 1;
-                (format!("mixture #{tables}"), space.mixture(weights).ok())
-            }
-        };
-        let new = |mixture: &_| references.iter().all(|known| known.mixture.distance(mixture) >= tolerance);
-        if let Some(mixture) = mixture.filter(new) {
-            references.push(Reference { name, mixture });
+        tables += usize::from(matches!(entry, Against::Weights(_)));
+        let Some((name, mixture)) = entry.mixture(space) else { continue };
+        if references.iter().all(|known| known.mixture.distance(&mixture) >= tolerance) {
+            references.push(Reference { name: name.unwrap_or_else(|| format!("mixture #{tables}")), mixture });
         }
     }
     references

@@ -7,6 +7,7 @@ mod confirm;
 pub(crate) mod duration;
 mod error;
 mod export;
+mod guard;
 mod placeholders;
 mod slurm;
 mod spelling;
@@ -18,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::input;
-use crate::problem::{Fidelities, Mixture, Objective, OptimizerSettings};
+use crate::problem::{Fidelities, Guard, Mixture, Objective, OptimizerSettings};
 use crate::space::SearchSpace;
 
 pub use error::{ConfigError, Origin, Problem};
@@ -51,6 +52,8 @@ pub struct StudyConfig {
     pub fidelities: Fidelities,
     /// `[objective]`
     pub objective: Objective,
+    /// `[[guard]]`, in the order of the file.
+    pub guards: Vec<Guard>,
     /// `[optimizer]`
     pub optimizer: OptimizerSettings,
     /// `[budget]`

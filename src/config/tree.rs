@@ -202,7 +202,8 @@ impl<'a> Section<'a> {
         self.node(key).is_none_or(|node| matches!(&node.value, Value::Array(items) if items.is_empty()))
     }
 
-    fn read<T>(&self, key: &'static str, expected: &str, convert: impl Fn(&Value) -> Option<T>) -> Option<T> {
+    /// Whatever `convert` makes of it; `expected` says what it is to be.
+    pub fn value<T>(&self, key: &'static str, expected: &str, convert: impl Fn(&Value) -> Option<T>) -> Option<T> {
         self.convert(self.node(key)?, self.path_of(key), expected, convert)
     }
 
@@ -219,16 +220,16 @@ impl<'a> Section<'a> {
     }
 
     pub fn text(&self, key: &'static str) -> Option<String> {
-        self.read(key, "a string", Value::text)
+        self.value(key, "a string", Value::text)
     }
 
     pub fn bool(&self, key: &'static str) -> Option<bool> {
-        self.read(key, "true or false", |v| if let Value::Bool(b) = v { Some(*b) } else { None })
+        self.value(key, "true or false", |v| if let Value::Bool(b) = v { Some(*b) } else { None })
     }
 
     /// A finite number that `accepts`; `expected` says which.
     pub fn number(&self, key: &'static str, expected: &str, accepts: fn(f64) -> bool) -> Option<f64> {
-        self.read(key, expected, |v| v.number().filter(|x| accepts(*x)))
+        self.value(key, expected, |v| v.number().filter(|x| accepts(*x)))
     }
 
     pub fn share(&self, key: &'static str) -> Option<f64> {
@@ -244,7 +245,7 @@ impl<'a> Section<'a> {
 
     /// An integer of at least `least`.
     pub fn integer(&self, key: &'static str, least: u64) -> Option<u64> {
-        self.read(key, &format!("an integer of at least {least}"), |v| {
+        self.value(key, &format!("an integer of at least {least}"), |v| {
             if let Value::Integer(n) = v { u64::try_from(*n).ok().filter(|n| *n >= least) } else { None }
         })
     }
@@ -278,7 +279,7 @@ impl<'a> Section<'a> {
     ) -> Option<Vec<T>> {
         let Value::Array(items) = &self.node(key)?.value else {
             let all = |v: &Value| v.items()?.iter().map(|n| convert(&n.value)).collect();
-            return self.read(key, expected, all);
+            return self.value(key, expected, all);
         };
         let read = |(i, node)| self.convert(node, format!("{}[{i}]", self.path_of(key)), item, &convert);
         let values: Vec<Option<T>> = items.iter().enumerate().map(read).collect();
@@ -289,7 +290,7 @@ impl<'a> Section<'a> {
     pub fn one_or_more_texts(&self, key: &'static str) -> Option<Vec<String>> {
         match &self.node(key)?.value {
             Value::Array(_) => self.texts(key),
-            _ => self.read(key, "a string or an array of strings", |value| Some(vec![value.text()?])),
+            _ => self.value(key, "a string or an array of strings", |value| Some(vec![value.text()?])),
         }
     }
 
@@ -313,7 +314,7 @@ impl<'a> Section<'a> {
         convert: impl Fn(&Value) -> Option<T>,
     ) -> Option<Vec<(String, T)>> {
         let Value::Table(table) = &self.node(key)?.value else {
-            return self.read(key, &format!("a table such as {example}"), |_| None);
+            return self.value(key, &format!("a table such as {example}"), |_| None);
         };
         let entry = |(name, node): (&String, &Node)| {
             let value = self.convert(node, format!("{}.{name}", self.path_of(key)), expected, &convert);

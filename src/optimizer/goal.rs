@@ -3,7 +3,7 @@
 use nalgebra::DVector;
 
 use super::Optimizer;
-use crate::problem::{Evidence, FidelityId, Goal, Mixture, Weights};
+use crate::problem::{Evidence, FidelityId, Goal, Mixture, Observation, Weights};
 use crate::surrogate::{Lookahead, Surrogate};
 
 impl Optimizer {
@@ -15,18 +15,21 @@ impl Optimizer {
         }
     }
 
+    /// The run of a mixture at the target, if runs are what counts and it has one.
+    pub(super) fn run_of<'a>(&self, evidence: &'a Evidence, mixture: &Mixture) -> Option<&'a Observation> {
+        let target = self.fidelities.target();
+        let mut runs = evidence.observations.iter().filter(|o| o.fidelity == target && o.mixture == *mixture);
+        runs.next().filter(|_| self.settings.goal == Goal::Run)
+    }
+
     /// For each mixture the loss of its run at the target, if runs are what counts and it has one.
     pub(super) fn known_values<'a>(
         &self,
         evidence: &Evidence,
         mixtures: impl IntoIterator<Item = &'a Mixture>,
     ) -> Vec<Option<f64>> {
-        let target = self.fidelities.target();
-        let loss = |mixture: &Mixture| {
-            let mut runs = evidence.observations.iter().filter(|o| o.fidelity == target && o.mixture == *mixture);
-            runs.next().filter(|_| self.settings.goal == Goal::Run).map(|o| self.objective.loss(&o.metrics))
-        };
-        mixtures.into_iter().map(loss).collect()
+        let loss = |o: &Observation| self.objective.loss(&o.metrics);
+        mixtures.into_iter().map(|mixture| self.run_of(evidence, mixture).map(loss)).collect()
     }
 
     /// Posterior means at the p mixtures `x`, or the values where they are known.

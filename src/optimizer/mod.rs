@@ -9,11 +9,13 @@ mod model;
 pub mod policy;
 
 use crate::problem::{
-    Evidence, Fidelities, FidelityId, Mixture, Objective, OptimizerSettings, Prediction, Weights, columns,
+    Evidence, Fidelities, FidelityId, Guard, Mixture, Objective, OptimizerSettings, Prediction, Structure, Weights,
+    columns,
 };
 use std::sync::{Arc, Mutex};
 
 pub use insight::{Effect, Gain};
+pub use policy::guards::{GuardState, GuardStates};
 use policy::fidelities::{exceeds_in_flight_cap, open, possible};
 
 use rand::Rng;
@@ -92,6 +94,7 @@ pub struct Optimizer {
     fidelities: Fidelities,
     objective: Objective,
     settings: OptimizerSettings,
+    guards: Vec<Guard>,
     snapshot: Option<ModelSnapshot>,
     /// The last models conditioned, with what they were conditioned on.
     cache: Arc<Mutex<model::Cache>>,
@@ -101,7 +104,18 @@ impl Optimizer {
     /// An optimizer that has seen nothing yet.
     #[must_use]
     pub fn new(space: SearchSpace, fidelities: Fidelities, objective: Objective, settings: OptimizerSettings) -> Self {
-        Self { space, fidelities, objective, settings, snapshot: None, cache: Arc::default() }
+        Self { space, fidelities, objective, settings, guards: Vec::new(), snapshot: None, cache: Arc::default() }
+    }
+
+    /// With guards that have to hold on the mixture that is recommended. Their metrics are among those of the objective, with a weight
+    /// of 0 where they are not part of it, and there is a process for each.
+    #[must_use]
+    pub fn with_guards(mut self, guards: Vec<Guard>) -> Self {
+        if !guards.is_empty() {
+            self.settings.model.structure = Some(Structure::PerMetric);
+        }
+        self.guards = guards;
+        self
     }
 
     /// The hyperparameters of the last fit; journal them whenever they change.

@@ -17,6 +17,7 @@
 mod attempt;
 mod evidence;
 mod fidelity;
+mod guard;
 mod mixture;
 mod name;
 mod objective;
@@ -30,6 +31,7 @@ mod stream;
 pub use attempt::{Completed, FIRST_RESULT, Handle, Launch, TrialId};
 pub use evidence::Evidence;
 pub use fidelity::{Fidelities, Fidelity, FidelityId, affordable, params_of};
+pub use guard::{Guard, Threshold, Tolerance};
 pub use mixture::{Mixture, Weights, columns};
 pub use name::{check_domain_name, check_folder_name, check_name, is_hidden};
 pub use objective::{Direction, Metric, Objective};

@@ -11,12 +11,23 @@ pub enum Direction {
     Maximize,
 }
 
+impl Direction {
+    /// +1 where smaller is better, −1 where larger is.
+    #[must_use]
+    pub fn sign(self) -> f64 {
+        match self {
+            Self::Minimize => 1.0,
+            Self::Maximize => -1.0,
+        }
+    }
+}
+
 /// A metric that trials report, with its weight in the objective.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Metric {
     /// Name, as reported by the training command.
     pub name: String,
-    /// Weight in the objective's sum.
+    /// Weight in the objective's sum; 0 where only a guard is about it.
     pub weight: f64,
 }
 
@@ -57,10 +68,7 @@ impl Objective {
     /// +1 when minimized, −1 when maximized: `sign() · value()` is what the optimizer minimizes.
     #[must_use]
     pub fn sign(&self) -> f64 {
-        match self.direction {
-            Direction::Minimize => 1.0,
-            Direction::Maximize => -1.0,
-        }
+        self.direction.sign()
     }
 }
 

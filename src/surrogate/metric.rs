@@ -13,7 +13,7 @@ use crate::space::Warped;
 /// Runs' worth of belief that the errors of metrics are independent.
 const INDEPENDENCE_WEIGHT: f64 = 8.0;
 
-/// One metric: its data in standardized units, its fitted process, its share of the objective.
+/// One metric: its data in standardized units, its fitted process, the unit of its values.
 #[derive(Clone, Debug)]
 pub(super) struct MetricModel {
     pub standardization: Standardization,
@@ -22,12 +22,12 @@ pub(super) struct MetricModel {
     unit: Unit,
 }
 
-/// A metric's share of the objective, as a linear function of its standardized place.
+/// A metric's value, oriented so that smaller is better, as a linear function of its standardized place.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Share {
+pub(super) struct Reading {
     /// Its mean.
     pub mean: f64,
-    /// Objective units per standardized unit.
+    /// Units of the metric per standardized unit.
     pub slope: f64,
 }
 
@@ -56,67 +56,72 @@ impl MetricModel {
         self.unit.scale
     }
 
-    /// Its weight in the objective.
+    /// 1 where its small values are good, −1 where its large ones are.
+    pub fn sign(&self) -> f64 {
+        self.unit.sign
+    }
+
+    /// Its weight in the objective, at least 0: 0 where only a guard is about it.
     pub fn weight(&self) -> f64 {
         self.unit.weight
     }
 
-    /// The share of a place at fidelity `m` with this mean and variance.
-    pub fn share(&self, m: usize, mean: f64, variance: f64) -> Share {
-        let (Unit { scale, sign, weight }, unit) = (self.unit, self.standardization.scale[m]);
+    /// The value of a place at fidelity `m` with this mean and variance.
+    pub fn reading(&self, m: usize, mean: f64, variance: f64) -> Reading {
+        let (Unit { scale, sign, .. }, unit) = (self.unit, self.standardization.scale[m]);
         let place = sign * (self.standardization.level[m] + unit * mean);
         let moments = scale.moments(place, unit * unit * variance);
-        Share { mean: weight * sign * moments.mean, slope: weight * unit * moments.slope }
+        Reading { mean: sign * moments.mean, slope: unit * moments.slope }
     }
 
-    /// [`Self::share`], with its derivatives with respect to the mean and the variance.
-    pub fn share_with_gradient(&self, m: usize, mean: f64, variance: f64) -> (Share, [Share; 2]) {
-        let (Unit { scale, sign, weight }, unit) = (self.unit, self.standardization.scale[m]);
+    /// [`Self::reading`], with its derivatives with respect to the mean and the variance.
+    pub fn reading_with_gradient(&self, m: usize, mean: f64, variance: f64) -> (Reading, [Reading; 2]) {
+        let (Unit { scale, sign, .. }, unit) = (self.unit, self.standardization.scale[m]);
         let place = sign * (self.standardization.level[m] + unit * mean);
         let (moments, gradient) = scale.moments_with_gradient(place, unit * unit * variance);
-        let share = |moments: Moments, factor: f64| Share {
-            mean: weight * sign * moments.mean * factor,
-            slope: weight * unit * moments.slope * factor,
+        let reading = |moments: Moments, factor: f64| Reading {
+            mean: sign * moments.mean * factor,
+            slope: unit * moments.slope * factor,
         };
-        (share(moments, 1.0), [share(gradient[0], sign * unit), share(gradient[1], unit * unit)])
+        (reading(moments, 1.0), [reading(gradient[0], sign * unit), reading(gradient[1], unit * unit)])
     }
 
-    /// The slope of the share of a usual mixture at fidelity `m`.
+    /// The slope of the value of a usual mixture at fidelity `m`.
     pub fn usual_slope(&self, m: usize) -> f64 {
-        self.share(m, 0.0, 0.0).slope
+        self.reading(m, 0.0, 0.0).slope
     }
 
-    /// The shares of the p points `z` at fidelity `m`.
-    pub fn shares(&self, z: &Warped, m: usize) -> Vec<Share> {
+    /// The values of the p points `z` at fidelity `m`.
+    pub fn readings(&self, z: &Warped, m: usize) -> Vec<Reading> {
         match self.unit.scale {
             // Means alone take a fraction of the time.
-            Scale::Identity => self.process.mean(z, m).iter().map(|mean| self.share(m, *mean, 0.0)).collect(),
-            _ => self.process.predict(z, m).into_iter().map(|p| self.share(m, p.mean, p.variance)).collect(),
+            Scale::Identity => self.process.mean(z, m).iter().map(|mean| self.reading(m, *mean, 0.0)).collect(),
+            _ => self.process.predict(z, m).into_iter().map(|p| self.reading(m, p.mean, p.variance)).collect(),
         }
     }
 
-    /// Mean of the share at one point and its derivative with respect to the warped mixture (length D).
+    /// Mean of the value at one point and its derivative with respect to the warped mixture (length D).
     pub fn mean_with_gradient(&self, z: &Warped, m: usize) -> (f64, Vec<f64>) {
         if self.unit.scale == Scale::Identity {
             let (mean, mut gradient) = self.process.mean_with_gradient(z, m);
-            let share = self.share(m, mean, 0.0);
-            gradient.iter_mut().for_each(|g| *g *= share.slope);
-            return (share.mean, gradient);
+            let reading = self.reading(m, mean, 0.0);
+            gradient.iter_mut().for_each(|g| *g *= reading.slope);
+            return (reading.mean, gradient);
         }
         let joint = self.process.joint_with_gradient(z, m, m);
-        let (share, [by_mean, by_variance]) = self.share_with_gradient(m, joint.mean, joint.variance);
+        let (reading, [by_mean, by_variance]) = self.reading_with_gradient(m, joint.mean, joint.variance);
         let [mean, variance, ..] = &joint.gradient;
         let gradient =
             mean.iter().zip(variance).map(|(mean, variance)| by_mean.mean * mean + by_variance.mean * variance);
-        (share.mean, gradient.collect())
+        (reading.mean, gradient.collect())
     }
 
-    /// By how much the share is smaller at the first of the points `z` than at each of the others, at fidelity `m`: mean and variance.
+    /// By how much the value is smaller at the first of the points `z` than at each of the others, at fidelity `m`: mean and variance.
     pub fn gains(&self, z: &Warped, m: usize) -> Vec<(f64, f64)> {
-        let shares = self.shares(z, m);
-        let slopes: Vec<f64> = shares.iter().map(|share| share.slope).collect();
+        let values = self.readings(z, m);
+        let slopes: Vec<f64> = values.iter().map(|value| value.slope).collect();
         let variances = self.process.difference_variances(z, m, &slopes);
-        shares[1..].iter().zip(variances).map(|(share, variance)| (share.mean - shares[0].mean, variance)).collect()
+        values[1..].iter().zip(variances).map(|(value, variance)| (value.mean - values[0].mean, variance)).collect()
     }
 }
 
@@ -125,13 +130,14 @@ pub(super) fn leave_one_out(metrics: &[MetricModel]) -> Vec<(f64, f64)> {
     let mut total = vec![(0.0, 0.0); metrics.first().map_or(0, |first| first.data.y.len())];
     let parts: Vec<_> = metrics.par_iter().map(|metric| metric.process.leave_one_out(&metric.data.y)).collect();
     for (metric, parts) in metrics.iter().zip(parts) {
+        let weight = metric.weight();
         for (i, (mean, variance)) in parts.into_iter().enumerate() {
             let (m, measured) = (metric.data.fidelity[i], metric.data.y[i]);
             // The error of a measurement is one of the value, not of its place: it has no part in the curvature.
             let noise = metric.process.noise(m) + metric.data.known_noise[i];
-            let share = metric.share(m, mean, (variance - noise).max(0.0));
-            total[i].0 += metric.share(m, measured, 0.0).mean - share.mean;
-            total[i].1 += share.slope.powi(2) * variance;
+            let reading = metric.reading(m, mean, (variance - noise).max(0.0));
+            total[i].0 += weight * (metric.reading(m, measured, 0.0).mean - reading.mean);
+            total[i].1 += (weight * reading.slope).powi(2) * variance;
         }
     }
     total

@@ -7,10 +7,9 @@ use rayon::prelude::*;
 use super::data::Data;
 use super::error::FitError;
 use super::fitting::{FRESH_ITERATIONS, better_scales, fit_all};
-use super::gp::Joint;
 use super::hyper::Layout;
-use super::metric::{MetricModel, Share, inflation, leave_one_out};
-use super::process::{Process, View};
+use super::metric::{MetricModel, Reading, inflation, leave_one_out};
+use super::process::Process;
 use super::scale::Scale;
 use super::snapshot::ModelSnapshot;
 use super::standardize::{Series, Standardization};
@@ -27,15 +26,15 @@ const DRAWS_SEED: u64 = 0;
 /// Posterior over the objective, minimized: the metrics' processes are independent, so means and variances add.
 #[derive(Clone, Debug)]
 pub struct Surrogate {
-    metrics: Vec<MetricModel>,
-    target: FidelityId,
-    dim: usize,
-    warp: Warp,
+    pub(super) metrics: Vec<MetricModel>,
+    pub(super) target: FidelityId,
+    pub(super) dim: usize,
+    pub(super) warp: Warp,
     /// How many fidelities there are.
     sizes: usize,
     /// Factor on the objective's variances that makes leave-one-out errors as large as predicted: metrics are modelled
     /// as independent, but their errors are not.
-    inflation: f64,
+    pub(super) inflation: f64,
 }
 
 /// How well a size has agreed with the target so far, according to the fitted model.
@@ -55,19 +54,6 @@ pub struct Gain {
     pub mean: f64,
     /// Posterior variance.
     pub variance: f64,
-}
-
-/// What observing all metrics at (mixture, fidelity) would teach about the objective at the target there.
-#[derive(Clone, Debug, Default)]
-pub struct Lookahead {
-    /// Posterior mean of the target objective (minimized).
-    pub mean: f64,
-    /// Posterior variance of the target objective.
-    pub variance: f64,
-    /// How much of that variance the observation would remove.
-    pub reduction: f64,
-    /// Derivatives with respect to the weights (length D each), where asked for.
-    pub gradient: [Vec<f64>; 3],
 }
 
 impl Surrogate {
@@ -240,8 +226,8 @@ impl Surrogate {
         let x = &self.warp.warped(x);
         let mut total = DVector::zeros(x.len());
         for metric in &self.metrics {
-            for (total, share) in total.iter_mut().zip(metric.shares(x, self.target.index())) {
-                *total += share.mean;
+            for (total, reading) in total.iter_mut().zip(metric.readings(x, self.target.index())) {
+                *total += metric.weight() * reading.mean;
             }
         }
         total
@@ -254,15 +240,15 @@ impl Surrogate {
         let mut total = (0.0, vec![0.0; self.dim]);
         for metric in &self.metrics {
             let (mean, gradient) = metric.mean_with_gradient(x, self.target.index());
-            total.0 += mean;
-            total.1.iter_mut().zip(&gradient).for_each(|(t, g)| *t += g);
+            total.0 += metric.weight() * mean;
+            total.1.iter_mut().zip(&gradient).for_each(|(t, g)| *t += metric.weight() * g);
         }
         self.unwarp(w, &mut total.1);
         total
     }
 
     /// The chain rule: turns a derivative with respect to the warped mixture into one with respect to its weights.
-    fn unwarp(&self, w: &Weights, gradient: &mut [f64]) {
+    pub(super) fn unwarp(&self, w: &Weights, gradient: &mut [f64]) {
         for (g, w) in gradient.iter_mut().zip(w.matrix().iter()) {
             *g *= self.warp.slope(*w);
         }
@@ -277,9 +263,10 @@ impl Surrogate {
         let mut total = (DVector::zeros(p), DMatrix::zeros(p, p));
         let parts: Vec<_> = self.metrics.par_iter().map(|metric| (metric, metric.process.posterior(x, m))).collect();
         for (metric, (mean, covariance)) in parts {
-            let shares: Vec<Share> = (0..p).map(|i| metric.share(m, mean[i], covariance[(i, i)])).collect();
-            total.0.iter_mut().zip(&shares).for_each(|(total, share)| *total += share.mean);
-            let slopes = DVector::from_iterator(p, shares.iter().map(|share| share.slope));
+            let weight = metric.weight();
+            let readings: Vec<Reading> = (0..p).map(|i| metric.reading(m, mean[i], covariance[(i, i)])).collect();
+            total.0.iter_mut().zip(&readings).for_each(|(total, reading)| *total += weight * reading.mean);
+            let slopes = DVector::from_iterator(p, readings.iter().map(|reading| weight * reading.slope));
             total.1 += (&slopes * slopes.transpose()).component_mul(&covariance) * self.inflation;
         }
         total
@@ -294,10 +281,12 @@ impl Surrogate {
         let mut level_sd = vec![0.0; x.len()];
         for metric in &self.metrics {
             for (i, prediction) in metric.process.predict(x, m.index()).into_iter().enumerate() {
-                let share = metric.share(m.index(), prediction.mean, prediction.variance + prediction.level_variance);
-                total[i].0 += share.mean;
-                total[i].1 += share.slope.powi(2) * prediction.variance * self.inflation;
-                level_sd[i] += share.slope * prediction.level_variance.sqrt();
+                let Reading { mean, slope } =
+                    metric.reading(m.index(), prediction.mean, prediction.variance + prediction.level_variance);
+                let slope = metric.weight() * slope;
+                total[i].0 += metric.weight() * mean;
+                total[i].1 += slope.powi(2) * prediction.variance * self.inflation;
+                level_sd[i] += slope * prediction.level_variance.sqrt();
             }
         }
         // What moves the level of one metric (a better recipe at that size, say) moves all of them: the levels' errors
@@ -312,7 +301,8 @@ impl Surrogate {
     #[must_use]
     pub fn noise(&self, m: FidelityId) -> f64 {
         let m = m.index();
-        self.inflation * self.metrics.iter().map(|k| k.usual_slope(m).powi(2) * k.process.noise(m)).sum::<f64>()
+        let share = |k: &MetricModel| (k.weight() * k.usual_slope(m)).powi(2) * k.process.noise(m);
+        self.inflation * self.metrics.iter().map(share).sum::<f64>()
     }
 
     /// How well each size agrees with the target: one entry per fidelity. Before a size has runs this is the prior's opinion.
@@ -320,14 +310,14 @@ impl Surrogate {
     pub fn agreement(&self) -> Vec<Agreement> {
         let target = self.target.index();
         let sum = |share: &dyn Fn(&MetricModel) -> f64| -> f64 { self.metrics.iter().map(share).sum() };
+        let slope = |k: &MetricModel, m: usize| k.weight() * k.usual_slope(m);
         // A metric's covariance between two sizes, in objective units.
-        let covariance =
-            |a: usize, b: usize| sum(&|k| k.usual_slope(a) * k.usual_slope(b) * k.process.prior_covariance(a, b));
+        let covariance = |a: usize, b: usize| sum(&|k| slope(k, a) * slope(k, b) * k.process.prior_covariance(a, b));
         (0..self.sizes)
             .map(|m| {
                 let explained = sum(&|k| {
                     let (shared, own) = (k.process.prior_covariance(m, target), k.process.prior_covariance(m, m));
-                    k.usual_slope(target).powi(2) * shared * shared / (own + k.process.noise(m))
+                    slope(k, target).powi(2) * shared * shared / (own + k.process.noise(m))
                 });
                 Agreement {
                     correlation: covariance(m, target) / (covariance(m, m) * covariance(target, target)).sqrt(),
@@ -337,151 +327,14 @@ impl Surrogate {
             .collect()
     }
 
-    /// [`Lookahead`]s of observing at the p mixtures `x` at each of the fidelities `at`: one vector of
-    /// length p for each of `at`.
-    ///
-    /// With independent metrics the observation of all of them reduces the objective's variance by
-    /// `Σ_j a_j² cov_j² / (var_j + noise_j)`.
-    #[must_use]
-    pub fn lookahead(&self, x: &Weights, at: &[FidelityId]) -> Vec<Vec<Lookahead>> {
-        let x = &self.warp.warped(x);
-        let indices: Vec<usize> = at.iter().map(|m| m.index()).collect();
-        let parts: Vec<Vec<Vec<Joint>>> =
-            self.metrics.par_iter().map(|k| k.process.joint(x, &indices, self.target.index())).collect();
-        at.iter()
-            .enumerate()
-            .map(|(f, &m)| {
-                (0..x.len())
-                    .map(|i| {
-                        let mut lookahead = Lookahead::default();
-                        for (metric, joints) in self.metrics.iter().zip(&parts) {
-                            self.add(metric, &joints[f][i], m, &mut lookahead);
-                        }
-                        lookahead
-                    })
-                    .collect()
-            })
-            .collect()
-    }
-
-    /// What [`Self::influence`] needs of the p mixtures `t` at the target, one entry per process.
-    #[must_use]
-    pub fn view(&self, t: &Weights) -> Vec<View> {
-        let t = &self.warp.warped(t);
-        let m = self.target.index();
-        let view = |metric: &MetricModel| {
-            let mut view = metric.process.view(t, m);
-            view.slopes = metric.shares(t, m).iter().map(|share| share.slope).collect();
-            view
-        };
-        self.metrics.par_iter().map(view).collect()
-    }
-
-    /// Posterior variances of the target objective at the points in `view` (length p).
-    #[must_use]
-    pub fn view_variance(&self, view: &[View]) -> DVector<f64> {
-        let share = |(k, view): (&MetricModel, &View)| {
-            let squares = DVector::from_iterator(view.slopes.len(), view.slopes.iter().map(|slope| slope * slope));
-            k.process.view_variance(view).component_mul(&squares) * self.inflation
-        };
-        self.metrics.iter().zip(view).map(share).sum()
-    }
-
-    /// For every process how far the target objective at each of the points in `view` moves when one of the
-    /// c mixtures `z` is observed at fidelity `m`, in objective units per standard deviation of that process's outcome
-    /// (p × c each), and the outcome's own standard deviation in objective units at the target (length c each).
-    #[must_use]
-    pub fn influence(&self, z: &Weights, m: FidelityId, view: &[View]) -> Vec<(DMatrix<f64>, Vec<f64>)> {
-        let z = &self.warp.warped(z);
-        self.metrics
-            .par_iter()
-            .zip(view)
-            .map(|(k, view)| {
-                let (mut moves, sd) = k.process.influence(z, m.index(), view);
-                self.scale_rows(&mut moves, view);
-                let shares = k.shares(z, self.target.index());
-                (moves, sd.iter().zip(shares).map(|(sd, share)| sd * share.slope * self.inflation.sqrt()).collect())
-            })
-            .collect()
-    }
-
-    /// How far the target objective at the points in `view` moves when all of the c mixtures `z` are observed at fidelity `m`, each by
-    /// the mean of so many runs: it moves by this matrix (p × c per process) times independent standard normals.
-    ///
-    /// # Errors
-    /// [`FitError`]
-    pub fn influence_of_all(
-        &self,
-        z: &Weights,
-        m: FidelityId,
-        runs: f64,
-        view: &[View],
-    ) -> Result<DMatrix<f64>, FitError> {
-        let z = &self.warp.warped(z);
-        let parts = self.metrics.par_iter().zip(view).map(|(k, view)| {
-            let mut moves = k.process.influence_of_all(z, m.index(), runs, view)?;
-            self.scale_rows(&mut moves, view);
-            Ok(moves)
-        });
-        let parts = parts.collect::<Result<Vec<_>, FitError>>()?;
-        let columns: Vec<_> = parts.iter().flat_map(DMatrix::column_iter).collect();
-        Ok(DMatrix::from_columns(&columns))
-    }
-
-    /// From standardized units to those of the objective: each row is that of a point in `view`.
-    fn scale_rows(&self, moves: &mut DMatrix<f64>, view: &View) {
-        for (mut row, slope) in moves.row_iter_mut().zip(&view.slopes) {
-            row *= slope * self.inflation.sqrt();
-        }
-    }
-
-    /// [`Self::lookahead`] at one mixture, with derivatives.
-    #[must_use]
-    pub fn lookahead_with_gradient(&self, w: &Weights, m: FidelityId) -> Lookahead {
-        let x = &self.warp.warped(w);
-        let parts: Vec<Joint> =
-            self.metrics.par_iter().map(|k| k.process.joint_with_gradient(x, m.index(), self.target.index())).collect();
-        let mut lookahead =
-            Lookahead { gradient: std::array::from_fn(|_| vec![0.0; self.dim]), ..Lookahead::default() };
-        for (metric, joint) in self.metrics.iter().zip(&parts) {
-            self.add(metric, joint, m, &mut lookahead);
-        }
-        for gradient in &mut lookahead.gradient {
-            self.unwarp(w, gradient);
-        }
-        lookahead
-    }
-
-    /// Adds a metric's share to the objective's lookahead.
-    fn add(&self, metric: &MetricModel, joint: &Joint, m: FidelityId, lookahead: &mut Lookahead) {
-        let (share, [by_mean, by_variance]) =
-            metric.share_with_gradient(self.target.index(), joint.mean, joint.variance);
-        let square = share.slope.powi(2) * self.inflation;
-        let total = joint.variance_observed + metric.process.noise(m.index());
-        let ratio = joint.covariance / total;
-        lookahead.mean += share.mean;
-        lookahead.variance += square * joint.variance;
-        lookahead.reduction += square * joint.covariance * ratio;
-        let [mean, variance, reduction] = &mut lookahead.gradient;
-        let [d_mean, d_variance, d_observed, d_covariance, _] = &joint.gradient;
-        for d in 0..mean.len().min(d_mean.len()) {
-            mean[d] += by_mean.mean * d_mean[d] + by_variance.mean * d_variance[d];
-            let d_slope = by_mean.slope * d_mean[d] + by_variance.slope * d_variance[d];
-            let d_square = 2.0 * share.slope * d_slope * self.inflation;
-            variance[d] += square * d_variance[d] + d_square * joint.variance;
-            reduction[d] += square * (2.0 * ratio * d_covariance[d] - ratio * ratio * d_observed[d])
-                + d_square * joint.covariance * ratio;
-        }
-    }
-
     /// By how much the first of the mixtures `x` is better than each of the others in the objective, noise-free and at the target.
     #[must_use]
     pub fn gains(&self, x: &Weights) -> Vec<Gain> {
         let mut total = vec![Gain { mean: 0.0, variance: 0.0 }; x.len() - 1];
-        for gains in self.shared_gains(x) {
+        for (metric, gains) in self.metrics.iter().zip(self.gains_by_metric(x)) {
             for (total, (mean, variance)) in total.iter_mut().zip(gains) {
-                total.mean += mean;
-                total.variance += self.inflation * variance;
+                total.mean += metric.weight() * mean;
+                total.variance += self.inflation * metric.weight().powi(2) * variance;
             }
         }
         total
@@ -491,15 +344,12 @@ impl Surrogate {
     /// target: in the unit of the metric, or of the objective where that has the only process.
     #[must_use]
     pub fn metric_gains(&self, x: &Weights) -> Vec<Gain> {
-        let scaled = |(metric, gains): (&MetricModel, Vec<(f64, f64)>)| {
-            let (mean, variance) = gains[0];
-            Gain { mean: mean / metric.weight(), variance: variance / metric.weight().powi(2) }
-        };
-        self.metrics.iter().zip(self.shared_gains(x)).map(scaled).collect()
+        let gain = |gains: Vec<(f64, f64)>| Gain { mean: gains[0].0, variance: gains[0].1 };
+        self.gains_by_metric(x).into_iter().map(gain).collect()
     }
 
     /// [`MetricModel::gains`] of each metric at the target.
-    fn shared_gains(&self, x: &Weights) -> Vec<Vec<(f64, f64)>> {
+    fn gains_by_metric(&self, x: &Weights) -> Vec<Vec<(f64, f64)>> {
         let x = &self.warp.warped(x);
         self.metrics.par_iter().map(|metric| metric.gains(x, self.target.index())).collect()
     }

@@ -22,7 +22,7 @@ pub(super) struct Process {
 /// Points at one fidelity as seen through the data of a process.
 #[derive(Clone, Debug)]
 pub struct View {
-    /// Objective units per standardized unit at each point (length p); 1 before the metric has set them.
+    /// Units of the metric per standardized unit at each point (length p); 1 before the metric has set them.
     pub(super) slopes: Vec<f64>,
     draws: Vec<GpView>,
     /// How far each draw's means there are from those of all (p × draws).

@@ -75,3 +75,18 @@ pub const CAUTION: f64 = 0.25;
 /// degree of freedom fewer than there are: what they are worth is known exactly, while the spread of the others is fitted to them.
 /// One run does not determine a spread, so that the prior's is used. Chosen on the Pile log.
 pub const BOUGHT_CAUTION: f64 = 1.0;
+
+// Guards.
+
+/// Rounds of the search for the best mixture on which the guards hold, the steps of each, and the factor by which each presses harder
+/// than the last. Numerical.
+pub const GUARD_ROUNDS: usize = 6;
+#[expect(missing_docs, reason = "with the rounds")]
+pub const GUARD_STEPS: u64 = 16;
+#[expect(missing_docs, reason = "with the rounds")]
+pub const GUARD_TIGHTENING: f64 = 3.0;
+/// Mixtures between two that are tried for the guards' boundary. Numerical.
+pub const GUARD_BETWEEN: usize = 8;
+/// Standard deviations by which a guard may be expected to be broken at a mixture that is still looked at as a future recommendation. By
+/// argument.
+pub const GUARD_NEAR: f64 = 2.0;

@@ -4,6 +4,7 @@
 pub mod constants;
 mod design;
 pub mod fidelities;
+pub(super) mod guards;
 mod proposal;
 mod recommendation;
 pub mod stopping;

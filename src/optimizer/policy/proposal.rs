@@ -10,7 +10,7 @@ use super::value::{Targets, Trials};
 use super::waiting::Cheaper;
 use crate::acquisition::{Criterion, best_mean, climb};
 use crate::optimizer::{Candidates, Optimizer, Suggestion};
-use crate::problem::{AcquisitionKind, Evidence, FidelityId, Mixture, Weights};
+use crate::problem::{AcquisitionKind, Evidence, FidelityId, Mixture, Observation, Weights};
 use crate::surrogate::{Lookahead, Surrogate};
 
 /// A place for the next trial.
@@ -54,10 +54,11 @@ impl Optimizer {
         &self,
         surrogate: &Surrogate,
         evidence: &Evidence,
-        (x, known): (&Weights, &[Option<f64>]),
+        (x, known, runs): (&Weights, &[Option<f64>], &[Option<&Observation>]),
         rng: &mut impl Rng,
     ) -> Criterion {
-        let minima = self.contenders(surrogate, x, known).minima(rng);
+        let qualified = self.qualified(surrogate, evidence, x, runs);
+        let minima = self.contenders(surrogate, x, known, &qualified).minima(rng);
         let observed = self.columns(evidence.observations.iter().map(|o| o.mixture.weights()));
         let best = self.known_values(evidence, evidence.observations.iter().map(|o| &o.mixture));
         let best = self.expected_values(surrogate, &observed, &best).min();
@@ -82,14 +83,16 @@ impl Optimizer {
     ) -> Option<(f64, usize)> {
         let x = self.columns(mixtures.iter().map(Mixture::weights));
         let known = self.known_values(evidence, mixtures);
-        let criterion = self.criterion(surrogate, evidence, (&x, &known), rng);
+        let runs_of: Vec<Option<&Observation>> =
+            mixtures.iter().map(|mixture| self.run_of(evidence, mixture)).collect();
+        let criterion = self.criterion(surrogate, evidence, (&x, &known, &runs_of), rng);
         let values = self.expected_values(surrogate, &x, &known);
         let mut weighed = smallest(&values, MOST_SCORED);
         weighed.sort_unstable();
-        let (mean, noise) = (values.select_rows(&weighed), self.goal_noise(surrogate));
+        let mean = values.select_rows(&weighed);
         let bought = known.iter().flatten().count();
-        let known = weighed.iter().map(|t| known[*t].is_some()).collect();
-        let targets = Targets::new(surrogate, &x.select(&weighed), mean, (known, bought), noise);
+        let runs_of: Vec<Option<&Observation>> = weighed.iter().map(|t| runs_of[*t]).collect();
+        let targets = self.targets(surrogate, evidence, (&x.select(&weighed), mean), &runs_of, bought);
         let same = |run: usize, m: FidelityId| {
             weighed.iter().position(|t| mixtures[*t] == runs[run].0).filter(|_| self.reveals(m))
         };
@@ -166,8 +169,13 @@ impl Optimizer {
         let polytope = self.space.polytope();
         let mut starts = polytope.sample(SAMPLED, rng);
         starts.extend(polytope.extremes().iter().take(SAMPLED).cloned());
-        let incumbents = self.lowest_means(surrogate, &self.known_mixtures(evidence), DESCENTS);
+        let known = self.known_mixtures(evidence);
+        let promising = self.promising(surrogate, evidence, &self.columns(known.iter().map(Vec::as_slice)), DESCENTS);
+        let mut incumbents: Vec<Vec<f64>> = promising.into_iter().map(|i| known[i].clone()).collect();
         starts.extend(best_mean(surrogate, polytope, &incumbents, DESCENT_STEPS));
+        if !self.guards.is_empty() {
+            incumbents.extend(self.constrained((surrogate, surrogate), evidence, &starts));
+        }
         for incumbent in &incumbents {
             let others = polytope.sample(SAMPLED / 16, rng);
             let between = |(a, b): (&f64, &f64)| (1.0 - AROUND) * a + AROUND * b;
@@ -187,7 +195,7 @@ impl Optimizer {
     ) -> Option<Place> {
         let starts = self.starts(surrogate, evidence, rng);
         let x = self.columns(starts.iter().map(Vec::as_slice));
-        let criterion = self.criterion(pending, evidence, (&x, &[]), rng);
+        let criterion = self.criterion(pending, evidence, (&x, &[], &[]), rng);
         let mut places: Vec<Place> = Vec::with_capacity(starts.len() * open.len());
         for (scores, &fidelity) in self.scores(pending, &criterion, evidence, &x, open).into_iter().zip(open) {
             let place = |(score, weights): (f64, &Vec<f64>)| Place { weights: weights.clone(), fidelity, score };
@@ -205,10 +213,8 @@ impl Optimizer {
         });
         let climbed: Vec<Place> = climbed.collect();
         places.extend(climbed);
-        let order = smallest(&pending.mean(&x), SUPPORT / 2);
-        let best = x.select(&order);
-        let (mean, known) = (pending.mean(&best), vec![false; order.len()]);
-        let targets = Targets::new(pending, &best, mean, (known, 0), 0.0);
+        let best = x.select(&self.promising(pending, evidence, &x, SUPPORT / 2));
+        let targets = self.targets(pending, evidence, (&best, pending.mean(&best)), &[], 0);
         if self.settings.acquisition == AcquisitionKind::KnowledgeGradient {
             self.rescore(pending, evidence, &targets, &mut places);
         }

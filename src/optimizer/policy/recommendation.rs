@@ -3,10 +3,8 @@
 use nalgebra::DVector;
 use rand::Rng;
 
-use super::constants::{
-    BOUGHT_CAUTION, CAUTION, CLIMB_STEPS, DESCENT_STEPS, DESCENTS, MINIMA, SAMPLED_FOR_MEAN, SUPPORT,
-};
-use crate::acquisition::{Minima, Values, best_bound, best_mean};
+use super::constants::{BOUGHT_CAUTION, CAUTION, DESCENT_STEPS, DESCENTS, MINIMA, SAMPLED_FOR_MEAN, SUPPORT};
+use crate::acquisition::{Minima, Values, best_mean};
 use crate::optimizer::{Optimizer, Recommendation};
 use crate::problem::{Evidence, Mixture, Observation, Weights};
 use crate::surrogate::Surrogate;
@@ -55,9 +53,17 @@ impl Contenders {
 }
 
 impl Optimizer {
-    /// Of the p mixtures `x`, some of whose values may be known, those that matter.
-    pub(super) fn contenders(&self, surrogate: &Surrogate, x: &Weights, known: &[Option<f64>]) -> Contenders {
-        let columns = smallest(&self.expected_values(surrogate, x, known), SUPPORT);
+    /// Of the p mixtures `x`, some of whose values may be known, those that matter among those that are `qualified` (indices; at least
+    /// one).
+    pub(super) fn contenders(
+        &self,
+        surrogate: &Surrogate,
+        x: &Weights,
+        known: &[Option<f64>],
+        qualified: &[usize],
+    ) -> Contenders {
+        let values = self.expected_values(surrogate, x, known).select_rows(qualified);
+        let columns: Vec<usize> = smallest(&values, SUPPORT).into_iter().map(|i| qualified[i]).collect();
         let (mean, covariance) = surrogate.posterior(&x.select(&columns));
         let caution = caution(known.iter().flatten().count());
         let known: Vec<Option<f64>> = columns.iter().map(|i| known.get(*i).copied().flatten()).collect();
@@ -75,15 +81,20 @@ impl Optimizer {
         candidates: Option<&[Mixture]>,
         rng: &mut impl Rng,
     ) -> Recommendation {
+        // Whether guards hold is a statement about mixtures, like an expected value.
+        let about = self.integrated(&evidence.observations);
+        let about = about.as_deref().unwrap_or(surrogate);
         let (mixture, pool_index, expected_regret) = match candidates {
             Some(candidates) => {
                 let x = self.columns(candidates.iter().map(Mixture::weights));
-                let contenders = self.contenders(surrogate, &x, &self.known_values(evidence, candidates));
+                let runs: Vec<Option<&Observation>> = candidates.iter().map(|c| self.run_of(evidence, c)).collect();
+                let qualified = self.qualified(about, evidence, &x, &runs);
+                let contenders = self.contenders(surrogate, &x, &self.known_values(evidence, candidates), &qualified);
                 let best = contenders.columns[contenders.recommended];
                 (candidates[best].clone(), Some(best), contenders.minima(rng).expected_regret)
             }
             None => {
-                let (mixture, regret) = self.best_of_space(surrogate, evidence, rng);
+                let (mixture, regret) = self.best_of_space((surrogate, about), evidence, rng);
                 (mixture, None, regret)
             }
         };
@@ -92,17 +103,24 @@ impl Optimizer {
     }
 
     /// The mixture of the space that is recommended, with its expected regret.
-    fn best_of_space(&self, surrogate: &Surrogate, evidence: &Evidence, rng: &mut impl Rng) -> (Mixture, Option<f64>) {
+    fn best_of_space(
+        &self,
+        (surrogate, about): (&Surrogate, &Surrogate),
+        evidence: &Evidence,
+        rng: &mut impl Rng,
+    ) -> (Mixture, Option<f64>) {
         let polytope = self.space.polytope();
         let mut starts = self.known_mixtures(evidence);
         starts.extend(polytope.sample(SAMPLED_FOR_MEAN, rng));
         let best = self.lowest_means(surrogate, &starts, DESCENTS);
         starts.extend(best_mean(surrogate, polytope, &best, DESCENT_STEPS));
-        let contenders = self.contenders(surrogate, &self.columns(starts.iter().map(Vec::as_slice)), &[]);
+        if !self.guards.is_empty() {
+            starts.extend(self.constrained((surrogate, about), evidence, &starts));
+        }
+        let x = self.columns(starts.iter().map(Vec::as_slice));
+        let contenders = self.contenders(surrogate, &x, &[], &self.qualified(about, evidence, &x, &[]));
         let regret = contenders.minima(rng).expected_regret;
-        let found = &starts[contenders.columns[contenders.recommended]];
-        let weights = best_bound(surrogate, polytope, self.fidelities.target(), CAUTION, found, CLIMB_STEPS);
-        (Mixture::new(weights.unwrap_or_else(|| found.clone())), regret)
+        (Mixture::new(starts.swap_remove(contenders.columns[contenders.recommended])), regret)
     }
 
     /// What to recommend without a model: the mixture with the best objective at the largest size observed, else the

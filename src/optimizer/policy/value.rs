@@ -2,10 +2,12 @@
 
 use nalgebra::{DMatrix, DVector};
 
+use super::guards::Slack;
 use super::recommendation::caution;
+use crate::acquisition::normal::{log_distribution, quantile};
 use crate::acquisition::{Choices, log_knowledge_gradient};
 use crate::optimizer::Optimizer;
-use crate::problem::{Evidence, FidelityId, Weights};
+use crate::problem::{Evidence, FidelityId, Guard, Observation, Weights};
 use crate::surrogate::{Surrogate, View};
 
 /// Places where one could observe, at one fidelity.
@@ -17,42 +19,92 @@ pub(super) struct Trials<'a> {
     pub reveals: &'a [Option<usize>],
 }
 
-/// What is recommended from: mixtures at the target.
+/// What is recommended from: p mixtures at the target.
 pub(super) struct Targets {
-    /// The mixtures, as the surrogate sees them.
+    /// The mixtures, and after them the references of guards, as the surrogate sees them.
     pub view: Vec<View>,
-    /// Expected value of what counts of each (minimized).
-    pub mean: DVector<f64>,
+    /// Expected value of what counts of each mixture (minimized).
+    mean: DVector<f64>,
     /// Its variance; 0 where it is known.
     variance: DVector<f64>,
     /// Which are known: no observation moves them.
-    pub known: Vec<bool>,
+    known: Vec<bool>,
     /// How many mixtures are known, also of those that are none of these.
     pub bought: usize,
+    /// By how much each process enters the objective ([`Surrogate::shares`]).
+    shares: Vec<f64>,
+    /// What has to hold, one entry per guard.
+    guards: Vec<Guarded>,
+    /// Which mixtures may be recommended today: on them the guards hold.
+    qualified: Vec<bool>,
+}
+
+/// A guard at the targets.
+struct Guarded {
+    /// Index of its process.
+    metric: usize,
+    /// How far it is from being broken, at each target.
+    slack: Vec<Slack>,
+    /// Where its reference is in the view, if it has one.
+    reference: Option<usize>,
+    /// Standard deviations by which the slack has to be above 0 for the guard to hold.
+    quantile: f64,
+}
+
+impl Guarded {
+    /// Log probability that the guard will hold at target `t` once its slack has moved by a normal with standard deviation `sd`.
+    fn log_chance(&self, t: usize, sd: f64) -> f64 {
+        let Slack { mean, variance } = self.slack[t];
+        let beyond = mean - self.quantile * (variance - sd * sd).max(0.0).sqrt();
+        match sd {
+            sd if sd > 0.0 => log_distribution(beyond / sd),
+            _ if beyond >= 0.0 => 0.0,
+            _ => f64::NEG_INFINITY,
+        }
+    }
 }
 
 impl Targets {
-    pub fn new(
-        surrogate: &Surrogate,
-        x: &Weights,
-        mean: DVector<f64>,
-        (known, bought): (Vec<bool>, usize),
-        noise: f64,
-    ) -> Self {
-        let view = surrogate.view(x);
-        let mut variance = surrogate.view_variance(&view).add_scalar(noise);
-        variance.iter_mut().zip(&known).filter(|(_, known)| **known).for_each(|(variance, _)| *variance = 0.0);
-        Self { view, mean, variance, known, bought }
-    }
-
-    /// What is recommended from today.
+    /// What is recommended from today. Where no mixture may be recommended, all are compared with the worst.
     pub fn choices(&self) -> Choices {
-        Choices { mean: self.mean.clone(), margin: margin(self.bought, &self.variance) }
+        let mut choices = Choices::new(self.mean.clone(), margin(self.bought, &self.variance));
+        if !self.guards.is_empty() {
+            let bound = |t: usize| choices.mean[t] + choices.margin[t];
+            let qualified = (0..self.mean.len()).filter(|t| self.qualified[*t]);
+            let best = qualified.min_by(|a, b| bound(*a).total_cmp(&bound(*b)));
+            choices.best = best.unwrap_or_else(|| self.mean.imax());
+        }
+        choices
     }
 
-    /// The margins once an observation has moved the means by `moves` (p × J), when so many mixtures are known.
-    pub fn margin_after(&self, moves: &DMatrix<f64>, bought: usize) -> DVector<f64> {
-        margin(bought, &self.variance.map_with_location(|t, _, v| v - moves.row(t).norm_squared()))
+    /// Log knowledge gradient of observations whose outcomes move the value of process j at the points in the view by `moves(j)` (one row
+    /// per point, one column per independent standard normal), when so many mixtures are known then.
+    pub fn log_value(&self, choices: &Choices, moves: impl Fn(usize) -> DMatrix<f64>, bought: usize) -> f64 {
+        let p = self.mean.len();
+        let moves: Vec<DMatrix<f64>> = (0..self.shares.len())
+            .map(|j| {
+                let mut moves = moves(j);
+                let known = self.known.iter().zip(moves.row_iter_mut()).filter(|(known, _)| **known);
+                known.for_each(|(_, mut row)| row.fill(0.0));
+                moves
+            })
+            .collect();
+        let mut objective = DMatrix::zeros(p, moves.iter().map(DMatrix::ncols).sum());
+        let mut column = 0;
+        for (moves, share) in moves.iter().zip(&self.shares) {
+            for moves in moves.column_iter() {
+                objective.column_mut(column).axpy(*share, &moves.rows(0, p), 0.0);
+                column += 1;
+            }
+        }
+        let after = margin(bought, &self.variance.map_with_location(|t, _, v| v - objective.row(t).norm_squared()));
+        let chance = |guard: &Guarded, t: usize| {
+            let moves = &moves[guard.metric];
+            let sd = guard.reference.map_or_else(|| moves.row(t).norm(), |r| (moves.row(t) - moves.row(r)).norm());
+            guard.log_chance(t, sd)
+        };
+        let log_chance = DVector::from_fn(p, |t, _| self.guards.iter().map(|guard| chance(guard, t)).sum());
+        log_knowledge_gradient(choices, &objective, &after, &log_chance)
     }
 }
 
@@ -62,6 +114,36 @@ fn margin(bought: usize, variance: &DVector<f64>) -> DVector<f64> {
 }
 
 impl Optimizer {
+    /// What is recommended from: the p mixtures `x`, whose expected values are `mean`. `known` has their runs, where runs are what
+    /// counts; it may be shorter. So many mixtures are known (`bought`).
+    pub(super) fn targets(
+        &self,
+        surrogate: &Surrogate,
+        evidence: &Evidence,
+        (x, mean): (&Weights, DVector<f64>),
+        known: &[Option<&Observation>],
+        bought: usize,
+    ) -> Targets {
+        let p = x.len();
+        let references: Vec<&[f64]> = self.guards.iter().filter_map(|guard| Some(guard.mixture()?.weights())).collect();
+        let all = x.matrix().as_slice().chunks(self.space.dim()).chain(references.iter().copied());
+        let view = surrogate.view(&self.columns(all));
+        let is_known: Vec<bool> = (0..p).map(|t| known.get(t).copied().flatten().is_some()).collect();
+        let mut variance = surrogate.view_variance(&view).rows(0, p).add_scalar(self.goal_noise(surrogate));
+        variance.iter_mut().zip(&is_known).filter(|(_, known)| **known).for_each(|(variance, _)| *variance = 0.0);
+        let slacks = self.slacks(surrogate, evidence, x, known);
+        let qualified = self.risks(&slacks, p).into_iter().map(|risk| risk <= 1.0).collect();
+        let mut reference = p..;
+        let guarded = |(guard, slack): (&Guard, Vec<Slack>)| Guarded {
+            metric: guard.metric,
+            slack,
+            reference: guard.mixture().and_then(|_| reference.next()),
+            quantile: quantile(guard.probability),
+        };
+        let guards = self.guards.iter().zip(slacks).map(guarded).collect();
+        Targets { view, mean, variance, known: is_known, bought, shares: surrogate.shares(), guards, qualified }
+    }
+
     /// Log knowledge gradient per unit cost of each of `trials`, for the rule by which mixtures are recommended.
     pub(super) fn knowledge_gradient(
         &self,
@@ -76,13 +158,15 @@ impl Optimizer {
         (0..trials.x.len())
             .map(|c| {
                 let revealed = trials.reveals[c];
-                let moves = DMatrix::from_fn(targets.mean.len(), influence.len(), |t, j| match &influence[j] {
-                    _ if targets.known[t] => 0.0,
-                    (_, sd) if revealed == Some(t) => sd[c],
-                    (moves, _) => moves[(t, c)],
-                });
-                let after = targets.margin_after(&moves, targets.bought + usize::from(revealed.is_some()));
-                log_knowledge_gradient(&choices, &moves, &after) - log_cost
+                let moves = |j: usize| {
+                    let (moves, sd) = &influence[j];
+                    let mut moves: DMatrix<f64> = moves.columns(c, 1).into_owned();
+                    if let Some(t) = revealed {
+                        moves[(t, 0)] = sd[c];
+                    }
+                    moves
+                };
+                targets.log_value(&choices, moves, targets.bought + usize::from(revealed.is_some())) - log_cost
             })
             .collect()
     }

@@ -2,7 +2,6 @@
 
 use super::constants::SUPPORT;
 use super::value::{Targets, Trials};
-use crate::acquisition::log_knowledge_gradient;
 use crate::optimizer::Optimizer;
 use crate::problem::{Evidence, FidelityId, Weights};
 use crate::surrogate::Surrogate;
@@ -30,6 +29,7 @@ impl Optimizer {
     ) -> bool {
         let cost = evidence.costs[trial.fidelity];
         let single = self.knowledge_gradient(surrogate, evidence, trial, targets)[0] + cost.ln();
+        let choices = targets.choices();
         let mut cheaper = cheaper.iter().filter(|cheaper| evidence.costs[cheaper.fidelity] < cost);
         cheaper.any(|cheaper| {
             let trials = (cost / evidence.costs[cheaper.fidelity]).floor();
@@ -40,16 +40,7 @@ impl Optimizer {
             let z = cheaper.x.select(&(0..mixtures).collect::<Vec<_>>());
             let runs = if cheaper.repeatable { trials / mixtures as f64 } else { 1.0 };
             let moves = surrogate.influence_of_all(&z, cheaper.fidelity, runs, &targets.view);
-            moves.is_ok_and(|mut moves| {
-                targets
-                    .known
-                    .iter()
-                    .zip(moves.row_iter_mut())
-                    .filter(|(known, _)| **known)
-                    .for_each(|(_, mut row)| row.fill(0.0));
-                log_knowledge_gradient(&targets.choices(), &moves, &targets.margin_after(&moves, targets.bought))
-                    > single
-            })
+            moves.is_ok_and(|moves| targets.log_value(&choices, |j| moves[j].clone(), targets.bought) > single)
         })
     }
 }
