@@ -20,7 +20,7 @@ pub struct Thought {
     pub offered: Vec<FidelityId>,
 }
 
-/// The optimizer of a study, with its journalled hyperparameters.
+/// The optimizer of a study, with its journalled hyperparameters; they are fitted anew for a what-if with another objective.
 #[must_use]
 pub fn optimizer(study: &Study) -> Optimizer {
     let config = study.config();
@@ -36,6 +36,8 @@ pub fn optimizer(study: &Study) -> Optimizer {
             Ok(_) => warn!("the journalled hyperparameters are impossible, so they are fitted anew"),
             Err(why) => warn!("the journalled hyperparameters cannot be read ({why}), so they are fitted anew"),
         }
+    } else if !study.what_ifs().is_empty() {
+        optimizer.learn(&study.evidence());
     }
     optimizer
 }

@@ -49,7 +49,7 @@ mod gain;
 mod signal;
 mod sizes;
 
-pub use answer::{Answer, Caveat, NothingKnown, answer, best_measured, explained, why};
+pub use answer::{Answer, Caveat, NothingKnown, answer, basis, best_measured, choice, explained, why};
 pub use ask::{Thought, fitted, optimizer, recommend, suggest, think};
 pub use calibration::{Coverage, Foretold, Judgement, Record, Sureness};
 pub use confirmation::{Comparison, Confirmation, Noise, Verdict};

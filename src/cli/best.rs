@@ -24,7 +24,7 @@ pub struct BestArgs {
 }
 
 pub(super) fn run(args: &BestArgs) -> anyhow::Result<u8> {
-    let study = Study::read(args.config.load()?)?;
+    let study = args.config.ask()?;
     super::warn(study.warnings());
     print(&study, args.format, None)?;
     Ok(0)

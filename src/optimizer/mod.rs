@@ -13,7 +13,7 @@ use crate::problem::{
 };
 use std::sync::{Arc, Mutex};
 
-pub use insight::{Effect, Gain};
+pub use insight::{Effect, Gain, PerMetric};
 use policy::fidelities::{exceeds_in_flight_cap, open, possible};
 
 use rand::Rng;

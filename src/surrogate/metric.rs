@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use super::data::Data;
 use super::error::FitError;
+use super::gp::Predicted;
 use super::process::Process;
 use super::scale::{Moments, Scale};
 use super::standardize::{Series, Standardization, Unit};
@@ -61,12 +62,34 @@ impl MetricModel {
         self.unit.weight
     }
 
+    /// The moments of the value whose place at fidelity `m` has this mean and variance in standardized units.
+    fn moments(&self, m: usize, mean: f64, variance: f64) -> Moments {
+        let (Unit { scale, sign, .. }, unit) = (self.unit, self.standardization.scale[m]);
+        let place = sign * (self.standardization.level[m] + unit * mean);
+        scale.moments(place, unit * unit * variance)
+    }
+
     /// The share of a place at fidelity `m` with this mean and variance.
     pub fn share(&self, m: usize, mean: f64, variance: f64) -> Share {
-        let (Unit { scale, sign, weight }, unit) = (self.unit, self.standardization.scale[m]);
-        let place = sign * (self.standardization.level[m] + unit * mean);
-        let moments = scale.moments(place, unit * unit * variance);
+        let (Unit { sign, weight, .. }, unit) = (self.unit, self.standardization.scale[m]);
+        let moments = self.moments(m, mean, variance);
         Share { mean: weight * sign * moments.mean, slope: weight * unit * moments.slope }
+    }
+
+    /// The metric's values at the p points `z` at fidelity `m`, as reported: mean and variance, with the uncertainty of its level.
+    pub fn predict(&self, z: &Warped, m: usize) -> Vec<(f64, f64)> {
+        let value = |Predicted { mean, variance, level_variance }| {
+            let variance = variance + level_variance;
+            let moments = self.moments(m, mean, variance);
+            (moments.mean, (self.standardization.scale[m] * moments.slope).powi(2) * variance)
+        };
+        self.process.predict(z, m).into_iter().map(value).collect()
+    }
+
+    /// Noise variance of one run's value at fidelity `m`, of a usual mixture.
+    pub fn noise(&self, m: usize) -> f64 {
+        let slope = self.standardization.scale[m] * self.moments(m, 0.0, 0.0).slope;
+        slope * slope * self.process.noise(m)
     }
 
     /// [`Self::share`], with its derivatives with respect to the mean and the variance.
@@ -88,10 +111,15 @@ impl MetricModel {
 
     /// The shares of the p points `z` at fidelity `m`.
     pub fn shares(&self, z: &Warped, m: usize) -> Vec<Share> {
+        self.places(z, m).into_iter().map(|(mean, variance)| self.share(m, mean, variance)).collect()
+    }
+
+    /// Means of the places of the p points `z` at fidelity `m`, with their variances where the values depend on them.
+    fn places(&self, z: &Warped, m: usize) -> Vec<(f64, f64)> {
         match self.unit.scale {
             // Means alone take a fraction of the time.
-            Scale::Identity => self.process.mean(z, m).iter().map(|mean| self.share(m, *mean, 0.0)).collect(),
-            _ => self.process.predict(z, m).into_iter().map(|p| self.share(m, p.mean, p.variance)).collect(),
+            Scale::Identity => self.process.mean(z, m).iter().map(|mean| (*mean, 0.0)).collect(),
+            _ => self.process.predict(z, m).into_iter().map(|p| (p.mean, p.variance)).collect(),
         }
     }
 
@@ -111,12 +139,14 @@ impl MetricModel {
         (share.mean, gradient.collect())
     }
 
-    /// By how much the share is smaller at the first of the points `z` than at each of the others, at fidelity `m`: mean and variance.
+    /// By how much the metric is better at the first of the points `z` than at each of the others, at fidelity `m` and in its own unit:
+    /// mean and variance.
     pub fn gains(&self, z: &Warped, m: usize) -> Vec<(f64, f64)> {
-        let shares = self.shares(z, m);
-        let slopes: Vec<f64> = shares.iter().map(|share| share.slope).collect();
+        let moments: Vec<Moments> = self.places(z, m).into_iter().map(|(mean, v)| self.moments(m, mean, v)).collect();
+        let slopes: Vec<f64> = moments.iter().map(|value| self.standardization.scale[m] * value.slope).collect();
         let variances = self.process.difference_variances(z, m, &slopes);
-        shares[1..].iter().zip(variances).map(|(share, variance)| (share.mean - shares[0].mean, variance)).collect()
+        let gain = |value: &Moments| self.unit.sign * (value.mean - moments[0].mean);
+        moments[1..].iter().map(gain).zip(variances).collect()
     }
 }
 
