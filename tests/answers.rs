@@ -316,6 +316,27 @@ fn predictions_agree_with_best_and_with_one_another() {
 }
 
 #[test]
+fn alternatives_are_within_noise_and_far_from_one_another() {
+    let f = imported();
+    let best = f.json("best", &["--alternatives", "3"]);
+    let alternatives = best["alternatives"].as_array().unwrap();
+    let distance = |one: &Value, other: &Value| {
+        ["a", "b", "c"].iter().map(|name| (weight(one, name) - weight(other, name)).abs()).sum::<f64>() / 2.0
+    };
+    assert_eq!(alternatives.len(), 3, "{best}");
+    for (i, alternative) in alternatives.iter().enumerate() {
+        let lost = mean(&alternative["expected"]) - mean(&best["expected"]);
+        assert!(lost < 1.01 * best["expected"]["noise"].as_f64().unwrap(), "{alternative}");
+        assert!((mean(&alternative["gain"]) + lost).abs() < 1e-3 && weight(alternative, "b") < 0.8 + 1e-6);
+        assert!((distance(alternative, &best) - alternative["distance"].as_f64().unwrap()).abs() < 1e-9);
+        let first = distance(&alternatives[0], &best);
+        assert!(first > 0.01 && distance(alternative, &best) <= first, "the farthest comes first: {best}");
+        assert!(alternatives[..i].iter().all(|before| distance(before, alternative) > 0.005), "{best}");
+    }
+    assert!(text(&f, "best", &["--alternatives", "2"]).contains("Alternatives, worse by at most one run's noise"));
+}
+
+#[test]
 fn mixtures_have_names_weights_or_files() {
     let f = imported();
     f.json("suggest", &[]);

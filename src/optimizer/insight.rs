@@ -71,7 +71,7 @@ impl Optimizer {
         Some(self.gains_of(&surrogate, mixture, others))
     }
 
-    fn gains_of(&self, surrogate: &Surrogate, mixture: &Mixture, others: &[Mixture]) -> Vec<Gain> {
+    pub(super) fn gains_of(&self, surrogate: &Surrogate, mixture: &Mixture, others: &[Mixture]) -> Vec<Gain> {
         let x = self.columns(std::iter::once(mixture).chain(others).map(Mixture::weights));
         surrogate.gains(&x, self.fidelities.target()).into_iter().map(Gain::from).collect()
     }

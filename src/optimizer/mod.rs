@@ -3,6 +3,7 @@
 //!
 //! The manual of the [crate] begins with an example.
 
+mod alternatives;
 mod goal;
 mod insight;
 mod model;
@@ -13,6 +14,7 @@ use crate::problem::{
 };
 use std::sync::{Arc, Mutex};
 
+pub use alternatives::Alternative;
 pub use insight::{Effect, Gain, PerMetric};
 use policy::fidelities::{exceeds_in_flight_cap, open, possible};
 

@@ -75,3 +75,10 @@ pub const CAUTION: f64 = 0.25;
 /// degree of freedom fewer than there are: what they are worth is known exactly, while the spread of the others is fitted to them.
 /// One run does not determine a spread, so that the prior's is used. Chosen on the Pile log.
 pub const BOUGHT_CAUTION: f64 = 1.0;
+
+// Alternatives to a recommendation.
+
+/// Random mixtures, and extreme ones at most, towards which alternatives are looked for. Numerical.
+pub const ALTERNATIVE_ENDS: usize = 128;
+/// Halved steps on the way to each of them: the last one is a hundredth of it. Numerical.
+pub const ALTERNATIVE_HALVINGS: i32 = 8;
