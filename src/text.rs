@@ -36,6 +36,20 @@ impl Uncertain {
         if scale > 0.0 && scale.is_finite() { (1.0 - scale.log10().floor()).clamp(0.0, 9.0) as usize } else { 0 }
     }
 
+    /// The mean alone.
+    #[must_use]
+    pub fn mean_words(self) -> String {
+        fixed(self.mean, self.decimals())
+    }
+
+    /// The interval in words.
+    #[must_use]
+    pub fn interval_words(self) -> String {
+        let (low, high) = self.interval();
+        let decimals = self.decimals();
+        format!("{} to {}", fixed(low, decimals), fixed(high, decimals))
+    }
+
     /// The interval in words, signed.
     #[must_use]
     pub fn signed_interval(self) -> String {
@@ -179,6 +193,8 @@ mod tests {
         assert_eq!(shown(0.0, 0.0), "0 ± 0");
         assert_eq!(shown(f64::NAN, f64::NAN), "NaN ± NaN");
         assert_eq!(Uncertain { mean: 0.02, sd: 0.01 }.signed_interval(), "+0.004 to +0.036");
+        assert_eq!(Uncertain { mean: -0.02, sd: 0.01 }.interval_words(), "−0.036 to −0.004");
+        assert_eq!(Uncertain { mean: 2.314_159, sd: 0.002_13 }.mean_words(), "2.3142");
         assert_eq!(Uncertain { mean: -0.0001, sd: 0.01 }.signed_mean(), "0.000");
     }
 

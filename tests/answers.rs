@@ -43,37 +43,35 @@ fn no_answer_breaks_a_bound_that_came_later() {
     let f = stopped();
     let (name, before) = largest(&f);
     let max = before - 0.2;
-    for rule in [
-        format!("domain.{name}.max={max}"),
-        format!("limits={{ target_tokens = 1e9, max_epochs = 1 }}\n{name}"),
-        format!("group=[{{ name = \"g\", domains = [\"{name}\"], max = {max} }}]"),
-    ] {
-        let mut set = vec!["--set", rule.split('\n').next().unwrap()];
+    let before = fs::read_to_string(f.path("study.toml")).unwrap();
+    let domain = format!("name = \"{name}\"\n");
+    for (from, to, section) in [
+        (domain.as_str(), format!("{domain}max = {max}\n"), ""),
         // As many tokens as allow this share of the target's.
-        let tokens = format!("domain.{name}.tokens={}", max * 1e9);
-        if rule.contains('\n') {
-            set.extend(["--set", &tokens]);
-        }
-        let best = f.json("best", &set);
-        assert!(weight(&best, name) <= max + 1e-6, "{rule}: {best}");
+        (&domain, format!("{domain}tokens = {}\n", max * 1e9), "[limits]\ntarget_tokens = 1e9\nmax_epochs = 1\n"),
+        ("[objective]\n", format!("[[group]]\nname = \"g\"\ndomains = [\"{name}\"]\nmax = {max}\n[objective]\n"), ""),
+    ] {
+        f.write("study.toml", &(before.clone() + section));
+        f.edit(from, &to);
+        let best = f.json("best", &[]);
+        assert!(weight(&best, name) <= max + 1e-6, "{to}: {best}");
         let said = best["caveats"][0].as_str().unwrap();
         assert!(said.contains("breaks the present config") && said.contains("recommended anew"), "{said}");
-        assert!(text(&f, "best", &set).starts_with("Note: what was recommended when the search stopped breaks"));
+        assert!(text(&f, "best", &[]).starts_with("Note: what was recommended when the search stopped breaks"));
 
         let out = f.path("mixture.json");
-        let mut export = set.clone();
-        export.extend(["--format", "json", "--out", out.to_str().unwrap()]);
-        assert!(text(&f, "export", &export).contains("recommended anew"));
+        assert!(text(&f, "export", &["--format", "json", "--out", out.to_str().unwrap()]).contains("recommended anew"));
         let exported: Value = serde_json::from_str(&fs::read_to_string(&out).unwrap()).unwrap();
         assert!(weight(&exported, name) <= max + 1e-6, "{exported}");
 
-        text(&f, "report", &set);
+        text(&f, "report", &[]);
         let page = fs::read_to_string(f.path("run/report.html")).unwrap();
         assert!(page.contains("this is recommended anew, within the bounds"));
-        let status = f.json("status", &set);
+        let status = f.json("status", &[]);
         assert!(status["stopped"] == "trials" && status["recommended"].is_null(), "{status}");
-        assert!(text(&f, "status", &set).contains("`admire best` recommends anew"));
+        assert!(text(&f, "status", &[]).contains("`admire best` recommends anew"));
     }
+    f.write("study.toml", &before);
     // `optimize` settles it: what it recommends is journalled, and needs no note any more.
     let rule = format!("domain.{name}.max={max}");
     let set = ["--set", rule.as_str()];
@@ -228,4 +226,212 @@ fn a_study_that_cannot_tell_mixtures_apart_says_so() {
     let f = Fixture::new(GOOD, "", "[budget]\ntrials = 24\n[optimizer]\ninitial = 6");
     f.json("optimize", &["-q"]);
     assert!(f.json("best", &[])["caveats"].as_array().unwrap().is_empty());
+}
+
+/// Two metrics at two sizes: one is the weight of `a`, the other falls with it. Nothing was suggested, so there is no recommendation of a
+/// search that has ended.
+fn imported() -> Fixture {
+    let f = Fixture::new(GOOD, "", "[limits]\ntarget_tokens = 1e9");
+    f.edit("metric = \"loss\"", "metrics = { loss = 2.0, other = 1.0 }");
+    f.edit("name = \"b\"", "name = \"b\"\ntokens = 5e8\nmax = 0.8\nprior = 1.0");
+    let row = |i: usize| {
+        let (a, b) = (i as f64 / 13.0, (i * 5 % 14) as f64 / 13.0 * (1.0 - i as f64 / 13.0));
+        let (size, level) = if i % 2 == 0 { ("large", 1.0) } else { ("small", 2.0) };
+        format!("{i},{size},{a},{b},{},{},{}\n", 1.0 - a - b, a + level, 3.0 - 0.5 * a)
+    };
+    let rows: String = (0..14).map(row).collect();
+    f.write("runs.csv", &format!("run_id,fidelity,w:a,w:b,w:c,y:loss,y:other\n{rows}"));
+    let import = f.command("import").args(["--from", "wide", "runs.csv"]).output().unwrap();
+    assert_eq!(code(&import), Some(0), "{}", stderr(&import));
+    f
+}
+
+fn mean(value: &Value) -> f64 {
+    value["mean"].as_f64().unwrap()
+}
+
+fn sd(value: &Value) -> f64 {
+    value["sd"].as_f64().unwrap()
+}
+
+/// Whether two numbers are the same, but for rounding.
+fn same(a: f64, b: f64) -> bool {
+    (a - b).abs() < 1e-9 * (1.0 + a.abs())
+}
+
+#[test]
+fn predictions_agree_with_best_and_with_one_another() {
+    let f = imported();
+    let best = f.json("best", &[]);
+    let predicted = f.json("predict", &[]);
+    let recommended = &predicted["mixtures"][0];
+    assert_eq!((&recommended["name"], &recommended["weights"]), (&"recommended".into(), &best["weights"]));
+    let expected = &recommended["expected"]["objective"];
+    for key in ["mean", "sd", "noise"] {
+        assert_eq!(expected[key], best["expected"][key], "{key}");
+    }
+    let width = |interval: &str| expected[interval][1].as_f64().unwrap() - expected[interval][0].as_f64().unwrap();
+    let run = sd(expected).hypot(expected["noise"].as_f64().unwrap());
+    assert!(same(width("interval"), 2.0 * 1.644_853_626_951_473 * sd(expected)), "{expected}");
+    assert!(same(width("run_interval"), 2.0 * 1.644_853_626_951_473 * run), "{expected}");
+    assert!((recommended["epochs"]["b"].as_f64().unwrap() - 2.0 * weight(recommended, "b")).abs() < 1e-9);
+
+    let arguments = ["a=0.5,b=0.5", "b=0.9,c=0.1", "--against", "uniform", "--format", "json"];
+    let compared: Value = serde_json::from_slice(&f.run("predict", &arguments).stdout).unwrap();
+    let uniform = f.json("predict", &["uniform"])["mixtures"][0]["expected"].clone();
+    for mixture in compared["mixtures"].as_array().unwrap() {
+        let (expected, gain, a) = (&mixture["expected"], &mixture["gain"], weight(mixture, "a"));
+        let metric = |values: &Value, name: &str| mean(&values["metrics"][name]);
+        let (loss, other) = (metric(expected, "loss"), metric(expected, "other"));
+        assert!((loss - a - 1.0).abs() < 0.1 && (other - 3.0 + 0.5 * a).abs() < 0.1, "{mixture}");
+        assert!(same(2.0 * loss + other, mean(&expected["objective"])), "{expected}");
+        // What one of them is smaller by; on a logarithmic scale nearly so.
+        let difference = mean(&uniform["objective"]) - mean(&expected["objective"]);
+        assert!((mean(&gain["objective"]) - difference).abs() < 2e-3, "{gain}");
+        assert!((metric(gain, "loss") + loss - metric(&uniform, "loss")).abs() < 2e-3, "{gain}");
+        let better = gain["objective"]["probability"].as_f64().unwrap();
+        assert!(if a < 0.1 { better > 0.99 } else { better < 0.01 }, "{mixture}");
+    }
+    let broken = |i: usize| compared["mixtures"][i]["breaks"].clone();
+    assert_eq!((broken(0), broken(1)), (Value::from(vec![""; 0]), Value::from(vec!["`b` ≤ 0.8"])));
+
+    // Nearly the same mixtures are uncertain for the same reasons.
+    let near = f.json("predict", &["a=0.3,b=0.2,c=0.5", "--against", "a=0.3,b=0.21,c=0.49"])["mixtures"][0].clone();
+    let (one, difference) = (sd(&near["expected"]["objective"]), sd(&near["gain"]["objective"]));
+    assert!(difference < 0.5 * one, "{near}");
+
+    let small = f.json("predict", &["a=0.5,b=0.5", "--fidelity", "small"]);
+    assert!((mean(&small["mixtures"][0]["expected"]["metrics"]["loss"]) - 2.5).abs() < 0.1, "{small}");
+    let table = text(&f, "predict", &["b=0.9,c=0.1", "--against", "prior"]);
+    for said in
+        ["Expected of b=0.9,c=0.1 at large", "epochs", "gain over prior", "better with", "\nother ", "`b` ≤ 0.8"]
+    {
+        assert!(table.contains(said), "{said} is missing in\n{table}");
+    }
+    assert_ne!(
+        text(&f, "predict", &["prior"]),
+        text(&f, "predict", &["prior", "--noise"]),
+        "intervals of runs are wider"
+    );
+}
+
+#[test]
+fn alternatives_are_within_noise_and_far_from_one_another() {
+    let f = imported();
+    let best = f.json("best", &["--alternatives", "3"]);
+    let alternatives = best["alternatives"].as_array().unwrap();
+    let distance = |one: &Value, other: &Value| {
+        ["a", "b", "c"].iter().map(|name| (weight(one, name) - weight(other, name)).abs()).sum::<f64>() / 2.0
+    };
+    assert_eq!(alternatives.len(), 3, "{best}");
+    for (i, alternative) in alternatives.iter().enumerate() {
+        let lost = mean(&alternative["expected"]) - mean(&best["expected"]);
+        assert!(lost < 1.01 * best["expected"]["noise"].as_f64().unwrap(), "{alternative}");
+        assert!((mean(&alternative["gain"]) + lost).abs() < 1e-3 && weight(alternative, "b") < 0.8 + 1e-6);
+        assert!((distance(alternative, &best) - alternative["distance"].as_f64().unwrap()).abs() < 1e-9);
+        let first = distance(&alternatives[0], &best);
+        assert!(first > 0.01 && distance(alternative, &best) <= first, "the farthest comes first: {best}");
+        assert!(alternatives[..i].iter().all(|before| distance(before, alternative) > 0.005), "{best}");
+    }
+    assert!(text(&f, "best", &["--alternatives", "2"]).contains("Alternatives, worse by at most one run's noise"));
+}
+
+#[test]
+fn mixtures_have_names_weights_or_files() {
+    let f = imported();
+    f.json("suggest", &[]);
+    let trial = f.of("suggested")[0]["weights"].clone();
+    f.write("weights.json", r#"{"a": 0.25, "c": 0.75}"#);
+    f.write("object", &format!("{{\"trial\": 1, \"weights\": {trial}}}"));
+    let all = ["trial:1", "@object", "weights.json", "a=0.25,c=0.751", "prior"];
+    let predicted = f.json("predict", &all);
+    let weights = |i: usize| predicted["mixtures"][i]["weights"].clone();
+    let named: Vec<&Value> = predicted["mixtures"].as_array().unwrap().iter().map(|m| &m["name"]).collect();
+    assert_eq!(named, ["trial 1", "object", "weights", "a=0.25,c=0.751", "prior"]);
+    assert_eq!(weights(1), weights(0));
+    assert_eq!(weights(2), serde_json::json!({"a": 0.25, "b": 0.0, "c": 0.75}));
+    assert!(
+        (weights(3)["c"].as_f64().unwrap() - 0.751 / 1.001).abs() < 1e-12,
+        "rounded weights are divided by their sum"
+    );
+    assert!((weights(4)["b"].as_f64().unwrap() - 0.8).abs() < 1e-6, "the prior within the bounds");
+    for (mixture, said) in [
+        ("a=0.5,bb=0.5", "`bb` is no domain of this study; did you mean \"b\"?"),
+        ("a=0.5,b=0.3", "the weights sum to 0.8, not to 1; divided by their sum they are a=0.625,b=0.375"),
+        ("a=0.5,b", "`b` has no weight"),
+        ("a=1.5,b=-0.5", "weights are finite and not negative"),
+        ("a=x", "`x` is no number"),
+        ("a=0.5,a=0.5", "appears twice"),
+        ("unifrom", "did you mean uniform? A mixture is recommended, uniform, prior, trial:N, weights like"),
+        ("trial:9", "there is no trial 9"),
+        ("trial:one", "expected the number of a trial"),
+        ("@study.toml", "expected JSON like"),
+    ] {
+        for arguments in
+            [&["predict", mixture][..], &["predict", "prior", "--against", mixture], &["report", "--compare", mixture]]
+        {
+            let output = f.run(arguments[0], &arguments[1..]);
+            let error = stderr(&output);
+            assert_eq!((code(&output), output.stdout.len()), (Some(2), 0), "{mixture}: {error}");
+            assert!(error.contains(said), "{mixture}: {error}");
+        }
+    }
+    assert_eq!(code(&f.run("predict", &["@nothing.json"])), Some(1));
+}
+
+#[test]
+fn a_prediction_says_what_it_rests_on() {
+    let f = Fixture::new(GOOD, "", "");
+    f.json("suggest", &["--fidelity", "small"]);
+    let output = f.run("predict", &["uniform"]);
+    assert_eq!((code(&output), output.stdout.len()), (Some(1), 0));
+    assert!(stderr(&output).contains("no run of the study t is complete"), "{}", stderr(&output));
+    text(&f, "tell", &["--trial", "1", "--loss", "1"]);
+    assert!(text(&f, "predict", &["uniform"]).starts_with("Note: no run is complete at large"));
+    assert!(text(&f, "predict", &["uniform", "--fidelity", "small"]).starts_with("Expected of uniform at small"));
+    assert!(stderr(&f.run("predict", &["--fidelity", "smal"])).contains("no such fidelity; there are small, large"));
+}
+
+#[test]
+fn a_what_if_is_answered_anew_and_changes_nothing() {
+    // Another metric that is reported, but not in the objective: the more of `a`, the better.
+    let script = r#"printf '{"metrics": {"loss": %s, "other": -%s}}' "$2" "$2" > "$1.tmp" && mv "$1.tmp" "$1""#;
+    let f = Fixture::new(script, "", "[budget]\ntrials = 8\n[optimizer]\ninitial = 4");
+    f.edit("name = \"a\"", "name = \"a\"\nmin = 0.2");
+    f.json("optimize", &["-q"]);
+    let journal = || fs::read_to_string(f.path("run/journal.jsonl")).unwrap();
+    let (before, best) = (journal(), f.json("best", &[]));
+    assert!(notes(&best).is_empty() && (weight(&best, "a") - 0.2).abs() < 0.1, "{best}");
+
+    // What was recommended is still allowed, but there is better.
+    let wider = ["--set", "domain.a.min=0.0"];
+    let asked = f.json("best", &wider);
+    assert!(weight(&asked, "a") < 0.1, "{asked}");
+    assert_eq!(notes(&asked), ["this answers a what-if (domain.a.min 0.2 → 0) and changes nothing about the study"]);
+    let uniform = [&wider[..], &["--set", "domain.a.max=0.1", "uniform"]].concat();
+    assert!((weight(&f.json("predict", &uniform)["mixtures"][0], "a") - 0.1).abs() < 1e-6, "within other bounds");
+
+    let other = ["--set", "objective.metric='other'"];
+    let asked = f.json("best", &other);
+    assert!(weight(&asked, "a") > 0.8 && mean(&asked["expected"]) < -0.4, "{asked}");
+    let said = "objective.metrics.loss 1.0 → not set, objective.metrics.other not set → 1.0";
+    assert!(notes(&asked)[0].contains(said) && asked["calibration"]["all"].is_null(), "{asked}");
+    let predicted = f.json("predict", &[&other[..], &["a=0.6,b=0.4"]].concat());
+    assert!((mean(&predicted["mixtures"][0]["expected"]["objective"]) + 0.6).abs() < 0.4, "{predicted}");
+    text(&f, "report", &other);
+    let page = fs::read_to_string(f.path("run/report.html")).unwrap();
+    assert!(page.contains("this answers a what-if") && page.contains("minimize other"));
+    let unknown = f.run("best", &["--set", "objective.metric='nobody'"]);
+    assert!(
+        code(&unknown) == Some(1) && stderr(&unknown).contains("8 runs did not report all metrics"),
+        "{}",
+        stderr(&unknown)
+    );
+
+    assert_eq!(journal(), before);
+    assert_eq!(f.json("best", &[]), best, "the study is as it was");
+    // A search can only go on under the objective that it began with; new bounds are what it has once it has gone on.
+    assert_eq!(code(&f.run("optimize", &other)), Some(2));
+    f.json("suggest", &wider);
+    assert!(notes(&f.json("best", &wider)).is_empty());
 }

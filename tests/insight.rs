@@ -4,9 +4,9 @@
 mod problem;
 
 use admire::advice::undetected;
-use admire::optimizer::Optimizer;
+use admire::optimizer::{Optimizer, PerMetric};
 use admire::problem::{Evidence, Mixture, ModelChoice, ModelSpec, OptimizerSettings, Structure};
-use problem::{Problem, rng};
+use problem::{Problem, rng, size};
 use rand_distr::{Distribution, StandardNormal};
 
 /// A problem with three metrics that was observed often enough for a good model, and the mixture recommended for it.
@@ -27,16 +27,19 @@ fn gains_are_what_the_truth_says_within_their_uncertainty() {
         problem.space().polytope().sample(20, &mut rng(8)).into_iter().map(Mixture::new).collect();
     others.push(mixture.clone());
     let gains = optimizer.gains(&evidence, &mixture, &others).unwrap();
+    let target = problem.fidelities().target();
+    let advantages = optimizer.advantages(&evidence, &mixture, &others, target).unwrap();
     let itself = gains.last().unwrap();
     assert!(itself.mean.abs() < 1e-12 && itself.sd < 1e-5, "{itself:?}");
     let best = problem.loss(mixture.weights(), 1);
     let mut inside = 0;
-    for (other, gain) in others.iter().zip(&gains).take(20) {
+    for (i, (other, gain)) in others.iter().zip(&gains).take(20).enumerate() {
         let truth = problem.loss(other.weights(), 1) - best;
         inside += usize::from((truth - gain.mean).abs() <= 2.0 * gain.sd);
         assert!((truth > 0.0) == (gain.probability() > 0.5) || gain.mean.abs() < 2.0 * gain.sd, "{truth} {gain:?}");
         // The objective is the mean of the metrics, and so are gains.
-        let metrics = optimizer.metric_gains(&evidence, &mixture, other).unwrap();
+        let PerMetric { objective, metrics } = &advantages[i];
+        assert_eq!(objective, gain);
         let mean = metrics.iter().map(|g| g.mean).sum::<f64>() / 3.0;
         assert!((mean - gain.mean).abs() < 1e-9 * (1.0 + gain.mean.abs()), "{mean} {gain:?}");
     }
@@ -85,13 +88,36 @@ fn where_there_is_something_to_find_no_study_says_that_there_is_nothing() {
 fn a_model_of_the_objective_alone_still_tells_metrics_apart() {
     let (problem, evidence, optimizer, mixture) = known(Structure::Objective);
     let uniform = problem.space().uniform();
-    let gains = optimizer.metric_gains(&evidence, &mixture, &uniform).unwrap();
+    let target = problem.fidelities().target();
+    let gains = &optimizer.advantages(&evidence, &mixture, std::slice::from_ref(&uniform), target).unwrap()[0].metrics;
     let (ours, theirs) = (problem.truth(mixture.weights(), 1), problem.truth(uniform.weights(), 1));
     for (j, gain) in gains.iter().enumerate() {
         let truth = theirs[j] - ours[j];
         assert!((truth - gain.mean).abs() <= 4.0 * gain.sd + 0.01, "metric {j}: {truth} {gain:?}");
     }
     assert_eq!(gains.len(), 3);
+}
+
+#[test]
+fn every_metric_is_expected_where_the_truth_is_at_every_size() {
+    for (structure, sizes) in [(Structure::PerMetric, 0..2), (Structure::Objective, 1..2)] {
+        let (problem, evidence, optimizer, mixture) = known(structure);
+        let mixtures = [mixture, problem.space().uniform()];
+        for m in sizes {
+            let expected = optimizer.expectations(&evidence, &mixtures, size(m)).unwrap();
+            for (mixture, PerMetric { objective, metrics }) in mixtures.iter().zip(expected) {
+                let alone = optimizer.predict(&evidence, &[(mixture.clone(), size(m))]).unwrap()[0];
+                assert_eq!(objective, alone);
+                let truth = problem.truth(mixture.weights(), m);
+                assert_eq!(metrics.len(), truth.len());
+                for (expected, truth) in metrics.iter().zip(truth) {
+                    let near = (expected.mean - truth).abs() <= 4.0 * expected.sd + 0.01;
+                    assert!(near && expected.sd < 0.2, "{structure:?} at {m}: {truth} {expected:?}");
+                    assert!(expected.noise.is_some_and(|noise| (1e-4..0.05).contains(&noise)), "{expected:?}");
+                }
+            }
+        }
+    }
 }
 
 #[test]
@@ -127,5 +153,7 @@ fn without_observations_nothing_is_claimed() {
     let uniform = problem.space().uniform();
     assert!(optimizer.gains(&evidence, &uniform, std::slice::from_ref(&uniform)).is_none());
     assert!(optimizer.effects(&evidence, &uniform, 9).is_none());
-    assert!(optimizer.metric_gains(&evidence, &uniform, &uniform).is_none());
+    let target = problem.fidelities().target();
+    assert!(optimizer.advantages(&evidence, &uniform, std::slice::from_ref(&uniform), target).is_none());
+    assert!(optimizer.expectations(&evidence, std::slice::from_ref(&uniform), target).is_none());
 }

@@ -38,7 +38,7 @@ fn hostile() -> (Fixture, PathBuf) {
     let done = f.run("optimize", &["--quiet"]);
     assert!(done.status.success(), "{}", stderr(&done));
     let page = f.path("page.html");
-    let done = f.run("report", &["--out", page.to_str().unwrap(), "--compare", "2"]);
+    let done = f.run("report", &["--out", page.to_str().unwrap(), "--compare", "trial:2"]);
     assert!(done.status.success(), "{}", stderr(&done));
     assert_eq!(String::from_utf8_lossy(&done.stdout).trim(), page.display().to_string());
     (f, page)
@@ -132,12 +132,14 @@ fn a_study_without_results_has_a_report_too() {
 
     // What cannot be compared is a mistake on the command line.
     f.write("other.json", r#"{"weights": {"a": 0.5, "x": 0.5}}"#);
-    for (what, said) in [("9", "no trial 9"), ("other.json", "domain `x`"), ("study.toml", "expected JSON")] {
+    for (what, said) in
+        [("trial:9", "no trial 9"), ("other.json", "`x` is no domain"), ("@study.toml", "expected JSON")]
+    {
         let done = f.run("report", &["--compare", what]);
         assert_eq!(code(&done), Some(2), "{}", stderr(&done));
         assert!(stderr(&done).contains(said), "{}", stderr(&done));
     }
-    f.write("other.json", r#"{"a": 1, "b": 3}"#);
+    f.write("other.json", r#"{"a": 0.25, "b": 0.75}"#);
     assert!(f.run("tell", &["--trial", "1", "--loss", "1"]).status.success());
     assert!(f.run("report", &["--compare", "other.json"]).status.success());
     let (_, text) = parse(&fs::read_to_string(f.path("run/report.html")).unwrap());

@@ -541,7 +541,7 @@ fn a_perplexity_is_predicted_as_well_as_its_logarithm() {
         );
     }
     // The difference of two mixtures knows how uncertain each of them is.
-    let gains = perplexity.gains(&x.select(&[0, 1]));
+    let gains = perplexity.gains(&x.select(&[0, 1]), size(0));
     assert!(gains[0].variance > 0.0 && gains[0].mean.is_finite());
 }
 

@@ -204,7 +204,9 @@ impl Study {
     fn metric_gains(&self, asked: &Optimizer) -> Vec<Statement> {
         let metrics = |mixture: &Mixture| self.truth.metrics(mixture.weights(), TARGET);
         let of_pair = |pair: &[Mixture]| {
-            let gains = asked.metric_gains(&self.evidence, &pair[0], &pair[1]).into_iter().flatten();
+            let gains =
+                asked.advantages(&self.evidence, &pair[0], &pair[1..], FidelityId::new(TARGET)).into_iter().flatten();
+            let gains = gains.flat_map(|gain| gain.metrics);
             let truth = metrics(&pair[1]).into_iter().zip(metrics(&pair[0])).map(|(other, one)| other - one);
             let gains = gains.zip(truth).zip(&self.units.1);
             let statement = |((Gain { mean, sd }, truth), unit): ((Gain, f64), &f64)| Statement {

@@ -6,7 +6,7 @@ use super::ask::recommend;
 use super::calibration::{Judgement, Record};
 use super::signal::undetected;
 use crate::optimizer::{MOST_KNOWN, Optimizer, known};
-use crate::problem::Mixture;
+use crate::problem::{FidelityId, Mixture, Observation};
 use crate::study::{StopReason, Study, Trial};
 use crate::text::{counted, number};
 
@@ -22,10 +22,15 @@ pub struct Answer {
 /// Something without which a recommendation would be misunderstood.
 #[derive(Clone, Debug)]
 pub enum Caveat {
-    /// No run of the study, or from elsewhere, is complete at the target fidelity.
-    NothingAtTarget {
+    /// The question is asked under another objective or search space than the study's.
+    WhatIf {
+        /// What differs, in words.
+        changes: Vec<String>,
+    },
+    /// No run of the study, or from elsewhere, is complete at the fidelity that is asked about.
+    NothingAt {
         /// Its name.
-        target: String,
+        fidelity: String,
     },
     /// The model knows some of the runs only: more would take it too long.
     Thinned {
@@ -62,45 +67,61 @@ pub enum Caveat {
 )]
 pub struct NothingKnown(String);
 
-/// What a study recommends now. Once the search has stopped that is what it recommended (and confirmed) then, unless the config
-/// forbids it now: then it is recommended anew.
+/// What a study recommends now, with all that has to be said first.
 ///
 /// # Errors
 /// [`NothingKnown`] when no run is complete.
 pub fn answer(study: &Study, optimizer: &Optimizer) -> Result<Answer, NothingKnown> {
-    let mut answer = recommended(study, optimizer)?;
-    let judgement = Record::of(study).judgement(&study.config().fidelities);
-    if judgement.finds_fault() {
-        answer.caveats.push(Caveat::Miscalibrated(judgement));
+    let mut caveats = basis(study, study.config().fidelities.target())?;
+    let choice = choice(study, optimizer)?;
+    caveats.extend(choice.caveats);
+    if let Some(undetected) = undetected(optimizer, &study.evidence(), &choice.mixture) {
+        caveats.push(Caveat::Indistinct { undetected });
     }
-    if let Some(undetected) = undetected(optimizer, &study.evidence(), &answer.mixture) {
-        answer.caveats.push(Caveat::Indistinct { undetected });
-    }
-    Ok(answer)
+    Ok(Answer { mixture: choice.mixture, caveats })
 }
 
-fn recommended(study: &Study, optimizer: &Optimizer) -> Result<Answer, NothingKnown> {
-    let config = study.config();
-    let observations = study.evidence().observations;
-    if observations.is_empty() {
-        return Err(NothingKnown(config.name.clone()));
-    }
+/// What has to be said before anything that the model expects of mixtures at fidelity `m`.
+///
+/// # Errors
+/// [`NothingKnown`] when no run is complete.
+pub fn basis(study: &Study, m: FidelityId) -> Result<Vec<Caveat>, NothingKnown> {
+    let (config, observations) = (study.config(), observations(study)?);
     let mut caveats = Vec::new();
-    let target = config.fidelities.target();
-    if !observations.iter().any(|o| o.fidelity == target) {
-        caveats.push(Caveat::NothingAtTarget { target: config.fidelities[target].name.clone() });
+    if !study.what_ifs().is_empty() {
+        let changes = study.what_ifs().iter().map(|(key, change)| format!("{key} {change}"));
+        caveats.push(Caveat::WhatIf { changes: changes.collect() });
+    }
+    if !observations.iter().any(|o| o.fidelity == m) {
+        caveats.push(Caveat::NothingAt { fidelity: config.fidelities[m].name.clone() });
     }
     if observations.len() > MOST_KNOWN {
         caveats.push(Caveat::Thinned { known: known(&observations).len(), runs: observations.len() });
     }
-    let Some(stopped) = study.stopped() else {
-        return Ok(Answer { mixture: recommend(study, optimizer).mixture, caveats });
+    let judgement = Record::of(study).judgement(&config.fidelities);
+    if judgement.finds_fault() {
+        caveats.push(Caveat::Miscalibrated(judgement));
+    }
+    Ok(caveats)
+}
+
+/// The mixture that is recommended now, with what has to be said of this choice. Once the search has stopped that is what it recommended
+/// (and confirmed) then, unless the config forbids it now, or the question is a what-if: then it is recommended anew.
+///
+/// # Errors
+/// [`NothingKnown`] when no run is complete.
+pub fn choice(study: &Study, optimizer: &Optimizer) -> Result<Answer, NothingKnown> {
+    observations(study)?;
+    let config = study.config();
+    let anew = |caveats| Answer { mixture: recommend(study, optimizer).mixture, caveats };
+    let Some(stopped) = study.stopped().filter(|_| study.what_ifs().is_empty()) else {
+        return Ok(anew(Vec::new()));
     };
     let broken = config.space.broken_bounds(&stopped.mixture);
     if !broken.is_empty() {
-        caveats.push(Caveat::Anew { broken: broken.iter().map(ToString::to_string).collect() });
-        return Ok(Answer { mixture: recommend(study, optimizer).mixture, caveats });
+        return Ok(anew(vec![Caveat::Anew { broken: broken.iter().map(ToString::to_string).collect() }]));
     }
+    let mut caveats = Vec::new();
     let runs = study.known_runs().saturating_sub(stopped.runs);
     if runs > 0 {
         let now = recommend(study, optimizer);
@@ -116,6 +137,12 @@ fn recommended(study: &Study, optimizer: &Optimizer) -> Result<Answer, NothingKn
     Ok(Answer { mixture: stopped.mixture.clone(), caveats })
 }
 
+/// What the model knows of the study; not empty.
+fn observations(study: &Study) -> Result<Vec<Observation>, NothingKnown> {
+    let observations = study.evidence().observations;
+    if observations.is_empty() { Err(NothingKnown(study.config().name.clone())) } else { Ok(observations) }
+}
+
 /// The best complete trial at the target, among the mixtures that the config allows, with its objective.
 #[must_use]
 pub fn best_measured(study: &Study) -> Option<(&Trial, f64)> {
@@ -129,8 +156,11 @@ pub fn best_measured(study: &Study) -> Option<(&Trial, f64)> {
 impl fmt::Display for Caveat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NothingAtTarget { target } => {
-                write!(f, "no run is complete at {target}: what is expected there rests on other sizes alone")
+            Self::WhatIf { changes } => {
+                write!(f, "this answers a what-if ({}) and changes nothing about the study", changes.join(", "))
+            }
+            Self::NothingAt { fidelity } => {
+                write!(f, "no run is complete at {fidelity}: what is expected there rests on other sizes alone")
             }
             Self::Thinned { known, runs } => write!(
                 f,

@@ -1,10 +1,10 @@
 //! Asking the optimizer, reproducibly.
 
-use crate::optimizer::{Candidates, ModelSnapshot, NoTrial, Optimizer, Recommendation, Suggestion};
+use crate::optimizer::{Alternative, Candidates, ModelSnapshot, NoTrial, Optimizer, Recommendation, Suggestion};
 use serde_json::Value;
 use tracing::warn;
 
-use crate::problem::{Evidence, FidelityId, stream};
+use crate::problem::{Evidence, FidelityId, Mixture, stream};
 use crate::study::{Event, Study, TrialId};
 
 /// An answer, with the optimizer that gave it.
@@ -20,7 +20,7 @@ pub struct Thought {
     pub offered: Vec<FidelityId>,
 }
 
-/// The optimizer of a study, with its journalled hyperparameters.
+/// The optimizer of a study, with its journalled hyperparameters; they are fitted anew for a what-if with another objective.
 #[must_use]
 pub fn optimizer(study: &Study) -> Optimizer {
     let config = study.config();
@@ -37,6 +37,8 @@ pub fn optimizer(study: &Study) -> Optimizer {
             Ok(_) => warn!("the journalled hyperparameters are impossible, so they are fitted anew"),
             Err(why) => warn!("the journalled hyperparameters cannot be read ({why}), so they are fitted anew"),
         }
+    } else if !study.what_ifs().is_empty() {
+        optimizer.learn(&study.evidence());
     }
     optimizer
 }
@@ -69,6 +71,13 @@ pub fn suggest(
 #[must_use]
 pub fn recommend(study: &Study, optimizer: &Optimizer) -> Recommendation {
     optimizer.recommend(&study.evidence(), None, &mut stream(study.config().seed, RECOMMENDATION))
+}
+
+/// Up to `count` mixtures that are within a run's noise of `mixture`, and different from it ([`Optimizer::alternatives`]).
+#[must_use]
+pub fn alternatives(study: &Study, optimizer: &Optimizer, mixture: &Mixture, count: usize) -> Option<Vec<Alternative>> {
+    let rng = &mut stream(study.config().seed, RECOMMENDATION);
+    optimizer.alternatives(&study.evidence(), mixture, count, rng)
 }
 
 /// The next trial, of number `next`, among the fidelities `offered`, and the recommendation from the same evidence.

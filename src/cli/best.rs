@@ -4,11 +4,11 @@ use serde_json::{Value, json};
 
 use super::{ConfigArgs, Format, text};
 use crate::advice::{self, Answer, Comparison, Confirmation, Coverage, Record, SizeAgreement};
-use crate::optimizer::{Gain, Optimizer};
+use crate::optimizer::{Alternative, Gain, Optimizer};
 use crate::problem::{Fidelity, FidelityId, Mixture, Prediction, mean_and_error};
 use crate::report::{Align, Table, bar};
 use crate::study::{Confirmed, StopReason, Study};
-use crate::text::{Uncertain, fixed, number, probability};
+use crate::text::{Uncertain, fixed, number, percent, probability};
 
 /// Terminal columns of a weight of 1.
 const BAR: usize = 20;
@@ -18,20 +18,28 @@ const BAR: usize = 20;
 pub struct BestArgs {
     #[command(flatten)]
     config: ConfigArgs,
+    /// Also show up to N mixtures that are worse by at most the noise of one run, and differ most from it and one another
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    alternatives: usize,
     /// How to print it
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
 
 pub(super) fn run(args: &BestArgs) -> anyhow::Result<u8> {
-    let study = Study::read(args.config.load()?)?;
+    let study = args.config.ask()?;
     super::warn(study.warnings());
-    print(&study, args.format, None)?;
+    print(&study, args.format, None, args.alternatives)?;
     Ok(0)
 }
 
-/// Prints what a study recommends, and why it stopped where it did.
-pub(super) fn print(study: &Study, format: Format, stopped: Option<StopReason>) -> anyhow::Result<()> {
+/// Prints what a study recommends, with so many alternatives, and why it stopped where it did.
+pub(super) fn print(
+    study: &Study,
+    format: Format,
+    stopped: Option<StopReason>,
+    alternatives: usize,
+) -> anyhow::Result<()> {
     let (evidence, optimizer, target) =
         (study.evidence(), advice::optimizer(study), study.config().fidelities.target());
     let answer = &advice::answer(study, &optimizer)?;
@@ -43,6 +51,9 @@ pub(super) fn print(study: &Study, format: Format, stopped: Option<StopReason>) 
         expected: expected.and_then(|p| p.first().copied()),
         gain: gains.and_then(|g| g.first().copied()),
         sizes: other_sizes(study, &optimizer),
+        alternatives: (alternatives > 0)
+            .then(|| advice::alternatives(study, &optimizer, &answer.mixture, alternatives))
+            .flatten(),
         stopped,
         confirmation: study.stopped().and_then(|_| Confirmation::of(study, &answer.mixture)),
     };
@@ -61,6 +72,8 @@ struct Best<'a> {
     /// Over the uniform mixture.
     gain: Option<Gain>,
     sizes: Vec<SizeAgreement>,
+    /// Where they are asked for.
+    alternatives: Option<Vec<Alternative>>,
     stopped: Option<StopReason>,
     confirmation: Option<Confirmation>,
 }
@@ -77,8 +90,7 @@ impl Best<'_> {
             "weights": self.study.named(&self.answer.mixture),
             "caveats": self.answer.caveats.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "expected": self.expected,
-            "against_uniform":
-                self.gain.map(|g| json!({"mean": g.mean, "sd": g.sd, "probability": g.probability()})),
+            "against_uniform": self.gain.map(gain_json),
             "measured": advice::best_measured(self.study).map(|(trial, loss)| json!({"trial": trial.id, "loss": loss})),
             "spent": self.study.spent(),
             "sizes": self.sizes.iter().map(|size| json!({
@@ -89,6 +101,9 @@ impl Best<'_> {
             })).collect::<Vec<_>>(),
             "calibration": calibration_json(self.study),
         });
+        if let Some(alternatives) = &self.alternatives {
+            object["alternatives"] = alternatives.iter().map(|other| alternative_json(self.study, other)).collect();
+        }
         if let Some(reason) = self.stopped {
             object["stopped"] = json!(reason);
             object["confirm"] = json!(self.confirmation.as_ref().map(|c| confirmation_json(self.study, c)));
@@ -129,7 +144,41 @@ impl Best<'_> {
         if let Some(confirmation) = &self.confirmation {
             show_lines("confirmed", confirmation_words(confirmation));
         }
+        match self.alternatives.as_deref() {
+            Some([]) => outln!("\nNo other mixture is within one run's noise of the recommendation."),
+            Some(alternatives) => show_alternatives(study, alternatives),
+            None => {}
+        }
     }
+}
+
+/// One column per alternative.
+fn show_alternatives(study: &Study, alternatives: &[Alternative]) {
+    outln!("\nAlternatives, worse by at most one run's noise\n");
+    let titles = (1..=alternatives.len()).map(|i| (format!("#{i}"), Align::Right));
+    let mut table = Table::new([(String::new(), Align::Left)].into_iter().chain(titles));
+    let mut row = |title: &str, cell: &dyn Fn(&Alternative) -> String| {
+        table.row(std::iter::once(title.to_owned()).chain(alternatives.iter().map(cell)));
+    };
+    let config = study.config();
+    for (name, i) in config.domain_order.iter().filter_map(|name| Some((name, config.space.index(name)?))) {
+        row(name, &|other| format!("{:.4}", other.mixture.weights()[i]));
+    }
+    row("", &|_| String::new());
+    row("differs in", &|other| percent(other.distance));
+    row("expected", &|other| uncertain(other.expected).to_string());
+    row("gain", &|other| uncertain_gain(other.gain).signed());
+    row("better with", &|other| probability(other.gain.probability()));
+    out!("{}", table.fitted(text::width()));
+}
+
+fn alternative_json(study: &Study, alternative: &Alternative) -> Value {
+    let Alternative { mixture, distance, expected, gain } = alternative;
+    json!({"weights": study.named(mixture), "distance": distance, "expected": expected, "gain": gain_json(*gain)})
+}
+
+fn gain_json(gain: Gain) -> Value {
+    json!({"mean": gain.mean, "sd": gain.sd, "probability": gain.probability()})
 }
 
 /// Several lines under one title.

@@ -31,7 +31,7 @@ pub(super) fn run(args: &ExportArgs) -> anyhow::Result<u8> {
     if args.format.is_none() && args.trial.is_some() {
         return Err(UsageError("--trial is about a mixture; say for which trainer with --format".into()).into());
     }
-    let study = Study::read(args.config.load()?)?;
+    let study = args.config.ask()?;
     super::warn(study.warnings());
     let text = match args.format {
         None => runs(&study)?,

@@ -26,7 +26,9 @@ mod init;
 mod journal;
 mod log;
 mod man;
+mod mixture;
 mod optimize;
+mod predict;
 mod replay;
 mod report;
 mod status;
@@ -46,6 +48,7 @@ use tracing::Level;
 
 use crate::config::{ConfigError, StudyConfig, duration};
 use crate::exchange::ExportError;
+use crate::problem::FidelityId;
 use crate::replay::ReplayError;
 use crate::runner::RunError;
 use crate::runs::LogError;
@@ -83,6 +86,7 @@ enum Command {
     Tell(tell::TellArgs),
     Status(status::StatusArgs),
     Best(best::BestArgs),
+    Predict(predict::PredictArgs),
     Replay(replay::ReplayArgs),
     Import(import::ImportArgs),
     Export(export::ExportArgs),
@@ -117,6 +121,22 @@ impl ConfigArgs {
             config.dir.clone_from(dir);
         }
         Ok(config)
+    }
+
+    /// Reads the study for a question. What `--set` says of the objective and of the allowed mixtures is a what-if where the study has it
+    /// otherwise: nothing is written.
+    ///
+    /// # Errors
+    /// [`ConfigError`], [`StudyError`].
+    fn ask(&self) -> anyhow::Result<Study> {
+        let section = |set: &String| set.split(['.', '=']).next().unwrap_or_default().trim().to_owned();
+        let config = self.load()?;
+        if !self.set.iter().any(|set| ["domain", "group", "limits", "objective"].contains(&section(set).as_str())) {
+            return Ok(Study::read(config)?);
+        }
+        let others: Vec<String> = self.set.iter().filter(|set| section(set) != "objective").cloned().collect();
+        let own = StudyConfig::load(&self.config, &others)?.objective;
+        Ok(Study::what_if(config, own)?)
     }
 
     /// This program with a command and these options, as one would type them again.
@@ -193,6 +213,7 @@ pub fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Tell(args) => tell::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Best(args) => best::run(&args),
+        Command::Predict(args) => predict::run(&args),
         Command::Replay(args) => replay::run(&args, bars),
         Command::Import(args) => import::run(&args),
         Command::Export(args) => export::run(&args),
@@ -211,6 +232,7 @@ impl Command {
             | Self::Optimize(_)
             | Self::Suggest(_)
             | Self::Best(_)
+            | Self::Predict(_)
             | Self::Replay(_)
             | Self::Export(_)
             | Self::Report(_) => true,
@@ -234,6 +256,14 @@ fn runtime() -> anyhow::Result<Runtime> {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct UsageError(String);
+
+/// The fidelity that `--fidelity` names.
+fn fidelity(config: &StudyConfig, name: &str) -> Result<FidelityId, UsageError> {
+    config.fidelities.find(name).ok_or_else(|| {
+        let known: Vec<&str> = config.fidelities.list().iter().map(|f| f.name.as_str()).collect();
+        UsageError(format!("--fidelity {name}: no such fidelity; there are {}", known.join(", ")))
+    })
+}
 
 /// Says what is odd but no error.
 fn warn(warnings: &[String]) {

@@ -67,13 +67,7 @@ impl Subject {
 
 pub(super) fn run(args: &SuggestArgs) -> anyhow::Result<u8> {
     let config = args.config.load()?;
-    let only = match &args.fidelity {
-        None => None,
-        Some(name) => Some(config.fidelities.find(name).ok_or_else(|| {
-            let known: Vec<&str> = config.fidelities.list().iter().map(|f| f.name.as_str()).collect();
-            super::UsageError(format!("--fidelity {name}: no such fidelity; there are {}", known.join(", ")))
-        })?),
-    };
+    let only = args.fidelity.as_ref().map(|name| super::fidelity(&config, name)).transpose()?;
     let mut subject = match args.dry_run {
         true => Subject::Dry(Study::peek(config)?),
         false => Subject::Open(args.fork.open(config, &args.writer)?),

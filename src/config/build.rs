@@ -36,7 +36,8 @@ pub(super) fn build(path: &Path, root: &Node) -> Result<StudyConfig, ConfigError
     let optimizer = optimizer(&document);
     let written = guard::read(&document, &domains, &objective);
     if !written.is_empty() && optimizer.model.structure == Some(Structure::Objective) {
-        let message = "has no model of single metrics, which a [[guard]] needs; leave it out, or set it to \"per-metric\"";
+        let message =
+            "has no model of single metrics, which a [[guard]] needs; leave it out, or set it to \"per-metric\"";
         document.section("optimizer").report(Some("structure"), message);
     }
     let budget = budget(&document, optimizer.acquisition);

@@ -1,6 +1,6 @@
 //! `[[guard]]`: what has to hold of the recommended mixture.
 
-use super::confirm::Against;
+use super::stated::StatedMixture;
 use super::tree::Section;
 use super::value::Value;
 use crate::problem::{Direction, Guard, Metric, Objective, Threshold, Tolerance, check_name};
@@ -17,7 +17,7 @@ pub(super) struct Written {
 
 enum Bound {
     Value(f64),
-    Mixture(Against),
+    Mixture(StatedMixture),
 }
 
 /// Both keys that state a value, with the sign of their guards.
@@ -48,13 +48,14 @@ fn one(section: &Section<'_>, domains: &[Domain], objective: &Objective) -> Opti
     }
     let values = VALUES.map(|(key, sign)| Some((section.number(key, "a finite number", |_| true)?, sign)));
     let entry = "\"uniform\", \"prior\" or a table of weights such as { web = 0.6, code = 0.4 }";
-    let mixture = section.value("no_worse_than", entry, Against::read);
+    let mixture = section.value("no_worse_than", entry, StatedMixture::read);
     if let Some(problem) = mixture.as_ref().and_then(|mixture| mixture.problem(domains)) {
         section.report(Some("no_worse_than"), problem);
     }
     let stated = [VALUES[0].0, VALUES[1].0, "no_worse_than"].iter().filter(|key| section.node(key).is_some()).count();
     if stated != 1 {
-        section.report(None, "needs one of `at_most`, `at_least` and `no_worse_than`, and no more: one guard per bound");
+        section
+            .report(None, "needs one of `at_most`, `at_least` and `no_worse_than`, and no more: one guard per bound");
     }
     let directions = [("minimize", Direction::Minimize), ("maximize", Direction::Maximize)];
     let direction = section.choice("direction", &directions);
@@ -120,8 +121,8 @@ pub(super) fn guards(written: Vec<Written>, space: &SearchSpace, objective: &mut
         let threshold = match written.bound {
             Bound::Value(value) => Threshold::Value(value),
             Bound::Mixture(against) => {
-                let (name, mixture) = against.mixture(space)?;
-                Threshold::Mixture { name: name.unwrap_or_else(|| "the stated mixture".into()), mixture }
+                let mixture = against.mixture(space).ok()?;
+                Threshold::Mixture { name: against.to_string(), mixture }
             }
         };
         let metric = objective.metrics.iter().position(|metric| metric.name == written.metric)?;

@@ -11,6 +11,7 @@ mod guard;
 mod placeholders;
 mod slurm;
 mod spelling;
+mod stated;
 mod tree;
 mod value;
 
@@ -26,6 +27,7 @@ pub use error::{ConfigError, Origin, Problem};
 pub use export::{DomainFiles, ExportConfig, Stopping, Unit};
 pub use placeholders::{PLACEHOLDERS, check as check_placeholders};
 pub(crate) use placeholders::{Piece, pieces};
+pub use stated::StatedMixture;
 
 /// A commented config to start from, as `admire init` writes it.
 pub const TEMPLATE: &str = include_str!("template.toml");

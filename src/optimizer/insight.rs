@@ -1,12 +1,15 @@
 //! What people ask about a recommendation: is it better, and what may be changed about it?
 
+use std::ops::Neg;
+use std::sync::Arc;
+
 use super::Optimizer;
 use crate::acquisition::normal;
-use crate::problem::{Evidence, Mixture, ModelSpec, Structure};
+use crate::problem::{Evidence, FidelityId, Mixture, ModelSpec, Prediction, Structure};
 use crate::surrogate::{self, Surrogate, Task};
 
-/// By how much one mixture's noise-free objective at the target is better than another's, in the objective's unit; below
-/// zero it is worse, whichever way the objective points.
+/// By how much one mixture's noise-free objective, or a metric, is better than another's, in its unit; below zero it is worse,
+/// whichever way the objective points.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Gain {
     /// Posterior mean.
@@ -29,8 +32,26 @@ impl Gain {
     }
 }
 
+impl Neg for Gain {
+    type Output = Self;
+
+    /// What the other mixture gains.
+    fn neg(self) -> Self {
+        Self { mean: -self.mean, ..self }
+    }
+}
+
 fn sign(x: f64) -> f64 {
     if x == 0.0 { 0.0 } else { x.signum() }
+}
+
+/// What is known of the objective and of each metric: a prediction of a mixture, say, or its gain over another.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PerMetric<T> {
+    /// The objective.
+    pub objective: T,
+    /// Each metric, in the order of the objective and in the metric's unit.
+    pub metrics: Vec<T>,
 }
 
 /// What happens to the objective when one weight is changed and the others make room.
@@ -43,16 +64,82 @@ pub struct Effect {
 }
 
 impl Optimizer {
-    /// How much better `mixture` is than each of `others`; `None` before there is a model.
+    /// How much better `mixture` is than each of `others` at the target; `None` before there is a model.
     #[must_use]
     pub fn gains(&self, evidence: &Evidence, mixture: &Mixture, others: &[Mixture]) -> Option<Vec<Gain>> {
         let surrogate = self.integrated(&evidence.observations).ok()?;
         Some(self.gains_of(&surrogate, mixture, others))
     }
 
-    fn gains_of(&self, surrogate: &Surrogate, mixture: &Mixture, others: &[Mixture]) -> Vec<Gain> {
+    pub(super) fn gains_of(&self, surrogate: &Surrogate, mixture: &Mixture, others: &[Mixture]) -> Vec<Gain> {
         let x = self.columns(std::iter::once(mixture).chain(others).map(Mixture::weights));
-        surrogate.gains(&x).into_iter().map(Gain::from).collect()
+        surrogate.gains(&x, self.fidelities.target()).into_iter().map(Gain::from).collect()
+    }
+
+    /// What is expected of each of `mixtures` at fidelity `m`; `None` before there is a model.
+    #[must_use]
+    pub fn expectations(
+        &self,
+        evidence: &Evidence,
+        mixtures: &[Mixture],
+        m: FidelityId,
+    ) -> Option<Vec<PerMetric<Prediction>>> {
+        let surrogate = self.integrated(&evidence.observations).ok()?;
+        let objectives = mixtures.iter().map(|mixture| self.prediction(&surrogate, mixture, m));
+        if let [metric] = self.objective.metrics.as_slice() {
+            let per_weight = |p: Prediction| {
+                let scale = metric.weight.abs();
+                Prediction { mean: p.mean / metric.weight, sd: p.sd / scale, noise: p.noise.map(|noise| noise / scale) }
+            };
+            let answer = |objective| PerMetric { objective, metrics: vec![per_weight(objective)] };
+            return Some(objectives.map(answer).collect());
+        }
+        let single = self.per_metric(evidence)?;
+        let predicted = single.predict_metrics(&self.columns(mixtures.iter().map(Mixture::weights)), m);
+        let noise: Vec<f64> = single.metric_noise(m).into_iter().map(f64::sqrt).collect();
+        let metrics = |i: usize| {
+            let prediction = |(metric, noise): (&Vec<(f64, f64)>, &f64)| {
+                let (mean, variance) = metric[i];
+                Prediction { mean, sd: variance.sqrt(), noise: Some(*noise) }
+            };
+            predicted.iter().zip(&noise).map(prediction).collect()
+        };
+        Some(objectives.enumerate().map(|(i, objective)| PerMetric { objective, metrics: metrics(i) }).collect())
+    }
+
+    /// By how much `mixture` is better than each of `others` at fidelity `m`, in the objective and per metric, from their joint posterior;
+    /// `None` before there is a model.
+    #[must_use]
+    pub fn advantages(
+        &self,
+        evidence: &Evidence,
+        mixture: &Mixture,
+        others: &[Mixture],
+        m: FidelityId,
+    ) -> Option<Vec<PerMetric<Gain>>> {
+        let surrogate = self.integrated(&evidence.observations).ok()?;
+        let x = self.columns(std::iter::once(mixture).chain(others).map(Mixture::weights));
+        let objectives = surrogate.gains(&x, m).into_iter().map(Gain::from);
+        if let [metric] = self.objective.metrics.as_slice() {
+            let scale = metric.weight.abs();
+            let per_weight = |gain: Gain| Gain { mean: gain.mean / scale, sd: gain.sd / scale };
+            let answer = |objective| PerMetric { objective, metrics: vec![per_weight(objective)] };
+            return Some(objectives.map(answer).collect());
+        }
+        let gains = self.per_metric(evidence)?.metric_gains(&x, m);
+        let metrics = |i: usize| gains.iter().map(|metric| Gain::from(metric[i])).collect();
+        Some(objectives.enumerate().map(|(i, objective)| PerMetric { objective, metrics: metrics(i) }).collect())
+    }
+
+    /// The model with one process per metric: where the one in use has the objective alone, another one that is fitted to the same runs.
+    fn per_metric(&self, evidence: &Evidence) -> Option<Arc<Surrogate>> {
+        if self.spec().structure == Structure::PerMetric {
+            return self.integrated(&evidence.observations).ok();
+        }
+        let spec = ModelSpec { structure: Structure::PerMetric, ..self.spec() };
+        let task = Task { spec, ..self.task(&evidence.observations) };
+        let (_, snapshot) = Surrogate::fit(&task, None).ok()?;
+        Surrogate::integrated(&task, &snapshot).ok().map(Arc::new)
     }
 
     /// For each domain, what changing its weight in `mixture` does, at up to `points` weights between the smallest and the
@@ -75,29 +162,11 @@ impl Optimizer {
             moved.sort_by(|a, b| a.weights()[domain].total_cmp(&b.weights()[domain]));
             moved.dedup_by(|a, b| (a.weights()[domain] - b.weights()[domain]).abs() < 1e-6);
             let gains = self.gains_of(&surrogate, mixture, &moved);
-            let points: Vec<(f64, Gain)> = moved
-                .iter()
-                .zip(gains)
-                .map(|(moved, gain)| (moved.weights()[domain], Gain { mean: -gain.mean, ..gain }))
-                .collect();
+            let points: Vec<(f64, Gain)> =
+                moved.iter().zip(gains).map(|(moved, gain)| (moved.weights()[domain], -gain)).collect();
             Effect { within_noise: within(&points, present, noise), points }
         };
         Some((0..self.space.dim()).map(effect).collect())
-    }
-
-    /// By how much `mixture` is better than `other` in each metric, in the metric's unit and order of the objective;
-    /// `None` where no model of single metrics can be made.
-    #[must_use]
-    pub fn metric_gains(&self, evidence: &Evidence, mixture: &Mixture, other: &Mixture) -> Option<Vec<Gain>> {
-        let mut surrogate = self.integrated(&evidence.observations).ok()?;
-        if self.spec().structure == Structure::Objective {
-            let spec = ModelSpec { structure: Structure::PerMetric, ..self.spec() };
-            let task = Task { spec, ..self.task(&evidence.observations) };
-            let (_, snapshot) = Surrogate::fit(&task, None).ok()?;
-            surrogate = Surrogate::integrated(&task, &snapshot).ok()?.into();
-        }
-        let x = self.columns([mixture.weights(), other.weights()]);
-        Some(surrogate.metric_gains(&x).into_iter().map(Gain::from).collect())
     }
 }
 

@@ -3,6 +3,7 @@
 //!
 //! The manual of the [crate] begins with an example.
 
+mod alternatives;
 mod goal;
 mod insight;
 mod model;
@@ -14,9 +15,10 @@ use crate::problem::{
 };
 use std::sync::{Arc, Mutex};
 
-pub use insight::{Effect, Gain};
-pub use policy::guards::{GuardState, GuardStates};
+pub use alternatives::Alternative;
+pub use insight::{Effect, Gain, PerMetric};
 use policy::fidelities::{exceeds_in_flight_cap, open, possible};
+pub use policy::guards::{GuardState, GuardStates};
 
 use rand::Rng;
 

@@ -53,7 +53,7 @@ pub struct RunLog {
 }
 
 /// Weights whose sum is further than this from one are worth a warning; logs are often rounded to 3 decimals.
-const SUM_TOLERANCE: f64 = 1e-2;
+pub const SUM_TOLERANCE: f64 = 1e-2;
 
 /// What adding up a few dozen weights can be off by.
 const ROUNDING: f64 = 1e-9;

@@ -8,5 +8,5 @@ mod rows;
 
 pub use error::LogError;
 pub(crate) use log::is_state;
-pub use log::{LoggedRun, RunLog};
+pub use log::{LoggedRun, RunLog, SUM_TOLERANCE};
 pub(crate) use rows::{rows, text};

@@ -60,6 +60,7 @@ mod seal;
 mod state;
 mod time_left;
 mod trial;
+mod what_if;
 
 use std::fmt;
 use std::io;

@@ -72,11 +72,17 @@ impl Study {
     pub fn from_journal(config: StudyConfig, contents: &journal::Contents) -> Result<Self, StudyError> {
         let mut study = Self::empty(config);
         study.replay(contents)?;
-        if let Some(resumed) = study.edited() {
-            study.warn_of_sizes(&resumed);
-            study.assume(Event::Resumed(resumed))?;
-        }
+        study.adopt()?;
         Ok(study)
+    }
+
+    /// Takes into account, in memory alone, what the config has that the journal does not know; returns which settings these are.
+    pub(super) fn adopt(&mut self) -> Result<Changes, StudyError> {
+        let Some(resumed) = self.edited() else { return Ok(Changes::new()) };
+        let changed = resumed.changed.clone();
+        self.warn_of_sizes(&resumed);
+        self.assume(Event::Resumed(resumed))?;
+        Ok(changed)
     }
 
     /// Opens the study for writing, beginning it where there is none. Waits at most so long for another writer.
@@ -136,7 +142,7 @@ impl Study {
     }
 
     pub(super) fn empty(config: StudyConfig) -> Self {
-        Self { config, state: State::default(), warnings: Vec::new() }
+        Self { config, state: State::default(), warnings: Vec::new(), what_ifs: Changes::new() }
     }
 
     /// Takes an event into account that is recorded nowhere, as of a dry run.

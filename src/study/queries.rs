@@ -4,7 +4,7 @@ use crate::problem::{Evidence, FidelityId, Mixture, Observation, Prediction, Run
 use std::collections::BTreeMap;
 
 use super::state::{Counts, Model, State, Stopped, observation};
-use super::{Completed, Event, Purpose, StudyError, Suggested, Trial, TrialId, TrialState};
+use super::{Changes, Completed, Event, Purpose, StudyError, Suggested, Trial, TrialId, TrialState};
 use crate::config::StudyConfig;
 
 /// A study as its journal tells of it. Only an [`OpenStudy`](super::OpenStudy) can record anything.
@@ -13,6 +13,7 @@ pub struct Study {
     pub(super) config: StudyConfig,
     pub(super) state: State,
     pub(super) warnings: Vec<String>,
+    pub(super) what_ifs: Changes,
 }
 
 /// A trial to be recorded.

@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use super::data::Data;
 use super::error::FitError;
+use super::gp::Predicted;
 use super::process::Process;
 use super::scale::{Moments, Scale};
 use super::standardize::{Series, Standardization, Unit};
@@ -98,6 +99,21 @@ impl MetricModel {
             Scale::Identity => self.process.mean(z, m).iter().map(|mean| self.reading(m, *mean, 0.0)).collect(),
             _ => self.process.predict(z, m).into_iter().map(|p| self.reading(m, p.mean, p.variance)).collect(),
         }
+    }
+
+    /// The metric's values at the p points `z` at fidelity `m`, as reported: mean and variance, with the uncertainty of its level.
+    pub fn predict(&self, z: &Warped, m: usize) -> Vec<(f64, f64)> {
+        let value = |Predicted { mean, variance, level_variance }| {
+            let variance = variance + level_variance;
+            let reading = self.reading(m, mean, variance);
+            (self.unit.sign * reading.mean, reading.slope.powi(2) * variance)
+        };
+        self.process.predict(z, m).into_iter().map(value).collect()
+    }
+
+    /// Noise variance of one run's value at fidelity `m`, of a usual mixture.
+    pub fn noise(&self, m: usize) -> f64 {
+        self.usual_slope(m).powi(2) * self.process.noise(m)
     }
 
     /// Mean of the value at one point and its derivative with respect to the warped mixture (length D).

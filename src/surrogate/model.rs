@@ -301,7 +301,7 @@ impl Surrogate {
     #[must_use]
     pub fn noise(&self, m: FidelityId) -> f64 {
         let m = m.index();
-        let share = |k: &MetricModel| (k.weight() * k.usual_slope(m)).powi(2) * k.process.noise(m);
+        let share = |k: &MetricModel| k.weight().powi(2) * k.noise(m);
         self.inflation * self.metrics.iter().map(share).sum::<f64>()
     }
 
@@ -327,31 +327,41 @@ impl Surrogate {
             .collect()
     }
 
-    /// By how much the first of the mixtures `x` is better than each of the others in the objective, noise-free and at the target.
+    /// By how much the first of the mixtures `x` is better than each of the others in the objective, noise-free and at fidelity `m`.
     #[must_use]
-    pub fn gains(&self, x: &Weights) -> Vec<Gain> {
+    pub fn gains(&self, x: &Weights, m: FidelityId) -> Vec<Gain> {
         let mut total = vec![Gain { mean: 0.0, variance: 0.0 }; x.len() - 1];
-        for (metric, gains) in self.metrics.iter().zip(self.gains_by_metric(x)) {
-            for (total, (mean, variance)) in total.iter_mut().zip(gains) {
-                total.mean += metric.weight() * mean;
-                total.variance += self.inflation * metric.weight().powi(2) * variance;
+        for (metric, gains) in self.metrics.iter().zip(self.metric_gains(x, m)) {
+            for (total, gain) in total.iter_mut().zip(gains) {
+                total.mean += metric.weight() * gain.mean;
+                total.variance += self.inflation * metric.weight().powi(2) * gain.variance;
             }
         }
         total
     }
 
-    /// By how much the first of the two mixtures `x` is better than the second in each process, noise-free and at the
-    /// target: in the unit of the metric, or of the objective where that has the only process.
+    /// By how much the first of the mixtures `x` is better than each of the others in each process, noise-free and at fidelity `m`: in the
+    /// unit of the metric, or of the objective where that has the only process.
     #[must_use]
-    pub fn metric_gains(&self, x: &Weights) -> Vec<Gain> {
-        let gain = |gains: Vec<(f64, f64)>| Gain { mean: gains[0].0, variance: gains[0].1 };
-        self.gains_by_metric(x).into_iter().map(gain).collect()
+    pub fn metric_gains(&self, x: &Weights, m: FidelityId) -> Vec<Vec<Gain>> {
+        let x = &self.warp.warped(x);
+        let gain = |(mean, variance)| Gain { mean, variance };
+        let gains = |metric: &MetricModel| metric.gains(x, m.index()).into_iter().map(gain).collect();
+        self.metrics.par_iter().map(gains).collect()
     }
 
-    /// [`MetricModel::gains`] of each metric at the target.
-    fn gains_by_metric(&self, x: &Weights) -> Vec<Vec<(f64, f64)>> {
+    /// Mean and variance at fidelity `m` for the p mixtures `x` as [`Self::predict`] has them of the objective, of each process: in the
+    /// unit and direction of the metric, or of the objective where that has the only process.
+    #[must_use]
+    pub fn predict_metrics(&self, x: &Weights, m: FidelityId) -> Vec<Vec<(f64, f64)>> {
         let x = &self.warp.warped(x);
-        self.metrics.par_iter().map(|metric| metric.gains(x, self.target.index())).collect()
+        self.metrics.par_iter().map(|metric| metric.predict(x, m.index())).collect()
+    }
+
+    /// Noise variance of one run's value at fidelity `m`, of a usual mixture, in each process.
+    #[must_use]
+    pub fn metric_noise(&self, m: FidelityId) -> Vec<f64> {
+        self.metrics.iter().map(|metric| metric.noise(m.index())).collect()
     }
 
     /// Leave-one-out predictions of the runs' objectives, in closed form: for each run that it knows ([`known`](super::known)) the error

@@ -165,15 +165,16 @@ impl Findings<'_> {
         if metrics.len() < 2 {
             return None;
         }
-        let gains = others.iter().map(|(_, other)| self.optimizer.metric_gains(self.evidence, self.mixture, other));
-        let gains = gains.collect::<Option<Vec<Vec<Gain>>>>()?;
+        let (names, mixtures): (Vec<String>, Vec<Mixture>) = others.iter().cloned().unzip();
+        let target = self.config.fidelities.target();
+        let gains = self.optimizer.advantages(self.evidence, self.mixture, &mixtures, target)?;
         let row = |(j, metric): (usize, &Metric)| MetricRow {
             name: metric.name.clone(),
             weight: metric.weight,
-            gains: gains.iter().map(|g| uncertain_gain(g[j])).collect(),
+            gains: gains.iter().map(|gain| uncertain_gain(gain.metrics[j])).collect(),
         };
         let rows = metrics.iter().enumerate().map(row).collect();
-        Some(Metrics { others: others.iter().map(|(name, _)| name.clone()).collect(), rows })
+        Some(Metrics { others: names, rows })
     }
 
     /// How sizes agree, where there are several.

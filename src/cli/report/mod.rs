@@ -8,19 +8,18 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
-use serde::Deserialize;
 
 use self::findings::Findings;
-use super::{ConfigArgs, UsageError, best, text};
+use super::mixture::named;
+use super::{ConfigArgs, best, text};
 use crate::advice::{self, Confirmation, Coverage, Record};
 use crate::files;
-use crate::input;
+use crate::optimizer::Optimizer;
 use crate::problem::{Direction, Fidelity, FidelityId, Mixture};
 use crate::report::html::{
     Calibration, Costs, CoverageRow, Failure, Part, Progress, Report, SizeCosts, SizeRecord, Step, TrialRow, Trials,
 };
 use crate::study::{Purpose, Study, TrialState};
-use crate::text::number;
 
 /// Write what the study has found as one HTML file
 ///
@@ -32,17 +31,19 @@ pub struct ReportArgs {
     /// Where to write [default: report.html in the study's directory]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Also compare the recommendation with this mixture: the number of a trial, or a JSON file with weights by domain,
-    /// as trials get it
-    #[arg(long, value_name = "TRIAL|FILE")]
+    /// Also compare the recommendation with this mixture: trial:7, weights like web=0.5,code=0.5, or @FILE, a JSON file with
+    /// weights by domain
+    #[arg(long, value_name = "MIXTURE")]
     compare: Vec<String>,
 }
 
 pub(super) fn run(args: &ReportArgs) -> anyhow::Result<u8> {
-    let study = Study::read(args.config.load()?)?;
+    let study = args.config.ask()?;
     super::warn(study.warnings());
-    let named = args.compare.iter().map(|what| named(&study, what)).collect::<anyhow::Result<Vec<_>>>()?;
-    let report = report(&study, named);
+    let optimizer = advice::optimizer(&study);
+    let compared = args.compare.iter().map(|text| named(&study, &optimizer, "--compare", text));
+    let compared = compared.map(|named| named.map(|named| (named.name, named.mixture)));
+    let report = report(&study, &optimizer, compared.collect::<anyhow::Result<_>>()?);
     let path = match &args.out {
         Some(path) => {
             write(&report, path)?;
@@ -69,40 +70,12 @@ fn page(report: &Report) -> anyhow::Result<String> {
     Ok(text::visible(&report.render()?).into_owned())
 }
 
-/// A mixture file: as trials get it, or the weights alone.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum MixtureFile {
-    Trial { weights: std::collections::BTreeMap<String, f64> },
-    Weights(std::collections::BTreeMap<String, f64>),
-}
-
-/// The mixture that `--compare` names, with what it is called.
-fn named(study: &Study, what: &str) -> anyhow::Result<(String, Mixture)> {
-    if let Ok(id) = what.parse() {
-        return Ok((format!("trial {id}"), study.trial(id)?.mixture.clone()));
-    }
-    let path = Path::new(what);
-    let json = input::read(path).with_context(|| format!("--compare: cannot read {what}"))?;
-    let wrong = |reason: String| UsageError(format!("--compare {what}: {reason}"));
-    let (MixtureFile::Trial { weights } | MixtureFile::Weights(weights)) = serde_json::from_str(&json)
-        .map_err(|_| wrong("expected JSON like {\"weights\": {\"web\": 0.6, \"code\": 0.4}}".into()))?;
-    let sum: f64 = weights.values().sum();
-    let mixture = study.config().space.mixture(weights).map_err(|e| wrong(e.to_string()))?;
-    if !text::is_one(sum) {
-        let sum = number(sum, 4);
-        super::warn(&[format!("--compare {what}: the weights sum to {sum}, not to 1; each is divided by {sum}")]);
-    }
-    Ok((path.file_stem().unwrap_or_default().to_string_lossy().into_owned(), mixture))
-}
-
-fn report(study: &Study, named: Vec<(String, Mixture)>) -> Report {
+fn report(study: &Study, optimizer: &Optimizer, named: Vec<(String, Mixture)>) -> Report {
     let (config, evidence) = (study.config(), study.evidence());
-    let optimizer = advice::optimizer(study);
-    let recommended = advice::recommend(study, &optimizer);
-    let answer = advice::answer(study, &optimizer);
+    let recommended = advice::recommend(study, optimizer);
+    let answer = advice::answer(study, optimizer);
     let mixture = answer.as_ref().map_or(&recommended.mixture, |answer| &answer.mixture).clone();
-    let findings = Findings { config, optimizer: &optimizer, evidence: &evidence, mixture: &mixture };
+    let findings = Findings { config, optimizer, evidence: &evidence, mixture: &mixture };
     let others = findings.others(named);
     let mut parts = Vec::new();
     if let Ok(answer) = &answer {

@@ -76,6 +76,13 @@ pub const CAUTION: f64 = 0.25;
 /// One run does not determine a spread, so that the prior's is used. Chosen on the Pile log.
 pub const BOUGHT_CAUTION: f64 = 1.0;
 
+// Alternatives to a recommendation.
+
+/// Random mixtures, and extreme ones at most, towards which alternatives are looked for. Numerical.
+pub const ALTERNATIVE_ENDS: usize = 128;
+/// Halved steps on the way to each of them: the last one is a hundredth of it. Numerical.
+pub const ALTERNATIVE_HALVINGS: i32 = 8;
+
 // Guards.
 
 /// Rounds of the search for the best mixture on which the guards hold, the steps of each, and the factor by which each presses harder

@@ -77,7 +77,7 @@ impl Optimizer {
             return Compared { value: run.metrics[guard.metric], reference: None };
         }
         let x = self.columns([mixture.weights()]);
-        Compared { value: surrogate.metric(guard.metric, &x, self.fidelities.target())[0].0, reference: Some(mixture) }
+        Compared { value: surrogate.metric(guard.metric, &x)[0].0, reference: Some(mixture) }
     }
 
     /// What is known of the guards at `mixture`; `None` before there is a model.
@@ -88,12 +88,12 @@ impl Optimizer {
         let run = [self.run_of(evidence, mixture)];
         let slacks = self.slacks(&surrogate, evidence, &x, &run);
         let state = |(guard, slacks): (&Guard, &Vec<Slack>)| {
-            let (mean, variance) = surrogate.metric(guard.metric, &x, target)[0];
+            let (mean, variance) = surrogate.metric(guard.metric, &x)[0];
             let Slack { mean: slack, variance: slack_variance } = slacks[0];
             let threshold = self.compared(&surrogate, evidence, guard).value;
             let allowance = guard.allowance(threshold);
             let missing = quantile(guard.probability) * slack_variance.sqrt() - slack;
-            let noise = Some(surrogate.metric_noise(guard.metric, target).sqrt());
+            let noise = Some(surrogate.metric_noise(target)[guard.metric].sqrt());
             GuardState {
                 expected: Prediction { mean, sd: variance.sqrt(), noise },
                 limit: threshold + guard.sign * allowance,
@@ -120,14 +120,14 @@ impl Optimizer {
             let (j, Compared { value: threshold, reference }) =
                 (guard.metric, self.compared(surrogate, evidence, guard));
             // Of a run the noise is part of what is not known.
-            let noise = if self.settings.goal == Goal::Run { surrogate.metric_noise(j, target) } else { 0.0 };
+            let noise = if self.settings.goal == Goal::Run { surrogate.metric_noise(target)[j] } else { 0.0 };
             let (expected, doubt) = match reference {
-                None => (surrogate.metric(j, x, target), 0.0),
+                None => (surrogate.metric(j, x), 0.0),
                 Some(reference) => {
                     let both =
                         std::iter::once(reference.weights()).chain(x.matrix().as_slice().chunks(self.space.dim()));
                     let differences = surrogate.metric_differences(j, &self.columns(both));
-                    let variance = surrogate.metric(j, &self.columns([reference.weights()]), target)[0].1;
+                    let variance = surrogate.metric(j, &self.columns([reference.weights()]))[0].1;
                     let value = |(mean, variance): (f64, f64)| (threshold + mean, variance + noise);
                     (differences.into_iter().map(value).collect(), variance + noise)
                 }

@@ -153,7 +153,7 @@ impl Optimizer {
     }
 
     /// The mixtures observed so far, the uniform one and the prior, within the present bounds.
-    pub(super) fn known_mixtures(&self, evidence: &Evidence) -> Vec<Vec<f64>> {
+    pub(in crate::optimizer) fn known_mixtures(&self, evidence: &Evidence) -> Vec<Vec<f64>> {
         let observed = evidence.observations.iter().map(|o| o.mixture.clone());
         let reference = [self.space.uniform()].into_iter().chain(self.space.prior());
         let mut known: Vec<Vec<f64>> = Vec::new();
