@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::ask::recommend;
 use super::calibration::{Judgement, Record};
+use super::guards::{Unmet, unmet};
 use super::signal::undetected;
 use crate::optimizer::{MOST_KNOWN, Optimizer, known};
 use crate::problem::{FidelityId, Mixture, Observation};
@@ -41,6 +42,8 @@ pub enum Caveat {
     },
     /// What the model stated of trials before they ran was too sure, or too unsure.
     Miscalibrated(Judgement),
+    /// The guards do not hold as surely as they ask.
+    Unmet(Unmet),
     /// The runs do not tell mixtures apart.
     Indistinct {
         /// How large a gain they could have shown, in the objective's unit ([`undetected`]).
@@ -75,6 +78,7 @@ pub fn answer(study: &Study, optimizer: &Optimizer) -> Result<Answer, NothingKno
     let mut caveats = basis(study, study.config().fidelities.target())?;
     let choice = choice(study, optimizer)?;
     caveats.extend(choice.caveats);
+    caveats.extend(unmet(study, optimizer, &choice.mixture).map(Caveat::Unmet));
     if let Some(undetected) = undetected(optimizer, &study.evidence(), &choice.mixture) {
         caveats.push(Caveat::Indistinct { undetected });
     }
@@ -117,9 +121,13 @@ pub fn choice(study: &Study, optimizer: &Optimizer) -> Result<Answer, NothingKno
     let Some(stopped) = study.stopped().filter(|_| study.what_ifs().is_empty()) else {
         return Ok(anew(Vec::new()));
     };
-    let broken = config.space.broken_bounds(&stopped.mixture);
-    if !broken.is_empty() {
-        return Ok(anew(vec![Caveat::Anew { broken: broken.iter().map(ToString::to_string).collect() }]));
+    let broken: Vec<String> = config.space.broken_bounds(&stopped.mixture).iter().map(ToString::to_string).collect();
+    // What breaks a guard by now is recommended no longer, unless nothing else is better.
+    let missed = unmet(study, optimizer, &stopped.mixture);
+    let missed = missed.filter(|_| unmet(study, optimizer, &recommend(study, optimizer).mixture).is_none());
+    let missed = missed.map_or_else(Vec::new, |missed| missed.needed.into_iter().map(|(words, _)| words).collect());
+    if !broken.is_empty() || !missed.is_empty() {
+        return Ok(anew(vec![Caveat::Anew { broken: [broken, missed].concat() }]));
     }
     let mut caveats = Vec::new();
     let runs = study.known_runs().saturating_sub(stopped.runs);
@@ -168,6 +176,7 @@ impl fmt::Display for Caveat {
                  (docs/performance.md)"
             ),
             Self::Miscalibrated(judgement) => judgement.fmt(f),
+            Self::Unmet(unmet) => unmet.fmt(f),
             Self::Indistinct { undetected } => write!(
                 f,
                 "these runs do not tell mixtures apart: the gain over no trained mixture is 95 % certain; a gain of about {} would \

@@ -46,6 +46,7 @@ mod ask;
 mod calibration;
 mod confirmation;
 mod gain;
+mod guards;
 mod signal;
 mod sizes;
 
@@ -54,5 +55,6 @@ pub use ask::{Thought, alternatives, fitted, optimizer, recommend, suggest, thin
 pub use calibration::{Coverage, Foretold, Judgement, Record, Sureness};
 pub use confirmation::{Comparison, Confirmation, Noise, Verdict};
 pub use gain::GainWorth;
+pub use guards::{GuardReport, Unmet, guards, words as guard_words};
 pub use signal::undetected;
 pub use sizes::{SizeAgreement, sizes};

@@ -3,7 +3,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{ConfigArgs, Format, text};
-use crate::advice::{self, Answer, Comparison, Confirmation, Coverage, Record, SizeAgreement};
+use crate::advice::{self, Answer, Comparison, Confirmation, Coverage, GuardReport, Record, SizeAgreement};
 use crate::optimizer::{Alternative, Gain, Optimizer};
 use crate::problem::{Fidelity, FidelityId, Mixture, Prediction, mean_and_error};
 use crate::report::{Align, Table, bar};
@@ -50,6 +50,7 @@ pub(super) fn print(
         answer,
         expected: expected.and_then(|p| p.first().copied()),
         gain: gains.and_then(|g| g.first().copied()),
+        guards: advice::guards(study, &optimizer, &answer.mixture, true),
         sizes: other_sizes(study, &optimizer),
         alternatives: (alternatives > 0)
             .then(|| advice::alternatives(study, &optimizer, &answer.mixture, alternatives))
@@ -71,6 +72,7 @@ struct Best<'a> {
     expected: Option<Prediction>,
     /// Over the uniform mixture.
     gain: Option<Gain>,
+    guards: Vec<GuardReport>,
     sizes: Vec<SizeAgreement>,
     /// Where they are asked for.
     alternatives: Option<Vec<Alternative>>,
@@ -91,6 +93,7 @@ impl Best<'_> {
             "caveats": self.answer.caveats.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "expected": self.expected,
             "against_uniform": self.gain.map(gain_json),
+            "guards": self.guards.iter().map(guard_json).collect::<Vec<_>>(),
             "measured": advice::best_measured(self.study).map(|(trial, loss)| json!({"trial": trial.id, "loss": loss})),
             "spent": self.study.spent(),
             "sizes": self.sizes.iter().map(|size| json!({
@@ -130,6 +133,7 @@ impl Best<'_> {
                 shown.signed_mean()
             );
         }
+        show_lines("guards", self.guards.iter().map(guard_words));
         if let Some((trial, loss)) = advice::best_measured(study) {
             outln!("best measured       {} (trial {})", number(loss, 5), trial.id);
         }
@@ -202,6 +206,34 @@ pub(super) fn uncertain_gain(gain: Gain) -> Uncertain {
 fn other_sizes(study: &Study, optimizer: &Optimizer) -> Vec<SizeAgreement> {
     let sizes = advice::sizes(study.config(), optimizer, &study.evidence()).unwrap_or_default();
     sizes.into_iter().filter(|size| size.fidelity != study.config().fidelities.target()).collect()
+}
+
+/// A guard at the recommended mixture, in words.
+pub(super) fn guard_words(guard: &GuardReport) -> String {
+    let GuardReport { words, state, cost, .. } = guard;
+    let cost = cost.map_or_else(String::new, |cost| {
+        format!("; without it the objective gains {}", uncertain_gain(cost).signed_mean())
+    });
+    format!(
+        "{words}: expected {}, holds with probability {}{cost}",
+        uncertain(state.expected),
+        probability(state.probability)
+    )
+}
+
+/// A guard at the recommended mixture.
+pub(super) fn guard_json(guard: &GuardReport) -> Value {
+    let GuardReport { words, metric, state, asked, cost } = guard;
+    json!({
+        "guard": words,
+        "metric": metric,
+        "expected": state.expected,
+        "limit": state.limit,
+        "probability": state.probability,
+        "asked": asked,
+        "needed_tolerance": state.needed,
+        "cost": cost.map(|cost| json!({"mean": cost.mean, "sd": cost.sd})),
+    })
 }
 
 fn size_words(study: &Study, size: &SizeAgreement) -> String {
