@@ -7,7 +7,7 @@ use super::calibration::{Judgement, Record};
 use super::signal::undetected;
 use crate::optimizer::{MOST_KNOWN, Optimizer, known};
 use crate::problem::{FidelityId, Mixture, Observation};
-use crate::study::{StopReason, Study, Trial};
+use crate::study::{StopReason, Stopped, Study, Trial};
 use crate::text::{counted, number};
 
 /// The mixture that a study recommends under its present config.
@@ -51,10 +51,12 @@ pub enum Caveat {
         /// The bounds that it breaks, in words.
         broken: Vec<String>,
     },
-    /// Runs have come since the search stopped.
+    /// The evidence has changed since the search stopped.
     Older {
-        /// How many.
+        /// How many runs have come.
         runs: usize,
+        /// Why runs were corrected, one reason per run.
+        corrections: Vec<String>,
         /// What would be recommended with them, in words; `None` where that is the same mixture.
         now: Option<String>,
     },
@@ -122,8 +124,8 @@ pub fn choice(study: &Study, optimizer: &Optimizer) -> Result<Answer, NothingKno
         return Ok(anew(vec![Caveat::Anew { broken: broken.iter().map(ToString::to_string).collect() }]));
     }
     let mut caveats = Vec::new();
-    let runs = study.known_runs().saturating_sub(stopped.runs);
-    if runs > 0 {
+    let Stopped { runs, corrections, .. } = stopped;
+    if *runs > 0 || !corrections.is_empty() {
         let now = recommend(study, optimizer);
         let differs = now.mixture.distance(&stopped.mixture) >= config.optimizer.tolerance;
         let words = || {
@@ -132,7 +134,8 @@ pub fn choice(study: &Study, optimizer: &Optimizer) -> Result<Answer, NothingKno
             let expected = now.expected.map_or_else(String::new, |e| format!(", expected {}", number(e.mean, 5)));
             format!("{}{expected}", weights.join(" "))
         };
-        caveats.push(Caveat::Older { runs, now: differs.then(words) });
+        let (runs, corrections) = (*runs, corrections.clone());
+        caveats.push(Caveat::Older { runs, corrections, now: differs.then(words) });
     }
     Ok(Answer { mixture: stopped.mixture.clone(), caveats })
 }
@@ -180,16 +183,30 @@ impl fmt::Display for Caveat {
                  within the bounds",
                 broken.join(", ")
             ),
-            Self::Older { runs, now: Some(now) } => write!(
-                f,
-                "the recommendation is older than {}; with {} it would be {now}; `admire optimize` takes that up",
-                counted(*runs, "run"),
-                if *runs == 1 { "it" } else { "them" }
-            ),
-            Self::Older { runs, now: None } => {
-                write!(f, "the recommendation is older than {}, which would not change it", counted(*runs, "run"))
+            Self::Older { runs, corrections, now } => {
+                let (news, one) = (since(*runs, corrections), runs + corrections.len() == 1);
+                write!(f, "the recommendation is older than {news}")?;
+                match now {
+                    None => f.write_str(", which would not change it"),
+                    Some(now) => {
+                        let them = if one { "it" } else { "them" };
+                        write!(f, "; with {them} it would be {now}; `admire optimize` takes that up")
+                    }
+                }
             }
         }
+    }
+}
+
+/// What has come since a recommendation: so many runs, and corrections with their reasons.
+fn since(runs: usize, corrections: &[String]) -> String {
+    let mut reasons: Vec<&str> = corrections.iter().map(String::as_str).collect();
+    reasons.dedup();
+    let corrected = format!("{} ({})", counted(corrections.len(), "correction"), reasons.join("; "));
+    match (runs, corrections) {
+        (_, []) => counted(runs, "run"),
+        (0, _) => corrected,
+        _ => format!("{} and {corrected}", counted(runs, "run")),
     }
 }
 

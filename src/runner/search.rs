@@ -17,10 +17,10 @@ use crate::text::number;
 const CONFIRM_SEEDS: u64 = 1 << 32;
 
 impl Machine<'_> {
-    /// A search that ended by a rule which still holds; the other limits are looked at anew.
+    /// A search that ended by a rule which still holds, by evidence that was not corrected since; the other limits are looked at anew.
     pub(super) fn settled(&self) -> Option<StopReason> {
         let budget = &self.study.config().budget;
-        let stopped = self.study.stopped()?;
+        let stopped = self.study.stopped().filter(|stopped| stopped.corrections.is_empty())?;
         let holds = match stopped.reason {
             StopReason::Patience => budget.patience.zip(stopped.limit).is_some_and(|(now, then)| now as f64 <= then),
             StopReason::Converged => {
@@ -187,9 +187,9 @@ impl Machine<'_> {
         Ok(())
     }
 
-    /// Whether what a search recommended still is what it would recommend: the config allows it, and no run has come since.
+    /// Whether what a search recommended still is what it would recommend: the config allows it, and no run has come or was corrected since.
     fn stands(&self, stopped: &Stopped) -> bool {
-        stopped.runs == self.study.known_runs() && self.allowed(&stopped.mixture)
+        stopped.runs == 0 && stopped.corrections.is_empty() && self.allowed(&stopped.mixture)
     }
 
     fn allowed(&self, mixture: &Mixture) -> bool {
@@ -198,7 +198,7 @@ impl Machine<'_> {
 
     /// Asks what is recommended now that the search ends for `reason`.
     fn ask_recommendation(&mut self, reason: StopReason) -> Result<(), RunError> {
-        let (counts, imported) = (self.study.counts(), self.study.imported().len());
+        let (counts, imported) = (self.study.counts(), self.study.imported().count());
         if counts.complete == 0 && (imported == 0 || counts.failed + counts.diverged > 0) {
             return Err(RunError::NothingComplete { reason, last: self.last_failure() });
         }

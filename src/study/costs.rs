@@ -3,7 +3,7 @@
 use crate::problem::{Fidelity, FidelityId};
 use serde::Serialize;
 
-use super::{Completed, Study, Trial, TrialState};
+use super::{Completed, Study, Trial};
 
 /// What a study has used.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -43,7 +43,7 @@ impl Charges {
     pub fn of(&self, trial: &Trial) -> f64 {
         let m = trial.fidelity;
         let lost: f64 = trial.lost.iter().map(|duration| self.share(m, *duration) * self.run[m]).sum();
-        lost + trial.outcome().map_or(0.0, |outcome| self.complete(m, outcome))
+        lost + trial.used().map_or(0.0, |outcome| self.complete(m, outcome))
     }
 
     /// What a complete run at fidelity `m` costs, without attempts that were lost.
@@ -73,7 +73,7 @@ impl Study {
         let list = self.config.fidelities.list();
         let measured = |i: FidelityId| {
             let runs = self.state.trials.iter().filter(|t| t.fidelity == i);
-            let costs: Vec<f64> = runs.filter_map(|t| own_cost(&t.state)).filter(|c| *c > 0.0).collect();
+            let costs: Vec<f64> = runs.filter_map(own_cost).filter(|c| *c > 0.0).collect();
             (!costs.is_empty()).then(|| costs.iter().sum::<f64>() / costs.len() as f64)
         };
         let known: Vec<Option<f64>> =
@@ -89,7 +89,7 @@ impl Study {
     /// it takes in its slot.
     #[must_use]
     pub fn cost_unit(&self) -> Option<&'static str> {
-        let reported = |t: &Trial| matches!(&t.state, TrialState::Complete(outcome) if outcome.cost.is_some());
+        let reported = |t: &Trial| t.used().is_some_and(|outcome| outcome.cost.is_some());
         let stated = self.config.fidelities.list().iter().any(|f| f.cost.is_some());
         (!stated && !self.state.trials.iter().any(reported)).then_some("slot-seconds")
     }
@@ -97,7 +97,7 @@ impl Study {
     /// The cost of one run at a fidelity, unless it is a guess: no cost is stated, and none has been measured yet.
     #[must_use]
     pub fn known_cost(&self, fidelity: FidelityId) -> Option<f64> {
-        let measured = |t: &Trial| own_cost(&t.state).is_some_and(|cost| cost > 0.0);
+        let measured = |t: &Trial| own_cost(t).is_some_and(|cost| cost > 0.0);
         let known = self.config.fidelities[fidelity].cost.is_some() || self.state.trials.iter().any(measured);
         known.then(|| self.costs()[fidelity])
     }
@@ -128,10 +128,7 @@ impl Study {
     }
 }
 
-/// What a completed trial itself says about its cost.
-fn own_cost(state: &TrialState) -> Option<f64> {
-    match state {
-        TrialState::Complete(c) => c.cost.or(c.duration),
-        _ => None,
-    }
+/// What a trial itself says about its cost.
+fn own_cost(trial: &Trial) -> Option<f64> {
+    trial.used().and_then(|outcome| outcome.cost.or(outcome.duration))
 }

@@ -7,17 +7,18 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Completed, Purpose, StopReason, TrialId};
+use super::{Amendment, Completed, Purpose, StopReason, TrialId};
 use crate::config::{Settings, StudyConfig};
-use crate::problem::{Direction, Handle, Prediction};
+use crate::problem::{Direction, Handle, Prediction, RunSet};
 use crate::text::counted;
 
 /// The journal format that this version writes, and the newest that it reads.
 ///
 /// Readers ignore fields they do not know, so adding one keeps the number; a new kind of event, or a field that must
 /// not be ignored, raises it. 2 added [`Event::Submitted`], 3 [`Event::Forked`] and [`Event::Imported`], 4 the number and
-/// the checksum of every line, and [`Event::Halted`], 5 [`Purpose::ConfirmReference`].
-pub const FORMAT: u32 = 5;
+/// the checksum of every line, and [`Event::Halted`], 5 [`Purpose::ConfirmReference`], 6 [`Event::Cancelled`],
+/// [`Event::Amended`] and [`Event::Withdrawn`].
+pub const FORMAT: u32 = 6;
 
 /// The first format whose lines have numbers and checksums.
 pub(super) const CHAINED: u32 = 4;
@@ -138,6 +139,25 @@ pub enum Event {
         /// More about that, for people.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
+    },
+    /// A trial that waits will not be run.
+    Cancelled {
+        /// Which trial.
+        trial: TrialId,
+    },
+    /// Finished trials have another result than was known.
+    Amended {
+        /// What was wrong, for people.
+        reason: String,
+        /// Their results, at most one per trial.
+        results: Vec<Amendment>,
+    },
+    /// Runs are no evidence any more: finished trials, and runs from elsewhere.
+    Withdrawn {
+        /// Why, for people.
+        reason: String,
+        /// Which runs.
+        runs: RunSet,
     },
     /// A run from elsewhere is to be learned from.
     Imported(Imported),

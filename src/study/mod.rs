@@ -47,6 +47,7 @@ mod check;
 mod compact;
 mod confirmation;
 mod contents;
+mod correction;
 mod costs;
 mod event;
 mod forecast;
@@ -70,11 +71,13 @@ use serde::{Deserialize, Serialize};
 
 pub use check::{Checked, check};
 pub use compact::{Compacted, compact};
+pub use correction::{Amendment, Correction, TrialResult};
 pub use costs::{Charges, Confirmed, Spent};
 use event::CHAINED;
 pub use event::{
     Cause, Change, Changes, Entry, Event, FORMAT, Forked, Header, Imported, Resumed, Size, Sizes, Snapshot, Suggested,
 };
+pub use import::{ImportedRun, Learned};
 pub use forecast::{Forecast, Rate, cost_of_trials};
 pub use open::OpenStudy;
 pub use outlier::Outlier;
@@ -241,8 +244,13 @@ pub enum StudyError {
     /// A trial that was never suggested.
     #[error("there is no trial {0}; `admire status --trials` lists them")]
     NoTrial(TrialId),
+    /// A run that was never imported.
+    #[error("{0} was never imported; `admire export` names the runs that were")]
+    NoImport(String),
     /// What is told contradicts what is known.
-    #[error("trial {trial} already {known}; a finished trial cannot be changed")]
+    #[error(
+        "trial {trial} already {known}; if that is wrong, `admire amend --trial {trial}` corrects it and keeps what was told"
+    )]
     Contradiction {
         /// The trial.
         trial: TrialId,
