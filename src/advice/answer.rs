@@ -7,7 +7,7 @@ use super::calibration::{Judgement, Record};
 use super::signal::undetected;
 use crate::optimizer::{MOST_KNOWN, Optimizer, known};
 use crate::problem::{FidelityId, Mixture, Observation};
-use crate::study::{StopReason, Stopped, Study, Trial};
+use crate::study::{StopReason, Study, Trial};
 use crate::text::{counted, number};
 
 /// The mixture that a study recommends under its present config.
@@ -53,11 +53,9 @@ pub enum Caveat {
     },
     /// The evidence has changed since the search stopped.
     Older {
-        /// How many runs have come.
-        runs: usize,
-        /// Why runs were corrected, one reason per run.
-        corrections: Vec<String>,
-        /// What would be recommended with them, in words; `None` where that is the same mixture.
+        /// In what, in words.
+        news: String,
+        /// What would be recommended now, in words; `None` where that is the same mixture.
         now: Option<String>,
     },
 }
@@ -124,8 +122,7 @@ pub fn choice(study: &Study, optimizer: &Optimizer) -> Result<Answer, NothingKno
         return Ok(anew(vec![Caveat::Anew { broken: broken.iter().map(ToString::to_string).collect() }]));
     }
     let mut caveats = Vec::new();
-    let Stopped { runs, corrections, .. } = stopped;
-    if *runs > 0 || !corrections.is_empty() {
+    if let Some(news) = stopped.news() {
         let now = recommend(study, optimizer);
         let differs = now.mixture.distance(&stopped.mixture) >= config.optimizer.tolerance;
         let words = || {
@@ -134,8 +131,7 @@ pub fn choice(study: &Study, optimizer: &Optimizer) -> Result<Answer, NothingKno
             let expected = now.expected.map_or_else(String::new, |e| format!(", expected {}", number(e.mean, 5)));
             format!("{}{expected}", weights.join(" "))
         };
-        let (runs, corrections) = (*runs, corrections.clone());
-        caveats.push(Caveat::Older { runs, corrections, now: differs.then(words) });
+        caveats.push(Caveat::Older { news, now: differs.then(words) });
     }
     Ok(Answer { mixture: stopped.mixture.clone(), caveats })
 }
@@ -183,30 +179,14 @@ impl fmt::Display for Caveat {
                  within the bounds",
                 broken.join(", ")
             ),
-            Self::Older { runs, corrections, now } => {
-                let (news, one) = (since(*runs, corrections), runs + corrections.len() == 1);
-                write!(f, "the recommendation is older than {news}")?;
-                match now {
-                    None => f.write_str(", which would not change it"),
-                    Some(now) => {
-                        let them = if one { "it" } else { "them" };
-                        write!(f, "; with {them} it would be {now}; `admire optimize` takes that up")
-                    }
-                }
+            Self::Older { news, now: Some(now) } => write!(
+                f,
+                "the recommendation is older than {news}; now it would be {now}; `admire optimize` takes that up"
+            ),
+            Self::Older { news, now: None } => {
+                write!(f, "the recommendation is older than {news}, which would not change it")
             }
         }
-    }
-}
-
-/// What has come since a recommendation: so many runs, and corrections with their reasons.
-fn since(runs: usize, corrections: &[String]) -> String {
-    let mut reasons: Vec<&str> = corrections.iter().map(String::as_str).collect();
-    reasons.dedup();
-    let corrected = format!("{} ({})", counted(corrections.len(), "correction"), reasons.join("; "));
-    match (runs, corrections) {
-        (_, []) => counted(runs, "run"),
-        (0, _) => corrected,
-        _ => format!("{} and {corrected}", counted(runs, "run")),
     }
 }
 

@@ -6,7 +6,7 @@ use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use serde_json::json;
 
-use super::{ConfigArgs, WriterArgs, tell, text};
+use super::{ConfigArgs, UsageError, WriterArgs, tell, text};
 use crate::launcher::{Outcome, protocol};
 use crate::problem::{Objective, RunId};
 use crate::runs::{self, LogError};
@@ -62,7 +62,8 @@ pub(super) fn run(args: &AmendArgs) -> anyhow::Result<u8> {
         false => study.amend(results, &args.reason)?,
     };
     super::warn(&study.outliers_since(&outliers));
-    let known = if corrected < told { format!("; {} had that result already", told - corrected) } else { String::new() };
+    let known =
+        if corrected < told { format!("; {} had that result already", told - corrected) } else { String::new() };
     tracing::info!("{} corrected{known}", text::counted(corrected, "trial"));
     Ok(0)
 }
@@ -73,7 +74,7 @@ impl How {
         let outcome = match (self.loss, &self.result, &self.results) {
             (Some(loss), ..) => tell::of_loss(loss, objective)?,
             (_, Some(path), _) => tell::of_file(path, objective)?,
-            (_, _, Some(path)) => return Ok(of_table(path, objective)?),
+            (_, _, Some(path)) => return of_table(path, objective),
             _ => return Ok(Vec::new()),
         };
         Ok(trial.map(|trial| amendment(trial, outcome)).into_iter().collect())
@@ -92,11 +93,10 @@ fn amendment(trial: TrialId, outcome: Outcome) -> Amendment {
 }
 
 /// The results in a CSV file, one trial per row. A cell is what a result file would say of the metric; an empty one says nothing.
-fn of_table(path: &Path, objective: &Objective) -> Result<Vec<Amendment>, LogError> {
-    let file = path.to_owned();
-    let bytes = fs::read(path).map_err(|source| LogError::Unreadable { file, source })?;
+fn of_table(path: &Path, objective: &Objective) -> anyhow::Result<Vec<Amendment>> {
+    let bytes = fs::read(path).map_err(|source| LogError::Unreadable { file: path.to_owned(), source })?;
     let (header, rows) = runs::rows(path, &bytes)?;
-    let wrong = |line: u64, message: String| LogError::Csv { file: path.to_owned(), line, message };
+    let wrong = |line: u64, reason: String| UsageError(format!("{}, line {line}: {reason}", path.display()));
     let column = header.iter().position(|name| name == "trial");
     let column = column.ok_or_else(|| wrong(1, "there is no column `trial`".into()))?;
     let mut lines: BTreeMap<TrialId, u64> = BTreeMap::new();
@@ -104,9 +104,10 @@ fn of_table(path: &Path, objective: &Objective) -> Result<Vec<Amendment>, LogErr
     for row in rows {
         let row = row?;
         let line = row.position().map_or(0, csv::Position::line);
-        let trial = row[column].parse().map_err(|_| wrong(line, format!("\"{}\" is no number of a trial", &row[column])))?;
+        let cell = &row[column];
+        let trial = cell.parse().map_err(|_| wrong(line, format!("\"{cell}\" is no number of a trial")))?;
         if let Some(earlier) = lines.insert(trial, line) {
-            return Err(wrong(line, format!("trial {trial} is on line {earlier} already")));
+            return Err(wrong(line, format!("trial {trial} is on line {earlier} already")).into());
         }
         let cells = header.iter().zip(&row).filter(|(name, cell)| *name != "trial" && !cell.is_empty());
         let metrics: BTreeMap<&str, &str> = cells.collect();

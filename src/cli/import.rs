@@ -61,13 +61,13 @@ pub struct ImportArgs {
 #[derive(Debug, Args)]
 struct Correction {
     /// Runs that the study knows with other values are corrected: these take their place
-    #[arg(long, requires = "config")]
+    #[arg(long, requires = "config", group = "corrects")]
     replace: bool,
     /// Take these runs back: the study no longer learns from them
-    #[arg(long, requires = "config", conflicts_with_all = ["replace", "out"])]
+    #[arg(long, requires = "config", group = "corrects", conflicts_with = "out")]
     withdraw: bool,
     /// Why they are replaced or withdrawn
-    #[arg(long, value_name = "TEXT", requires = "config")]
+    #[arg(long, value_name = "TEXT", requires = "corrects")]
     reason: Option<String>,
 }
 
@@ -108,7 +108,8 @@ pub(super) fn run(args: &ImportArgs) -> anyhow::Result<u8> {
 /// A run by its name in the study, `imported-3`.
 fn named_run(name: &str) -> Result<RunId, UsageError> {
     let number = name.strip_prefix("imported-").and_then(|number| number.parse().ok());
-    let wrong = || UsageError(format!("`{name}` is no name of a run, like imported-3; for the runs of a file add --from"));
+    let wrong =
+        || UsageError(format!("`{name}` is no name of a run, like imported-3; for the runs of a file add --from"));
     number.map(RunId::Imported).ok_or_else(wrong)
 }
 

@@ -189,7 +189,7 @@ impl Machine<'_> {
 
     /// Whether what a search recommended still is what it would recommend: the config allows it, and no run has come or was corrected since.
     fn stands(&self, stopped: &Stopped) -> bool {
-        stopped.runs == 0 && stopped.corrections.is_empty() && self.allowed(&stopped.mixture)
+        stopped.news().is_none() && self.allowed(&stopped.mixture)
     }
 
     fn allowed(&self, mixture: &Mixture) -> bool {

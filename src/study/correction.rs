@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::state::{Misfit, State, sound};
-use super::{Completed, Event, ImportedRun, OpenStudy, StudyError, Trial, TrialId, TrialState};
+use super::{Completed, Event, ImportedRun, OpenStudy, Stopped, StudyError, Trial, TrialId, TrialState};
 use crate::problem::{RunId, RunSet};
+use crate::text::counted;
 
 /// Another result of a trial.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -81,7 +82,9 @@ impl State {
     pub fn cancel(&mut self, time: f64, id: TrialId) -> Result<(), Misfit> {
         let trial = self.unfinished(id)?;
         if trial.state != TrialState::Pending {
-            return Err(Misfit::Damage(format!("trial {id} is under way, and only a trial that waits can be cancelled")));
+            return Err(Misfit::Damage(format!(
+                "trial {id} is under way, and only a trial that waits can be cancelled"
+            )));
         }
         (trial.unseen, trial.not_started) = (0, None);
         trial.ended = Some(time);
@@ -149,6 +152,22 @@ impl State {
         let index = usize::try_from(number).ok().and_then(|n| n.checked_sub(1));
         let run = index.and_then(|i| self.imported.get_mut(i));
         run.ok_or_else(|| Misfit::Damage(format!("run {number} was never imported")))
+    }
+}
+
+impl Stopped {
+    /// What the recommendation is older than, in words: runs, and corrections with their reasons. `None` where nothing has come.
+    #[must_use]
+    pub fn news(&self) -> Option<String> {
+        let mut reasons = self.corrections.clone();
+        reasons.dedup();
+        let corrected = || format!("{} ({})", counted(self.corrections.len(), "correction"), reasons.join("; "));
+        match (self.runs, self.corrections.as_slice()) {
+            (0, []) => None,
+            (runs, []) => Some(counted(runs, "run")),
+            (0, _) => Some(corrected()),
+            (runs, _) => Some(format!("{} and {}", counted(runs, "run"), corrected())),
+        }
     }
 }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::state::observed;
 use super::{
-    Amendment, Completed, Entry, Event, Forked, Header, Imported, OpenStudy, Resumed, Sizes, Study, StudyError, Suggested,
-    TrialId, TrialResult, journal,
+    Amendment, Completed, Entry, Event, Forked, Header, Imported, OpenStudy, Resumed, Sizes, Study, StudyError,
+    Suggested, TrialId, TrialResult, journal,
 };
 use crate::config::StudyConfig;
 

@@ -78,7 +78,8 @@ impl Study {
         replacing: Option<&str>,
     ) -> Result<Vec<Event>, StudyError> {
         let next = RunId::Imported(self.state.next_import());
-        let mut known: HashMap<_, _> = self.imported().map(|known| (known.run.id(), known.observation.clone())).collect();
+        let mut known: HashMap<_, _> =
+            self.imported().map(|known| (known.run.id(), known.observation.clone())).collect();
         let room = MOST_RUNS.saturating_sub(known.len());
         let (mut events, mut replaced): (Vec<Event>, Vec<RunId>) = (Vec::new(), Vec::new());
         for run in runs {

@@ -77,8 +77,8 @@ use event::CHAINED;
 pub use event::{
     Cause, Change, Changes, Entry, Event, FORMAT, Forked, Header, Imported, Resumed, Size, Sizes, Snapshot, Suggested,
 };
-pub use import::{ImportedRun, Learned};
 pub use forecast::{Forecast, Rate, cost_of_trials};
+pub use import::{ImportedRun, Learned};
 pub use open::OpenStudy;
 pub use outlier::Outlier;
 pub use queries::{Plan, Study};

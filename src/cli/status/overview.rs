@@ -199,7 +199,8 @@ fn time_of_failure(trial: &Trial) -> f64 {
 fn latest(trial: &Trial) -> Option<f64> {
     let since = if let TrialState::Running { since, .. } = trial.state { Some(since) } else { None };
     let failure = trial.failure.as_ref().map(|failure| failure.time);
-    [since, failure, trial.ended].into_iter().flatten().max_by(f64::total_cmp)
+    let corrected = trial.correction.as_ref().map(|correction| correction.time);
+    [since, failure, trial.ended, corrected].into_iter().flatten().max_by(f64::total_cmp)
 }
 
 impl Running {

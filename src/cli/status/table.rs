@@ -8,7 +8,7 @@ use crate::advice;
 use crate::cli::text::{self, counted, moment, seconds};
 use crate::config::Budget;
 use crate::report::{Align, Table, bar};
-use crate::study::{Confirmed, Counts, Study, journal::Holder};
+use crate::study::{Confirmed, Counts, Stopped, Study, journal::Holder};
 use crate::text::number;
 
 use Align::{Left, Right};
@@ -80,6 +80,9 @@ impl Screen<'_> {
         }
         if o.stopped.is_some() && o.recommended.is_none() {
             writeln!(f, "note    what was recommended breaks the present config; `admire best` recommends anew")?;
+        }
+        if let (Some(news), Some(_)) = (self.study.stopped().and_then(Stopped::news), &o.recommended) {
+            writeln!(f, "note    the recommendation is older than {news}; `admire best` says what it would be now")?;
         }
         let mut meter = |name, value, limit, what| writeln!(f, "{name}  {}", meter(value, limit, what, self.width / 5));
         let unit = self.study.cost_unit().map_or_else(String::new, |unit| format!(" {unit}"));
