@@ -1,42 +1,12 @@
 //! Corrections: results that turn out to be wrong, runs that are no evidence, trials that are not run. Nothing is deleted.
 
-use serde::{Deserialize, Serialize};
-
 use super::state::{Misfit, State, sound};
-use super::{Completed, Event, ImportedRun, OpenStudy, Stopped, StudyError, Trial, TrialId, TrialState};
+use super::{
+    Amendment, Completed, Correction, Event, ImportedRun, OpenStudy, Stopped, StudyError, Trial, TrialId, TrialResult,
+    TrialState,
+};
 use crate::problem::{RunId, RunSet};
 use crate::text::counted;
-
-/// Another result of a trial.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Amendment {
-    /// Which trial.
-    pub trial: TrialId,
-    /// What it is now known to have come to.
-    #[serde(flatten)]
-    pub result: TrialResult,
-}
-
-/// What a trial has come to.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "state", rename_all = "snake_case")]
-pub enum TrialResult {
-    /// Finite metrics. A cost or duration that is not stated stays as it was.
-    Complete(Completed),
-    /// A NaN or infinite metric.
-    Diverged,
-}
-
-/// How the result of a trial was corrected.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Correction {
-    /// Why it was last corrected, for people.
-    pub reason: String,
-    /// Seconds since 1970 when that was recorded.
-    pub time: f64,
-    /// What the trial had come to before it was first corrected.
-    pub before: TrialState,
-}
 
 impl OpenStudy {
     /// Gives finished trials other results, all or none of them, and returns how many that changes.

@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Amendment, Completed, Purpose, StopReason, TrialId};
+use super::{Completed, Purpose, StopReason, TrialId};
 use crate::config::{Settings, StudyConfig};
 use crate::problem::{Direction, Handle, Prediction, RunSet};
 use crate::text::counted;
@@ -391,6 +391,26 @@ pub struct Suggested {
     /// The objective expected of the recommendation at the target, where `optimize` looked at it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incumbent: Option<Prediction>,
+}
+
+/// Another result of a trial.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Amendment {
+    /// Which trial.
+    pub trial: TrialId,
+    /// What it is now known to have come to.
+    #[serde(flatten)]
+    pub result: TrialResult,
+}
+
+/// What a trial has come to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum TrialResult {
+    /// Finite metrics. A cost or duration that is not stated stays as it was.
+    Complete(Completed),
+    /// A NaN or infinite metric.
+    Diverged,
 }
 
 /// A run that is not one of the study's trials: the model learns from it as from a trial, and it cost the study nothing.

@@ -4,33 +4,12 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry as Place;
 
 use super::state::observed;
-use super::{Event, Imported, OpenStudy, Study, StudyError};
+use super::{Event, Imported, ImportedRun, OpenStudy, Study, StudyError};
 use crate::problem::{Objective, Observation, RunId};
 
 /// More runs from elsewhere than this are refused: the model needs the covariances of all of them, and takes time that grows
 /// with the third power of their number.
 const MOST_RUNS: usize = 10_000;
-
-/// A run from elsewhere, as a study has it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ImportedRun {
-    /// Its number in the study, from 1.
-    pub number: u64,
-    /// As journalled.
-    pub run: Imported,
-    /// As the optimizer sees it.
-    pub(super) observation: Observation,
-    /// Why it is no evidence any more, if so.
-    pub withdrawn: Option<String>,
-}
-
-impl ImportedRun {
-    /// What it is called in the study.
-    #[must_use]
-    pub fn name(&self) -> String {
-        format!("imported-{}", self.number)
-    }
-}
 
 /// What an import has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

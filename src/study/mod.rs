@@ -71,19 +71,19 @@ use serde::{Deserialize, Serialize};
 
 pub use check::{Checked, check};
 pub use compact::{Compacted, compact};
-pub use correction::{Amendment, Correction, TrialResult};
 pub use costs::{Charges, Confirmed, Spent};
 use event::CHAINED;
 pub use event::{
-    Cause, Change, Changes, Entry, Event, FORMAT, Forked, Header, Imported, Resumed, Size, Sizes, Snapshot, Suggested,
+    Amendment, Cause, Change, Changes, Entry, Event, FORMAT, Forked, Header, Imported, Resumed, Size, Sizes, Snapshot,
+    Suggested, TrialResult,
 };
 pub use forecast::{Forecast, Rate, cost_of_trials};
-pub use import::{ImportedRun, Learned};
+pub use import::Learned;
 pub use open::OpenStudy;
 pub use outlier::Outlier;
 pub use queries::{Plan, Study};
-pub use state::{Counts, Model, Stopped};
-pub use trial::{Failure, Purpose, Trial, TrialState};
+pub use state::{Counts, ImportedRun, Model, Stopped};
+pub use trial::{Correction, Failure, Purpose, Trial, TrialState};
 
 pub use crate::problem::{Completed, TrialId};
 

@@ -7,8 +7,8 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::{
-    Cause, Change, Changes, Completed, Entry, Event, Failure, Forked, Header, Imported, ImportedRun, Purpose, Resumed,
-    Sizes, Snapshot, StopReason, Suggested, Trial, TrialId, TrialState,
+    Cause, Change, Changes, Completed, Entry, Event, Failure, Forked, Header, Imported, Purpose, Resumed, Sizes,
+    Snapshot, StopReason, Suggested, Trial, TrialId, TrialState,
 };
 use crate::config::{Settings, StudyConfig};
 use crate::input::LARGEST;
@@ -33,6 +33,27 @@ pub(super) struct State {
     /// How the settings have changed, and when.
     pub changes: Vec<(f64, Changes)>,
     pub origin: Option<Forked>,
+}
+
+/// A run from elsewhere, as a study has it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ImportedRun {
+    /// Its number in the study, from 1.
+    pub number: u64,
+    /// As journalled.
+    pub run: Imported,
+    /// As the optimizer sees it.
+    pub(super) observation: Observation,
+    /// Why it is no evidence any more, if so.
+    pub withdrawn: Option<String>,
+}
+
+impl ImportedRun {
+    /// What it is called in the study.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("imported-{}", self.number)
+    }
 }
 
 /// The optimizer's last snapshot.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::problem::{FidelityId, Launch, Mixture, Prediction};
 
-use super::{Completed, Correction, TrialId};
+use super::{Completed, TrialId};
 
 /// A training run and how far it got.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,6 +72,17 @@ pub struct Failure {
     pub time: f64,
     /// Why, for people.
     pub reason: String,
+}
+
+/// How the result of a trial was corrected.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Correction {
+    /// Why it was last corrected, for people.
+    pub reason: String,
+    /// Seconds since 1970 when that was recorded.
+    pub time: f64,
+    /// What the trial had come to before it was first corrected.
+    pub before: TrialState,
 }
 
 /// How far a trial got.
