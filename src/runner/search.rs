@@ -36,14 +36,11 @@ impl Machine<'_> {
     /// Fidelities at which another trial fits into the budget, or why there is none.
     fn affordable(&self) -> Result<Vec<FidelityId>, StopReason> {
         let budget = &self.study.config().budget;
-        let (counts, spent, costs) = (self.study.counts(), self.study.spent(), self.study.costs());
+        let (costs, (committed, begun)) = (self.study.costs(), self.study.committed());
         let open = self.study.open_fidelities();
-        let begun = spent.trials + counts.running + counts.pending;
         if open.is_empty() || budget.trials.is_some_and(|limit| begun >= limit) {
             return Err(StopReason::Trials);
         }
-        let unfinished = self.study.trials().iter().filter(|t| t.searching() && !t.finished());
-        let committed: f64 = spent.cost + unfinished.map(|t| costs[t.fidelity]).sum::<f64>();
         let fits = |i: &FidelityId| budget.cost.is_none_or(|limit| affordable(committed + costs[*i], limit));
         let fitting: Vec<FidelityId> = open.into_iter().filter(fits).collect();
         if fitting.is_empty() { Err(StopReason::Budget) } else { Ok(fitting) }

@@ -1,6 +1,7 @@
 //! What trials cost: all that is charged is charged here.
 
-use crate::problem::{Fidelity, FidelityId};
+use crate::problem::{Fidelity, FidelityId, affordable};
+use crate::text::{counted, number};
 use serde::Serialize;
 
 use super::{Completed, Study, Trial};
@@ -111,6 +112,34 @@ impl Study {
         let duration = known.iter().zip(&run).map(|(known, cost)| known.or_else(|| Some(rate? * cost))).collect();
         let configured = self.config.fidelities.list().iter().map(|f| f.cost).collect();
         Charges { configured, run, duration }
+    }
+
+    /// What the search will have used once the trials that run or wait have finished: cost, and number of trials.
+    #[must_use]
+    pub fn committed(&self) -> (f64, usize) {
+        let (spent, costs) = (self.spent(), self.costs());
+        let unfinished = || self.state.trials.iter().filter(|t| t.searching() && !t.finished());
+        (spent.cost + unfinished().map(|t| costs[t.fidelity]).sum::<f64>(), spent.trials + unfinished().count())
+    }
+
+    /// Which limits of the budget the trials that run or wait will exceed, in words.
+    #[must_use]
+    pub fn excess(&self) -> Vec<String> {
+        let ((cost, trials), budget) = (self.committed(), &self.config.budget);
+        let excess = |key: &str, limit: String, value: String| {
+            format!(
+                "with the trials that wait, the search comes to {value}, more than budget.{key} = {limit}; they are run all the same"
+            )
+        };
+        let cost = budget
+            .cost
+            .filter(|limit| !affordable(cost, *limit))
+            .map(|limit| excess("cost", number(limit, 4), format!("a cost of {}", number(cost, 4))));
+        let trials = budget
+            .trials
+            .filter(|limit| trials > *limit)
+            .map(|limit| excess("trials", limit.to_string(), counted(trials, "trial")));
+        cost.into_iter().chain(trials).collect()
     }
 
     /// What the study has used so far.
