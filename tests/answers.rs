@@ -144,7 +144,7 @@ fn a_recommendation_says_that_runs_have_come_since() {
     assert_eq!(code(&import), Some(0), "{}", stderr(&import));
     let best = f.json("best", &[]);
     let said = best["caveats"][0].as_str().unwrap();
-    assert!(said.contains("older than 2 runs; with them it would be a=0.9"), "{said}");
+    assert!(said.contains("older than 2 runs; now it would be a=0.9"), "{said}");
     assert!(text(&f, "best", &[]).starts_with("Note: the recommendation is older than 2 runs"));
     assert!(text(&f, "export", &["--format", "json"]).contains("older than 2 runs"));
     text(&f, "report", &[]);

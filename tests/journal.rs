@@ -87,9 +87,9 @@ fn imported_runs_are_evidence_that_cost_nothing() {
     let f = Fixture::new(GOOD, "", "[budget]\ntrials = 3");
     f.json("suggest", &[]);
     let before = journal(&f);
-    assert_eq!(open(&f).import((0..20).map(imported)).unwrap(), 20);
-    assert_eq!(open(&f).import((10..21).map(imported)).unwrap(), 1, "the others are known");
-    assert!(before.contains("\"format\":5") && journal(&f).starts_with(&before));
+    assert_eq!(open(&f).import((0..20).map(imported), None).unwrap().new, 20);
+    assert_eq!(open(&f).import((10..21).map(imported), None).unwrap().new, 1, "the others are known");
+    assert!(before.contains("\"format\":6") && journal(&f).starts_with(&before));
 
     let status = f.json("status", &[]);
     assert_eq!(status["imported"], 21);
@@ -127,7 +127,7 @@ fn runs_that_do_not_fit_are_not_imported() {
         (Imported { metrics: BTreeMap::from([("loss".to_owned(), f64::NAN)]), ..good.clone() }, "not finite"),
         (Imported { metrics: BTreeMap::from([("other".to_owned(), 1.0)]), ..good.clone() }, "lacks a metric"),
     ] {
-        let error = study.import([good.clone(), run]).unwrap_err().to_string();
+        let error = study.import([good.clone(), run], None).unwrap_err().to_string();
         assert!(error.contains(reason) && error.contains("runs.csv, run 1"), "{error}");
     }
     assert_eq!(journal(&f), before);
@@ -142,13 +142,15 @@ fn journals_of_every_format_are_read_and_gone_on_with() {
         (3, 17, 9.953191010047243, 17),
         (4, 18, 4.3, 0),
         (5, 19, 5.2, 0),
+        (6, 18, 3.3438147920399968, 2),
     ] {
         let f = old(format);
         let before = journal(&f);
         let (found, sound) = check(&f);
         assert!(sound && found["format"] == format, "{found}");
         let status = f.json("status", &[]);
-        assert_eq!(status["trials"], json!({"complete": 14, "running": 0, "pending": 1, "failed": 0, "diverged": 0}));
+        let states = ["complete", "running", "pending", "failed", "diverged", "withdrawn"];
+        assert_eq!(states.map(|state| &status["trials"][state]), [14, 0, 1, 0, 0, 0], "{status}");
         assert!((status["spent"]["cost"].as_f64().unwrap() - cost).abs() < 1e-9, "{status}");
         assert!(f.json("best", &[])["expected"]["sd"].as_f64().unwrap() > 0.0);
         assert_eq!(stdout(&f.run("export", &[])).lines().count(), 1 + complete + imported);
@@ -158,21 +160,21 @@ fn journals_of_every_format_are_read_and_gone_on_with() {
         let output = f.run("optimize", &["--set", "budget.trials=17"]);
         assert_eq!(code(&output), Some(0), "{}", stderr(&output));
         // An older journal is rewritten when it is first written to, and kept.
-        let raised = chained(before.replace(&format!("\"format\":{format}"), "\"format\":5").lines());
+        let raised = chained(before.replace(&format!("\"format\":{format}"), "\"format\":6").lines());
         assert!(journal(&f).starts_with(&raised), "the old events stay as they are");
         let backup = fs::read_to_string(f.path("run/journal.jsonl.1.bak")).ok();
-        assert_eq!(backup, (format < 5).then_some(before.clone()));
+        assert_eq!(backup, (format < 6).then_some(before.clone()));
         assert!(!f.path("run/journal.jsonl.2.bak").exists());
         let lines = before.lines().count();
         let later: Vec<Value> = f.events().split_off(lines);
         let launched = later.iter().filter(|e| e["event"] == "launched").map(|e| e["trial"].as_u64().unwrap());
-        let pending = complete as u64 + 1;
+        let pending = before.lines().filter(|line| line.contains("\"event\":\"suggested\"")).count() as u64;
         // The pending trial, two of the search, and the confirmation of a new recommendation.
         assert!(launched.clone().next() == Some(pending) && launched.clone().all(|trial| trial >= pending));
         assert!(launched.count() >= 3);
         assert_eq!(f.json("status", &[])["trials"]["complete"], 17);
         let (found, sound) = check(&f);
-        assert!(sound && found["format"] == 5, "{found}");
+        assert!(sound && found["format"] == 6, "{found}");
         if format < 3 {
             // From now on it is known what changes.
             assert_eq!(later[0]["settings"]["budget.trials"], 17, "{}", later[0]);
@@ -199,7 +201,7 @@ fn the_documented_events_are_those_of_the_program() {
         assert_eq!(keys(&said), keys(&again), "{line}");
         documented.insert(said["event"].as_str().unwrap().to_owned());
     }
-    let written: BTreeSet<String> = [1, 2, 3, 4, 5]
+    let written: BTreeSet<String> = [1, 2, 3, 4, 5, 6]
         .iter()
         .flat_map(|format| old(*format).events())
         .map(|event| event["event"].as_str().unwrap().to_owned())
@@ -210,7 +212,7 @@ fn the_documented_events_are_those_of_the_program() {
 #[test]
 fn a_newer_journal_is_refused_and_left_alone() {
     let f = old(1);
-    let newer = journal(&f).replace("\"format\":1", "\"format\":6").replace("\"event\":\"model\"", "\"event\":\"new\"");
+    let newer = journal(&f).replace("\"format\":1", "\"format\":7").replace("\"event\":\"model\"", "\"event\":\"new\"");
     f.write("run/journal.jsonl", &newer);
     let commands = ["status", "best", "report", "export", "optimize", "suggest", "tell --trial 18 --failed", "check"];
     let mut outputs: Vec<Output> = commands
@@ -224,7 +226,7 @@ fn a_newer_journal_is_refused_and_left_alone() {
     for output in outputs {
         let said = stderr(&output);
         assert!(code(&output) == Some(1) && output.stdout.is_empty(), "{said}");
-        assert!(said.contains("journal.jsonl has format 6") && said.contains("use a newer one"), "{said}");
+        assert!(said.contains("journal.jsonl has format 7") && said.contains("use a newer one"), "{said}");
     }
     assert_eq!(journal(&f), newer);
     assert!(!f.path("run/trials").exists());
@@ -323,7 +325,7 @@ fn a_compacted_journal_is_the_same_study() {
             run.metrics = BTreeMap::from([("arxiv", 1.5), ("github", 1.5)].map(|(n, y)| (n.to_owned(), y)));
             drop(open(f));
             f.edit("trials = 15", "trials = 16");
-            assert_eq!(open(f).import([run]).unwrap(), 1);
+            assert_eq!(open(f).import([run], None).unwrap().new, 1);
         }
         let (before, known) = (journal(&f), told(&f));
         let output = run(&f, "compact", &["--wait"]);
@@ -361,7 +363,7 @@ fn a_compacted_journal_is_the_same_study() {
 
 #[test]
 fn every_beginning_of_a_journal_can_be_compacted() {
-    for format in [1, 2, 3, 4, 5] {
+    for format in [1, 2, 3, 4, 5, 6] {
         let f = old(format);
         let text = journal(&f);
         let lines: Vec<&str> = text.lines().collect();
@@ -406,7 +408,7 @@ fn a_compaction_that_is_cut_short_loses_nothing() {
 fn an_old_journal_whose_rewriting_is_cut_short_goes_on() {
     let f = old(1);
     let before = journal(&f);
-    let raised = chained(before.replace("\"format\":1", "\"format\":5").lines());
+    let raised = chained(before.replace("\"format\":1", "\"format\":6").lines());
     let known = told(&f);
     for limit in [600, 8000, before.len()] {
         let status = limited(&f, limit, &["suggest", "-q"]);
@@ -427,5 +429,5 @@ fn an_old_journal_whose_rewriting_is_cut_short_goes_on() {
     assert_eq!(backups, 2);
     assert_eq!(code(&f.run("optimize", &["-q"])), Some(0));
     let (found, sound) = check(&f);
-    assert!(sound && found["format"] == 5, "{found}");
+    assert!(sound && found["format"] == 6, "{found}");
 }

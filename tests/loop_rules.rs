@@ -261,6 +261,43 @@ fn telling_takes_result_files_and_refuses_contradictions() {
 }
 
 #[test]
+fn a_mixture_of_the_users_becomes_trials_with_seeds_of_their_own() {
+    let f = Fixture::new(GOOD, "", "[budget]\ntrials = 4\n[optimizer]\ninitial = 2");
+    for (arguments, exit, reason) in [
+        (&["--mixture", "a=0.5,d=0.5", "--fidelity", "small"][..], 2, "--mixture a=0.5,d=0.5: "),
+        (&["--mixture", "uniform"], 2, "--fidelity"),
+        (&["--mixture", "uniform", "--fidelity", "smal"], 2, "small"),
+        (&["--mixture", "trial:1", "--fidelity", "small"], 2, "there is no trial 1"),
+    ] {
+        let output = f.run("suggest", arguments);
+        assert!(code(&output) == Some(exit) && stderr(&output).contains(reason), "{}", stderr(&output));
+    }
+    assert!(!f.path("run").exists(), "a mistake begins no study");
+
+    let weights = serde_json::json!({"a": 0.25, "b": 0.75, "c": 0.0});
+    let ours = f.json("suggest", &["--mixture", "a=0.25,b=0.75", "--fidelity", "small", "-n", "2"])["trials"].clone();
+    assert!(
+        ours[0]["weights"] == weights && ours[1]["weights"] == weights && ours[0]["seed"] != ours[1]["seed"],
+        "{ours}"
+    );
+    assert_eq!(code(&f.run("tell", &["--trial", "1", "--loss", "0.25"])), Some(0));
+    let set = ["--set", "fidelity.large.max_trials=1", "--set", "domain.a.max=0.2", "--set", "budget.cost=5"];
+    let again = ["--mixture", "trial:1", "--fidelity", "large", "-n", "2"];
+    let output = f.run("suggest", &[&again[..], &set].concat());
+    let said = stderr(&output);
+    assert!(code(&output) == Some(1) && said.contains("max_trials is reached"), "{said}");
+    assert!(said.contains("--mixture trial:1 breaks `a` ≤ 0.2"), "{said}");
+    assert!(said.contains("the search comes to a cost of 6, more than budget.cost = 5"), "{said}");
+    assert_eq!((f.of("suggested").len(), &f.of("suggested")[2]["weights"]), (3, &weights));
+    // They are trained with the others, and predicted once there is a model.
+    assert_eq!(f.json("optimize", &["-q"])["spent"]["trials"], 4);
+    assert_eq!(f.of("launched").iter().filter_map(|e| e["trial"].as_u64()).collect::<Vec<_>>(), [2, 3, 4]);
+    let output = f.run("suggest", &["--mixture", "uniform", "--fidelity", "small", "--dry-run", "--format", "json"]);
+    assert!(stderr(&output).contains("comes to 5 trials, more than budget.trials = 4"), "{}", stderr(&output));
+    assert!(stdout(&output).contains("\"expected\":{\"mean\":"), "{}", stdout(&output));
+}
+
+#[test]
 fn streams_are_kept_apart() {
     let f = Fixture::new(GOOD, "", "[budget]\ntrials = 2");
     let output = f.command("optimize").args(["--format", "json", "-v"]).env("NO_COLOR", "1").output().unwrap();

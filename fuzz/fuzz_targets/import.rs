@@ -52,7 +52,7 @@ fuzz_target!(|bytes: &[u8]| {
     };
     let Ok(fitting) = evidence(&log, &config) else { return };
     let study = Study::peek(config).expect("no study is there");
-    match study.imports(fitting.runs) {
+    match study.imports(fitting.runs, None) {
         // Two rows may say different things of one run.
         Ok(_) | Err(StudyError::Unfit { .. }) => {}
         Err(error) => panic!("a study takes what fits it: {error}"),

@@ -28,12 +28,14 @@ fuzz_target!(|bytes: &[u8]| {
         assert_eq!(before.is_none(), bytes[..start].trim_ascii().is_empty());
     }
 
-    let (costs, spent, counts) = (study.costs(), study.spent(), study.counts());
+    let (costs, spent) = (study.costs(), study.spent());
     // Sums of huge costs may be infinite.
     assert!(costs.iter().all(|c| *c > 0.0), "{costs:?}");
     assert!(spent.cost >= 0.0, "{spent:?}");
     let evidence = study.evidence();
-    assert!(evidence.observations.len() <= counts.complete);
+    // What is withdrawn or cancelled is none.
+    let complete = study.trials().iter().filter(|trial| trial.outcome().is_some()).count();
+    assert!(evidence.observations.len() <= complete + study.imported().count());
     if study.model().is_some() && evidence.observations.len() <= 8 {
         let points = [(study.config().space.uniform(), study.config().fidelities.target())];
         if let Some(predictions) = advice::optimizer(&study).predict(&evidence, &points) {

@@ -54,11 +54,11 @@ pub enum Caveat {
         /// The bounds that it breaks, in words.
         broken: Vec<String>,
     },
-    /// Runs have come since the search stopped.
+    /// The evidence has changed since the search stopped.
     Older {
-        /// How many.
-        runs: usize,
-        /// What would be recommended with them, in words; `None` where that is the same mixture.
+        /// In what, in words.
+        news: String,
+        /// What would be recommended now, in words; `None` where that is the same mixture.
         now: Option<String>,
     },
 }
@@ -130,8 +130,7 @@ pub fn choice(study: &Study, optimizer: &Optimizer) -> Result<Answer, NothingKno
         return Ok(anew(vec![Caveat::Anew { broken: [broken, missed].concat() }]));
     }
     let mut caveats = Vec::new();
-    let runs = study.known_runs().saturating_sub(stopped.runs);
-    if runs > 0 {
+    if let Some(news) = stopped.news() {
         let now = recommend(study, optimizer);
         let differs = now.mixture.distance(&stopped.mixture) >= config.optimizer.tolerance;
         let words = || {
@@ -140,7 +139,7 @@ pub fn choice(study: &Study, optimizer: &Optimizer) -> Result<Answer, NothingKno
             let expected = now.expected.map_or_else(String::new, |e| format!(", expected {}", number(e.mean, 5)));
             format!("{}{expected}", weights.join(" "))
         };
-        caveats.push(Caveat::Older { runs, now: differs.then(words) });
+        caveats.push(Caveat::Older { news, now: differs.then(words) });
     }
     Ok(Answer { mixture: stopped.mixture.clone(), caveats })
 }
@@ -189,14 +188,12 @@ impl fmt::Display for Caveat {
                  within the bounds",
                 broken.join(", ")
             ),
-            Self::Older { runs, now: Some(now) } => write!(
+            Self::Older { news, now: Some(now) } => write!(
                 f,
-                "the recommendation is older than {}; with {} it would be {now}; `admire optimize` takes that up",
-                counted(*runs, "run"),
-                if *runs == 1 { "it" } else { "them" }
+                "the recommendation is older than {news}; now it would be {now}; `admire optimize` takes that up"
             ),
-            Self::Older { runs, now: None } => {
-                write!(f, "the recommendation is older than {}, which would not change it", counted(*runs, "run"))
+            Self::Older { news, now: None } => {
+                write!(f, "the recommendation is older than {news}, which would not change it")
             }
         }
     }

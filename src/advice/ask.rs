@@ -4,7 +4,7 @@ use crate::optimizer::{Alternative, Candidates, ModelSnapshot, NoTrial, Optimize
 use serde_json::Value;
 use tracing::warn;
 
-use crate::problem::{Evidence, FidelityId, Mixture, stream};
+use crate::problem::{Evidence, FidelityId, Mixture, Prediction, stream};
 use crate::study::{Event, Study, TrialId};
 
 /// An answer, with the optimizer that gave it.
@@ -65,6 +65,13 @@ pub fn suggest(
     next: TrialId,
 ) -> Result<Suggestion, NoTrial> {
     optimizer.suggest(evidence, Candidates::Space(fidelities), &mut stream(seed, next))
+}
+
+/// What is expected of a trial that the user has decided on, by the journalled model; `None` before there is one.
+#[must_use]
+pub fn expected(study: &Study, optimizer: &Optimizer, mixture: &Mixture, fidelity: FidelityId) -> Option<Prediction> {
+    study.model()?;
+    optimizer.predict(&study.evidence(), &[(mixture.clone(), fidelity)])?.first().copied()
 }
 
 /// The mixture to train at the target, as far as the study knows, by its [`optimizer`]: who asks it more than once has one model.

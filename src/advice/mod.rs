@@ -51,7 +51,7 @@ mod signal;
 mod sizes;
 
 pub use answer::{Answer, Caveat, NothingKnown, answer, basis, best_measured, choice, explained, why};
-pub use ask::{Thought, alternatives, fitted, optimizer, recommend, suggest, think};
+pub use ask::{Thought, alternatives, expected, fitted, optimizer, recommend, suggest, think};
 pub use calibration::{Coverage, Foretold, Judgement, Record, Sureness};
 pub use confirmation::{Comparison, Confirmation, Noise, Verdict};
 pub use gain::GainWorth;

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::Args;
 
-use super::{ConfigArgs, UsageError};
+use super::{ConfigArgs, UsageError, text};
 use crate::advice::{self, Answer};
 use crate::exchange::{ExportFormat, Ingredient, Recipe};
-use crate::study::{Study, TrialId};
+use crate::study::{ImportedRun, Study, TrialId};
 
 /// Write a study's runs, or its mixture for a trainer
 #[derive(Debug, Args)]
@@ -81,21 +81,23 @@ fn recipe<'a>(study: &'a Study, title: String, mixture: &Mixture) -> Recipe<'a> 
     Recipe { title, domains, config: &config.export, seed }
 }
 
-/// Imported runs come last, with the usual cost of their fidelity, and with a column that says where they come from.
+/// Imported runs come last, with the usual cost of their fidelity. Where there are any, a column says where they come from; where
+/// trials were corrected, one says how.
 fn runs(study: &Study) -> anyhow::Result<String> {
     let runs: Vec<_> = study.trials().iter().filter_map(|t| Some((t, t.outcome()?))).collect();
-    let reported = runs.iter().map(|(_, o)| &o.metrics).chain(study.imported().map(|run| &run.metrics));
+    let imported: Vec<&ImportedRun> = study.imported().collect();
+    let reported = runs.iter().map(|(_, o)| &o.metrics).chain(imported.iter().map(|imported| &imported.run.metrics));
     let metrics: BTreeSet<&String> = reported.flat_map(BTreeMap::keys).collect();
     let domains: Vec<&str> = study.config().space.domains().iter().map(|d| d.name.as_str()).collect();
     let (fidelities, costs, charges) = (study.config().fidelities.list(), study.costs(), study.charges());
-    let text = |x: Option<f64>| x.map_or_else(String::new, |x| x.to_string());
+    let cell = |x: Option<f64>| x.map_or_else(String::new, |x| x.to_string());
     let row =
         |id: String, m: FidelityId, cost: f64, weights: &BTreeMap<String, f64>, values: &BTreeMap<String, f64>| {
             let fidelity = &fidelities[m];
             let mut row =
-                vec![id, fidelity.name.clone(), text(fidelity.params), text(fidelity.tokens), cost.to_string()];
-            row.extend(domains.iter().map(|d| text(weights.get(*d).copied())));
-            row.extend(metrics.iter().map(|m| text(values.get(*m).copied())));
+                vec![id, fidelity.name.clone(), cell(fidelity.params), cell(fidelity.tokens), cost.to_string()];
+            row.extend(domains.iter().map(|d| cell(weights.get(*d).copied())));
+            row.extend(metrics.iter().map(|m| cell(values.get(*m).copied())));
             row
         };
 
@@ -103,20 +105,24 @@ fn runs(study: &Study) -> anyhow::Result<String> {
     let mut header = ["run_id", "fidelity", "params", "tokens", "cost"].map(str::to_owned).to_vec();
     header.extend(domains.iter().map(|d| format!("w:{d}")));
     header.extend(metrics.iter().map(|m| format!("y:{m}")));
-    let source = |text: &str| (study.imported().len() > 0).then(|| text.to_owned());
-    header.extend(source("source"));
+    let source = |text: &str| (!imported.is_empty()).then(|| text.to_owned());
+    let any_corrected = runs.iter().any(|(trial, _)| trial.correction.is_some());
+    let corrected = |text: String| any_corrected.then_some(text);
+    header.extend(source("source").into_iter().chain(corrected("corrected".into())));
     csv.write_record(header)?;
     for (trial, outcome) in runs {
         let m = trial.fidelity;
         // A replay is to pay for a run that was had for nothing (from a cache, say) what it usually costs.
         let cost = Some(charges.complete(m, outcome)).filter(|cost| *cost > 0.0).unwrap_or(costs[m]);
         let row = row(trial.id.to_string(), m, cost, &study.named(&trial.mixture), &outcome.metrics);
-        csv.write_record(row.into_iter().chain(source("")))?;
+        let note = text::correction(study, trial).unwrap_or_default();
+        csv.write_record(row.into_iter().chain(source("")).chain(corrected(note)))?;
     }
-    for (i, run) in study.imported().enumerate() {
+    for imported in &imported {
+        let run = &imported.run;
         let Some(m) = study.config().fidelities.find(&run.fidelity) else { continue };
-        let row = row(format!("imported-{}", i + 1), m, costs[m], &run.weights, &run.metrics);
-        csv.write_record(row.into_iter().chain(source(&run.source)))?;
+        let row = row(imported.name(), m, costs[m], &run.weights, &run.metrics);
+        csv.write_record(row.into_iter().chain(source(&run.source)).chain(corrected(String::new())))?;
     }
     Ok(String::from_utf8(csv.into_inner()?)?)
 }

@@ -4,18 +4,21 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::{ConfigArgs, UsageError, WriterArgs, text};
+use crate::config::StudyConfig;
 use crate::exchange::{self, ImportFormat, Input, InputFile, Options, Rule};
 use crate::input;
+use crate::problem::RunId;
 use crate::runs::RunLog;
-use crate::study::Study;
+use crate::study::{Learned, Study};
 
 /// Read runs that were trained elsewhere
 #[derive(Debug, Args)]
 pub struct ImportArgs {
     /// Whose files
-    #[arg(long, value_enum, value_name = "FORMAT")]
-    from: ImportFormat,
-    /// [SIZE=]FILE, or [SIZE=]MIXTURES,RESULTS where a format has two files; SIZE names the fidelity
+    #[arg(long, value_enum, value_name = "FORMAT", required_unless_present = "withdraw")]
+    from: Option<ImportFormat>,
+    /// [SIZE=]FILE, or [SIZE=]MIXTURES,RESULTS where a format has two files; SIZE names the fidelity. For --withdraw without
+    /// --from: names of runs as `admire export` writes them, e.g. imported-3
     #[arg(required = true, value_name = "[SIZE=]FILE[,FILE]")]
     files: Vec<String>,
     /// Which column is what, e.g. --map w:web=share_web or --map 'w:*=share_*'; repeatable, the first that fits counts
@@ -49,7 +52,23 @@ pub struct ImportArgs {
     #[arg(long, value_name = "DIR", requires = "config")]
     dir: Option<PathBuf>,
     #[command(flatten)]
+    correction: Correction,
+    #[command(flatten)]
     writer: WriterArgs,
+}
+
+/// What becomes of runs that a study has imported before.
+#[derive(Debug, Args)]
+struct Correction {
+    /// Runs that the study knows with other values are corrected: these take their place
+    #[arg(long, requires = "config", group = "corrects")]
+    replace: bool,
+    /// Take these runs back: the study no longer learns from them
+    #[arg(long, requires = "config", group = "corrects", conflicts_with = "out")]
+    withdraw: bool,
+    /// Why they are replaced or withdrawn
+    #[arg(long, value_name = "TEXT", requires = "corrects")]
+    reason: Option<String>,
 }
 
 /// `NAME=NUMBER`, which may be NaN or infinite: the run has diverged.
@@ -65,40 +84,76 @@ fn named(text: &str) -> Result<(String, f64), String> {
 }
 
 pub(super) fn run(args: &ImportArgs) -> anyhow::Result<u8> {
-    let format = args.from;
+    let Some(format) = args.from else {
+        let runs = args.files.iter().map(|name| named_run(name)).collect::<Result<Vec<_>, _>>()?;
+        args.withdraw(|_| Ok(runs.clone()))?;
+        return Ok(0);
+    };
     let inputs = args.files.iter().map(|text| input(text, format)).collect::<Result<Vec<_>, _>>()?;
     let imported = exchange::import(format, &inputs, &args.options())?;
     imported.notes.iter().for_each(|note| tracing::info!("{note}"));
+    if args.correction.withdraw {
+        args.withdraw(|study| Ok(study.known(&exchange::evidence(&imported.log, study.config())?.runs)?))?;
+        return Ok(0);
+    }
     if args.out.is_some() || args.config.is_none() {
         super::deliver(&exchange::write_runs(&imported.log)?, args.out.as_deref())?;
     }
-    if let Some(config) = &args.config {
-        let config = ConfigArgs { config: config.clone(), set: args.set.clone(), dir: args.dir.clone() };
-        learn(&imported.log, &config, &args.writer)?;
+    if let Some(config) = args.study() {
+        args.learn(&imported.log, config.load()?)?;
     }
     Ok(0)
 }
 
-/// Records the runs in a study, which begins with them where there is none.
-fn learn(log: &RunLog, config: &ConfigArgs, writer: &WriterArgs) -> anyhow::Result<()> {
-    let config = config.load()?;
-    // Looked at, and tried, before the study is opened: a mistake must not begin one.
-    let evidence = exchange::evidence(log, &config)?;
-    Study::peek(config.clone())?.imports(evidence.runs.iter().cloned())?;
-    let runs = evidence.runs.len();
-    let mut study = Study::open(config, writer.wait)?;
-    super::warn(study.warnings());
-    let known = study.outliers();
-    let new = study.import(evidence.runs)?;
-    super::warn(&study.outliers_since(&known));
-    let left_out: String = evidence.dropped.iter().map(|(why, n)| format!("; {n} left out, {why}")).collect();
-    let known = if new < runs { format!("; {} were there already", runs - new) } else { String::new() };
-    let new = text::counted(new, "run");
-    tracing::info!("{new} imported into the study {}{known}{left_out}", study.config().name);
-    Ok(())
+/// A run by its name in the study, `imported-3`.
+fn named_run(name: &str) -> Result<RunId, UsageError> {
+    let number = name.strip_prefix("imported-").and_then(|number| number.parse().ok());
+    let wrong =
+        || UsageError(format!("`{name}` is no name of a run, like imported-3; for the runs of a file add --from"));
+    number.map(RunId::Imported).ok_or_else(wrong)
 }
 
 impl ImportArgs {
+    /// The study that is told of the runs.
+    fn study(&self) -> Option<ConfigArgs> {
+        let config = self.config.clone()?;
+        Some(ConfigArgs { config, set: self.set.clone(), dir: self.dir.clone() })
+    }
+
+    /// Records the runs in a study, which begins with them where there is none.
+    fn learn(&self, log: &RunLog, config: StudyConfig) -> anyhow::Result<()> {
+        let reason = self.correction.reason.as_deref().unwrap_or("imported again with other values");
+        let replacing = Some(reason).filter(|_| self.correction.replace);
+        // Looked at, and tried, before the study is opened: a mistake must not begin one.
+        let evidence = exchange::evidence(log, &config)?;
+        Study::peek(config.clone())?.imports(evidence.runs.iter().cloned(), replacing)?;
+        let runs = evidence.runs.len();
+        let mut study = Study::open(config, self.writer.wait)?;
+        super::warn(study.warnings());
+        let known = study.outliers();
+        let Learned { new, replaced } = study.import(evidence.runs, replacing)?;
+        super::warn(&study.outliers_since(&known));
+        let left_out: String = evidence.dropped.iter().map(|(why, n)| format!("; {n} left out, {why}")).collect();
+        let replaced = if replaced > 0 { format!(", {replaced} of them in place of others") } else { String::new() };
+        let known = if new < runs { format!("; {} were there already", runs - new) } else { String::new() };
+        let new = text::counted(new, "run");
+        tracing::info!("{new} imported into the study {}{replaced}{known}{left_out}", study.config().name);
+        Ok(())
+    }
+
+    /// Takes runs back that the study has.
+    fn withdraw(&self, runs: impl Fn(&Study) -> anyhow::Result<Vec<RunId>>) -> anyhow::Result<()> {
+        let Some(config) = self.study() else { return Ok(()) };
+        let config = config.load()?;
+        // Looked for before the study is opened: a mistake must not begin one.
+        let runs = runs(&Study::read(config.clone())?)?;
+        let mut study = Study::open(config, self.writer.wait)?;
+        super::warn(study.warnings());
+        let withdrawn = study.withdraw(runs, self.correction.reason.as_deref().unwrap_or("taken back"))?;
+        tracing::info!("{} withdrawn from the study {}", text::counted(withdrawn, "run"), study.config().name);
+        Ok(())
+    }
+
     fn options(&self) -> Options {
         let table = |list: &[(String, f64)]| -> BTreeMap<String, f64> { list.iter().cloned().collect() };
         Options {

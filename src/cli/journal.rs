@@ -111,19 +111,13 @@ fn print(checked: &Checked) {
     outln!("{}: format {}, begun by admire {}", path.display(), checked.format, checked.version);
     let events: Vec<String> = checked.events.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
     outln!("{}: {}", text::counted(lines, "event"), events.join(", "));
-    let counts = study.counts();
-    outln!(
-        "{} of the search: {} complete, {} running, {} pending, {} failed, {} diverged; cost {}",
-        text::counted(counts.complete + counts.running + counts.pending + counts.failed + counts.diverged, "trial"),
-        counts.complete,
-        counts.running,
-        counts.pending,
-        counts.failed,
-        counts.diverged,
-        text::cost(study, spent.cost)
-    );
-    if study.imported().len() > 0 {
-        outln!("{}", text::counted(study.imported().len(), "imported run"));
+    let (counts, cost) = (study.counts(), text::cost(study, spent.cost));
+    let all = counts.named().iter().map(|(_, n)| n).sum();
+    outln!("{} of the search: {counts}; cost {cost}", text::counted(all, "trial"));
+    let (imported, withdrawn) = (study.imported().count(), study.withdrawn().count());
+    if imported + withdrawn > 0 {
+        let withdrawn = if withdrawn > 0 { format!(", {withdrawn} withdrawn") } else { String::new() };
+        outln!("{}{withdrawn}", text::counted(imported, "imported run"));
     }
     if let Some(origin) = study.origin() {
         outln!("forked: {origin}");
@@ -163,7 +157,7 @@ fn object(checked: &Checked) -> Value {
         "version": checked.version,
         "events": checked.events,
         "trials": study.counts(),
-        "imported": study.imported().len(),
+        "imported": study.imported().count(),
         "spent": study.spent(),
         "forked": study.origin(),
         "changes": changes.collect::<Vec<_>>(),

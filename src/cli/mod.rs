@@ -16,6 +16,7 @@ macro_rules! data {
     ($($text:tt)*) => {{ crate::cli::write_data(format_args!("{}\n", format_args!($($text)*))); }};
 }
 
+mod amend;
 mod best;
 mod check;
 mod completions;
@@ -84,6 +85,7 @@ enum Command {
     Optimize(optimize::OptimizeArgs),
     Suggest(suggest::SuggestArgs),
     Tell(tell::TellArgs),
+    Amend(amend::AmendArgs),
     Status(status::StatusArgs),
     Best(best::BestArgs),
     Predict(predict::PredictArgs),
@@ -211,6 +213,7 @@ pub fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Optimize(args) => optimize::run(&args, bars),
         Command::Suggest(args) => suggest::run(&args),
         Command::Tell(args) => tell::run(&args),
+        Command::Amend(args) => amend::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Best(args) => best::run(&args),
         Command::Predict(args) => predict::run(&args),
@@ -238,6 +241,7 @@ impl Command {
             | Self::Report(_) => true,
             Self::Init(_)
             | Self::Tell(_)
+            | Self::Amend(_)
             | Self::Status(_)
             | Self::Import(_)
             | Self::Journal(_)
@@ -334,6 +338,7 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
                 StudyError::Changed { .. }
                 | StudyError::Occupied { .. }
                 | StudyError::NoTrial(_)
+                | StudyError::NoImport(_)
                 | StudyError::Unfit { .. },
             ),
         ) => 2,

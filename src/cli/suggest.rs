@@ -1,9 +1,10 @@
-use crate::problem::FidelityId;
+use crate::problem::{FidelityId, Mixture};
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use super::{ConfigArgs, ForkArgs, WriterArgs, best, text};
+use super::{ConfigArgs, ForkArgs, WriterArgs, best, mixture, text};
 use crate::advice;
+use crate::config::StudyConfig;
 use crate::optimizer::{NoTrial, Optimizer};
 use crate::study::{Event, OpenStudy, Plan, Purpose, Study, StudyError, Trial};
 
@@ -22,6 +23,10 @@ pub struct SuggestArgs {
     /// Suggest trials at this fidelity only
     #[arg(long, value_name = "NAME")]
     fidelity: Option<String>,
+    /// Put a mixture of your own into the study, as many trials of it as -n says, each with its own seed: recommended, uniform, prior,
+    /// trial:N, weights like web=0.5,code=0.5, or @FILE
+    #[arg(long, value_name = "MIXTURE", requires = "fidelity")]
+    mixture: Option<String>,
     /// Do not record them as pending
     #[arg(long, conflicts_with = "fork")]
     dry_run: bool,
@@ -68,6 +73,8 @@ impl Subject {
 pub(super) fn run(args: &SuggestArgs) -> anyhow::Result<u8> {
     let config = args.config.load()?;
     let only = args.fidelity.as_ref().map(|name| super::fidelity(&config, name)).transpose()?;
+    // Looked at before the study is opened: a mistake must not begin one.
+    let own = args.mixture.as_ref().map(|text| stated(&config, text)).transpose()?;
     let mut subject = match args.dry_run {
         true => Subject::Dry(Study::peek(config)?),
         false => Subject::Open(args.fork.open(config, &args.writer)?),
@@ -77,7 +84,11 @@ pub(super) fn run(args: &SuggestArgs) -> anyhow::Result<u8> {
     let (mut ids, mut missing) = (Vec::new(), None);
     for _ in 0..args.n {
         let id = subject.study().next_id();
-        match next(subject.study(), &mut optimizer, only) {
+        let trial = match (&own, only) {
+            (Some(mixture), Some(fidelity)) => decided(subject.study(), &optimizer, mixture, fidelity),
+            _ => next(subject.study(), &mut optimizer, only),
+        };
+        match trial {
             Ok(events) => {
                 events.into_iter().try_for_each(|event| subject.take(event))?;
                 ids.push(id);
@@ -91,24 +102,16 @@ pub(super) fn run(args: &SuggestArgs) -> anyhow::Result<u8> {
         }
     }
     let study = subject.study();
+    if own.is_some() {
+        super::warn(&study.excess());
+    }
     let costs = study.costs();
     let trials = ids.iter().map(|id| study.trial(*id)).collect::<Result<Vec<&Trial>, _>>()?;
     let objects = || trials.iter().map(|t| object(study, t, costs[t.fidelity]));
     match args.format {
         SuggestFormat::Json => data!("{}", json!({"trials": objects().collect::<Vec<_>>()})),
         SuggestFormat::Jsonl => objects().for_each(|o| data!("{o}")),
-        SuggestFormat::Table => {
-            for (i, trial) in trials.iter().enumerate() {
-                let fidelity = &study.config().fidelities[trial.fidelity].name;
-                let expected =
-                    trial.expected.map_or_else(String::new, |e| format!(", expected {}", best::uncertain(e)));
-                let cost = study.known_cost(trial.fidelity);
-                let cost = cost.map_or_else(String::new, |cost| format!(", cost {}", text::cost(study, cost)));
-                let gap = if i == 0 { "" } else { "\n" };
-                outln!("{gap}trial {} at {fidelity}, seed {}{cost}{expected}\n", trial.id, trial.seed);
-                best::show_weights(study, &trial.mixture);
-            }
-        }
+        SuggestFormat::Table => show(study, &trials),
     }
     missing.map_or(Ok(0), Err)
 }
@@ -134,6 +137,51 @@ pub(super) fn next(study: &Study, optimizer: &mut Optimizer, only: Option<Fideli
         incumbent: None,
     });
     Ok(fitted.into_iter().chain([suggested]).collect())
+}
+
+/// The mixture that the user states.
+fn stated(config: &StudyConfig, text: &str) -> anyhow::Result<Mixture> {
+    let study = Study::peek(config.clone())?;
+    let mixture = mixture::named(&study, &advice::optimizer(&study), "--mixture", text)?.mixture;
+    let broken = config.space.broken_bounds(&mixture);
+    super::warn(&broken.iter().map(|bound| format!("--mixture {text} breaks {bound}")).collect::<Vec<_>>());
+    Ok(mixture)
+}
+
+/// One more trial, of a mixture that the user has decided on: the events of it.
+///
+/// # Errors
+/// [`NoTrial`]
+fn decided(
+    study: &Study,
+    optimizer: &Optimizer,
+    mixture: &Mixture,
+    fidelity: FidelityId,
+) -> anyhow::Result<Vec<Event>> {
+    if !study.open_fidelities().contains(&fidelity) {
+        return Err(NoTrial::Limit.into());
+    }
+    Ok(vec![study.suggestion(&Plan {
+        mixture,
+        fidelity,
+        purpose: Purpose::Search,
+        seed_index: study.next_id(),
+        expected: advice::expected(study, optimizer, mixture, fidelity),
+        offered: &[],
+        incumbent: None,
+    })])
+}
+
+fn show(study: &Study, trials: &[&Trial]) {
+    for (i, trial) in trials.iter().enumerate() {
+        let fidelity = &study.config().fidelities[trial.fidelity].name;
+        let expected = trial.expected.map_or_else(String::new, |e| format!(", expected {}", best::uncertain(e)));
+        let cost = study.known_cost(trial.fidelity);
+        let cost = cost.map_or_else(String::new, |cost| format!(", cost {}", text::cost(study, cost)));
+        let gap = if i == 0 { "" } else { "\n" };
+        outln!("{gap}trial {} at {fidelity}, seed {}{cost}{expected}\n", trial.id, trial.seed);
+        best::show_weights(study, &trial.mixture);
+    }
 }
 
 fn object(study: &Study, trial: &Trial, cost: f64) -> Value {

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
@@ -40,29 +40,49 @@ struct How {
     /// The loss diverged
     #[arg(long)]
     diverged: bool,
+    /// The trial waits and will not be run: it costs nothing, and its mixture may be suggested again
+    #[arg(long)]
+    cancel: bool,
+}
+
+/// What is told of a trial.
+enum Told {
+    Reported(Outcome),
+    Failed,
+    Cancelled,
 }
 
 impl How {
-    /// What is told; `None` that the trial failed.
-    fn outcome(&self, objective: &Objective) -> anyhow::Result<Option<Outcome>> {
-        let parse = |text: &str| {
-            let outcome = protocol::parse(text, objective).map_err(anyhow::Error::msg)?;
-            if let Outcome::Diverged(why) = &outcome {
-                tracing::info!("this counts as diverged: {why}");
-            }
-            anyhow::Ok(outcome)
-        };
+    fn told(&self, objective: &Objective) -> anyhow::Result<Told> {
         Ok(match (self.loss, &self.result) {
-            (Some(loss), _) => Some(parse(&format!("{{\"loss\": {loss:e}}}")).context("--loss")?),
-            (_, Some(path)) => {
-                let name = || path.display().to_string();
-                let file = File::open(path).with_context(|| format!("cannot read {}", name()))?;
-                let text = protocol::text(file).map_err(anyhow::Error::msg).with_context(name)?;
-                Some(parse(&text).with_context(name)?)
-            }
-            _ => self.diverged.then(|| Outcome::Diverged("told so".into())),
+            (Some(loss), _) => Told::Reported(of_loss(loss, objective)?),
+            (_, Some(path)) => Told::Reported(of_file(path, objective)?),
+            _ if self.diverged => Told::Reported(Outcome::Diverged("told so".into())),
+            _ if self.cancel => Told::Cancelled,
+            _ => Told::Failed,
         })
     }
+}
+
+/// The result of `--loss`.
+pub(super) fn of_loss(loss: f64, objective: &Objective) -> anyhow::Result<Outcome> {
+    parse(&format!("{{\"loss\": {loss:e}}}"), objective).context("--loss")
+}
+
+/// The result in a file.
+pub(super) fn of_file(path: &Path, objective: &Objective) -> anyhow::Result<Outcome> {
+    let name = || path.display().to_string();
+    let file = File::open(path).with_context(|| format!("cannot read {}", name()))?;
+    let text = protocol::text(file).map_err(anyhow::Error::msg).with_context(name)?;
+    parse(&text, objective).with_context(name)
+}
+
+fn parse(text: &str, objective: &Objective) -> anyhow::Result<Outcome> {
+    let outcome = protocol::parse(text, objective).map_err(anyhow::Error::msg)?;
+    if let Outcome::Diverged(why) = &outcome {
+        tracing::info!("this counts as diverged: {why}");
+    }
+    Ok(outcome)
 }
 
 pub(super) fn run(args: &TellArgs) -> anyhow::Result<u8> {
@@ -70,36 +90,41 @@ pub(super) fn run(args: &TellArgs) -> anyhow::Result<u8> {
     // What is told may be about another study.
     Study::peek(config.clone())?;
     // Before the lock is taken: a pipe, or a file system that hangs, must not hold up others.
-    let outcome = args.how.outcome(&config.objective)?;
+    let told = args.how.told(&config.objective)?;
     let mut study = Study::open(config, args.writer.wait)?;
     super::warn(study.warnings());
     let trial = args.trial;
-    let known = match (&study.trial(trial)?.state, &outcome) {
+    let known = match (&study.trial(trial)?.state, &told) {
         (TrialState::Pending | TrialState::Running { .. }, _) => {
-            record(&mut study, trial, outcome)?;
+            record(&mut study, trial, told)?;
             return Ok(0);
         }
-        (TrialState::Diverged, Some(Outcome::Diverged(_))) | (TrialState::Failed { .. }, None) => return Ok(0),
-        (TrialState::Complete(known), Some(Outcome::Completed(told, _))) => match differences(known, told) {
+        (TrialState::Diverged, Told::Reported(Outcome::Diverged(_)))
+        | (TrialState::Failed { .. }, Told::Failed)
+        | (TrialState::Cancelled, Told::Cancelled) => return Ok(0),
+        (TrialState::Complete(known), Told::Reported(Outcome::Completed(told, _))) => match differences(known, told) {
             differing if differing.is_empty() => return Ok(0),
             differing => format!("completed, with {}", differing.join(", ")),
         },
         (TrialState::Complete(known), _) => format!("completed with {}", json!(known.metrics)),
         (TrialState::Diverged, _) => "diverged".into(),
         (TrialState::Failed { .. }, _) => "failed".into(),
+        (TrialState::Withdrawn, _) => "is withdrawn".into(),
+        (TrialState::Cancelled, _) => "is cancelled".into(),
     };
     Err(StudyError::Contradiction { trial, known }.into())
 }
 
-fn record(study: &mut OpenStudy, trial: TrialId, outcome: Option<Outcome>) -> Result<(), StudyError> {
+fn record(study: &mut OpenStudy, trial: TrialId, told: Told) -> Result<(), StudyError> {
     let outliers = study.outliers();
-    let event = match outcome {
-        Some(Outcome::Completed(outcome, ignored)) => {
+    let event = match told {
+        Told::Reported(Outcome::Completed(outcome, ignored)) => {
             super::warn(&ignored);
             Event::Completed { trial, outcome }
         }
-        Some(Outcome::Diverged(_)) => Event::Diverged { trial, attempt: 0, last: true, duration: None },
-        None => {
+        Told::Reported(Outcome::Diverged(_)) => Event::Diverged { trial, attempt: 0, last: true, duration: None },
+        Told::Cancelled => Event::Cancelled { trial },
+        Told::Failed => {
             let reason = "told so".into();
             Event::Failed { trial, attempt: 0, reason, last: true, duration: None, unseen: false }
         }

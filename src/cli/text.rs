@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use textwrap::{WordSeparator, WordSplitter};
 
 use crate::problem::is_hidden;
-use crate::study::Study;
+use crate::study::{Study, Trial};
 pub(super) use crate::text::counted;
 use crate::text::number;
 pub(super) use crate::text::{command_line, quote};
@@ -46,6 +46,13 @@ pub(super) fn is_one(sum: f64) -> bool {
 /// A cost with its unit, where there is one.
 pub(super) fn cost(study: &Study, cost: f64) -> String {
     format!("{}{}", number(cost, 4), study.cost_unit().map_or_else(String::new, |unit| format!(" {unit}")))
+}
+
+/// How the result of a trial was corrected, if it was.
+pub(super) fn correction(study: &Study, trial: &Trial) -> Option<String> {
+    let correction = trial.correction.as_ref()?;
+    let was = study.before(correction).map_or_else(|| correction.before.name().to_owned(), |y| number(y, 5));
+    Some(format!("corrected, was {was}: {}", correction.reason))
 }
 
 /// Columns of the terminal that stdout is; of what is no terminal, more than anything needs.

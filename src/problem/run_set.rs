@@ -21,6 +21,11 @@ impl RunSet {
         self.0.contains(&run)
     }
 
+    /// All of them, in order.
+    pub fn iter(&self) -> impl Iterator<Item = RunId> + use<'_> {
+        self.0.iter().copied()
+    }
+
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {

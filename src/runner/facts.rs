@@ -13,7 +13,11 @@ pub fn facts(study: &Study, trial: &Trial, root: &Path) -> Facts {
     let (attempt, result) = match &trial.state {
         TrialState::Running { result, .. } => (trial.attempts, Some(result.clone())),
         TrialState::Pending => (trial.attempts.saturating_add(1), None),
-        TrialState::Complete(_) | TrialState::Failed { .. } | TrialState::Diverged => (trial.attempts.max(1), None),
+        TrialState::Complete(_)
+        | TrialState::Failed { .. }
+        | TrialState::Diverged
+        | TrialState::Withdrawn
+        | TrialState::Cancelled => (trial.attempts.max(1), None),
     };
     Facts {
         weights: study.named(&trial.mixture),

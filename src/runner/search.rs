@@ -17,10 +17,10 @@ use crate::text::number;
 const CONFIRM_SEEDS: u64 = 1 << 32;
 
 impl Machine<'_> {
-    /// A search that ended by a rule which still holds; the other limits are looked at anew.
+    /// A search that ended by a rule which still holds, by evidence that was not corrected since; the other limits are looked at anew.
     pub(super) fn settled(&self) -> Option<StopReason> {
         let budget = &self.study.config().budget;
-        let stopped = self.study.stopped()?;
+        let stopped = self.study.stopped().filter(|stopped| stopped.corrections.is_empty())?;
         let holds = match stopped.reason {
             StopReason::Patience => budget.patience.zip(stopped.limit).is_some_and(|(now, then)| now as f64 <= then),
             StopReason::Converged => {
@@ -36,14 +36,11 @@ impl Machine<'_> {
     /// Fidelities at which another trial fits into the budget, or why there is none.
     fn affordable(&self) -> Result<Vec<FidelityId>, StopReason> {
         let budget = &self.study.config().budget;
-        let (counts, spent, costs) = (self.study.counts(), self.study.spent(), self.study.costs());
+        let (costs, (committed, begun)) = (self.study.costs(), self.study.committed());
         let open = self.study.open_fidelities();
-        let begun = spent.trials + counts.running + counts.pending;
         if open.is_empty() || budget.trials.is_some_and(|limit| begun >= limit) {
             return Err(StopReason::Trials);
         }
-        let unfinished = self.study.trials().iter().filter(|t| t.searching() && !t.finished());
-        let committed: f64 = spent.cost + unfinished.map(|t| costs[t.fidelity]).sum::<f64>();
         let fits = |i: &FidelityId| budget.cost.is_none_or(|limit| affordable(committed + costs[*i], limit));
         let fitting: Vec<FidelityId> = open.into_iter().filter(fits).collect();
         if fitting.is_empty() { Err(StopReason::Budget) } else { Ok(fitting) }
@@ -187,9 +184,9 @@ impl Machine<'_> {
         Ok(())
     }
 
-    /// Whether what a search recommended still is what it would recommend: the config allows it, and no run has come since.
+    /// Whether what a search recommended still is what it would recommend: the config allows it, and no run has come or was corrected since.
     fn stands(&self, stopped: &Stopped) -> bool {
-        stopped.runs == self.study.known_runs() && self.allowed(&stopped.mixture)
+        stopped.news().is_none() && self.allowed(&stopped.mixture)
     }
 
     fn allowed(&self, mixture: &Mixture) -> bool {
@@ -198,7 +195,7 @@ impl Machine<'_> {
 
     /// Asks what is recommended now that the search ends for `reason`.
     fn ask_recommendation(&mut self, reason: StopReason) -> Result<(), RunError> {
-        let (counts, imported) = (self.study.counts(), self.study.imported().len());
+        let (counts, imported) = (self.study.counts(), self.study.imported().count());
         if counts.complete == 0 && (imported == 0 || counts.failed + counts.diverged > 0) {
             return Err(RunError::NothingComplete { reason, last: self.last_failure() });
         }

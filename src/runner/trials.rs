@@ -236,7 +236,7 @@ impl Machine<'_> {
 
     /// Ends the study where too many of its trials have failed since the launcher was last changed.
     fn judge_failures(&mut self, trial: TrialId, reason: &str) {
-        let counted = || self.study.trials().iter().filter(|t| t.finished() && !t.outdated);
+        let counted = || self.study.trials().iter().filter(|t| t.counts() && !t.outdated);
         let finished = counted().count();
         let failed = counted().filter(|t| matches!(t.state, TrialState::Failed { .. })).count();
         let allowed = self.launcher.config().max_failure_rate * finished as f64;

@@ -90,16 +90,19 @@ fn needed(entries: &[&Entry], trials: &[Trial], halted: bool) -> Vec<bool> {
         Event::Started { trial, .. } | Event::Submitted { trial, .. } => {
             latest(trial, i) && matches!(state(trial), Some(TrialState::Running { .. }))
         }
-        // How often in a row nobody saw a trial die is counted as long as it has not finished; an attempt that could not be
-        // started gives its number back.
+        // How often in a row nobody saw a trial die is counted as long as it has not finished; a trial is cancelled while it
+        // waits; an attempt that could not be started gives its number back.
         Event::Interrupted { trial, cause, .. } => {
-            matches!(state(trial), Some(TrialState::Pending | TrialState::Running { .. }))
+            matches!(state(trial), Some(TrialState::Pending | TrialState::Running { .. } | TrialState::Cancelled))
                 || *cause == Some(Cause::NotStarted) && latest(trial, i)
         }
         Event::Study(_)
         | Event::Forked(_)
         | Event::Suggested(_)
         | Event::Imported(_)
+        | Event::Cancelled { .. }
+        | Event::Amended { .. }
+        | Event::Withdrawn { .. }
         | Event::Completed { .. }
         | Event::Failed { .. }
         | Event::Diverged { .. } => true,

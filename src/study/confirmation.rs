@@ -1,6 +1,6 @@
 //! What is trained to confirm a recommendation.
 
-use super::{Purpose, Study, Trial};
+use super::{Purpose, Study, Trial, TrialState};
 use crate::config::Reference;
 use crate::problem::Mixture;
 
@@ -29,9 +29,11 @@ impl Study {
         mixtures
     }
 
-    /// The confirmation runs of a mixture, whatever it was to them; not those that are superseded.
+    /// The confirmation runs of a mixture, whatever it was to them; not those that are superseded, cancelled or withdrawn, whose
+    /// seeds are to be trained again if the mixture is to be confirmed.
     pub fn confirmations<'a>(&'a self, mixture: &'a Mixture) -> impl Iterator<Item = &'a Trial> {
-        self.trials().iter().filter(move |t| !t.searching() && !t.superseded() && t.mixture == *mixture)
+        let void = |t: &Trial| t.superseded() || matches!(t.state, TrialState::Cancelled | TrialState::Withdrawn);
+        self.trials().iter().filter(move |t| !t.searching() && !void(t) && t.mixture == *mixture)
     }
 
     /// Whether all is done: the search has stopped, what was to be confirmed is, and nothing runs or waits.

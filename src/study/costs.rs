@@ -1,9 +1,10 @@
 //! What trials cost: all that is charged is charged here.
 
-use crate::problem::{Fidelity, FidelityId};
+use crate::problem::{Fidelity, FidelityId, affordable};
+use crate::text::{counted, number};
 use serde::Serialize;
 
-use super::{Completed, Study, Trial, TrialState};
+use super::{Completed, Study, Trial};
 
 /// What a study has used.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -43,7 +44,7 @@ impl Charges {
     pub fn of(&self, trial: &Trial) -> f64 {
         let m = trial.fidelity;
         let lost: f64 = trial.lost.iter().map(|duration| self.share(m, *duration) * self.run[m]).sum();
-        lost + trial.outcome().map_or(0.0, |outcome| self.complete(m, outcome))
+        lost + trial.used().map_or(0.0, |outcome| self.complete(m, outcome))
     }
 
     /// What a complete run at fidelity `m` costs, without attempts that were lost.
@@ -73,7 +74,7 @@ impl Study {
         let list = self.config.fidelities.list();
         let measured = |i: FidelityId| {
             let runs = self.state.trials.iter().filter(|t| t.fidelity == i);
-            let costs: Vec<f64> = runs.filter_map(|t| own_cost(&t.state)).filter(|c| *c > 0.0).collect();
+            let costs: Vec<f64> = runs.filter_map(own_cost).filter(|c| *c > 0.0).collect();
             (!costs.is_empty()).then(|| costs.iter().sum::<f64>() / costs.len() as f64)
         };
         let known: Vec<Option<f64>> =
@@ -89,7 +90,7 @@ impl Study {
     /// it takes in its slot.
     #[must_use]
     pub fn cost_unit(&self) -> Option<&'static str> {
-        let reported = |t: &Trial| matches!(&t.state, TrialState::Complete(outcome) if outcome.cost.is_some());
+        let reported = |t: &Trial| t.used().is_some_and(|outcome| outcome.cost.is_some());
         let stated = self.config.fidelities.list().iter().any(|f| f.cost.is_some());
         (!stated && !self.state.trials.iter().any(reported)).then_some("slot-seconds")
     }
@@ -97,7 +98,7 @@ impl Study {
     /// The cost of one run at a fidelity, unless it is a guess: no cost is stated, and none has been measured yet.
     #[must_use]
     pub fn known_cost(&self, fidelity: FidelityId) -> Option<f64> {
-        let measured = |t: &Trial| own_cost(&t.state).is_some_and(|cost| cost > 0.0);
+        let measured = |t: &Trial| own_cost(t).is_some_and(|cost| cost > 0.0);
         let known = self.config.fidelities[fidelity].cost.is_some() || self.state.trials.iter().any(measured);
         known.then(|| self.costs()[fidelity])
     }
@@ -111,6 +112,34 @@ impl Study {
         let duration = known.iter().zip(&run).map(|(known, cost)| known.or_else(|| Some(rate? * cost))).collect();
         let configured = self.config.fidelities.list().iter().map(|f| f.cost).collect();
         Charges { configured, run, duration }
+    }
+
+    /// What the search will have used once the trials that run or wait have finished: cost, and number of trials.
+    #[must_use]
+    pub fn committed(&self) -> (f64, usize) {
+        let (spent, costs) = (self.spent(), self.costs());
+        let unfinished = || self.state.trials.iter().filter(|t| t.searching() && !t.finished());
+        (spent.cost + unfinished().map(|t| costs[t.fidelity]).sum::<f64>(), spent.trials + unfinished().count())
+    }
+
+    /// Which limits of the budget the trials that run or wait will exceed, in words.
+    #[must_use]
+    pub fn excess(&self) -> Vec<String> {
+        let ((cost, trials), budget) = (self.committed(), &self.config.budget);
+        let excess = |key: &str, limit: String, value: String| {
+            format!(
+                "with the trials that wait, the search comes to {value}, more than budget.{key} = {limit}; they are run all the same"
+            )
+        };
+        let cost = budget
+            .cost
+            .filter(|limit| !affordable(cost, *limit))
+            .map(|limit| excess("cost", number(limit, 4), format!("a cost of {}", number(cost, 4))));
+        let trials = budget
+            .trials
+            .filter(|limit| trials > *limit)
+            .map(|limit| excess("trials", limit.to_string(), counted(trials, "trial")));
+        cost.into_iter().chain(trials).collect()
     }
 
     /// What the study has used so far.
@@ -128,10 +157,7 @@ impl Study {
     }
 }
 
-/// What a completed trial itself says about its cost.
-fn own_cost(state: &TrialState) -> Option<f64> {
-    match state {
-        TrialState::Complete(c) => c.cost.or(c.duration),
-        _ => None,
-    }
+/// What a trial itself says about its cost.
+fn own_cost(trial: &Trial) -> Option<f64> {
+    trial.used().and_then(|outcome| outcome.cost.or(outcome.duration))
 }

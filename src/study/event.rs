@@ -9,15 +9,16 @@ use serde_json::{Map, Value};
 
 use super::{Completed, Purpose, StopReason, TrialId};
 use crate::config::{Settings, StudyConfig};
-use crate::problem::{Direction, Handle, Prediction};
+use crate::problem::{Direction, Handle, Prediction, RunSet};
 use crate::text::counted;
 
 /// The journal format that this version writes, and the newest that it reads.
 ///
 /// Readers ignore fields they do not know, so adding one keeps the number; a new kind of event, or a field that must
 /// not be ignored, raises it. 2 added [`Event::Submitted`], 3 [`Event::Forked`] and [`Event::Imported`], 4 the number and
-/// the checksum of every line, and [`Event::Halted`], 5 [`Purpose::ConfirmReference`].
-pub const FORMAT: u32 = 5;
+/// the checksum of every line, and [`Event::Halted`], 5 [`Purpose::ConfirmReference`], 6 [`Event::Cancelled`],
+/// [`Event::Amended`] and [`Event::Withdrawn`].
+pub const FORMAT: u32 = 6;
 
 /// The first format whose lines have numbers and checksums.
 pub(super) const CHAINED: u32 = 4;
@@ -138,6 +139,25 @@ pub enum Event {
         /// More about that, for people.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
+    },
+    /// A trial that waits will not be run.
+    Cancelled {
+        /// Which trial.
+        trial: TrialId,
+    },
+    /// Finished trials have another result than was known.
+    Amended {
+        /// What was wrong, for people.
+        reason: String,
+        /// Their results, at most one per trial.
+        results: Vec<Amendment>,
+    },
+    /// Runs are no evidence any more: finished trials, and runs from elsewhere.
+    Withdrawn {
+        /// Why, for people.
+        reason: String,
+        /// Which runs.
+        runs: RunSet,
     },
     /// A run from elsewhere is to be learned from.
     Imported(Imported),
@@ -371,6 +391,26 @@ pub struct Suggested {
     /// The objective expected of the recommendation at the target, where `optimize` looked at it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incumbent: Option<Prediction>,
+}
+
+/// Another result of a trial.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Amendment {
+    /// Which trial.
+    pub trial: TrialId,
+    /// What it is now known to have come to.
+    #[serde(flatten)]
+    pub result: TrialResult,
+}
+
+/// What a trial has come to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum TrialResult {
+    /// Finite metrics. A cost or duration that is not stated stays as it was.
+    Complete(Completed),
+    /// A NaN or infinite metric.
+    Diverged,
 }
 
 /// A run that is not one of the study's trials: the model learns from it as from a trial, and it cost the study nothing.

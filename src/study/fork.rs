@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::state::observed;
 use super::{
-    Entry, Event, Forked, Header, Imported, OpenStudy, Resumed, Sizes, Study, StudyError, Suggested, TrialId, journal,
+    Amendment, Completed, Entry, Event, Forked, Header, Imported, OpenStudy, Resumed, Sizes, Study, StudyError,
+    Suggested, TrialId, TrialResult, journal,
 };
 use crate::config::StudyConfig;
 
@@ -70,25 +71,48 @@ impl Old {
     fn new(dir: &Path, entries: &[&Entry]) -> Option<Self> {
         let Some(Event::Study(header)) = entries.first().map(|entry| &entry.event) else { return None };
         let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned()).display().to_string();
-        let (mut sizes, mut runs) = (header.sizes.clone(), Vec::new());
+        let mut sizes = header.sizes.clone();
         let mut suggested: BTreeMap<TrialId, &Suggested> = BTreeMap::new();
+        let mut runs: Vec<(RunId, Imported)> = Vec::new();
+        let mut imported = 0;
         for entry in entries {
             match &entry.event {
                 Event::Resumed(Resumed { sizes: Some(now), .. }) => sizes.clone_from(now),
                 Event::Suggested(trial) => drop(suggested.insert(trial.trial, trial)),
-                Event::Imported(run) => runs.push(run.clone()),
-                Event::Completed { trial, outcome } => runs.extend(suggested.get(trial).map(|suggested| Imported {
-                    source: format!("{dir}, trial {trial}"),
-                    fidelity: suggested.fidelity.clone(),
-                    weights: suggested.weights.clone(),
-                    metrics: outcome.metrics.clone(),
-                    se: outcome.se.clone(),
-                })),
+                Event::Imported(run) => {
+                    imported += 1;
+                    runs.push((RunId::Imported(imported), run.clone()));
+                }
+                Event::Completed { trial, outcome } => {
+                    runs.extend(suggested.get(trial).map(|suggested| completed(&dir, suggested, outcome)));
+                }
+                Event::Amended { results, .. } => {
+                    for Amendment { trial, result } in results {
+                        runs.retain(|(run, _)| *run != RunId::Trial(*trial));
+                        if let (TrialResult::Complete(outcome), Some(suggested)) = (result, suggested.get(trial)) {
+                            runs.push(completed(&dir, suggested, outcome));
+                        }
+                    }
+                }
+                Event::Withdrawn { runs: withdrawn, .. } => runs.retain(|(run, _)| !withdrawn.contains(*run)),
                 _ => {}
             }
         }
+        let runs = runs.into_iter().map(|(_, run)| run).collect();
         Some(Self { dir, name: header.name.clone(), sizes, runs })
     }
+}
+
+/// A trial that completed in the study in `dir`, as an imported run.
+fn completed(dir: &str, trial: &Suggested, outcome: &Completed) -> (RunId, Imported) {
+    let run = Imported {
+        source: format!("{dir}, trial {}", trial.trial),
+        fidelity: trial.fidelity.clone(),
+        weights: trial.weights.clone(),
+        metrics: outcome.metrics.clone(),
+        se: outcome.se.clone(),
+    };
+    (RunId::Trial(trial.trial), run)
 }
 
 /// A run of a study with these `sizes` as one of the new study, or why it cannot be one.

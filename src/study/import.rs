@@ -4,68 +4,132 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry as Place;
 
 use super::state::observed;
-use super::{Event, Imported, OpenStudy, Study, StudyError};
-use crate::problem::{Objective, Observation};
+use super::{Event, Imported, ImportedRun, OpenStudy, Study, StudyError};
+use crate::problem::{Objective, Observation, RunId};
 
 /// More runs from elsewhere than this are refused: the model needs the covariances of all of them, and takes time that grows
 /// with the third power of their number.
 const MOST_RUNS: usize = 10_000;
 
+/// What an import has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Learned {
+    /// Runs that were not known, or had other values.
+    pub new: usize,
+    /// Those that had other values.
+    pub replaced: usize,
+}
+
 impl OpenStudy {
-    /// Takes runs from elsewhere into account and returns, once they are in the journal, how many were new.
+    /// Takes runs from elsewhere into account and returns, once they are in the journal, what that has changed.
     ///
     /// # Errors
     /// Those of [`Study::imports`], before anything is recorded, and of [`Self::record`].
-    pub fn import(&mut self, runs: impl IntoIterator<Item = Imported>) -> Result<usize, StudyError> {
-        let events = self.imports(runs)?;
-        let new = events.len();
+    pub fn import(
+        &mut self,
+        runs: impl IntoIterator<Item = Imported>,
+        replacing: Option<&str>,
+    ) -> Result<Learned, StudyError> {
+        let events = self.imports(runs, replacing)?;
+        let mut learned = Learned { new: 0, replaced: 0 };
+        for event in &events {
+            match event {
+                Event::Withdrawn { runs, .. } => learned.replaced += runs.iter().count(),
+                _ => learned.new += 1,
+            }
+        }
         self.record_all(events)?;
-        Ok(new)
+        Ok(learned)
     }
 }
 
 impl Study {
     /// The events of those runs from elsewhere that are new. A run that was imported before is no error, and does not count
-    /// twice; a run is known by its source and fidelity.
+    /// twice; a run is known by its source and fidelity. One that is known with other values takes the place of the known one if
+    /// there is a reason for `replacing` it: that one is withdrawn.
     ///
     /// # Errors
-    /// [`StudyError::Unfit`] for a run of another space, fidelity or objective, for one that is known with other values, and
-    /// for more than 10,000 in all.
-    pub fn imports(&self, runs: impl IntoIterator<Item = Imported>) -> Result<Vec<Event>, StudyError> {
-        let identity = |run: &Imported| (run.source.clone(), run.fidelity.clone());
-        let known = self.state.imported.iter().map(|(run, observation)| (identity(run), observation.clone()));
-        let mut known: HashMap<_, _> = known.collect();
-        let mut events: Vec<Event> = Vec::new();
+    /// [`StudyError::Unfit`] for a run of another space, fidelity or objective, for one that is known with other values and does not
+    /// replace them, and for more than 10,000 in all.
+    pub fn imports(
+        &self,
+        runs: impl IntoIterator<Item = Imported>,
+        replacing: Option<&str>,
+    ) -> Result<Vec<Event>, StudyError> {
+        let next = RunId::Imported(self.state.next_import());
+        let mut known: HashMap<_, _> =
+            self.imported().map(|known| (known.run.id(), known.observation.clone())).collect();
+        let room = MOST_RUNS.saturating_sub(known.len());
+        let (mut events, mut replaced): (Vec<Event>, Vec<RunId>) = (Vec::new(), Vec::new());
         for run in runs {
             let unfit = |reason| StudyError::Unfit { run: run.source.clone(), reason };
-            let observation =
-                observed(&self.config, self.state.next_import(), &run).map_err(|misfit| unfit(misfit.to_string()))?;
-            match known.entry(identity(&run)) {
-                Place::Occupied(known) if same(known.get(), &observation) => {}
+            let observation = observed(&self.config, next, &run).map_err(|misfit| unfit(misfit.to_string()))?;
+            match known.entry(run.id()) {
+                Place::Occupied(known) if same(known.get(), &observation) => continue,
+                Place::Occupied(mut known) if replacing.is_some() && known.get().run != next => {
+                    replaced.push(known.insert(observation).run);
+                }
                 Place::Occupied(known) => {
                     let changes = changes(known.get(), &observation, &self.config.objective);
                     return Err(unfit(format!(
                         "a run of this name is known with other values ({changes}); if this is another run, give it another \
-                         run_id or its file another name; if it is corrected, import it into a new study"
+                         run_id or its file another name; if it is corrected, add --replace"
                     )));
                 }
-                Place::Vacant(_) if self.state.imported.len() + events.len() == MOST_RUNS => {
+                Place::Vacant(_) if events.len() - replaced.len() == room => {
                     return Err(unfit(format!(
                         "a study learns from at most {MOST_RUNS} runs from elsewhere; import fewer"
                     )));
                 }
-                Place::Vacant(place) => {
-                    place.insert(observation);
-                    events.push(Event::Imported(run));
-                }
+                Place::Vacant(place) => drop(place.insert(observation)),
             }
+            events.push(Event::Imported(run));
+        }
+        if let (Some(reason), false) = (replacing, replaced.is_empty()) {
+            let runs = replaced.into_iter().collect();
+            events.insert(0, Event::Withdrawn { reason: reason.to_owned(), runs });
         }
         Ok(events)
     }
 
-    /// The runs that were imported, oldest first.
-    pub fn imported(&self) -> impl ExactSizeIterator<Item = &Imported> {
-        self.state.imported.iter().map(|(run, _)| run)
+    /// The runs that were imported and not withdrawn, oldest first.
+    pub fn imported(&self) -> impl Iterator<Item = &ImportedRun> {
+        self.state.imported.iter().filter(|imported| imported.withdrawn.is_none())
+    }
+
+    /// The runs that were imported and withdrawn, oldest first.
+    pub fn withdrawn(&self) -> impl Iterator<Item = &ImportedRun> {
+        self.state.imported.iter().filter(|imported| imported.withdrawn.is_some())
+    }
+
+    /// The imported run of this number, also if it was withdrawn.
+    ///
+    /// # Errors
+    /// [`StudyError::NoImport`]
+    pub fn imported_run(&self, number: u64) -> Result<&ImportedRun, StudyError> {
+        let index = usize::try_from(number).ok().and_then(|n| n.checked_sub(1));
+        let run = index.and_then(|i| self.state.imported.get(i));
+        run.ok_or_else(|| StudyError::NoImport(format!("imported-{number}")))
+    }
+
+    /// The imported runs that these are, whatever values they have. Those that were withdrawn are left out.
+    ///
+    /// # Errors
+    /// [`StudyError::NoImport`]
+    pub fn known(&self, runs: &[Imported]) -> Result<Vec<RunId>, StudyError> {
+        let mut latest: HashMap<_, &ImportedRun> = HashMap::new();
+        latest.extend(self.state.imported.iter().map(|known| (known.run.id(), known)));
+        let missing = |run: &Imported| StudyError::NoImport(run.source.clone());
+        let find = |run: &Imported| latest.get(&run.id()).copied().ok_or_else(|| missing(run));
+        let found = runs.iter().map(find).collect::<Result<Vec<_>, _>>()?;
+        Ok(found.into_iter().filter(|run| run.withdrawn.is_none()).map(|run| run.observation.run).collect())
+    }
+}
+
+impl Imported {
+    /// By what a run is recognized when it is imported again.
+    fn id(&self) -> (String, String) {
+        (self.source.clone(), self.fidelity.clone())
     }
 }
 

@@ -47,6 +47,7 @@ mod check;
 mod compact;
 mod confirmation;
 mod contents;
+mod correction;
 mod costs;
 mod event;
 mod forecast;
@@ -73,14 +74,16 @@ pub use compact::{Compacted, compact};
 pub use costs::{Charges, Confirmed, Spent};
 use event::CHAINED;
 pub use event::{
-    Cause, Change, Changes, Entry, Event, FORMAT, Forked, Header, Imported, Resumed, Size, Sizes, Snapshot, Suggested,
+    Amendment, Cause, Change, Changes, Entry, Event, FORMAT, Forked, Header, Imported, Resumed, Size, Sizes, Snapshot,
+    Suggested, TrialResult,
 };
 pub use forecast::{Forecast, Rate, cost_of_trials};
+pub use import::Learned;
 pub use open::OpenStudy;
 pub use outlier::Outlier;
 pub use queries::{Plan, Study};
-pub use state::{Counts, Model, Stopped};
-pub use trial::{Failure, Purpose, Trial, TrialState};
+pub use state::{Counts, ImportedRun, Model, Stopped};
+pub use trial::{Correction, Failure, Purpose, Trial, TrialState};
 
 pub use crate::problem::{Completed, TrialId};
 
@@ -241,8 +244,13 @@ pub enum StudyError {
     /// A trial that was never suggested.
     #[error("there is no trial {0}; `admire status --trials` lists them")]
     NoTrial(TrialId),
+    /// A run that was never imported.
+    #[error("{0} was never imported; `admire export` names the runs that were")]
+    NoImport(String),
     /// What is told contradicts what is known.
-    #[error("trial {trial} already {known}; a finished trial cannot be changed")]
+    #[error(
+        "trial {trial} already {known}; if that is wrong, `admire amend --trial {trial}` corrects it and keeps what was told"
+    )]
     Contradiction {
         /// The trial.
         trial: TrialId,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Study, TrialState};
+use super::{ImportedRun, Study, TrialState};
 
 /// Runs at a size from which one of them can be told to be odd: itself and three others.
 const ENOUGH: usize = 4;
@@ -42,7 +42,7 @@ impl Study {
     #[must_use]
     pub fn outliers(&self) -> Vec<Outlier> {
         let mut runs: Vec<Vec<(String, f64)>> = vec![Vec::new(); self.config.fidelities.list().len()];
-        for (run, observation) in &self.state.imported {
+        for ImportedRun { run, observation, .. } in self.imported() {
             runs[observation.fidelity].push((run.source.clone(), self.config.objective.value(&observation.metrics)));
         }
         for trial in &self.state.trials {

@@ -4,7 +4,7 @@ use crate::problem::{Evidence, FidelityId, Mixture, Observation, Prediction, Run
 use std::collections::BTreeMap;
 
 use super::state::{Counts, Model, State, Stopped, observation};
-use super::{Changes, Completed, Event, Purpose, StudyError, Suggested, Trial, TrialId, TrialState};
+use super::{Changes, Completed, Correction, Event, Purpose, StudyError, Suggested, Trial, TrialId, TrialState};
 use crate::config::StudyConfig;
 
 /// A study as its journal tells of it. Only an [`OpenStudy`](super::OpenStudy) can record anything.
@@ -96,13 +96,6 @@ impl Study {
         self.state.halted.as_deref()
     }
 
-    /// How many runs a recommendation can be older than: complete trials of the search, and imported ones. What confirms it does not
-    /// make it outdated.
-    #[must_use]
-    pub fn known_runs(&self) -> usize {
-        self.state.runs()
-    }
-
     /// What was odd about the journal when it was read, for people.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
@@ -151,12 +144,18 @@ impl Study {
         self.objective(trial.outcome()?)
     }
 
+    /// The objective that a trial had measured before it was corrected; `None` where it had not.
+    #[must_use]
+    pub fn before(&self, correction: &Correction) -> Option<f64> {
+        if let TrialState::Complete(outcome) = &correction.before { self.objective(outcome) } else { None }
+    }
+
     /// What the optimizer may look at. What confirmation runs measured is given to the search, as imported runs are; what becomes of
     /// the others is not its concern.
     #[must_use]
     pub fn evidence(&self) -> Evidence {
         let mut evidence = Evidence { costs: self.costs(), ..Evidence::default() };
-        evidence.observations.extend(self.state.imported.iter().map(|(_, observation)| observation.clone()));
+        evidence.observations.extend(self.imported().map(|imported| imported.observation.clone()));
         let confirmations = self.state.trials.iter().filter(|t| !t.searching());
         evidence.observations.extend(confirmations.filter_map(|t| self.observed(t, t.outcome()?)));
         evidence.given = evidence.observations.len();
@@ -167,6 +166,7 @@ impl Study {
                 TrialState::Failed { .. } if trial.outdated => evidence.repaired.push(point()),
                 TrialState::Failed { .. } | TrialState::Diverged => evidence.failed.push(point()),
                 TrialState::Complete(outcome) => evidence.observations.extend(self.observed(trial, outcome)),
+                TrialState::Withdrawn | TrialState::Cancelled => {}
             }
         }
         evidence

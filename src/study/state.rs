@@ -19,8 +19,8 @@ use crate::problem::{FIRST_RESULT, FidelityId, Handle, Launch, Mixture, Observat
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct State {
     pub trials: Vec<Trial>,
-    /// Runs from elsewhere, as journalled and as the optimizer sees them.
-    pub imported: Vec<(Imported, Observation)>,
+    /// Runs from elsewhere, also those that were withdrawn.
+    pub imported: Vec<ImportedRun>,
     pub model: Option<Model>,
     pub stopped: Option<Stopped>,
     /// Why the last `optimize` ended before the search did, as long as none has gone on.
@@ -33,6 +33,27 @@ pub(super) struct State {
     /// How the settings have changed, and when.
     pub changes: Vec<(f64, Changes)>,
     pub origin: Option<Forked>,
+}
+
+/// A run from elsewhere, as a study has it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ImportedRun {
+    /// Its number in the study, from 1.
+    pub number: u64,
+    /// As journalled.
+    pub run: Imported,
+    /// As the optimizer sees it.
+    pub(super) observation: Observation,
+    /// Why it is no evidence any more, if so.
+    pub withdrawn: Option<String>,
+}
+
+impl ImportedRun {
+    /// What it is called in the study.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("imported-{}", self.number)
+    }
 }
 
 /// The optimizer's last snapshot.
@@ -55,8 +76,10 @@ pub struct Stopped {
     pub limit: Option<f64>,
     /// `budget.gain` as it was then, where that is why.
     pub gain: Option<f64>,
-    /// How many complete trials of the search and imported runs there were then.
+    /// How many trials of the search were completed, and runs imported, since.
     pub runs: usize,
+    /// The reasons of the corrections since, one per run that is corrected.
+    pub corrections: Vec<String>,
     /// Whether the config has changed since.
     pub outdated: bool,
 }
@@ -89,6 +112,8 @@ pub struct Counts {
     pub pending: usize,
     pub failed: usize,
     pub diverged: usize,
+    pub withdrawn: usize,
+    pub cancelled: usize,
 }
 
 impl Counts {
@@ -103,9 +128,33 @@ impl Counts {
                 TrialState::Complete(_) => &mut counts.complete,
                 TrialState::Failed { .. } => &mut counts.failed,
                 TrialState::Diverged => &mut counts.diverged,
+                TrialState::Withdrawn => &mut counts.withdrawn,
+                TrialState::Cancelled => &mut counts.cancelled,
             } += 1;
         }
         counts
+    }
+
+    /// With the names of the states.
+    #[must_use]
+    pub fn named(&self) -> [(&'static str, usize); 7] {
+        [
+            ("complete", self.complete),
+            ("running", self.running),
+            ("pending", self.pending),
+            ("failed", self.failed),
+            ("diverged", self.diverged),
+            ("withdrawn", self.withdrawn),
+            ("cancelled", self.cancelled),
+        ]
+    }
+}
+
+impl fmt::Display for Counts {
+    /// Those that are complete, and other states that any trial is in.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} complete", self.complete)?;
+        self.named()[1..].iter().filter(|(_, n)| *n > 0).try_for_each(|(state, n)| write!(f, ", {n} {state}"))
     }
 }
 
@@ -124,19 +173,21 @@ impl State {
             Event::Suggested(suggested) => return self.add(config, suggested),
             Event::Imported(mut run) => {
                 bound(run.metrics.values_mut().chain(run.se.values_mut()));
-                let observation = observed(config, self.next_import(), &run)?;
-                self.imported.push((run, observation));
+                let number = self.next_import();
+                let observation = observed(config, RunId::Imported(number), &run)?;
+                self.imported.push(ImportedRun { number, run, observation, withdrawn: None });
+                self.stopped.iter_mut().for_each(|stopped| stopped.runs += 1);
             }
             Event::Model(snapshot) => {
                 // Journals that need this were written when the model did not learn from confirmation runs.
-                let imported = self.imported.iter().map(|(_, observation)| observation.run);
+                let imported = self.imported.iter().map(|imported| imported.observation.run);
                 let complete = |t: &&Trial| t.searching() && matches!(t.state, TrialState::Complete(_));
                 let trials = self.trials.iter().filter(complete).map(|t| RunId::Trial(t.id));
                 self.model = Some(Model { snapshot, runs: imported.chain(trials).collect() });
             }
             Event::Stopped { reason, recommended, limit, gain } => {
-                let (mixture, runs) = (mixture(config, &recommended)?, self.runs());
-                self.stopped = Some(Stopped { reason, mixture, limit, gain, runs, outdated: false });
+                let (mixture, runs, corrections) = (mixture(config, &recommended)?, 0, Vec::new());
+                self.stopped = Some(Stopped { reason, mixture, limit, gain, runs, corrections, outdated: false });
                 self.halted = None;
             }
             Event::Halted { reason } => self.halted = Some(reason),
@@ -167,6 +218,9 @@ impl State {
             Event::Interrupted { trial, attempt, cause, reason } => {
                 self.unfinished(trial)?.interrupted(attempt, cause, reason);
             }
+            Event::Cancelled { trial } => return self.cancel(entry.time, trial),
+            Event::Amended { reason, results } => return self.amend(entry.time, &reason, results),
+            Event::Withdrawn { reason, runs } => return self.withdraw(entry.time, &reason, &runs),
         }
         Ok(())
     }
@@ -189,15 +243,15 @@ impl State {
         Ok(())
     }
 
-    fn complete(&mut self, time: f64, trial: TrialId, mut outcome: Completed) -> Result<(), Misfit> {
-        if outcome.se.values().chain(&outcome.cost).chain(&outcome.duration).any(|x| *x < 0.0) {
-            return Err(Misfit::Damage("a negative cost, duration or standard error".into()));
-        }
-        bound(outcome.metrics.values_mut().chain(outcome.se.values_mut()).chain(&mut outcome.cost));
+    fn complete(&mut self, time: f64, trial: TrialId, outcome: Completed) -> Result<(), Misfit> {
+        let outcome = sound(outcome)?;
         let trial = self.unfinished(trial)?;
         trial.unseen = 0;
         trial.ended = Some(time);
         trial.state = TrialState::Complete(outcome);
+        if trial.searching() {
+            self.stopped.iter_mut().for_each(|stopped| stopped.runs += 1);
+        }
         Ok(())
     }
 
@@ -242,6 +296,8 @@ impl State {
             failure: None,
             ended: None,
             state,
+            correction: None,
+            void: None,
         });
         if purpose == Purpose::Search {
             // A finished study that is searched further (with a larger budget) is not finished.
@@ -250,14 +306,9 @@ impl State {
         Ok(())
     }
 
-    /// How many runs a recommendation can be older than: confirmation runs are not among them.
-    pub fn runs(&self) -> usize {
-        self.imported.len() + self.counts().complete
-    }
-
-    /// The identity of the next run to be imported.
-    pub fn next_import(&self) -> RunId {
-        RunId::Imported(self.imported.len() as u64 + 1)
+    /// The number of the next run to be imported.
+    pub fn next_import(&self) -> u64 {
+        self.imported.len() as u64 + 1
     }
 
     fn resume(&mut self, time: f64, Resumed { sizes, settings, changed, .. }: Resumed) {
@@ -291,13 +342,17 @@ impl State {
         Counts::of(self.trials.iter().filter(|t| t.searching()))
     }
 
-    fn unfinished(&mut self, id: TrialId) -> Result<&mut Trial, Misfit> {
-        let index = usize::try_from(id).ok().and_then(|i| i.checked_sub(1));
-        match index.and_then(|i| self.trials.get_mut(i)) {
-            None => Err(Misfit::Damage(format!("trial {id} was never suggested"))),
-            Some(trial) if trial.finished() => Err(Misfit::Damage(format!("trial {id} had already finished"))),
-            Some(trial) => Ok(trial),
+    pub fn unfinished(&mut self, id: TrialId) -> Result<&mut Trial, Misfit> {
+        match self.trial(id)? {
+            trial if trial.finished() => Err(Misfit::Damage(format!("trial {id} had already finished"))),
+            trial => Ok(trial),
         }
+    }
+
+    pub fn trial(&mut self, id: TrialId) -> Result<&mut Trial, Misfit> {
+        let index = usize::try_from(id).ok().and_then(|i| i.checked_sub(1));
+        let trial = index.and_then(|i| self.trials.get_mut(i));
+        trial.ok_or_else(|| Misfit::Damage(format!("trial {id} was never suggested")))
     }
 }
 
@@ -341,6 +396,15 @@ fn decides_how_trials_run(key: &str) -> bool {
 /// Journals of earlier versions have numbers that cannot be reckoned with, and that no result may report any more.
 fn bound<'a>(values: impl Iterator<Item = &'a mut f64>) {
     values.for_each(|x| *x = x.clamp(-LARGEST, LARGEST));
+}
+
+/// An outcome as it is reckoned with.
+pub(super) fn sound(mut outcome: Completed) -> Result<Completed, Misfit> {
+    if outcome.se.values().chain(&outcome.cost).chain(&outcome.duration).any(|x| *x < 0.0) {
+        return Err(Misfit::Damage("a negative cost, duration or standard error".into()));
+    }
+    bound(outcome.metrics.values_mut().chain(outcome.se.values_mut()).chain(&mut outcome.cost));
+    Ok(outcome)
 }
 
 /// The index of a fidelity that was trained.

@@ -6,12 +6,12 @@ use std::time::Duration;
 use super::Study;
 
 impl Study {
-    /// Seconds that a trial usually takes: the median of the completed ones, by fidelity.
+    /// Seconds that a trial usually takes: the median of those that reported a result, by fidelity.
     #[must_use]
     pub fn usual_durations(&self) -> Vec<Option<f64>> {
         let median = |fidelity: FidelityId| {
             let trials = self.trials().iter().filter(|t| t.fidelity == fidelity);
-            let mut durations: Vec<f64> = trials.filter_map(|t| t.outcome()?.duration).collect();
+            let mut durations: Vec<f64> = trials.filter_map(|t| t.used()?.duration).collect();
             durations.sort_by(f64::total_cmp);
             durations.get(durations.len() / 2).copied()
         };

@@ -43,6 +43,10 @@ pub struct Trial {
     pub ended: Option<f64>,
     /// How far it got.
     pub state: TrialState,
+    /// How its result was corrected, if it was.
+    pub correction: Option<Correction>,
+    /// What it had reported before that was found to be no result: its cost stays spent.
+    pub void: Option<Completed>,
 }
 
 /// What a trial is for.
@@ -70,6 +74,17 @@ pub struct Failure {
     pub reason: String,
 }
 
+/// How the result of a trial was corrected.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Correction {
+    /// Why it was last corrected, for people.
+    pub reason: String,
+    /// Seconds since 1970 when that was recorded.
+    pub time: f64,
+    /// What the trial had come to before it was first corrected.
+    pub before: TrialState,
+}
+
 /// How far a trial got.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TrialState {
@@ -93,6 +108,10 @@ pub enum TrialState {
     },
     /// Reported a NaN or infinite metric.
     Diverged,
+    /// It finished, and is no evidence any more.
+    Withdrawn,
+    /// It was never run.
+    Cancelled,
 }
 
 impl TrialState {
@@ -105,6 +124,8 @@ impl TrialState {
             Self::Complete(_) => "complete",
             Self::Failed { .. } => "failed",
             Self::Diverged => "diverged",
+            Self::Withdrawn => "withdrawn",
+            Self::Cancelled => "cancelled",
         }
     }
 }
@@ -122,11 +143,18 @@ impl Trial {
         if let TrialState::Complete(outcome) = &self.state { Some(outcome) } else { None }
     }
 
-    /// Whether it counts towards numbers of trials: it has finished, and neither failed with a launcher that has been changed since
-    /// nor is [superseded](Self::superseded).
+    /// The report of what it used: its outcome, or the last one before it was found to have none.
+    #[must_use]
+    pub fn used(&self) -> Option<&Completed> {
+        self.outcome().or(self.void.as_ref())
+    }
+
+    /// Whether it counts towards numbers of trials: it has been run and has finished, and neither failed with a launcher that has
+    /// been changed since nor is [superseded](Self::superseded).
     #[must_use]
     pub fn counts(&self) -> bool {
-        self.finished() && !self.superseded() && !(self.outdated && matches!(self.state, TrialState::Failed { .. }))
+        let repaired = self.outdated && matches!(self.state, TrialState::Failed { .. });
+        self.finished() && self.state != TrialState::Cancelled && !self.superseded() && !repaired
     }
 
     /// Whether it was given up while it waited (no attempt failed), because its mixture was not to be confirmed any more.

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::state::observation;
-use super::{Change, Changes, Study, StudyError, journal};
+use super::{Change, Changes, ImportedRun, Study, StudyError, journal};
 use crate::config::StudyConfig;
 use crate::problem::{Direction, Objective};
 use crate::text::counted;
@@ -48,7 +48,7 @@ impl Study {
         for trial in &mut state.trials {
             (trial.expected, trial.incumbent) = (None, None);
         }
-        state.imported.retain_mut(|(run, known)| {
+        state.imported.retain_mut(|ImportedRun { run, observation: known, .. }| {
             let place = (&known.mixture, known.fidelity);
             let found = observation(&self.config, known.run, place, &run.metrics, &run.se);
             found.map(|found| *known = found).is_some()

@@ -197,7 +197,8 @@ impl Tried {
             Some(TrialState::Complete(_)) => ("complete", None),
             Some(TrialState::Failed { reason }) => ("failed", Some(reason)),
             Some(TrialState::Diverged) => ("diverged", Some("a metric of the objective is NaN or infinite")),
-            Some(TrialState::Pending | TrialState::Running { .. }) | None => ("interrupted", None),
+            Some(TrialState::Pending | TrialState::Running { .. } | TrialState::Withdrawn | TrialState::Cancelled)
+            | None => ("interrupted", None),
         }
     }
 

@@ -19,7 +19,7 @@ use crate::problem::{Direction, Fidelity, FidelityId, Mixture};
 use crate::report::html::{
     Calibration, Costs, CoverageRow, Failure, Part, Progress, Report, SizeCosts, SizeRecord, Step, TrialRow, Trials,
 };
-use crate::study::{Purpose, Study, TrialState};
+use crate::study::{ImportedRun, Purpose, Study, TrialState};
 
 /// Write what the study has found as one HTML file
 ///
@@ -102,17 +102,10 @@ fn facts(study: &Study) -> Vec<(&'static str, String)> {
         Some(stopped) => format!("stopped ({})", advice::why(study, stopped.reason)),
         None => study.halted().map_or_else(|| "not finished".into(), |reason| format!("halted: {reason}")),
     };
-    let mut trials = format!("{} complete", counts.complete);
-    for (n, what) in [
-        (counts.running, "running"),
-        (counts.pending, "pending"),
-        (counts.failed, "failed"),
-        (counts.diverged, "diverged"),
-        (study.imported().len(), "imported"),
-    ] {
-        if n > 0 {
-            trials += &format!(", {n} {what}");
-        }
+    let mut trials = counts.to_string();
+    match study.imported().count() {
+        0 => {}
+        imported => trials += &format!(", {imported} imported"),
     }
     vec![
         ("Target", config.fidelities[config.fidelities.target()].name.clone()),
@@ -184,6 +177,8 @@ fn costs(study: &Study) -> Costs {
             TrialState::Complete(_) => (&mut size.complete, None),
             TrialState::Failed { reason } => (&mut size.failed, Some(reason.clone())),
             TrialState::Diverged => (&mut size.diverged, Some("diverged: a metric was not finite".to_owned())),
+            TrialState::Withdrawn => (&mut size.withdrawn, None),
+            TrialState::Cancelled => continue,
         };
         *count += 1;
         let fidelity = list[trial.fidelity].name.clone();
@@ -196,7 +191,7 @@ fn trials(study: &Study) -> Trials {
     let config = study.config();
     let (list, charges) = (config.fidelities.list(), study.charges());
     let row = |trial: &crate::study::Trial| {
-        let note = if let TrialState::Failed { reason } = &trial.state { reason.as_str() } else { "" };
+        let failed = || if let TrialState::Failed { reason } = &trial.state { reason.clone() } else { String::new() };
         TrialRow {
             id: trial.id.to_string(),
             fidelity: (list[trial.fidelity].name.clone(), trial.fidelity.index()),
@@ -211,21 +206,23 @@ fn trials(study: &Study) -> Trials {
             expected: trial.expected.map(best::uncertain),
             cost: Some(charges.of(trial)).filter(|_| trial.finished()),
             weights: findings::in_order(config, &trial.mixture),
-            note: note.to_owned(),
+            note: text::correction(study, trial).unwrap_or_else(failed),
         }
     };
-    let imported = study.imported().filter_map(|run| {
+    let imported = study.imported().chain(study.withdrawn()).filter_map(|imported| {
+        let ImportedRun { run, withdrawn, .. } = imported;
         let fidelity = config.fidelities.find(&run.fidelity)?;
+        let why = withdrawn.as_ref().map_or_else(String::new, |reason| format!("; withdrawn: {reason}"));
         Some(TrialRow {
-            id: String::new(),
+            id: imported.name(),
             fidelity: (run.fidelity.clone(), fidelity.index()),
             purpose: "imported",
-            state: "complete",
+            state: if withdrawn.is_some() { "withdrawn" } else { "complete" },
             objective: config.objective.reported(&run.metrics),
             expected: None,
             cost: Some(0.0),
             weights: config.domain_order.iter().map(|d| run.weights.get(d).copied().unwrap_or(0.0)).collect(),
-            note: run.source.clone(),
+            note: format!("{}{why}", run.source),
         })
     });
     Trials { domains: config.domain_order.clone(), rows: study.trials().iter().map(row).chain(imported).collect() }

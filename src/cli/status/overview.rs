@@ -113,6 +113,26 @@ pub(super) struct Row {
     pub ended: Option<f64>,
     /// Why it was given up.
     pub reason: Option<String>,
+    pub corrected: Option<Corrected>,
+    /// What there is to say of it, for people.
+    #[serde(skip)]
+    pub note: Option<String>,
+}
+
+/// How the result of a trial was corrected.
+#[derive(Debug, Serialize)]
+pub(super) struct Corrected {
+    pub reason: String,
+    pub time: f64,
+    /// What the trial had come to before.
+    pub was: Was,
+}
+
+/// What a trial had come to.
+#[derive(Debug, Serialize)]
+pub(super) struct Was {
+    pub state: &'static str,
+    pub objective: Option<f64>,
 }
 
 impl Overview {
@@ -124,13 +144,13 @@ impl Overview {
         let since = writer.as_ref().and_then(|writer| writer.since);
         let elapsed = since.and_then(|since| Duration::try_from_secs_f64(text::now() - since).ok());
         let left_s = study.time_left(elapsed.unwrap_or_default()).filter(|_| !study.ended());
-        let recovered = |t: &&Trial| matches!(t.state, TrialState::Complete(_));
+        let recovered = |t: &Trial| t.outcome().is_some() || t.correction.is_some() || t.state == TrialState::Cancelled;
         let mut failed: Vec<&Trial> = trials.iter().filter(|t| t.failure.is_some() && !recovered(t)).collect();
         failed.sort_by(|a, b| time_of_failure(b).total_cmp(&time_of_failure(a)));
         Self {
             study: config.name.clone(),
             trials: study.counts(),
-            imported: study.imported().len(),
+            imported: study.imported().count(),
             spent: study.spent(),
             stopped: study.stopped().map(|stopped| stopped.reason),
             halted: study.halted().map(str::to_owned),
@@ -179,7 +199,8 @@ fn time_of_failure(trial: &Trial) -> f64 {
 fn latest(trial: &Trial) -> Option<f64> {
     let since = if let TrialState::Running { since, .. } = trial.state { Some(since) } else { None };
     let failure = trial.failure.as_ref().map(|failure| failure.time);
-    [since, failure, trial.ended].into_iter().flatten().max_by(f64::total_cmp)
+    let corrected = trial.correction.as_ref().map(|correction| correction.time);
+    [since, failure, trial.ended, corrected].into_iter().flatten().max_by(f64::total_cmp)
 }
 
 impl Running {
@@ -224,6 +245,12 @@ impl Failed {
 
 impl Row {
     fn new(study: &Study, trial: &Trial) -> Self {
+        let reason = if let TrialState::Failed { reason } = &trial.state { Some(reason.clone()) } else { None };
+        let corrected = trial.correction.as_ref().map(|correction| Corrected {
+            reason: correction.reason.clone(),
+            time: correction.time,
+            was: Was { state: correction.before.name(), objective: study.before(correction) },
+        });
         Self {
             trial: trial.id,
             fidelity: name_of_fidelity(study, trial),
@@ -233,7 +260,9 @@ impl Row {
             objective: study.measured(trial),
             duration_s: trial.outcome().and_then(|outcome| outcome.duration),
             ended: trial.ended,
-            reason: if let TrialState::Failed { reason } = &trial.state { Some(reason.clone()) } else { None },
+            note: text::correction(study, trial).or_else(|| reason.clone()),
+            reason,
+            corrected,
         }
     }
 }

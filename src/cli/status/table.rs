@@ -8,7 +8,7 @@ use crate::advice;
 use crate::cli::text::{self, counted, moment, seconds};
 use crate::config::Budget;
 use crate::report::{Align, Table, bar};
-use crate::study::{Confirmed, Counts, Study, journal::Holder};
+use crate::study::{Confirmed, Counts, Stopped, Study, journal::Holder};
 use crate::text::number;
 
 use Align::{Left, Right};
@@ -81,6 +81,9 @@ impl Screen<'_> {
         if o.stopped.is_some() && o.recommended.is_none() {
             writeln!(f, "note    what was recommended breaks the present config; `admire best` recommends anew")?;
         }
+        if let (Some(news), Some(_)) = (self.study.stopped().and_then(Stopped::news), &o.recommended) {
+            writeln!(f, "note    the recommendation is older than {news}; `admire best` says what it would be now")?;
+        }
         let mut meter = |name, value, limit, what| writeln!(f, "{name}  {}", meter(value, limit, what, self.width / 5));
         let unit = self.study.cost_unit().map_or_else(String::new, |unit| format!(" {unit}"));
         meter("cost  ", o.spent.cost, *cost, &unit)?;
@@ -122,16 +125,15 @@ fn meter(value: f64, limit: Option<f64>, what: &str, room: usize) -> String {
 }
 
 fn sizes(sizes: &[Size], unit: Option<&str>) -> Table {
-    let counts = |t: &Counts| [t.complete, t.running, t.pending, t.failed, t.diverged];
-    let states = ["complete", "running", "pending", "failed", "diverged"];
+    let states = Counts::default().named();
     // A state that no trial is in takes no room.
-    let shown: Vec<usize> =
-        (0..states.len()).filter(|i| *i == 0 || sizes.iter().any(|size| counts(&size.trials)[*i] > 0)).collect();
-    let titles = shown.iter().map(|i| states[*i]).chain(["takes", unit.unwrap_or("cost")]);
+    let any = |i: &usize| sizes.iter().any(|size| size.trials.named()[*i].1 > 0);
+    let shown: Vec<usize> = (0..states.len()).filter(|i| *i == 0 || any(i)).collect();
+    let titles = shown.iter().map(|i| states[*i].0).chain(["takes", unit.unwrap_or("cost")]);
     let mut table = Table::new([("fidelity", Left)].into_iter().chain(titles.map(|title| (title, Right))));
     for size in sizes {
         let mut cells = vec![format!("{}{}", size.fidelity, if size.target { " (target)" } else { "" })];
-        cells.extend(shown.iter().map(|i| counts(&size.trials)[*i].to_string()));
+        cells.extend(shown.iter().map(|i| size.trials.named()[*i].1.to_string()));
         cells.push(size.duration_s.map_or_else(|| "?".into(), seconds));
         cells.push(if size.is_known { number(size.cost, 4) } else { "?".into() });
         table.row(cells);
@@ -238,7 +240,7 @@ fn list(rows: &[Row]) -> Table {
             row.objective.map_or_else(String::new, |y| number(y, 4)),
             row.duration_s.map_or_else(String::new, seconds),
             row.ended.map_or_else(String::new, moment),
-            row.reason.as_ref().map_or_else(String::new, |reason| reason.replace('\n', " ")),
+            row.note.as_ref().map_or_else(String::new, |note| note.replace('\n', " ")),
         ]);
     }
     table

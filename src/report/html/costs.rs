@@ -27,6 +27,8 @@ pub struct SizeCosts {
     pub failed: usize,
     /// Trials that diverged.
     pub diverged: usize,
+    /// Trials whose result was withdrawn.
+    pub withdrawn: usize,
     /// Trials that run or wait.
     pub unfinished: usize,
     /// Cost of all of them.
@@ -47,6 +49,7 @@ pub struct Failure {
 impl Costs {
     pub(super) fn render(&self) -> Markup {
         let total: f64 = self.sizes.iter().map(|size| size.cost).sum();
+        let withdrawn = self.sizes.iter().any(|size| size.withdrawn > 0);
         html! {
             div.scroll {
                 table.weights {
@@ -54,13 +57,13 @@ impl Costs {
                     thead {
                         tr {
                             th scope="col" { "Size" }
-                            @for title in ["One run", "Complete", "Failed", "Diverged", "Unfinished", "Cost", "Share"] {
-                                th.number scope="col" { (title) }
-                            }
+                            @for title in ["One run", "Complete", "Failed", "Diverged"] { th.number scope="col" { (title) } }
+                            @if withdrawn { th.number scope="col" { "Withdrawn" } }
+                            @for title in ["Unfinished", "Cost", "Share"] { th.number scope="col" { (title) } }
                             th.wide scope="col" aria-hidden="true" {}
                         }
                     }
-                    tbody { @for size in &self.sizes { (size.render(total)) } }
+                    tbody { @for size in &self.sizes { (size.render(total, withdrawn)) } }
                 }
             }
             @if self.failures.is_empty() {
@@ -87,13 +90,15 @@ impl Costs {
 }
 
 impl SizeCosts {
-    fn render(&self, total: f64) -> Markup {
+    fn render(&self, total: f64, withdrawn: bool) -> Markup {
         let share = if total > 0.0 { self.cost / total } else { 0.0 };
         html! {
             tr {
                 th scope="row" { (self.name) }
                 td.number { (number(self.each, 3)) }
-                @for n in [self.complete, self.failed, self.diverged, self.unfinished] { td.number { (n) } }
+                @for n in [self.complete, self.failed, self.diverged] { td.number { (n) } }
+                @if withdrawn { td.number { (self.withdrawn) } }
+                td.number { (self.unfinished) }
                 td.number { (number(self.cost, 4)) }
                 td.number { (format!("{:.0} %", 100.0 * share)) }
                 td.wide aria-hidden="true" { (bar(share, None)) }

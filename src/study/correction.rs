@@ -1,0 +1,182 @@
+//! Corrections: results that turn out to be wrong, runs that are no evidence, trials that are not run. Nothing is deleted.
+
+use super::state::{Misfit, State, sound};
+use super::{
+    Amendment, Completed, Correction, Event, ImportedRun, OpenStudy, Stopped, StudyError, Trial, TrialId, TrialResult,
+    TrialState,
+};
+use crate::problem::{RunId, RunSet};
+use crate::text::counted;
+
+impl OpenStudy {
+    /// Gives finished trials other results, all or none of them, and returns how many that changes.
+    ///
+    /// # Errors
+    /// [`StudyError::NoTrial`]; [`StudyError::Misfit`] for a trial that has not finished; those of [`Self::record`].
+    pub fn amend(&mut self, mut results: Vec<Amendment>, reason: &str) -> Result<usize, StudyError> {
+        for Amendment { trial, .. } in &results {
+            self.trial(*trial)?;
+        }
+        results.retain(|Amendment { trial, result }| !self.trial(*trial).is_ok_and(|trial| trial.has(result)));
+        let changed = results.len();
+        if changed > 0 {
+            self.record(Event::Amended { reason: reason.to_owned(), results })?;
+        }
+        Ok(changed)
+    }
+
+    /// Takes runs back, so that they are no evidence any more, and returns how many that changes. What they cost stays spent.
+    ///
+    /// # Errors
+    /// [`StudyError::NoTrial`], [`StudyError::NoImport`]; [`StudyError::Misfit`] for a trial that has not finished; those of
+    /// [`Self::record`].
+    pub fn withdraw(&mut self, runs: impl IntoIterator<Item = RunId>, reason: &str) -> Result<usize, StudyError> {
+        let mut still = Vec::new();
+        for run in runs {
+            let withdrawn = match run {
+                RunId::Trial(id) => self.trial(id)?.state == TrialState::Withdrawn,
+                RunId::Imported(number) => self.imported_run(number)?.withdrawn.is_some(),
+            };
+            still.extend((!withdrawn).then_some(run));
+        }
+        let runs: RunSet = still.into_iter().collect();
+        let changed = runs.iter().count();
+        if changed > 0 {
+            self.record(Event::Withdrawn { reason: reason.to_owned(), runs })?;
+        }
+        Ok(changed)
+    }
+}
+
+impl State {
+    pub fn cancel(&mut self, time: f64, id: TrialId) -> Result<(), Misfit> {
+        let trial = self.unfinished(id)?;
+        if trial.state != TrialState::Pending {
+            return Err(Misfit::Damage(format!(
+                "trial {id} is under way, and only a trial that waits can be cancelled"
+            )));
+        }
+        (trial.unseen, trial.not_started) = (0, None);
+        trial.ended = Some(time);
+        trial.state = TrialState::Cancelled;
+        Ok(())
+    }
+
+    pub fn amend(&mut self, time: f64, reason: &str, results: Vec<Amendment>) -> Result<(), Misfit> {
+        let checked = |Amendment { trial, result }| {
+            self.finished(trial)?;
+            Ok(match result {
+                TrialResult::Complete(outcome) => (trial, TrialResult::Complete(sound(outcome)?)),
+                TrialResult::Diverged => (trial, TrialResult::Diverged),
+            })
+        };
+        let results = results.into_iter().map(checked).collect::<Result<Vec<_>, Misfit>>()?;
+        for (id, result) in results {
+            let trial = self.finished(id)?;
+            trial.correct(time, reason, Some(result));
+            let searching = trial.searching();
+            self.corrected(reason, searching);
+        }
+        Ok(())
+    }
+
+    pub fn withdraw(&mut self, time: f64, reason: &str, runs: &RunSet) -> Result<(), Misfit> {
+        runs.iter().try_for_each(|run| match run {
+            RunId::Trial(id) => self.finished(id).map(drop),
+            RunId::Imported(number) => self.import(number).map(drop),
+        })?;
+        for run in runs.iter() {
+            let searching = match run {
+                RunId::Trial(id) => {
+                    let trial = self.finished(id)?;
+                    trial.correct(time, reason, None);
+                    trial.searching()
+                }
+                RunId::Imported(number) => {
+                    self.import(number)?.withdrawn = Some(reason.to_owned());
+                    true
+                }
+            };
+            self.corrected(reason, searching);
+        }
+        Ok(())
+    }
+
+    /// Notes that evidence has changed. What confirms a recommendation does not make it outdated.
+    fn corrected(&mut self, reason: &str, searching: bool) {
+        // It may have been fitted to what was wrong.
+        self.model = None;
+        if searching && let Some(stopped) = &mut self.stopped {
+            stopped.corrections.push(reason.to_owned());
+        }
+    }
+
+    fn finished(&mut self, id: TrialId) -> Result<&mut Trial, Misfit> {
+        match self.trial(id)? {
+            trial if trial.finished() => Ok(trial),
+            _ => Err(Misfit::Damage(format!("trial {id} has not finished; `admire tell` reports how a trial ends"))),
+        }
+    }
+
+    fn import(&mut self, number: u64) -> Result<&mut ImportedRun, Misfit> {
+        let index = usize::try_from(number).ok().and_then(|n| n.checked_sub(1));
+        let run = index.and_then(|i| self.imported.get_mut(i));
+        run.ok_or_else(|| Misfit::Damage(format!("run {number} was never imported")))
+    }
+}
+
+impl Stopped {
+    /// What the recommendation is older than, in words: runs, and corrections with their reasons. `None` where nothing has come.
+    #[must_use]
+    pub fn news(&self) -> Option<String> {
+        let mut reasons = self.corrections.clone();
+        reasons.dedup();
+        let corrected = || format!("{} ({})", counted(self.corrections.len(), "correction"), reasons.join("; "));
+        match (self.runs, self.corrections.as_slice()) {
+            (0, []) => None,
+            (runs, []) => Some(counted(runs, "run")),
+            (0, _) => Some(corrected()),
+            (runs, _) => Some(format!("{} and {}", counted(runs, "run"), corrected())),
+        }
+    }
+}
+
+impl Trial {
+    /// Whether that is its result already.
+    fn has(&self, result: &TrialResult) -> bool {
+        match (&self.state, result) {
+            (TrialState::Complete(known), TrialResult::Complete(told)) => {
+                let cost = told.cost.is_none() || told.cost == known.cost;
+                cost && (&known.metrics, &known.se) == (&told.metrics, &told.se)
+            }
+            (TrialState::Diverged, TrialResult::Diverged) => true,
+            _ => false,
+        }
+    }
+
+    /// Takes another result, or none. What the run used stays spent.
+    fn correct(&mut self, time: f64, reason: &str, result: Option<TrialResult>) {
+        let before = self.correction.take().map_or_else(|| self.state.clone(), |correction| correction.before);
+        self.void = self.used().cloned();
+        self.state = match result {
+            Some(TrialResult::Complete(outcome)) => {
+                let used = self.void.take().unwrap_or_else(|| self.last_attempt(&before));
+                let (cost, duration) = (outcome.cost.or(used.cost), outcome.duration.or(used.duration));
+                TrialState::Complete(Completed { cost, duration, ..outcome })
+            }
+            Some(TrialResult::Diverged) => TrialState::Diverged,
+            None => TrialState::Withdrawn,
+        };
+        self.correction = Some(Correction { reason: reason.to_owned(), time, before });
+    }
+
+    /// Takes the attempt that ended the trial `before` out of those that came to nothing, since it has a result: what it used.
+    fn last_attempt(&mut self, before: &TrialState) -> Completed {
+        match before {
+            TrialState::Failed { .. } => self.failures -= 1,
+            TrialState::Diverged => self.divergences -= 1,
+            _ => return Completed::default(),
+        }
+        Completed { duration: self.lost.pop().flatten(), ..Completed::default() }
+    }
+}
