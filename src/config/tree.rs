@@ -59,8 +59,8 @@ fn convert(value: &DeValue<'_>, origin: &dyn Fn(usize) -> Origin) -> Value {
     }
 }
 
-/// Applies one `--set key.path=value`. Entries of arrays of tables go by name or index (`fidelity.1M.cost=0.1`,
-/// `domain.0.max=0.5`); tables that do not exist are made.
+/// Applies one `--set key.path=value`. Entries of arrays of tables go by name, a guard by its metric, or by index
+/// (`fidelity.1M.cost=0.1`, `guard.code.at_most=2.1`, `domain.0.max=0.5`); tables that do not exist are made.
 pub(super) fn apply(root: &mut Node, text: &str) -> Result<(), Problem> {
     let origin = Origin::Set(text.to_owned());
     let wrong = |key: &str, message: String| Problem { origin: origin.clone(), key: key.to_owned(), message };
@@ -83,10 +83,7 @@ pub(super) fn apply(root: &mut Node, text: &str) -> Result<(), Problem> {
                 .entry(part.to_owned())
                 .or_insert_with(|| Node { origin: origin.clone(), value: Value::Table(BTreeMap::new()) }),
             Value::Array(items) => {
-                let named = |n: &Node| {
-                    matches!(&n.value, Value::Table(t)
-                    if matches!(t.get("name"), Some(Node { value: Value::Text(name), .. }) if name == part))
-                };
+                let named = |n: &Node| n.value.name().or_else(|| n.value.metric()).is_some_and(|name| name == part);
                 let index = items.iter().position(named).or_else(|| part.parse().ok());
                 match index.and_then(|i| items.get_mut(i)) {
                     Some(item) => item,

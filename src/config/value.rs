@@ -64,6 +64,11 @@ impl Value {
         if let Self::Table(table) = self { table.get("name")?.value.text() } else { None }
     }
 
+    /// The `metric` of a table that has one, as an entry of `[[guard]]` does.
+    pub fn metric(&self) -> Option<String> {
+        if let Self::Table(table) = self { table.get("metric")?.value.text() } else { None }
+    }
+
     /// A number that can be reckoned with, integer or not.
     pub fn number(&self) -> Option<f64> {
         match self {

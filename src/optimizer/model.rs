@@ -4,7 +4,7 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 
 use super::Optimizer;
 use super::policy::constants::{COMPARED_FROM, MOST_INTEGRATED, REFIT_GROWTH};
-use crate::problem::{Evidence, FidelityId, Goal, ModelSpec, Observation};
+use crate::problem::{Evidence, FidelityId, Goal, ModelSpec, Observation, Structure};
 use crate::surrogate::{FitError, ModelSnapshot, Surrogate, Task};
 
 /// A model with what it was conditioned on.
@@ -64,7 +64,13 @@ impl Optimizer {
             };
             at(false) >= (REFIT_GROWTH * at(true)).max(1.0)
         };
-        !self.settings.model.allows(&last.spec) || self.fidelities.ids().any(grown)
+        // A guard may be about a metric that was not modelled until now.
+        let processes = match last.spec.structure {
+            Structure::PerMetric => self.objective.metrics.len(),
+            Structure::Objective => 1,
+        };
+        let other = last.hyperparameters.len() != processes || !self.settings.model.allows(&last.spec);
+        other || self.fidelities.ids().any(grown)
     }
 
     /// Fits the hyperparameters anew if that is due. [`Self::suggest`] does; who asks about runs without it begins with this.

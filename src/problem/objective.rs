@@ -41,6 +41,11 @@ pub struct Objective {
 }
 
 impl Objective {
+    /// The metrics that it is a sum of, without those that only a guard is about.
+    pub fn own(&self) -> impl Iterator<Item = &Metric> {
+        self.metrics.iter().filter(|metric| metric.weight != 0.0)
+    }
+
     /// The weighted sum of `metrics` (one value per metric), in the user's orientation.
     #[must_use]
     pub fn value(&self, metrics: &[f64]) -> f64 {

@@ -315,7 +315,7 @@ impl Header {
                 .collect(),
             settings: config.settings.clone(),
             target: list[config.fidelities.target()].name.clone(),
-            metrics: config.objective.metrics.iter().map(|m| (m.name.clone(), m.weight)).collect(),
+            metrics: config.objective.own().map(|m| (m.name.clone(), m.weight)).collect(),
             maximize: config.objective.direction == Direction::Maximize,
         }
     }

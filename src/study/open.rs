@@ -4,8 +4,10 @@ use std::ops::Deref;
 use std::time::Duration;
 
 use super::state::{Misfit, State};
-use super::{Change, Changes, Entry, Event, Header, Resumed, Sizes, Study, StudyError, journal};
+use super::{Change, Changes, Entry, Event, Header, Resumed, Sizes, Study, StudyError, Trial, journal};
 use crate::config::StudyConfig;
+use crate::problem::Metric;
+use crate::text::counted;
 
 /// A study whose journal is open for writing: what can be asked of a [`Study`], and recording.
 #[derive(Debug)]
@@ -78,6 +80,7 @@ impl Study {
 
     /// Takes into account, in memory alone, what the config has that the journal does not know; returns which settings these are.
     pub(super) fn adopt(&mut self) -> Result<Changes, StudyError> {
+        self.warn_of_lacking();
         let Some(resumed) = self.edited() else { return Ok(Changes::new()) };
         let changed = resumed.changed.clone();
         self.warn_of_sizes(&resumed);
@@ -189,6 +192,22 @@ impl Study {
         let sizes = (sizes != self.state.sizes).then_some(sizes);
         let news = sizes.is_some() || settings.is_some() || !changed.is_empty();
         news.then(|| Resumed { sizes, settings, changed, ..Resumed::unchanged() })
+    }
+
+    /// A guard may have been added that is about a metric which earlier trials did not report.
+    fn warn_of_lacking(&mut self) {
+        let lacks = |metric: &&Metric| {
+            let outcomes = self.state.trials.iter().filter_map(Trial::outcome);
+            outcomes.filter(|outcome| !outcome.metrics.contains_key(&metric.name)).count()
+        };
+        let metrics = self.config.objective.metrics.iter().map(|metric| (metric, lacks(&metric)));
+        let warnings = metrics.filter(|(_, lacking)| *lacking > 0).map(|(Metric { name, .. }, lacking)| {
+            let trials = counted(lacking, "complete trial");
+            format!(
+                "{trials} did not report `{name}`, which the config asks for: the model does not learn from such trials"
+            )
+        });
+        self.warnings.extend(warnings.collect::<Vec<_>>());
     }
 
     /// Sizes are part of the surrogate's geometry: earlier trials stay true, what is concluded from them changes.

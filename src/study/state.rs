@@ -12,7 +12,9 @@ use super::{
 };
 use crate::config::{Settings, StudyConfig};
 use crate::input::LARGEST;
-use crate::problem::{FIRST_RESULT, FidelityId, Handle, Launch, Mixture, Observation, Prediction, RunId, RunSet};
+use crate::problem::{
+    FIRST_RESULT, FidelityId, Handle, Launch, Metric, Mixture, Observation, Prediction, RunId, RunSet,
+};
 
 /// The state of a study. Two journals whose states are equal are the same study: the same trials, and the same next
 /// suggestion.
@@ -429,7 +431,14 @@ pub(super) fn observed(config: &StudyConfig, id: RunId, run: &Imported) -> Resul
         return Err(Misfit::Damage("a metric is not finite".into()));
     }
     let observation = observation(config, id, (&mixture, fidelity), &run.metrics, &run.se);
-    observation.ok_or_else(|| Misfit::Damage("it lacks a metric of the objective".into()))
+    let lacks = |metric: &&Metric| !run.metrics.contains_key(&metric.name);
+    observation.ok_or_else(|| match config.objective.own().find(lacks) {
+        Some(_) => Misfit::Damage("it lacks a metric of the objective".into()),
+        None => {
+            let metric = config.objective.metrics.iter().find(lacks).map_or("", |metric| &metric.name);
+            Misfit::Changed(vec![format!("imported run {} has no `{metric}`, which a [[guard]] is about", run.source)])
+        }
+    })
 }
 
 /// What was reported, as the optimizer sees it; `None` where a metric of the objective is missing.

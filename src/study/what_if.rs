@@ -9,7 +9,7 @@ use crate::problem::{Direction, Objective};
 use crate::text::counted;
 
 /// Sections of the config that say what is allowed.
-const SPACE: [&str; 3] = ["domain.", "group.", "limits."];
+const SPACE: [&str; 4] = ["domain.", "group.", "guard", "limits."];
 
 impl Study {
     /// Reads the study for a question under `config`, whose objective may be another one than the study's `own`: trials report more
@@ -64,7 +64,7 @@ impl Study {
 /// In what an objective differs from the study's own, by the keys of the config.
 fn differences(own: &Objective, asked: &Objective) -> Changes {
     let weight = |objective: &Objective, name: &str| {
-        objective.metrics.iter().find(|metric| metric.name == name).map(|metric| json!(metric.weight))
+        objective.own().find(|metric| metric.name == name).map(|metric| json!(metric.weight))
     };
     let direction = |objective: &Objective| {
         Some(json!(match objective.direction {
@@ -72,7 +72,7 @@ fn differences(own: &Objective, asked: &Objective) -> Changes {
             Direction::Maximize => "maximize",
         }))
     };
-    let names = own.metrics.iter().chain(&asked.metrics).map(|metric| &metric.name);
+    let names = own.own().chain(asked.own()).map(|metric| &metric.name);
     let weights = names
         .map(|name| (format!("objective.metrics.{name}"), Change { from: weight(own, name), to: weight(asked, name) }));
     let directions = ("objective.direction".to_owned(), Change { from: direction(own), to: direction(asked) });

@@ -1,0 +1,145 @@
+//! What is recommended keeps its guards, and says how surely.
+
+#[path = "common/study.rs"]
+mod study;
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+use study::{Fixture, GOOD, code, stderr};
+
+/// Logged runs of a smooth law: the loss is least at (0.7, 0.2, 0.1), `code` is one minus the weight of `b`, `acc` its negative.
+fn runs() -> String {
+    let mut csv = "a,b,c,fidelity,loss,code,acc\n".to_owned();
+    for (fidelity, steps, offset) in [("small", 6, 0.3), ("large", 4, 0.0)] {
+        for i in 0..=steps {
+            for j in 0..=steps - i {
+                let (a, b) = (f64::from(i) / f64::from(steps), f64::from(j) / f64::from(steps));
+                // Errors that depend on the place alone, of a few thousandths.
+                let error = 0.004 * (17.0 * a + 31.0 * b + 5.0 * offset).sin();
+                let loss = 2.0 + (a - 0.7).powi(2) + (b - 0.2).powi(2) + offset + error;
+                let code = 1.0 - b + 0.5 * offset + 0.5 * error;
+                writeln!(csv, "{a},{b},{},{fidelity},{loss},{code},{}", 1.0 - a - b, -code).unwrap();
+            }
+        }
+    }
+    csv
+}
+
+/// A study that knows them, with these guards.
+fn guarded(guards: &str) -> Fixture {
+    let f = Fixture::new(GOOD, "", guards);
+    f.write("runs.csv", &runs());
+    let output = f.run("import", &["runs.csv"]);
+    assert_eq!(code(&output), Some(0), "{}", stderr(&output));
+    f
+}
+
+fn weight(object: &Value, domain: &str) -> f64 {
+    object["weights"][domain].as_f64().unwrap()
+}
+
+fn caveats(best: &Value) -> String {
+    best["caveats"].to_string()
+}
+
+#[test]
+fn the_recommendation_is_the_best_mixture_on_which_the_guards_hold() {
+    let free = guarded("").json("best", &[]);
+    assert!((0.1..0.3).contains(&weight(&free, "b")), "{free}");
+    assert_eq!(free["guards"], Value::Array(vec![]));
+    let f = guarded("[[guard]]\nmetric = \"code\"\nat_most = 0.6");
+    let best = f.json("best", &[]);
+    let (a, b) = (weight(&best, "a"), weight(&best, "b"));
+    // The best of those with b of at least 0.4 is (0.6, 0.4, 0): the guard is met, by little.
+    assert!((0.4..0.5).contains(&b) && (a - 0.6).abs() < 0.1, "{best}");
+    let guard = &best["guards"][0];
+    assert!((0.9..0.999).contains(&guard["probability"].as_f64().unwrap()), "{guard}");
+    assert_eq!((guard["metric"].as_str(), guard["asked"].as_f64()), (Some("code"), Some(0.9)));
+    assert!(guard["cost"]["mean"].as_f64().unwrap() > 0.01, "without it the loss is smaller: {guard}");
+    assert!(!caveats(&best).contains("no mixture is known"), "{best}");
+    let shown = String::from_utf8(f.run("best", &[]).stdout).unwrap();
+    assert!(shown.contains("guards              code at most 0.6: expected"), "{shown}");
+}
+
+#[test]
+fn a_guard_may_compare_with_a_mixture_in_either_direction_and_with_a_tolerance() {
+    // `code` of the uniform mixture is 2/3; a tenth more allows b down to 0.27.
+    for (metric, direction) in [("code", ""), ("acc", "direction = \"maximize\"\n")] {
+        let guard = format!("[[guard]]\nmetric = \"{metric}\"\n{direction}no_worse_than = \"uniform\"\ntolerance = \"10%\"");
+        let best = guarded(&guard).json("best", &[]);
+        assert!((0.26..0.33).contains(&weight(&best, "b")), "{best}");
+        let words = best["guards"][0]["guard"].as_str().unwrap();
+        assert_eq!(words, format!("{metric} no worse than uniform, tolerance 10 %"));
+    }
+    let best = guarded("[[guard]]\nmetric = \"code\"\nno_worse_than = { b = 1 }\ntolerance = 0.5").json("best", &[]);
+    assert!((0.5..0.6).contains(&weight(&best, "b")), "{best}");
+}
+
+#[test]
+fn where_no_mixture_keeps_the_guards_the_likeliest_is_recommended_with_the_tolerance_that_would_do() {
+    let f = guarded("[[guard]]\nmetric = \"code\"\nat_most = -0.2");
+    let best = f.json("best", &[]);
+    assert!(weight(&best, "b") > 0.9, "{best}");
+    let said = caveats(&best);
+    assert!(said.contains("no mixture is known on which the guards hold") && said.contains("tolerance of 0.2"), "{said}");
+    let needed = best["guards"][0]["needed_tolerance"].as_f64().unwrap();
+    for (factor, holds) in [(1.02, true), (0.9, false)] {
+        let best = f.json("best", &["--set", &format!("guard.code.tolerance={}", factor * needed)]);
+        assert_eq!(!caveats(&best).contains("no mixture is known"), holds, "{best}");
+        assert!(caveats(&best).contains("what-if"), "{best}");
+    }
+}
+
+#[test]
+fn a_guard_can_be_added_to_a_study_that_knows_its_metric_and_not_to_one_that_does_not() {
+    let f = guarded("");
+    f.edit("[objective]", "[[guard]]\nmetric = \"code\"\nat_most = 0.6\n[objective]");
+    assert!(weight(&f.json("best", &[]), "b") > 0.4);
+    f.edit("metric = \"code\"", "metric = \"maths\"");
+    let output = f.run("best", &[]);
+    assert_eq!(code(&output), Some(1));
+    let said = stderr(&output);
+    assert!(said.contains("has no `maths`, which a [[guard]] is about"), "{said}");
+}
+
+#[test]
+fn the_next_run_is_where_it_tells_most_about_the_best_mixture_that_keeps_the_guards() {
+    let next = |guards: &str| {
+        let f = guarded(guards);
+        f.json("suggest", &["--fidelity", "large"])
+    };
+    let (free, kept) = (next(""), next("[[guard]]\nmetric = \"code\"\nat_most = 0.3"));
+    let b = |suggestion: &Value| weight(if suggestion.is_array() { &suggestion[0] } else { suggestion }, "b");
+    // The best mixture that keeps the guard has b of 0.7, the best of all 0.2.
+    assert!(b(&kept) > 0.5 && b(&free) < 0.5, "{kept} {free}");
+}
+
+#[test]
+fn what_is_wrong_with_a_guard_is_said_with_its_line() {
+    let f = Fixture::new(
+        GOOD,
+        "",
+        "[[guard]]\nmetric = \"x\"\nat_most = 1\nat_least = 0\n[[guard]]\nat_most = 1\n\
+         [[guard]]\nmetric = \"y\"\nat_least = 0.7\n[[guard]]\nmetric = \"y\"\nat_most = 0.6\ntolerance = 0.05\n\
+         [[guard]]\nmetric = \"z\"\nno_worse_than = \"prior\"\ntolerance = \"five\"\nprobability = 1\n\
+         [[guard]]\nmetric = \"loss\"\nno_worse_than = { d = 1 }\ndirection = \"minimize\"\n\
+         [optimizer]\nstructure = \"objective\"",
+    );
+    let output = f.run("check", &[]);
+    assert_eq!(code(&output), Some(1));
+    let said = stderr(&output);
+    for part in [
+        "guard[0]: needs one of `at_most`, `at_least` and `no_worse_than`",
+        "guard[1].metric: is missing",
+        "guard[3]: no value of `y` is at least 0.7 and at most 0.65",
+        "guard[4].no_worse_than: no domain states a `prior`",
+        "guard[4].tolerance: expected a number of at least 0",
+        "guard[4].probability: expected a number above 0 and below 1",
+        "guard[5].no_worse_than: `d` is no domain of this study",
+        "guard[5].direction: is not needed: the objective says it",
+        "optimizer.structure: has no model of single metrics, which a [[guard]] needs",
+    ] {
+        assert!(said.lines().any(|line| line.trim_start().starts_with("line ") && line.contains(part)), "{part}: {said}");
+    }
+}
