@@ -125,7 +125,7 @@ impl ConfigArgs {
         Ok(config)
     }
 
-    /// Reads the study for a question. What `--set` says of the objective and of the allowed mixtures is a what-if where the study has it
+    /// Reads the study for a question. What `--set` says of the objective, the guards and the allowed mixtures is a what-if where the study has it
     /// otherwise: nothing is written.
     ///
     /// # Errors
@@ -133,10 +133,15 @@ impl ConfigArgs {
     fn ask(&self) -> anyhow::Result<Study> {
         let section = |set: &String| set.split(['.', '=']).next().unwrap_or_default().trim().to_owned();
         let config = self.load()?;
-        if !self.set.iter().any(|set| ["domain", "group", "limits", "objective"].contains(&section(set).as_str())) {
+        if !self
+            .set
+            .iter()
+            .any(|set| ["domain", "group", "limits", "guard", "objective"].contains(&section(set).as_str()))
+        {
             return Ok(Study::read(config)?);
         }
-        let others: Vec<String> = self.set.iter().filter(|set| section(set) != "objective").cloned().collect();
+        let others: Vec<String> =
+            self.set.iter().filter(|set| !["guard", "objective"].contains(&section(set).as_str())).cloned().collect();
         let own = StudyConfig::load(&self.config, &others)?.objective;
         Ok(Study::what_if(config, own)?)
     }

@@ -8,8 +8,8 @@ use crate::config::StudyConfig;
 use crate::problem::{Direction, Objective};
 use crate::text::counted;
 
-/// Sections of the config that say what is allowed.
-const SPACE: [&str; 3] = ["domain.", "group.", "limits."];
+/// Sections of the config that say what may be recommended.
+const ALLOWED: [&str; 4] = ["domain", "group", "limits", "guard"];
 
 impl Study {
     /// Reads the study for a question under `config`, whose objective may be another one than the study's `own`: trials report more
@@ -23,7 +23,7 @@ impl Study {
         let mut study = Self::empty(StudyConfig { objective: own, ..config });
         study.replay(&contents)?;
         let mut changed = study.adopt()?;
-        changed.retain(|key, _| SPACE.iter().any(|section| key.starts_with(section)));
+        changed.retain(|key, _| ALLOWED.contains(&key.split('.').next().unwrap_or_default()));
         changed.extend(differences(&study.config.objective, &asked));
         study.what_ifs = changed;
         if study.config.objective != asked {
@@ -64,7 +64,8 @@ impl Study {
 /// In what an objective differs from the study's own, by the keys of the config.
 fn differences(own: &Objective, asked: &Objective) -> Changes {
     let weight = |objective: &Objective, name: &str| {
-        objective.metrics.iter().find(|metric| metric.name == name).map(|metric| json!(metric.weight))
+        let stated = objective.metrics.iter().find(|metric| metric.name == name && metric.weight != 0.0);
+        stated.map(|metric| json!(metric.weight))
     };
     let direction = |objective: &Objective| {
         Some(json!(match objective.direction {
