@@ -236,7 +236,7 @@ fn imported() -> Fixture {
     f.edit("name = \"b\"", "name = \"b\"\ntokens = 5e8\nmax = 0.8\nprior = 1.0");
     let row = |i: usize| {
         let (a, b) = (i as f64 / 13.0, (i * 5 % 14) as f64 / 13.0 * (1.0 - i as f64 / 13.0));
-        let (size, level) = if i % 2 == 0 { ("large", 1.0) } else { ("small", 2.0) };
+        let (size, level) = if i.is_multiple_of(2) { ("large", 1.0) } else { ("small", 2.0) };
         format!("{i},{size},{a},{b},{},{},{}\n", 1.0 - a - b, a + level, 3.0 - 0.5 * a)
     };
     let rows: String = (0..14).map(row).collect();
@@ -427,6 +427,15 @@ fn a_what_if_is_answered_anew_and_changes_nothing() {
         "{}",
         stderr(&unknown)
     );
+
+    // A guard on a metric that is not in the objective.
+    let guard = ["--set", "guard=[{ metric = 'other', at_most = -0.5 }]"];
+    let asked = f.json("predict", &[&guard[..], &["a=0.9,b=0.1", "a=0.2,b=0.8"]].concat());
+    assert!(notes(&asked)[0].contains("what-if (guard not set → "), "{asked}");
+    let holds = |i: usize| asked["mixtures"][i]["guards"][0]["probability"].as_f64().unwrap();
+    assert!(holds(0) > holds(1) + 0.1, "{asked}");
+    assert!(mean(&asked["mixtures"][0]["expected"]["metrics"]["other"]) < -0.4, "{asked}");
+    assert!(text(&f, "predict", &[&guard[..], &["uniform"]].concat()).contains("guard  other at most −0.5: expected"));
 
     assert_eq!(journal(), before);
     assert_eq!(f.json("best", &[]), best, "the study is as it was");

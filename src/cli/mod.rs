@@ -125,7 +125,7 @@ impl ConfigArgs {
         Ok(config)
     }
 
-    /// Reads the study for a question. What `--set` says of the objective and of the allowed mixtures is a what-if where the study has it
+    /// Reads the study for a question. What `--set` says of the objective, the guards and the allowed mixtures is a what-if where the study has it
     /// otherwise: nothing is written.
     ///
     /// # Errors

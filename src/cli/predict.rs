@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::mixture::{NamedMixture, named};
 use super::{ConfigArgs, Format, best, text};
-use crate::advice;
+use crate::advice::{self, GuardReport};
 use crate::optimizer::{Gain, PerMetric};
 use crate::problem::{FidelityId, Metric, Mixture, Prediction};
 use crate::report::{Align, Table};
@@ -54,9 +54,13 @@ pub(super) fn run(args: &PredictArgs) -> anyhow::Result<u8> {
     let mixtures = mixtures.collect::<anyhow::Result<Vec<NamedMixture>>>()?;
     let against = args.against.as_ref().map(|text| named(&study, &optimizer, "--against", text)).transpose()?;
     let chosen = mixtures.iter().chain(&against).flat_map(|named| &named.caveats);
-    let mut caveats: Vec<String> = basis.iter().chain(chosen).map(ToString::to_string).collect();
-    // The recommendation may be named twice.
-    caveats.dedup();
+    let mut caveats: Vec<String> = Vec::new();
+    for caveat in basis.iter().chain(chosen).map(ToString::to_string) {
+        // The recommendation may be named twice.
+        if !caveats.contains(&caveat) {
+            caveats.push(caveat);
+        }
+    }
 
     let asked: Vec<Mixture> = mixtures.iter().map(|named| named.mixture.clone()).collect();
     let no_model = "the model cannot be fitted to the runs of the study, so nothing is predicted";
@@ -68,6 +72,11 @@ pub(super) fn run(args: &PredictArgs) -> anyhow::Result<u8> {
     let answers = mixtures.iter().zip(expected).enumerate().map(|(i, (named, expected))| Predicted {
         named,
         expected,
+        // Guards are about the target.
+        guards: match fidelity == config.fidelities.target() {
+            true => advice::guards(&study, &optimizer, &named.mixture, false),
+            false => Vec::new(),
+        },
         gain: gains.get(i).map(|gain| PerMetric {
             objective: -gain.objective,
             metrics: gain.metrics.iter().map(|gain| -*gain).collect(),
@@ -86,6 +95,7 @@ pub(super) fn run(args: &PredictArgs) -> anyhow::Result<u8> {
 struct Predicted<'a> {
     named: &'a NamedMixture,
     expected: PerMetric<Prediction>,
+    guards: Vec<GuardReport>,
     gain: Option<PerMetric<Gain>>,
 }
 
@@ -115,6 +125,7 @@ impl Page<'_> {
                 "epochs": self.epochs(&answer.named.mixture),
                 "breaks": self.broken(&answer.named.mixture),
                 "expected": self.values(&answer.expected, prediction_json),
+                "guards": answer.guards.iter().map(best::guard_json).collect::<Vec<_>>(),
                 "gain": answer.gain.as_ref().map(|gain| self.values(gain, gain_json)),
             })).collect::<Vec<_>>(),
         })
@@ -147,6 +158,9 @@ impl Page<'_> {
             best::show_weights(self.study, &answer.named.mixture);
             outln!("");
             out!("{}", self.table(answer).fitted(text::width()));
+            for guard in &answer.guards {
+                outln!("guard  {}", best::guard_words(guard));
+            }
             for bound in self.broken(&answer.named.mixture) {
                 outln!("breaks the bound  {bound}");
             }

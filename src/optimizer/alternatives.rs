@@ -24,7 +24,7 @@ impl Optimizer {
     /// one run (a standard deviation), and which differ most from it and from one another: each is the farthest from `mixture` and from
     /// those before it. There are fewer where all others are within the tolerance of these, and `None` before there is a model.
     ///
-    /// The space is convex: candidates lie on the way from `mixture` to known, random and extreme mixtures, as far as the noise allows.
+    /// The space is convex: candidates lie on the way from `mixture` to known, random and extreme mixtures, as far as noise and guards allow.
     #[must_use]
     pub fn alternatives(
         &self,
@@ -42,14 +42,18 @@ impl Optimizer {
         let at = |end: &Vec<f64>, share: f64| -> Vec<f64> {
             mixture.weights().iter().zip(end).map(|(from, to)| from + share * (to - from)).collect()
         };
-        let means = |points: &[Vec<f64>]| surrogate.mean(&self.columns(points.iter().map(Vec::as_slice)));
-        let worst = means(&[mixture.weights().to_vec()])[0] + surrogate.noise(target).sqrt();
-        // The share of the way to each end that the noise allows, by halving steps.
+        let worst = surrogate.mean(&self.columns([mixture.weights()]))[0] + surrogate.noise(target).sqrt();
+        let within = |points: &[Vec<f64>]| -> Vec<bool> {
+            let x = self.columns(points.iter().map(Vec::as_slice));
+            let hold = self.guards_hold(&surrogate, evidence, &x);
+            surrogate.mean(&x).iter().zip(hold).map(|(mean, hold)| *mean <= worst && hold).collect()
+        };
+        // The share of the way to each end that noise and guards allow, by halving steps.
         let mut reach = vec![0.0; ends.len()];
         for halvings in 0..ALTERNATIVE_HALVINGS {
             let further: Vec<f64> = reach.iter().map(|share| f64::min(share + 0.5f64.powi(halvings), 1.0)).collect();
             let points: Vec<Vec<f64>> = ends.iter().zip(&further).map(|(end, share)| at(end, *share)).collect();
-            for (i, _) in means(&points).iter().enumerate().filter(|(_, mean)| **mean <= worst) {
+            for (i, _) in within(&points).into_iter().enumerate().filter(|(_, within)| *within) {
                 reach[i] = further[i];
             }
         }

@@ -8,8 +8,8 @@ use crate::config::StudyConfig;
 use crate::problem::{Direction, Objective};
 use crate::text::counted;
 
-/// Sections of the config that say what is allowed.
-const SPACE: [&str; 4] = ["domain.", "group.", "guard", "limits."];
+/// Sections of the config that say what may be recommended.
+const ALLOWED: [&str; 4] = ["domain", "group", "limits", "guard"];
 
 impl Study {
     /// Reads the study for a question under `config`, whose objective may be another one than the study's `own`: trials report more
@@ -23,7 +23,7 @@ impl Study {
         let mut study = Self::empty(StudyConfig { objective: own, ..config });
         study.replay(&contents)?;
         let mut changed = study.adopt()?;
-        changed.retain(|key, _| SPACE.iter().any(|section| key.starts_with(section)));
+        changed.retain(|key, _| ALLOWED.contains(&key.split('.').next().unwrap_or_default()));
         changed.extend(differences(&study.config.objective, &asked));
         study.what_ifs = changed;
         if study.config.objective != asked {

@@ -140,6 +140,17 @@ impl Optimizer {
         self.guards.iter().map(slack).collect()
     }
 
+    /// Whether the guards hold, surely enough, on each of the p mixtures `x`.
+    pub(in crate::optimizer) fn guards_hold(
+        &self,
+        surrogate: &Surrogate,
+        evidence: &Evidence,
+        x: &Weights,
+    ) -> Vec<bool> {
+        let slacks = self.slacks(surrogate, evidence, x, &[]);
+        self.risks(&slacks, x.len()).into_iter().map(|risk| risk <= 1.0).collect()
+    }
+
     /// The [`risk`] of each of p mixtures, given the slacks of the guards there.
     pub(super) fn risks(&self, slacks: &[Vec<Slack>], p: usize) -> Vec<f64> {
         (0..p).map(|i| risk(&self.guards, slacks.iter().map(|slacks| slacks[i].log_probability()))).collect()
