@@ -161,6 +161,7 @@ fn corrections_that_make_no_sense_change_nothing() {
         ("trial,loss\nx,1\n", 2, "results.csv, line 2: \"x\" is no number of a trial"),
         ("trial,loss\n1,2\n1,3\n", 2, "results.csv, line 3: trial 1 is on line 2 already"),
         ("run,loss\n1,2\n", 2, "results.csv, line 1: there is no column `trial`"),
+        ("trial,loss\n", 2, "results.csv, line 1: there are no rows below the header"),
     ] {
         f.write("results.csv", table);
         let output = f.run("amend", &["--results", "results.csv", "--reason", "x"]);

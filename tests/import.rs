@@ -431,14 +431,15 @@ fn a_run_that_is_known_with_another_result_is_refused() {
     let first = "1,small,0.5,0.5,2.5,1\n1,large,0.5,0.5,2.25,1\n";
     assert!(stderr(&import(first)).contains("2 runs imported"));
     let before = f.events();
-    for (text, changes) in [
-        (first.replace("2.25", "2.75") + "2,small,1,0,3,1\n", "loss 2.25 → 2.75"),
-        (first.replacen("0.5,0.5", "0.25,0.75", 1), "other weights"),
-        ("3,small,1,0,2,1\n3,small,1,0,4,1\n".into(), "loss 2 → 4"),
+    for (text, changes, corrects) in [
+        (first.replace("2.25", "2.75") + "2,small,1,0,3,1\n", "loss 2.25 → 2.75", true),
+        (first.replacen("0.5,0.5", "0.25,0.75", 1), "other weights", true),
+        ("3,small,1,0,2,1\n3,small,1,0,4,1\n".into(), "loss 2 → 4", false),
     ] {
         let output = import(&text);
         let said = stderr(&output);
-        assert!(code(&output) == Some(2) && said.contains(changes) && said.contains("a new study"), "{said}");
+        assert!(code(&output) == Some(2) && said.contains(changes) && said.contains("another run_id"), "{said}");
+        assert_eq!(said.contains("add --replace"), corrects, "{said}");
         assert_eq!(f.events(), before);
     }
     // The same run with a metric that the study does not use, and one more.

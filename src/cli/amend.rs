@@ -114,5 +114,8 @@ fn of_table(path: &Path, objective: &Objective) -> anyhow::Result<Vec<Amendment>
         let outcome = protocol::parse(&json!({"metrics": metrics}).to_string(), objective);
         results.push(amendment(trial, outcome.map_err(|reason| wrong(line, reason))?));
     }
+    if results.is_empty() {
+        return Err(wrong(1, "there are no rows below the header".into()).into());
+    }
     Ok(results)
 }

@@ -71,9 +71,10 @@ impl Study {
                 }
                 Place::Occupied(known) => {
                     let changes = changes(known.get(), &observation, &self.config.objective);
+                    let corrected = if known.get().run == next { "" } else { "; if it is corrected, add --replace" };
                     return Err(unfit(format!(
                         "a run of this name is known with other values ({changes}); if this is another run, give it another \
-                         run_id or its file another name; if it is corrected, add --replace"
+                         run_id or its file another name{corrected}"
                     )));
                 }
                 Place::Vacant(_) if events.len() - replaced.len() == room => {
