@@ -10,7 +10,7 @@ use study::{Fixture, GOOD, code, stderr};
 
 /// Logged runs of a smooth law: the loss is least at (0.7, 0.2, 0.1), `code` is one minus the weight of `b`, `acc` its negative.
 fn runs() -> String {
-    let mut csv = "a,b,c,fidelity,loss,code,acc\n".to_owned();
+    let mut csv = "run_id,fidelity,w:a,w:b,w:c,y:loss,y:code,y:acc\n".to_owned();
     for (fidelity, steps, offset) in [("small", 6, 0.3), ("large", 4, 0.0)] {
         for i in 0..=steps {
             for j in 0..=steps - i {
@@ -19,7 +19,7 @@ fn runs() -> String {
                 let error = 0.004 * (17.0 * a + 31.0 * b + 5.0 * offset).sin();
                 let loss = 2.0 + (a - 0.7).powi(2) + (b - 0.2).powi(2) + offset + error;
                 let code = 1.0 - b + 0.5 * offset + 0.5 * error;
-                writeln!(csv, "{a},{b},{},{fidelity},{loss},{code},{}", 1.0 - a - b, -code).unwrap();
+                writeln!(csv, "{fidelity}-{i}-{j},{fidelity},{a},{b},{},{loss},{code},{}", (1.0 - a - b).max(0.0), -code).unwrap();
             }
         }
     }
@@ -30,7 +30,7 @@ fn runs() -> String {
 fn guarded(guards: &str) -> Fixture {
     let f = Fixture::new(GOOD, "", guards);
     f.write("runs.csv", &runs());
-    let output = f.run("import", &["runs.csv"]);
+    let output = f.run("import", &["--from", "wide", "runs.csv"]);
     assert_eq!(code(&output), Some(0), "{}", stderr(&output));
     f
 }
@@ -66,7 +66,8 @@ fn the_recommendation_is_the_best_mixture_on_which_the_guards_hold() {
 fn a_guard_may_compare_with_a_mixture_in_either_direction_and_with_a_tolerance() {
     // `code` of the uniform mixture is 2/3; a tenth more allows b down to 0.27.
     for (metric, direction) in [("code", ""), ("acc", "direction = \"maximize\"\n")] {
-        let guard = format!("[[guard]]\nmetric = \"{metric}\"\n{direction}no_worse_than = \"uniform\"\ntolerance = \"10%\"");
+        let guard =
+            format!("[[guard]]\nmetric = \"{metric}\"\n{direction}no_worse_than = \"uniform\"\ntolerance = \"10%\"");
         let best = guarded(&guard).json("best", &[]);
         assert!((0.26..0.33).contains(&weight(&best, "b")), "{best}");
         let words = best["guards"][0]["guard"].as_str().unwrap();
@@ -82,7 +83,10 @@ fn where_no_mixture_keeps_the_guards_the_likeliest_is_recommended_with_the_toler
     let best = f.json("best", &[]);
     assert!(weight(&best, "b") > 0.9, "{best}");
     let said = caveats(&best);
-    assert!(said.contains("no mixture is known on which the guards hold") && said.contains("tolerance of 0.2"), "{said}");
+    assert!(
+        said.contains("no mixture is known on which the guards hold") && said.contains("tolerance of 0.2"),
+        "{said}"
+    );
     let needed = best["guards"][0]["needed_tolerance"].as_f64().unwrap();
     for (factor, holds) in [(1.02, true), (0.9, false)] {
         let best = f.json("best", &["--set", &format!("guard.code.tolerance={}", factor * needed)]);
@@ -98,7 +102,7 @@ fn a_guard_can_be_added_to_a_study_that_knows_its_metric_and_not_to_one_that_doe
     assert!(weight(&f.json("best", &[]), "b") > 0.4);
     f.edit("metric = \"code\"", "metric = \"maths\"");
     let output = f.run("best", &[]);
-    assert_eq!(code(&output), Some(1));
+    assert_eq!(code(&output), Some(2));
     let said = stderr(&output);
     assert!(said.contains("has no `maths`, which a [[guard]] is about"), "{said}");
 }
@@ -110,7 +114,7 @@ fn the_next_run_is_where_it_tells_most_about_the_best_mixture_that_keeps_the_gua
         f.json("suggest", &["--fidelity", "large"])
     };
     let (free, kept) = (next(""), next("[[guard]]\nmetric = \"code\"\nat_most = 0.3"));
-    let b = |suggestion: &Value| weight(if suggestion.is_array() { &suggestion[0] } else { suggestion }, "b");
+    let b = |suggested: &Value| weight(&suggested["trials"][0], "b");
     // The best mixture that keeps the guard has b of 0.7, the best of all 0.2.
     assert!(b(&kept) > 0.5 && b(&free) < 0.5, "{kept} {free}");
 }
@@ -127,7 +131,7 @@ fn what_is_wrong_with_a_guard_is_said_with_its_line() {
          [optimizer]\nstructure = \"objective\"",
     );
     let output = f.run("check", &[]);
-    assert_eq!(code(&output), Some(1));
+    assert_eq!(code(&output), Some(2));
     let said = stderr(&output);
     for part in [
         "guard[0]: needs one of `at_most`, `at_least` and `no_worse_than`",
@@ -140,6 +144,9 @@ fn what_is_wrong_with_a_guard_is_said_with_its_line() {
         "guard[5].direction: is not needed: the objective says it",
         "optimizer.structure: has no model of single metrics, which a [[guard]] needs",
     ] {
-        assert!(said.lines().any(|line| line.trim_start().starts_with("line ") && line.contains(part)), "{part}: {said}");
+        assert!(
+            said.lines().any(|line| line.trim_start().starts_with("line ") && line.contains(part)),
+            "{part}: {said}"
+        );
     }
 }
