@@ -65,14 +65,14 @@ fn one(section: &Section<'_>, domains: &[Domain], objective: &Objective) -> Opti
         section.report(Some("direction"), format!("is not needed: {why}; leave it out"));
     }
     let better = direction.map_or_else(|| objective.sign() * known.map_or(1.0, |m| m.weight.signum()), Direction::sign);
+    let tolerance = section.value("tolerance", "a number of at least 0, or a share such as \"0.5%\"", tolerance);
+    let probability =
+        section.number("probability", "a number above 0 and below 1, such as 0.9", |p| p > 0.0 && p < 1.0);
     let (bound, sign) = match (values.into_iter().flatten().next(), mixture) {
         (Some((value, sign)), _) => (Bound::Value(value), sign),
         (None, Some(mixture)) => (Bound::Mixture(mixture), better),
         (None, None) => return None,
     };
-    let tolerance = section.value("tolerance", "a number of at least 0, or a share such as \"0.5%\"", tolerance);
-    let probability =
-        section.number("probability", "a number above 0 and below 1, such as 0.9", |p| p > 0.0 && p < 1.0);
     Some(Written {
         metric: metric?,
         sign,

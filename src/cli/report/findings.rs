@@ -78,6 +78,7 @@ impl Findings<'_> {
             regret: None,
             measured: None,
             confirmed: Vec::new(),
+            guards: Vec::new(),
             domains: domains.collect(),
             bounds: space.tight_bounds(mixture).iter().map(|b| b.to_string().replace('`', "")).collect(),
             comparisons: self.comparisons(others),

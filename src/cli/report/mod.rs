@@ -86,6 +86,8 @@ fn report(study: &Study, optimizer: &Optimizer, named: Vec<(String, Mixture)>) -
             advice::best_measured(study).map(|(trial, loss)| (format!("trial {}", trial.id), loss));
         recommendation.confirmed =
             Confirmation::of(study, &mixture).as_ref().map(best::confirmation_words).unwrap_or_default();
+        let guards = advice::guards(study, optimizer, &mixture, true);
+        recommendation.guards = guards.iter().map(best::guard_words).collect();
         parts.push(Part::Recommendation(recommendation));
     }
     parts.extend([Part::Progress(progress(study)), Part::Calibration(calibration(study))]);

@@ -253,7 +253,7 @@ impl Optimizer {
                 gradient.iter_mut().zip(&risk_gradient).for_each(|(g, r)| *g = *g / spread + push * r);
                 (mean / spread + (push * push - multiplier * multiplier) / (2.0 * weight), gradient)
             };
-            let Some((_, found)) = descend(self.space.polytope(), &lagrangian, &w, GUARD_STEPS) else { break };
+            let Some((_, found)) = descend(self.space.polytope(), lagrangian, &w, GUARD_STEPS) else { break };
             lagrangian(&self.columns([found.as_slice()]));
             multiplier = (multiplier + weight * last.get()).max(0.0);
             (w, weight) = (found, GUARD_TIGHTENING * weight);

@@ -20,6 +20,8 @@ pub struct Recommendation {
     pub measured: Option<(String, f64)>,
     /// What training it again has shown: a sentence for each mixture that it was compared with.
     pub confirmed: Vec<String>,
+    /// How surely each guard holds, a sentence each.
+    pub guards: Vec<String>,
     /// One per domain, in the order they are shown.
     pub domains: Vec<DomainRow>,
     /// The bounds that it meets, in words.
@@ -70,6 +72,7 @@ impl Recommendation {
             @if let Some(regret) = self.regret {
                 p { "The best of all mixtures is expected to be better still by " (number(regret, 2)) "." }
             }
+            @for guard in &self.guards { p { "Guard: " (guard) "." } }
             @for confirmed in &self.confirmed { p { "Confirmed: " (confirmed) "." } }
             (self.weights())
             (self.comparisons())
