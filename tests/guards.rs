@@ -191,3 +191,25 @@ fn what_is_wrong_with_a_guard_is_said_with_its_line() {
         );
     }
 }
+
+#[test]
+fn a_replay_counts_recommendations_that_keep_the_guards() {
+    let f = Fixture::new(GOOD, "", "[[guard]]\nmetric = \"code\"\nat_most = 0.5");
+    f.write("runs.csv", &runs());
+    let play = |set: &[&str]| {
+        let arguments =
+            ["--runs", "runs.csv", "--strategy", "admire,random", "--seeds", "3", "--budget", "24", "--at", "24"];
+        f.json("replay", &[&arguments, set].concat())
+    };
+    let [guarded, free] = [play(&[]), play(&["--set", "guard.code.at_most=9"])];
+    // Of the mixtures with b of at least 0.5, (0.5, 0.5, 0) is the best; of all, (0.75, 0.25, 0).
+    assert_eq!(guarded["target"]["best_run"], "large-2-2");
+    assert_eq!(free["target"]["best_run"], "large-3-1");
+    for replay in [&guarded, &free] {
+        let admire = &replay["strategies"][0];
+        assert_eq!(admire["keeps_guards"][0]["share"], 1.0, "{admire}");
+        assert!(admire["regret"][0]["mean"].as_f64().unwrap() < 0.3, "{admire}");
+    }
+    let impossible = f.run("replay", &["--runs", "runs.csv", "--set", "guard.code.at_most=-1"]);
+    assert!(code(&impossible) != Some(0) && stderr(&impossible).contains("the guards hold on no logged target run"));
+}

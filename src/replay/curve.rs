@@ -14,6 +14,8 @@ pub struct Step {
     pub recommended: usize,
     /// Regret of the recommendation, in standard deviations of the logged target runs.
     pub regret: f64,
+    /// Whether the guards hold on it.
+    pub keeps: bool,
     /// What the strategy itself expects that regret to be, in the same unit; `None` where it has no opinion.
     pub expected_regret: Option<f64>,
 }
@@ -38,6 +40,13 @@ impl Curve {
     pub fn regret(&self, cost: f64) -> f64 {
         let bought = self.steps.partition_point(|step| affordable(step.cost, cost));
         bought.checked_sub(1).map_or(self.blind, |last| self.steps[last].regret)
+    }
+
+    /// Whether the guards hold on what is recommended once `cost` has been spent; `None` before the first purchase.
+    #[must_use]
+    pub fn keeps(&self, cost: f64) -> Option<bool> {
+        let bought = self.steps.partition_point(|step| affordable(step.cost, cost));
+        Some(self.steps[bought.checked_sub(1)?].keeps)
     }
 
     /// Cost at which the recommendation first is within `tolerance` standard deviations of the best; `None`: never.
@@ -92,7 +101,14 @@ mod tests {
     use super::*;
 
     fn curve(steps: &[(f64, f64)]) -> Curve {
-        let step = |&(cost, regret): &(f64, f64)| Step { cost, run: 0, recommended: 0, regret, expected_regret: None };
+        let step = |&(cost, regret): &(f64, f64)| Step {
+            cost,
+            run: 0,
+            recommended: 0,
+            regret,
+            keeps: true,
+            expected_regret: None,
+        };
         Curve { blind: 2.0, steps: steps.iter().map(step).collect() }
     }
 

@@ -1,12 +1,12 @@
 //! The pool of a replay: which logged runs can be bought, and which can be recommended.
 
-use crate::problem::{Fidelities, Fidelity, FidelityId, Mixture, Objective};
+use crate::problem::{Fidelities, Fidelity, FidelityId, Guard, Mixture, Objective, Threshold};
 use std::collections::BTreeMap;
 
 use super::error::ReplayError;
 use crate::runs::{LogError, LoggedRun, RunLog};
 use crate::space::SearchSpace;
-use crate::text::{counted, hint};
+use crate::text::{counted, hint, number};
 
 /// Logged weights are rounded, so a bound of the config counts as kept within this.
 const BOUND_TOLERANCE: f64 = 1e-3;
@@ -43,7 +43,11 @@ pub struct Pool {
     pub candidates: Vec<usize>,
     /// Target runs past the candidates: never sold nor recommended, they score predictions.
     pub held_out: Vec<Run>,
-    /// The smallest loss of a candidate.
+    /// What has to hold of a recommendation ([`Self::guarded`]).
+    pub guards: Vec<Guard>,
+    /// Whether the guards hold on each candidate, by what was logged; empty without guards.
+    pub keeps: Vec<bool>,
+    /// The smallest loss of a candidate on which the guards hold.
     pub best: f64,
     /// Standard deviation of the losses of all logged target runs, candidates and held out (as a population); 1 if they
     /// are all equal, so that regrets can be divided by it.
@@ -113,23 +117,82 @@ impl Pool {
             runs: pool,
             candidates: chosen,
             held_out,
+            guards: Vec::new(),
+            keeps: Vec::new(),
             best,
             sd,
             warnings,
         })
     }
 
-    /// Regret of recommending a candidate (index into [`Self::candidates`]), in standard deviations, ≥ 0.
-    #[must_use]
-    pub fn regret(&self, candidate: usize) -> f64 {
-        (self.runs[self.candidates[candidate]].loss - self.best) / self.sd
+    /// The pool where guards have to hold on what is recommended. What one compares with is the logged target run whose mixture is
+    /// nearest to the one that it names.
+    ///
+    /// # Errors
+    /// [`ReplayError::Pool`] where they hold on no candidate.
+    pub fn guarded(mut self, guards: &[Guard]) -> Result<Self, ReplayError> {
+        let at_target: Vec<&Run> = self.candidates.iter().map(|i| &self.runs[*i]).chain(&self.held_out).collect();
+        let mut thresholds = Vec::new();
+        for guard in guards {
+            let mut guard = guard.clone();
+            let value = match &mut guard.threshold {
+                Threshold::Value(value) => *value,
+                Threshold::Mixture { name, mixture } => {
+                    let nearest = at_target.iter().map(|run| (run.mixture.distance(mixture), run));
+                    let Some((distance, run)) = nearest.min_by(|a, b| a.0.total_cmp(&b.0)) else { continue };
+                    if distance > BOUND_TOLERANCE {
+                        let (id, distance) = (&run.id, number(distance, 2));
+                        let warning = format!(
+                            "a guard compares with {name}: run {id} stands in for it, at a distance of {distance}"
+                        );
+                        self.warnings.push(warning);
+                    }
+                    *mixture = run.mixture.clone();
+                    run.metrics[guard.metric]
+                }
+            };
+            thresholds.push(value);
+            self.guards.push(guard);
+        }
+        let holds = |run: &Run| {
+            self.guards
+                .iter()
+                .zip(&thresholds)
+                .all(|(guard, value)| guard.slack(run.metrics[guard.metric], *value) >= 0.0)
+        };
+        if !self.guards.is_empty() {
+            self.keeps = self.candidates.iter().map(|i| holds(&self.runs[*i])).collect();
+            let kept = self.candidates.iter().zip(&self.keeps).filter(|(_, keeps)| **keeps);
+            self.best = kept.map(|(i, _)| self.runs[*i].loss).fold(f64::INFINITY, f64::min);
+            if self.best == f64::INFINITY {
+                return Err(ReplayError::Pool("the guards hold on no logged target run; raise a `tolerance`".into()));
+            }
+        }
+        Ok(self)
     }
 
-    /// Regret to expect of a candidate drawn at random: where everyone stands who has bought nothing.
+    /// Whether the guards hold on a candidate (index into [`Self::candidates`]).
+    #[must_use]
+    pub fn keeps(&self, candidate: usize) -> bool {
+        self.keeps.get(candidate).copied().unwrap_or(true)
+    }
+
+    /// Regret of recommending a candidate (index into [`Self::candidates`]), in standard deviations, ≥ 0: over the best one on which
+    /// the guards hold. One on which they do not counts as a random one on which they do.
+    #[must_use]
+    pub fn regret(&self, candidate: usize) -> f64 {
+        if self.keeps(candidate) {
+            (self.runs[self.candidates[candidate]].loss - self.best) / self.sd
+        } else {
+            self.blind_regret()
+        }
+    }
+
+    /// Regret to expect of a random candidate on which the guards hold: where everyone stands who has bought nothing.
     #[must_use]
     pub fn blind_regret(&self) -> f64 {
-        let n = self.candidates.len();
-        (0..n).map(|candidate| self.regret(candidate)).sum::<f64>() / n as f64
+        let kept: Vec<usize> = (0..self.candidates.len()).filter(|candidate| self.keeps(*candidate)).collect();
+        kept.iter().map(|candidate| self.regret(*candidate)).sum::<f64>() / kept.len() as f64
     }
 
     /// The target fidelity.

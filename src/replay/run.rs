@@ -132,6 +132,7 @@ fn play_one(pool: &Pool, plan: &Plan, strategy: Strategy, seed: u64, progress: &
             run,
             recommended: candidate,
             regret: pool.regret(candidate),
+            keeps: pool.keeps(candidate),
             expected_regret: expected_regret.map(|regret| regret / pool.sd),
         });
         progress(spent, pool.runs[run].cost / plan.budget);

@@ -161,9 +161,10 @@ impl<'a> Searching<'a> {
         let settings = OptimizerSettings { goal: Goal::Run, ..settings };
         let open: Vec<usize> =
             (0..pool.runs.len()).filter(|i| !target_only || pool.runs[*i].fidelity == target).collect();
+        let optimizer = Optimizer::new(pool.space.clone(), pool.fidelities.clone(), pool.objective.clone(), settings);
         Self {
             pool,
-            optimizer: Optimizer::new(pool.space.clone(), pool.fidelities.clone(), pool.objective.clone(), settings),
+            optimizer: optimizer.with_guards(pool.guards.clone()),
             evidence: Evidence { costs: pool.costs(), ..Evidence::default() },
             unbought: open.iter().map(|i| (pool.runs[*i].mixture.clone(), pool.runs[*i].fidelity)).collect(),
             open,

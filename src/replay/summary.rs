@@ -64,6 +64,9 @@ pub struct StrategySummary {
     pub stopped: Vec<Option<f64>>,
     /// Mean over seeds at the costs asked for.
     pub regret: Vec<RegretAt>,
+    /// Share of seeds with a recommendation on which the guards hold, at the costs asked for; empty without guards.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub keeps_guards: Vec<KeptAt>,
     /// How long choosing a run took.
     pub suggest_ms: SuggestMs,
     /// How well held-out target runs were predicted at the end of the budget; `None` where there are none, or no
@@ -78,6 +81,15 @@ pub struct RegretAt {
     pub cost: f64,
     /// Mean regret over seeds, in standard deviations of the logged target runs.
     pub mean: f64,
+}
+
+/// How many recommendations the guards hold on, at a cost.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct KeptAt {
+    /// Cumulative cost.
+    pub cost: f64,
+    /// Share of the seeds that recommend anything by then; `None` where there is none.
+    pub share: Option<f64>,
 }
 
 /// Milliseconds a suggestion, over all purchases of all seeds.
@@ -157,6 +169,11 @@ impl StrategySummary {
     pub fn new(pool: &Pool, group: &[Playback], question: &Question) -> Self {
         let curves = || group.iter().map(|playback| &playback.curve);
         let mean_at = |cost: f64| curves().map(|curve| curve.regret(cost)).sum::<f64>() / group.len() as f64;
+        let kept_at = |cost: f64| {
+            let kept: Vec<bool> = curves().filter_map(|curve| curve.keeps(cost)).collect();
+            let share = kept.iter().filter(|kept| **kept).count() as f64 / kept.len() as f64;
+            (!kept.is_empty()).then_some(share)
+        };
         let ms: Vec<f64> =
             group.iter().flat_map(|playback| &playback.suggest).map(|time| time.as_secs_f64() * 1e3).collect();
         let round = |x: f64| (x * 1e3).round() / 1e3;
@@ -167,6 +184,11 @@ impl StrategySummary {
             stay: curves().map(|curve| curve.stay(question.tolerance)).collect(),
             stopped: group.iter().map(|p| p.curve.steps.last().filter(|_| p.stopped).map(|step| step.cost)).collect(),
             regret: question.at.iter().map(|&cost| RegretAt { cost, mean: mean_at(cost) }).collect(),
+            keeps_guards: if pool.guards.is_empty() {
+                Vec::new()
+            } else {
+                question.at.iter().map(|&cost| KeptAt { cost, share: kept_at(cost) }).collect()
+            },
             suggest_ms: SuggestMs { median: quantile(&ms, 0.5).map(round), max: quantile(&ms, 1.0).map(round) },
             calibration: calibration(pool, group),
         }

@@ -89,7 +89,8 @@ fn not_negative(text: &str) -> Result<f64, String> {
 pub(super) fn run(args: &ReplayArgs, bars: bool) -> anyhow::Result<u8> {
     let (study, log, mut warnings) = study(args)?;
     let candidates = args.candidates.or(study.replay.candidates);
-    let pool = Pool::new(&log, &study.space, &study.fidelities, &study.objective, candidates)?;
+    let pool =
+        Pool::new(&log, &study.space, &study.fidelities, &study.objective, candidates)?.guarded(&study.guards)?;
     warnings.extend(pool.warnings.iter().cloned());
     super::warn(&warnings);
 
@@ -298,6 +299,8 @@ fn table(summary: &Summary, width: usize) -> String {
     let mut columns = vec![("strategy".to_owned(), Align::Left)];
     let mut numeric = vec!["first".to_owned(), "stay".to_owned()];
     numeric.extend(at.iter().map(|r| format!("@{}", number(r.cost, 3))));
+    let guarded = summary.strategies.iter().any(|s| !s.keeps_guards.is_empty());
+    numeric.extend(at.iter().filter(|_| guarded).map(|r| format!("kept@{}", number(r.cost, 3))));
     numeric.push("suggest".to_owned());
     columns.extend(numeric.into_iter().map(|title| (title, Align::Right)));
     let mut table = Table::new(columns);
@@ -305,6 +308,8 @@ fn table(summary: &Summary, width: usize) -> String {
     for strategy in &summary.strategies {
         let mut row = vec![strategy.name.to_owned(), reached(strategy.median_first()), reached(strategy.median_stay())];
         row.extend(strategy.regret.iter().map(|r| format!("{:.2}", r.mean)));
+        let kept = |share: Option<f64>| share.map_or_else(String::new, |share| format!("{:.0} %", 100.0 * share));
+        row.extend(strategy.keeps_guards.iter().map(|k| kept(k.share)));
         row.push(strategy.suggest_ms.median.map_or_else(String::new, |ms| format!("{ms:.1} ms")));
         table.row(row);
     }
@@ -314,6 +319,10 @@ fn table(summary: &Summary, width: usize) -> String {
          stays there\n@cost: mean regret in sd once that much is spent; suggest: median time to choose a run\n\n",
         number(summary.tolerance, 3)
     );
+    if guarded {
+        text += "kept@cost: share of seeds whose recommendation keeps the guards; one that does not counts in @cost as a random one \
+                 that does\n\n";
+    }
     text + &conclusions(summary).join("\n") + "\n"
 }
 

@@ -38,7 +38,8 @@ pub fn report(
         ..Evidence::default()
     };
     let (space, fidelities) = (config.space.clone(), config.fidelities.clone());
-    let mut optimizer = Optimizer::new(space, fidelities, config.objective.clone(), config.optimizer.clone());
+    let optimizer = Optimizer::new(space, fidelities, config.objective.clone(), config.optimizer.clone());
+    let mut optimizer = optimizer.with_guards(config.guards.clone());
     optimizer.learn(&evidence);
     let recommended = optimizer.recommend(&evidence, None, &mut ChaCha8Rng::seed_from_u64(config.seed));
     let findings = Findings { config, optimizer: &optimizer, evidence: &evidence, mixture: &recommended.mixture };
