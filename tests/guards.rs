@@ -1,10 +1,15 @@
 //! What is recommended keeps its guards, and says how surely.
 
+#[path = "common/problem.rs"]
+mod problem;
 #[path = "common/study.rs"]
 mod study;
 
 use std::fmt::Write as _;
 
+use admire::optimizer::Candidates;
+use admire::problem::{Guard, Mixture, OptimizerSettings, Threshold, Tolerance};
+use problem::{Problem, SIZES, rng};
 use serde_json::Value;
 use study::{Fixture, GOOD, code, stderr};
 
@@ -212,4 +217,81 @@ fn a_replay_counts_recommendations_that_keep_the_guards() {
     }
     let impossible = f.run("replay", &["--runs", "runs.csv", "--set", "guard.code.at_most=-1"]);
     assert!(code(&impossible) != Some(0) && stderr(&impossible).contains("the guards hold on no logged target run"));
+}
+
+/// The best mixture on which metric `j` is at most `limit`, by moving weight from one domain to another.
+fn best_of(problem: &Problem, j: usize, limit: f64) -> Vec<f64> {
+    let (n, target) = (problem.domains, problem.sizes - 1);
+    // What breaks the limit is worse than whatever keeps it, and the worse the more it does.
+    let value = |w: &[f64]| {
+        let excess = problem.truth(w, target)[j] - limit;
+        if excess > 0.0 { 1e3 + excess } else { problem.loss(w, target) }
+    };
+    let mut w = vec![1.0 / n as f64; n];
+    let mut step = 0.1;
+    while step > 1e-4 {
+        let before = value(&w);
+        for (from, to) in (0..n).flat_map(|from| (0..n).map(move |to| (from, to))) {
+            let mut moved = w.clone();
+            let weight = f64::min(step, moved[from]);
+            moved[from] -= weight;
+            moved[to] += weight;
+            if value(&moved) < value(&w) {
+                w = moved;
+            }
+        }
+        if value(&w) > before - 1e-7 {
+            step /= 2.0;
+        }
+    }
+    w
+}
+
+/// Mixing laws of 17 domains with a guard that decides which mixture is best: docs/measured.md has the figures.
+/// `BUDGET=10 cargo test --release --test guards mixing_laws -- --ignored --nocapture`
+#[test]
+#[ignore = "takes minutes"]
+fn on_mixing_laws_guards_hold_as_often_as_they_say() {
+    let budget: f64 = std::env::var("BUDGET").map_or(3.0, |text| text.parse().unwrap());
+    for seed in 0..10 {
+        let problem = Problem::new(17, 3, 4, 500 + seed);
+        let target = problem.sizes - 1;
+        let free = best_of(&problem, 0, f64::INFINITY);
+        // The metric that the best mixture of all serves worst has to become better by a third of what it could.
+        let lack = |j: usize| {
+            let least = problem.truth(&best_of(&problem, j, -1e3), target)[j];
+            (problem.truth(&free, target)[j], least)
+        };
+        let j = (0..4).max_by(|a, b| (lack(*a).0 - lack(*a).1).total_cmp(&(lack(*b).0 - lack(*b).1))).unwrap();
+        let limit = lack(j).0 - (lack(j).0 - lack(j).1) / 3.0;
+        let optimum = problem.loss(&best_of(&problem, j, limit), target);
+        let guard = Guard {
+            metric: j,
+            sign: 1.0,
+            threshold: Threshold::Value(limit),
+            tolerance: Tolerance::Absolute(0.0),
+            probability: 0.9,
+        };
+        let uniform = problem.loss(problem.space().uniform().weights(), target);
+        for guards in [vec![guard], vec![]] {
+            let mut optimizer = problem.optimizer(OptimizerSettings::default()).with_guards(guards.clone());
+            let (mut evidence, mut rng, mut spent) = (problem.evidence(vec![]), rng(seed), 0.0);
+            while spent < budget {
+                let suggestion = optimizer.suggest(&evidence, Candidates::Space(&SIZES), &mut rng).unwrap();
+                spent += evidence.costs[suggestion.fidelity];
+                evidence.observations.push(problem.observe(&suggestion.mixture, suggestion.fidelity, &mut rng));
+            }
+            let found: Mixture = optimizer.recommend(&evidence, None, &mut rng).mixture;
+            let slack = limit - problem.truth(found.weights(), target)[j];
+            let closed = (uniform - problem.loss(found.weights(), target)) / (uniform - optimum);
+            let at_target = evidence.observations.iter().filter(|o| o.fidelity == SIZES[target]).count();
+            let stated = optimizer.guard_states(&evidence, &found).map(|states| states.probability);
+            eprintln!(
+                "{seed} {}: keeps {} (slack {slack:.4}, stated {stated:.3?}), closed {closed:.3}; {} runs, {at_target} at the target",
+                if guards.is_empty() { "free" } else { "guarded" },
+                slack >= 0.0,
+                evidence.observations.len()
+            );
+        }
+    }
 }
