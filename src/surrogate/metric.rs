@@ -101,11 +101,10 @@ impl MetricModel {
         }
     }
 
-    /// The metric's values at the p points `z` at fidelity `m`, as reported: mean and variance, with the uncertainty of its level
-    /// unless that counts as known.
-    pub fn predict(&self, z: &Warped, m: usize, level_known: bool) -> Vec<(f64, f64)> {
+    /// The metric's values at the p points `z` at fidelity `m`, as reported: mean and variance, with the uncertainty of its level.
+    pub fn predict(&self, z: &Warped, m: usize) -> Vec<(f64, f64)> {
         let value = |Predicted { mean, variance, level_variance }| {
-            let variance = if level_known { variance } else { variance + level_variance };
+            let variance = variance + level_variance;
             let reading = self.reading(m, mean, variance);
             (self.unit.sign * reading.mean, reading.slope.powi(2) * variance)
         };

@@ -355,7 +355,7 @@ impl Surrogate {
     #[must_use]
     pub fn predict_metrics(&self, x: &Weights, m: FidelityId) -> Vec<Vec<(f64, f64)>> {
         let x = &self.warp.warped(x);
-        self.metrics.par_iter().map(|metric| metric.predict(x, m.index(), false)).collect()
+        self.metrics.par_iter().map(|metric| metric.predict(x, m.index())).collect()
     }
 
     /// Noise variance of one run's value at fidelity `m`, of a usual mixture, in each process.

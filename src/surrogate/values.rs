@@ -4,11 +4,10 @@ use super::model::Surrogate;
 use crate::problem::Weights;
 
 impl Surrogate {
-    /// Mean and variance of the metric of this index for the p mixtures `x`, including the uncertainty of its level unless that counts as
-    /// known.
+    /// Mean and variance of the metric of this index for the p mixtures `x`, including the uncertainty of its level.
     #[must_use]
-    pub fn metric(&self, index: usize, x: &Weights, level_known: bool) -> Vec<(f64, f64)> {
-        self.metrics[index].predict(&self.warp.warped(x), self.target.index(), level_known)
+    pub fn metric(&self, index: usize, x: &Weights) -> Vec<(f64, f64)> {
+        self.metrics[index].predict(&self.warp.warped(x), self.target.index())
     }
 
     /// By how much the metric is larger at each of the mixtures `x` but the first than at the first: mean and variance.

@@ -10,31 +10,6 @@ use crate::optimizer::Optimizer;
 use crate::problem::{Evidence, Goal, Guard, Mixture, Observation, Prediction, Threshold, Weights};
 use crate::surrogate::Surrogate;
 
-/// What it is judged by whether guards hold.
-#[derive(Clone, Copy)]
-pub(super) struct Basis<'a> {
-    pub surrogate: &'a Surrogate,
-    /// Whether the levels of metrics at the target count as known, as they do for a search: what a run moves are differences between
-    /// mixtures. What is recommended and stated counts on their uncertainty.
-    pub levels_known: bool,
-}
-
-impl<'a> Basis<'a> {
-    /// For a search.
-    pub fn searching(surrogate: &'a Surrogate) -> Self {
-        Self { surrogate, levels_known: true }
-    }
-
-    /// For what is recommended and stated.
-    pub fn stating(surrogate: &'a Surrogate) -> Self {
-        Self { surrogate, levels_known: false }
-    }
-
-    fn metric(self, index: usize, x: &Weights) -> Vec<(f64, f64)> {
-        self.surrogate.metric(index, x, self.levels_known)
-    }
-}
-
 /// How far a guard is from being broken, in the unit of its metric; below 0 it is broken.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Slack {
@@ -93,7 +68,7 @@ struct Compared<'a> {
 }
 
 impl Optimizer {
-    fn compared<'a>(&self, about: Basis<'_>, evidence: &Evidence, guard: &'a Guard) -> Compared<'a> {
+    fn compared<'a>(&self, surrogate: &Surrogate, evidence: &Evidence, guard: &'a Guard) -> Compared<'a> {
         let mixture = match &guard.threshold {
             Threshold::Value(value) => return Compared { value: *value, reference: None },
             Threshold::Mixture { mixture, .. } => mixture,
@@ -102,7 +77,7 @@ impl Optimizer {
             return Compared { value: run.metrics[guard.metric], reference: None };
         }
         let x = self.columns([mixture.weights()]);
-        Compared { value: about.metric(guard.metric, &x)[0].0, reference: Some(mixture) }
+        Compared { value: surrogate.metric(guard.metric, &x)[0].0, reference: Some(mixture) }
     }
 
     /// What is known of the guards at `mixture`; `None` before there is a model.
@@ -111,12 +86,11 @@ impl Optimizer {
         let surrogate = self.integrated(&evidence.observations).ok()?;
         let (x, target) = (self.columns([mixture.weights()]), self.fidelities.target());
         let run = [self.run_of(evidence, mixture)];
-        let about = Basis::stating(&surrogate);
-        let slacks = self.slacks(about, evidence, &x, &run);
+        let slacks = self.slacks(&surrogate, evidence, &x, &run);
         let state = |(guard, slacks): (&Guard, &Vec<Slack>)| {
-            let (mean, variance) = about.metric(guard.metric, &x)[0];
+            let (mean, variance) = surrogate.metric(guard.metric, &x)[0];
             let Slack { mean: slack, variance: slack_variance } = slacks[0];
-            let threshold = self.compared(about, evidence, guard).value;
+            let threshold = self.compared(&surrogate, evidence, guard).value;
             let allowance = guard.allowance(threshold);
             let missing = quantile(guard.probability) * slack_variance.sqrt() - slack;
             let noise = Some(surrogate.metric_noise(target)[guard.metric].sqrt());
@@ -136,23 +110,24 @@ impl Optimizer {
     /// be shorter.
     pub(super) fn slacks(
         &self,
-        about: Basis<'_>,
+        surrogate: &Surrogate,
         evidence: &Evidence,
         x: &Weights,
         known: &[Option<&Observation>],
     ) -> Vec<Vec<Slack>> {
         let target = self.fidelities.target();
         let slack = |guard: &Guard| {
-            let (j, Compared { value: threshold, reference }) = (guard.metric, self.compared(about, evidence, guard));
+            let (j, Compared { value: threshold, reference }) =
+                (guard.metric, self.compared(surrogate, evidence, guard));
             // Of a run the noise is part of what is not known.
-            let noise = if self.settings.goal == Goal::Run { about.surrogate.metric_noise(target)[j] } else { 0.0 };
+            let noise = if self.settings.goal == Goal::Run { surrogate.metric_noise(target)[j] } else { 0.0 };
             let (expected, doubt) = match reference {
-                None => (about.metric(j, x), 0.0),
+                None => (surrogate.metric(j, x), 0.0),
                 Some(reference) => {
                     let both =
                         std::iter::once(reference.weights()).chain(x.matrix().as_slice().chunks(self.space.dim()));
-                    let differences = about.surrogate.metric_differences(j, &self.columns(both));
-                    let variance = about.metric(j, &self.columns([reference.weights()]))[0].1;
+                    let differences = surrogate.metric_differences(j, &self.columns(both));
+                    let variance = surrogate.metric(j, &self.columns([reference.weights()]))[0].1;
                     let value = |(mean, variance): (f64, f64)| (threshold + mean, variance + noise);
                     (differences.into_iter().map(value).collect(), variance + noise)
                 }
@@ -172,7 +147,7 @@ impl Optimizer {
         evidence: &Evidence,
         x: &Weights,
     ) -> Vec<bool> {
-        let slacks = self.slacks(Basis::stating(surrogate), evidence, x, &[]);
+        let slacks = self.slacks(surrogate, evidence, x, &[]);
         self.risks(&slacks, x.len()).into_iter().map(|risk| risk <= 1.0).collect()
     }
 
@@ -185,7 +160,7 @@ impl Optimizer {
     /// likely to.
     pub(super) fn qualified(
         &self,
-        about: Basis<'_>,
+        surrogate: &Surrogate,
         evidence: &Evidence,
         x: &Weights,
         known: &[Option<&Observation>],
@@ -193,7 +168,7 @@ impl Optimizer {
         if self.guards.is_empty() {
             return (0..x.len()).collect();
         }
-        let risks = self.risks(&self.slacks(about, evidence, x, known), x.len());
+        let risks = self.risks(&self.slacks(surrogate, evidence, x, known), x.len());
         let qualified: Vec<usize> = (0..x.len()).filter(|i| risks[*i] <= 1.0).collect();
         if qualified.is_empty() {
             (0..x.len()).min_by(|a, b| risks[*a].total_cmp(&risks[*b])).into_iter().collect()
@@ -216,9 +191,8 @@ impl Optimizer {
             order.truncate(count);
             return order;
         }
-        let about = Basis::searching(surrogate);
-        let slacks = self.slacks(about, evidence, x, &[]);
-        let qualified = self.qualified(about, evidence, x, &[]);
+        let slacks = self.slacks(surrogate, evidence, x, &[]);
+        let qualified = self.qualified(surrogate, evidence, x, &[]);
         let (mut chosen, mut others): (Vec<usize>, Vec<usize>) = order.into_iter().partition(|i| qualified.contains(i));
         others.retain(|i| slacks.iter().all(|slacks| slacks[*i].mean > -GUARD_NEAR * slacks[*i].variance.sqrt()));
         chosen.truncate(count.div_ceil(2));
@@ -230,7 +204,7 @@ impl Optimizer {
     /// qualifies and from the smallest mean of all, and between these.
     pub(super) fn constrained(
         &self,
-        (surrogate, about): (&Surrogate, Basis<'_>),
+        (surrogate, about): (&Surrogate, &Surrogate),
         evidence: &Evidence,
         starts: &[Vec<f64>],
     ) -> Vec<Vec<f64>> {
@@ -259,7 +233,7 @@ impl Optimizer {
     /// little.
     fn constrained_best(
         &self,
-        (surrogate, about): (&Surrogate, Basis<'_>),
+        (surrogate, about): (&Surrogate, &Surrogate),
         evidence: &Evidence,
         start: &[f64],
         spread: f64,
@@ -273,7 +247,7 @@ impl Optimizer {
             let last = Cell::new(0.0);
             let lagrangian = |x: &Weights| {
                 let (mean, mut gradient) = surrogate.mean_with_gradient(x);
-                let (log_risk, risk_gradient) = self.log_risk(about.surrogate, x, &thresholds, &sds);
+                let (log_risk, risk_gradient) = self.log_risk(about, x, &thresholds, &sds);
                 last.set(log_risk);
                 let push = (multiplier + weight * log_risk).max(0.0);
                 gradient.iter_mut().zip(&risk_gradient).for_each(|(g, r)| *g = *g / spread + push * r);

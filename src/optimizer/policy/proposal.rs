@@ -5,7 +5,6 @@ use rand::Rng;
 use super::constants::{AROUND, CLIMB_STEPS, CLIMBS, DESCENT_STEPS, DESCENTS, MOST_SCORED, SAMPLED, SUPPORT};
 use super::design::drawn;
 use super::fidelities::exceeds_in_flight_cap;
-use super::guards::Basis;
 use super::recommendation::smallest;
 use super::value::{Targets, Trials};
 use super::waiting::Cheaper;
@@ -58,7 +57,7 @@ impl Optimizer {
         (x, known, runs): (&Weights, &[Option<f64>], &[Option<&Observation>]),
         rng: &mut impl Rng,
     ) -> Criterion {
-        let qualified = self.qualified(Basis::searching(surrogate), evidence, x, runs);
+        let qualified = self.qualified(surrogate, evidence, x, runs);
         let minima = self.contenders(surrogate, x, known, &qualified).minima(rng);
         let observed = self.columns(evidence.observations.iter().map(|o| o.mixture.weights()));
         let best = self.known_values(evidence, evidence.observations.iter().map(|o| &o.mixture));
@@ -175,7 +174,7 @@ impl Optimizer {
         let mut incumbents: Vec<Vec<f64>> = promising.into_iter().map(|i| known[i].clone()).collect();
         starts.extend(best_mean(surrogate, polytope, &incumbents, DESCENT_STEPS));
         if !self.guards.is_empty() {
-            incumbents.extend(self.constrained((surrogate, Basis::searching(surrogate)), evidence, &starts));
+            incumbents.extend(self.constrained((surrogate, surrogate), evidence, &starts));
         }
         for incumbent in &incumbents {
             let others = polytope.sample(SAMPLED / 16, rng);

@@ -4,7 +4,6 @@ use nalgebra::DVector;
 use rand::Rng;
 
 use super::constants::{BOUGHT_CAUTION, CAUTION, DESCENT_STEPS, DESCENTS, MINIMA, SAMPLED_FOR_MEAN, SUPPORT};
-use super::guards::Basis;
 use crate::acquisition::{Minima, Values, best_mean};
 use crate::optimizer::{Optimizer, Recommendation};
 use crate::problem::{Evidence, Mixture, Observation, Weights};
@@ -89,7 +88,7 @@ impl Optimizer {
             Some(candidates) => {
                 let x = self.columns(candidates.iter().map(Mixture::weights));
                 let runs: Vec<Option<&Observation>> = candidates.iter().map(|c| self.run_of(evidence, c)).collect();
-                let qualified = self.qualified(Basis::stating(about), evidence, &x, &runs);
+                let qualified = self.qualified(about, evidence, &x, &runs);
                 let contenders = self.contenders(surrogate, &x, &self.known_values(evidence, candidates), &qualified);
                 let best = contenders.columns[contenders.recommended];
                 (candidates[best].clone(), Some(best), contenders.minima(rng).expected_regret)
@@ -116,10 +115,10 @@ impl Optimizer {
         let best = self.lowest_means(surrogate, &starts, DESCENTS);
         starts.extend(best_mean(surrogate, polytope, &best, DESCENT_STEPS));
         if !self.guards.is_empty() {
-            starts.extend(self.constrained((surrogate, Basis::stating(about)), evidence, &starts));
+            starts.extend(self.constrained((surrogate, about), evidence, &starts));
         }
         let x = self.columns(starts.iter().map(Vec::as_slice));
-        let contenders = self.contenders(surrogate, &x, &[], &self.qualified(Basis::stating(about), evidence, &x, &[]));
+        let contenders = self.contenders(surrogate, &x, &[], &self.qualified(about, evidence, &x, &[]));
         let regret = contenders.minima(rng).expected_regret;
         (Mixture::new(starts.swap_remove(contenders.columns[contenders.recommended])), regret)
     }

@@ -2,7 +2,7 @@
 
 use nalgebra::{DMatrix, DVector};
 
-use super::guards::{Basis, Slack};
+use super::guards::Slack;
 use super::recommendation::caution;
 use crate::acquisition::normal::{log_distribution, quantile};
 use crate::acquisition::{Choices, log_knowledge_gradient};
@@ -131,7 +131,7 @@ impl Optimizer {
         let is_known: Vec<bool> = (0..p).map(|t| known.get(t).copied().flatten().is_some()).collect();
         let mut variance = surrogate.view_variance(&view).rows(0, p).add_scalar(self.goal_noise(surrogate));
         variance.iter_mut().zip(&is_known).filter(|(_, known)| **known).for_each(|(variance, _)| *variance = 0.0);
-        let slacks = self.slacks(Basis::searching(surrogate), evidence, x, known);
+        let slacks = self.slacks(surrogate, evidence, x, known);
         let qualified = self.risks(&slacks, p).into_iter().map(|risk| risk <= 1.0).collect();
         let mut reference = p..;
         let guarded = |(guard, slack): (&Guard, Vec<Slack>)| Guarded {
