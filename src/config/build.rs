@@ -34,12 +34,7 @@ pub(super) fn build(path: &Path, root: &Node) -> Result<StudyConfig, ConfigError
     let limits = limits(&document, &domains, fidelities.as_ref());
     let mut objective = objective(&document);
     let optimizer = optimizer(&document);
-    let written = guard::read(&document, &domains, &objective);
-    if !written.is_empty() && optimizer.model.structure == Some(Structure::Objective) {
-        let message =
-            "has no model of single metrics, which a [[guard]] needs; leave it out, or set it to \"per-metric\"";
-        document.section("optimizer").report(Some("structure"), message);
-    }
+    let written = guard::read(&document, &domains, &objective, &optimizer);
     let budget = budget(&document, optimizer.acquisition);
     let sizes: Vec<&str> = fidelities.iter().flat_map(Fidelities::list).map(|f| f.name.as_str()).collect();
     let launcher = launcher(&document, &names, &sizes);

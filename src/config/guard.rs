@@ -3,7 +3,9 @@
 use super::stated::StatedMixture;
 use super::tree::Section;
 use super::value::Value;
-use crate::problem::{Direction, Guard, Metric, Objective, Threshold, Tolerance, check_name};
+use crate::problem::{
+    Direction, Guard, Metric, Objective, OptimizerSettings, Structure, Threshold, Tolerance, check_name,
+};
 use crate::space::{Domain, SearchSpace};
 
 /// A guard as it is written, without faults.
@@ -24,7 +26,12 @@ enum Bound {
 const VALUES: [(&str, f64); 2] = [("at_most", 1.0), ("at_least", -1.0)];
 
 /// The sections without faults. Of a metric of the objective it is known which values are better; of another one the guard may say.
-pub(super) fn read(document: &Section<'_>, domains: &[Domain], objective: &Objective) -> Vec<Written> {
+pub(super) fn read(
+    document: &Section<'_>,
+    domains: &[Domain],
+    objective: &Objective,
+    optimizer: &OptimizerSettings,
+) -> Vec<Written> {
     let mut guards: Vec<Written> = Vec::new();
     for section in document.sections("guard") {
         let guard = one(&section, domains, objective);
@@ -35,6 +42,11 @@ pub(super) fn read(document: &Section<'_>, domains: &[Domain], objective: &Objec
             guards.push(guard);
         }
         section.finish();
+    }
+    if !guards.is_empty() && optimizer.model.structure == Some(Structure::Objective) {
+        let message =
+            "has no model of single metrics, which a [[guard]] needs; leave it out, or set it to \"per-metric\"";
+        document.section("optimizer").report(Some("structure"), message);
     }
     guards
 }

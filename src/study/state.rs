@@ -173,13 +173,7 @@ impl State {
             }
             Event::Forked(origin) => self.origin = Some(origin),
             Event::Suggested(suggested) => return self.add(config, suggested),
-            Event::Imported(mut run) => {
-                bound(run.metrics.values_mut().chain(run.se.values_mut()));
-                let number = self.next_import();
-                let observation = observed(config, RunId::Imported(number), &run)?;
-                self.imported.push(ImportedRun { number, run, observation, withdrawn: None });
-                self.stopped.iter_mut().for_each(|stopped| stopped.runs += 1);
-            }
+            Event::Imported(run) => return self.import(config, run),
             Event::Model(snapshot) => {
                 // Journals that need this were written when the model did not learn from confirmation runs.
                 let imported = self.imported.iter().map(|imported| imported.observation.run);
@@ -224,6 +218,15 @@ impl State {
             Event::Amended { reason, results } => return self.amend(entry.time, &reason, results),
             Event::Withdrawn { reason, runs } => return self.withdraw(entry.time, &reason, &runs),
         }
+        Ok(())
+    }
+
+    fn import(&mut self, config: &StudyConfig, mut run: Imported) -> Result<(), Misfit> {
+        bound(run.metrics.values_mut().chain(run.se.values_mut()));
+        let number = self.next_import();
+        let observation = observed(config, RunId::Imported(number), &run)?;
+        self.imported.push(ImportedRun { number, run, observation, withdrawn: None });
+        self.stopped.iter_mut().for_each(|stopped| stopped.runs += 1);
         Ok(())
     }
 
