@@ -173,7 +173,7 @@ impl State {
             }
             Event::Forked(origin) => self.origin = Some(origin),
             Event::Suggested(suggested) => return self.add(config, suggested),
-            Event::Imported(run) => return self.import(config, run),
+            Event::Imported(run) => return self.take_in(config, run),
             Event::Model(snapshot) => {
                 // Journals that need this were written when the model did not learn from confirmation runs.
                 let imported = self.imported.iter().map(|imported| imported.observation.run);
@@ -221,7 +221,7 @@ impl State {
         Ok(())
     }
 
-    fn import(&mut self, config: &StudyConfig, mut run: Imported) -> Result<(), Misfit> {
+    fn take_in(&mut self, config: &StudyConfig, mut run: Imported) -> Result<(), Misfit> {
         bound(run.metrics.values_mut().chain(run.se.values_mut()));
         let number = self.next_import();
         let observation = observed(config, RunId::Imported(number), &run)?;
