@@ -265,16 +265,27 @@ fn on_mixing_laws_guards_hold_as_often_as_they_say() {
         let j = (0..4).max_by(|a, b| (lack(*a).0 - lack(*a).1).total_cmp(&(lack(*b).0 - lack(*b).1))).unwrap();
         let limit = lack(j).0 - (lack(j).0 - lack(j).1) / 3.0;
         let optimum = problem.loss(&best_of(&problem, j, limit), target);
-        let guard = Guard {
+        let guard = |threshold: Threshold| Guard {
             metric: j,
             sign: 1.0,
-            threshold: Threshold::Value(limit),
+            threshold,
             tolerance: Tolerance::Absolute(0.0),
             probability: 0.9,
         };
+        // A mixture whose metric is the limit, on the way from the best of all to the best for the metric.
+        let other = best_of(&problem, j, -1e3);
+        let between = |share: f64| -> Vec<f64> { free.iter().zip(&other).map(|(a, b)| a + share * (b - a)).collect() };
+        let (mut low, mut high) = (0.0, 1.0);
+        for _ in 0..50 {
+            let middle = 0.5 * (low + high);
+            *(if problem.truth(&between(middle), target)[j] > limit { &mut low } else { &mut high }) = middle;
+        }
+        let reference = Threshold::Mixture { name: "reference".into(), mixture: Mixture::new(between(high)) };
         let uniform = problem.loss(problem.space().uniform().weights(), target);
-        for guards in [vec![guard], vec![]] {
-            let mut optimizer = problem.optimizer(OptimizerSettings::default()).with_guards(guards.clone());
+        let kinds =
+            [("value", vec![guard(Threshold::Value(limit))]), ("mixture", vec![guard(reference)]), ("free", vec![])];
+        for (kind, guards) in kinds {
+            let mut optimizer = problem.optimizer(OptimizerSettings::default()).with_guards(guards);
             let (mut evidence, mut rng, mut spent) = (problem.evidence(vec![]), rng(seed), 0.0);
             while spent < budget {
                 let suggestion = optimizer.suggest(&evidence, Candidates::Space(&SIZES), &mut rng).unwrap();
@@ -287,8 +298,7 @@ fn on_mixing_laws_guards_hold_as_often_as_they_say() {
             let at_target = evidence.observations.iter().filter(|o| o.fidelity == SIZES[target]).count();
             let stated = optimizer.guard_states(&evidence, &found).map(|states| states.probability);
             eprintln!(
-                "{seed} {}: keeps {} (slack {slack:.4}, stated {stated:.3?}), closed {closed:.3}; {} runs, {at_target} at the target",
-                if guards.is_empty() { "free" } else { "guarded" },
+                "{seed} {kind}: keeps {} (slack {slack:.4}, stated {stated:.3?}), closed {closed:.3}; {} runs, {at_target} at the target",
                 slack >= 0.0,
                 evidence.observations.len()
             );
