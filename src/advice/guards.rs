@@ -20,12 +20,12 @@ pub struct GuardReport {
     pub state: GuardState,
     /// The probability that it asks for.
     pub asked: f64,
-    /// By how much the objective would be expected to be better without it: where that is not little, the guard decides what is
-    /// recommended. `None` where it was not looked at.
+    /// By how much the objective is expected to be better without the guard. If that is much, the guard decides what is recommended. `None`
+    /// if it was not computed.
     pub cost: Option<Gain>,
 }
 
-/// A guard that is this likely to hold does not decide what is recommended.
+/// A guard that is at least this likely to hold is taken not to decide what is recommended.
 const IDLE: f64 = 0.995;
 
 /// A guard in words.
@@ -46,8 +46,8 @@ pub fn words(config: &StudyConfig, guard: &Guard) -> String {
     }
 }
 
-/// What is known of the study's guards at `mixture`, with what each of them costs where `costs` asks for that; empty without guards and
-/// before there is a model.
+/// What is known of the study's guards at `mixture`, and what each of them costs if `costs` asks for that. The result is empty without
+/// guards, and before there is a model.
 #[must_use]
 pub fn guards(study: &Study, optimizer: &Optimizer, mixture: &Mixture, costs: bool) -> Vec<GuardReport> {
     let (config, evidence) = (study.config(), study.evidence());
@@ -70,16 +70,16 @@ pub fn guards(study: &Study, optimizer: &Optimizer, mixture: &Mixture, costs: bo
     config.guards.iter().zip(states.guards).enumerate().map(report).collect()
 }
 
-/// On no known mixture do all guards hold with the probabilities that they ask for.
+/// The guards do not hold on a mixture as surely as they ask.
 #[derive(Clone, Debug)]
 pub struct Unmet {
-    /// The probability that all of them hold at the mixture that is recommended.
+    /// The probability that all of them hold at the mixture.
     pub probability: f64,
-    /// Those that do not hold with the probability that they ask for, in words, with the smallest tolerance that each would need.
+    /// The guards that do not hold with the probability that they ask for, in words, each with the smallest tolerance that it would need.
     pub needed: Vec<(String, f64)>,
 }
 
-/// Whether that is so at `mixture`.
+/// [`Unmet`] if the guards do not hold on `mixture` as surely as they ask; `None` if they do, and before there is a model.
 #[must_use]
 pub fn unmet(study: &Study, optimizer: &Optimizer, mixture: &Mixture) -> Option<Unmet> {
     let states = optimizer.guard_states(&study.evidence(), mixture).filter(|states| !states.hold)?;

@@ -50,7 +50,7 @@ struct How {
 
 pub(super) fn run(args: &AmendArgs) -> anyhow::Result<u8> {
     let config = args.config.load()?;
-    // What is told may be about another study, and none begins with a correction.
+    // A study must exist: no study begins with a correction.
     Study::read(config.clone())?;
     // Before the lock is taken: a pipe, or a file system that hangs, must not hold up others.
     let results = args.how.results(args.trial, &config.objective)?;
@@ -69,7 +69,7 @@ pub(super) fn run(args: &AmendArgs) -> anyhow::Result<u8> {
 }
 
 impl How {
-    /// What trials are said to have come to; none where a trial is withdrawn.
+    /// The results that are reported; empty if a trial is withdrawn.
     fn results(&self, trial: Option<TrialId>, objective: &Objective) -> anyhow::Result<Vec<Amendment>> {
         let outcome = match (self.loss, &self.result, &self.results) {
             (Some(loss), ..) => tell::of_loss(loss, objective)?,
@@ -92,7 +92,7 @@ fn amendment(trial: TrialId, outcome: Outcome) -> Amendment {
     Amendment { trial, result }
 }
 
-/// The results in a CSV file, one trial per row. A cell is what a result file would say of the metric; an empty one says nothing.
+/// The results in a CSV file, one trial per row. A cell has the value that a result file would state. An empty cell states none.
 fn of_table(path: &Path, objective: &Objective) -> anyhow::Result<Vec<Amendment>> {
     let bytes = fs::read(path).map_err(|source| LogError::Unreadable { file: path.to_owned(), source })?;
     let (header, rows) = runs::rows(path, &bytes)?;

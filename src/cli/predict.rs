@@ -91,7 +91,7 @@ pub(super) fn run(args: &PredictArgs) -> anyhow::Result<u8> {
     Ok(0)
 }
 
-/// What is expected of a mixture, and what it gains over the one that it is compared with.
+/// What is expected of a mixture, and its gain over the mixture that it is compared with.
 struct Predicted<'a> {
     named: &'a NamedMixture,
     expected: PerMetric<Prediction>,
@@ -99,7 +99,7 @@ struct Predicted<'a> {
     gain: Option<PerMetric<Gain>>,
 }
 
-/// What all mixtures are asked for.
+/// What the answers for all mixtures have in common.
 struct Page<'a> {
     study: &'a Study,
     fidelity: FidelityId,
@@ -167,7 +167,7 @@ impl Page<'_> {
         }
     }
 
-    /// The objective, and below it its metrics where there are several.
+    /// The objective, and below it the metrics if there are several.
     fn table(&self, answer: &Predicted) -> Table {
         let interval = if self.noise { "90 % of runs" } else { "90 % interval" };
         let mut columns =

@@ -1,4 +1,4 @@
-//! `[[guard]]`: what has to hold of the recommended mixture.
+//! `[[guard]]`: conditions that the recommended mixture has to keep.
 
 use super::stated::StatedMixture;
 use super::tree::Section;
@@ -22,10 +22,10 @@ enum Bound {
     Mixture(StatedMixture),
 }
 
-/// Both keys that state a value, with the sign of their guards.
+/// The two keys that state a value, each with the sign of its guards.
 const VALUES: [(&str, f64); 2] = [("at_most", 1.0), ("at_least", -1.0)];
 
-/// The sections without faults. Of a metric of the objective it is known which values are better; of another one the guard may say.
+/// The sections without faults. The objective says which values of its own metrics are better. For any other metric, the guard may say so.
 pub(super) fn read(
     document: &Section<'_>,
     domains: &[Domain],
@@ -121,7 +121,7 @@ fn contradiction(a: &Written, b: &Written) -> Option<String> {
     })
 }
 
-/// The guards, given the space that they are in. Their metrics become part of the objective, those that are not yet with a weight of 0.
+/// The guards, given the search space. Metrics that are not part of the objective are added to it, with a weight of 0.
 pub(super) fn guards(written: Vec<Written>, space: &SearchSpace, objective: &mut Objective) -> Vec<Guard> {
     for guard in &written {
         if objective.metrics.iter().all(|metric| metric.name != guard.metric) {

@@ -1,4 +1,4 @@
-//! Mixtures that are as good as another one as far as a run can tell, and different from it.
+//! Mixtures that differ from a given one and are about as good: worse by at most the noise of one run.
 
 use rand::Rng;
 
@@ -15,16 +15,18 @@ pub struct Alternative {
     pub distance: f64,
     /// The objective expected at the target.
     pub expected: Prediction,
-    /// Its gain over the other one; most likely below 0.
+    /// Its gain over the other one; usually below 0.
     pub gain: Gain,
 }
 
 impl Optimizer {
-    /// Up to `count` mixtures of the space whose expected objective at the target is worse than that of `mixture` by at most the noise of
-    /// one run (a standard deviation), and which differ most from it and from one another: each is the farthest from `mixture` and from
-    /// those before it. There are fewer where all others are within the tolerance of these, and `None` before there is a model.
+    /// Up to `count` mixtures of the space on which the guards hold, and whose expected objective at the target is worse than that of
+    /// `mixture` by at most the noise of one run (a standard deviation). They differ most from it and from one another: each is the farthest
+    /// from `mixture` and from those before it. There are fewer if all other candidates are within the tolerance of these, and `None` before
+    /// there is a model.
     ///
-    /// The space is convex: candidates lie on the way from `mixture` to known, random and extreme mixtures, as far as noise and guards allow.
+    /// The space is convex. So candidates lie on the way from `mixture` to known, random and extreme mixtures, as far along as noise and
+    /// guards allow.
     #[must_use]
     pub fn alternatives(
         &self,
@@ -48,7 +50,7 @@ impl Optimizer {
             let hold = self.guards_hold(&surrogate, evidence, &x);
             surrogate.mean(&x).iter().zip(hold).map(|(mean, hold)| *mean <= worst && hold).collect()
         };
-        // The share of the way to each end that noise and guards allow, by halving steps.
+        // The share of the way to each end that noise and guards allow, found by steps that halve.
         let mut reach = vec![0.0; ends.len()];
         for halvings in 0..ALTERNATIVE_HALVINGS {
             let further: Vec<f64> = reach.iter().map(|share| f64::min(share + 0.5f64.powi(halvings), 1.0)).collect();
@@ -71,7 +73,7 @@ impl Optimizer {
     }
 }
 
-/// Up to `count` of the candidates, one after another the farthest from `start` and those before it, as long as that is more than
+/// Up to `count` of the candidates. Each is the farthest from `start` and from those before it, as long as this distance is more than
 /// `tolerance`.
 fn farthest(start: &Mixture, candidates: &[Mixture], count: usize, tolerance: f64) -> Vec<Mixture> {
     let mut nearest: Vec<f64> = candidates.iter().map(|candidate| candidate.distance(start)).collect();

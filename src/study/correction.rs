@@ -1,4 +1,4 @@
-//! Corrections: results that turn out to be wrong, runs that are no evidence, trials that are not run. Nothing is deleted.
+//! Corrections: results that turn out to be wrong, runs that should not count, trials that will not be run. Nothing is deleted.
 
 use super::state::{Misfit, State, sound};
 use super::{
@@ -9,7 +9,7 @@ use crate::problem::{RunId, RunSet};
 use crate::text::counted;
 
 impl OpenStudy {
-    /// Gives finished trials other results, all or none of them, and returns how many that changes.
+    /// Corrects the results of finished trials, all or none of them, and returns how many trials this changes.
     ///
     /// # Errors
     /// [`StudyError::NoTrial`]; [`StudyError::Misfit`] for a trial that has not finished; those of [`Self::record`].
@@ -25,7 +25,7 @@ impl OpenStudy {
         Ok(changed)
     }
 
-    /// Takes runs back, so that they are no evidence any more, and returns how many that changes. What they cost stays spent.
+    /// Withdraws runs, so that the study no longer learns from them, and returns how many runs this changes. What they cost stays spent.
     ///
     /// # Errors
     /// [`StudyError::NoTrial`], [`StudyError::NoImport`]; [`StudyError::Misfit`] for a trial that has not finished; those of
@@ -102,9 +102,9 @@ impl State {
         Ok(())
     }
 
-    /// Notes that evidence has changed. What confirms a recommendation does not make it outdated.
+    /// Notes that evidence has changed. A confirmation run does not make the recommendation outdated.
     fn corrected(&mut self, reason: &str, searching: bool) {
-        // It may have been fitted to what was wrong.
+        // It may have been fitted to wrong results.
         self.model = None;
         if searching && let Some(stopped) = &mut self.stopped {
             stopped.corrections.push(reason.to_owned());
@@ -126,7 +126,7 @@ impl State {
 }
 
 impl Stopped {
-    /// What the recommendation is older than, in words: runs, and corrections with their reasons. `None` where nothing has come.
+    /// The runs, and the corrections with their reasons, that are newer than the recommendation, in words. `None` if there are none.
     #[must_use]
     pub fn news(&self) -> Option<String> {
         let mut reasons = self.corrections.clone();
@@ -142,7 +142,7 @@ impl Stopped {
 }
 
 impl Trial {
-    /// Whether that is its result already.
+    /// Whether the trial has this result already.
     fn has(&self, result: &TrialResult) -> bool {
         match (&self.state, result) {
             (TrialState::Complete(known), TrialResult::Complete(told)) => {
@@ -154,7 +154,7 @@ impl Trial {
         }
     }
 
-    /// Takes another result, or none. What the run used stays spent.
+    /// Replaces the result by another one, or by none. What the run used stays spent, unless the new result states it anew.
     fn correct(&mut self, time: f64, reason: &str, result: Option<TrialResult>) {
         let before = self.correction.take().map_or_else(|| self.state.clone(), |correction| correction.before);
         self.void = self.used().cloned();
@@ -170,7 +170,8 @@ impl Trial {
         self.correction = Some(Correction { reason: reason.to_owned(), time, before });
     }
 
-    /// Takes the attempt that ended the trial `before` out of those that came to nothing, since it has a result: what it used.
+    /// What the attempt that ended the trial in the state `before` used. If that attempt came to nothing, it no longer counts as one that
+    /// did, since it has a result now.
     fn last_attempt(&mut self, before: &TrialState) -> Completed {
         match before {
             TrialState::Failed { .. } => self.failures -= 1,

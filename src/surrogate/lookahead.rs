@@ -10,7 +10,7 @@ use super::model::Surrogate;
 use super::process::View;
 use crate::problem::{FidelityId, Weights};
 
-/// What observing all metrics at (mixture, fidelity) would teach about the objective at the target there.
+/// What observing all metrics of a mixture at a fidelity would teach about the objective of this mixture at the target.
 #[derive(Clone, Debug, Default)]
 pub struct Lookahead {
     /// Posterior mean of the target objective (minimized).
@@ -19,13 +19,12 @@ pub struct Lookahead {
     pub variance: f64,
     /// How much of that variance the observation would remove.
     pub reduction: f64,
-    /// Derivatives with respect to the weights (length D each), where asked for.
+    /// Derivatives of these three with respect to the weights (length D each), if asked for.
     pub gradient: [Vec<f64>; 3],
 }
 
 impl Surrogate {
-    /// [`Lookahead`]s of observing at the p mixtures `x` at each of the fidelities `at`: one vector of
-    /// length p for each of `at`.
+    /// [`Lookahead`]s of observing each of the p mixtures `x` at each of the fidelities `at`: one vector of length p per fidelity.
     ///
     /// With independent metrics the observation of all of them reduces the objective's variance by
     /// `Σ_j a_j² cov_j² / (var_j + noise_j)`.
@@ -81,15 +80,16 @@ impl Surrogate {
         self.metrics.iter().zip(view).map(variance).collect()
     }
 
-    /// By how much the standard deviations of each process's value enter that of the objective.
+    /// The factor with which the standard deviation of each process's value enters that of the objective.
     #[must_use]
     pub fn shares(&self) -> Vec<f64> {
         self.metrics.iter().map(|k| k.weight() * self.inflation.sqrt()).collect()
     }
 
-    /// For every process how far its value at each of the points in `view` moves when one of the c mixtures `z` is observed at fidelity
-    /// `m`, in its unit per standard deviation of its outcome (p × c each), and the outcome's own standard deviation in the unit at the
-    /// target (length c each). The objective moves by the [`Self::shares`] of that.
+    /// What observing one of the c mixtures `z` at fidelity `m` does to each process. The first item is how far the value of the process
+    /// moves at each of the points in `view`, in its unit, per standard deviation of the outcome (p × c). The second is the standard
+    /// deviation of the outcome, in the unit at the target (length c). The objective moves by the sum of these moves, weighted by
+    /// [`Self::shares`].
     #[must_use]
     pub fn influence(&self, z: &Weights, m: FidelityId, view: &[View]) -> Vec<(DMatrix<f64>, Vec<f64>)> {
         let z = &self.warp.warped(z);
@@ -105,8 +105,8 @@ impl Surrogate {
             .collect()
     }
 
-    /// For every process how far its value at the points in `view` moves when all of the c mixtures `z` are observed at fidelity `m`,
-    /// each by the mean of so many runs: it moves by this matrix (p × c each) times independent standard normals.
+    /// How far the value of each process moves at the points in `view` when all of the c mixtures `z` are observed at fidelity `m`, each
+    /// by the mean of `runs` runs. It moves by this matrix (p × c) times a vector of independent standard normals.
     ///
     /// # Errors
     /// [`FitError`]
@@ -168,7 +168,7 @@ impl Surrogate {
     }
 }
 
-/// From standardized units to those of the metric: each row is that of a point in `view`.
+/// Converts from standardized units to those of the metric. Each row belongs to a point in `view`.
 fn scale_rows(moves: &mut DMatrix<f64>, view: &View) {
     for (mut row, slope) in moves.row_iter_mut().zip(&view.slopes) {
         row *= *slope;

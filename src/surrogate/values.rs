@@ -1,16 +1,17 @@
-//! What is known of single metrics at the target, in their own units and directions. Only of a surrogate with one process per metric.
+//! What is known of single metrics at the target, in their own units and directions. This needs a surrogate with one process per metric.
 
 use super::model::Surrogate;
 use crate::problem::Weights;
 
 impl Surrogate {
-    /// Mean and variance of the metric of this index for the p mixtures `x`, including the uncertainty of its level.
+    /// Mean and variance of the metric with this index at each of the p mixtures `x`, including the uncertainty of its level.
     #[must_use]
     pub fn metric(&self, index: usize, x: &Weights) -> Vec<(f64, f64)> {
         self.metrics[index].predict(&self.warp.warped(x), self.target.index())
     }
 
-    /// By how much the metric is larger at each of the mixtures `x` but the first than at the first: mean and variance.
+    /// Mean and variance of the difference of the metric between each further mixture of `x` and the first; positive where the metric is
+    /// larger than at the first.
     #[must_use]
     pub fn metric_differences(&self, index: usize, x: &Weights) -> Vec<(f64, f64)> {
         let metric = &self.metrics[index];

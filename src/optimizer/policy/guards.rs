@@ -1,4 +1,4 @@
-//! On which mixtures the guards hold, and the best of them.
+//! The mixtures on which the guards hold, and the best of these.
 
 use std::cell::Cell;
 
@@ -10,7 +10,7 @@ use crate::optimizer::Optimizer;
 use crate::problem::{Evidence, Goal, Guard, Mixture, Observation, Prediction, Threshold, Weights};
 use crate::surrogate::Surrogate;
 
-/// How far a guard is from being broken, in the unit of its metric; below 0 it is broken.
+/// How far a guard is from being broken, in the unit of its metric. A guard is broken where this is below 0.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Slack {
     pub mean: f64,
@@ -28,9 +28,9 @@ impl Slack {
     }
 }
 
-/// The share that is used of the failures that the guards allow, given the log probabilities that they hold (one per guard). Where it is
-/// at most 1, each guard holds with its probability, and all of them together with the smallest of these, as metrics are modelled as
-/// independent.
+/// The risk of a mixture as a share of the risk that the guards allow, given the log probabilities that they hold (one per guard). If it
+/// is at most 1, each guard holds with at least its probability, and all of them together with at least the smallest of these, as metrics
+/// are modelled as independent.
 pub(super) fn risk(guards: &[Guard], log_probabilities: impl Iterator<Item = f64>) -> f64 {
     guards.iter().zip(log_probabilities).map(|(guard, log)| log / guard.probability.ln()).sum()
 }
@@ -40,11 +40,13 @@ pub(super) fn risk(guards: &[Guard], log_probabilities: impl Iterator<Item = f64
 pub struct GuardState {
     /// The metric expected of the mixture at the target, in its unit.
     pub expected: Prediction,
-    /// What it may not pass, tolerance included; of a guard that compares mixtures as far as is known.
+    /// What the metric may not pass, tolerance included. For a guard that compares mixtures, this rests on the expected metric of the
+    /// reference.
     pub limit: f64,
     /// Probability that the guard holds.
     pub probability: f64,
-    /// The smallest tolerance, in the metric's unit, with which it would hold with the probability that it asks for; 0 where it needs none.
+    /// The smallest tolerance, in the metric's unit, with which the guard would hold with the probability that it asks for; 0 if it needs
+    /// none.
     pub needed: f64,
 }
 
@@ -55,15 +57,15 @@ pub struct GuardStates {
     pub guards: Vec<GuardState>,
     /// Probability that all hold.
     pub probability: f64,
-    /// Whether that is enough: each holds with its probability, and all of them together with the smallest of these.
+    /// Whether that is enough: each holds with its probability, and all of them together with the smallest of these probabilities.
     pub hold: bool,
 }
 
 /// What a guarded metric is compared with.
 struct Compared<'a> {
-    /// Its value, as far as is known.
+    /// The value, or its expectation if it is uncertain.
     value: f64,
-    /// The mixture whose metric it is, unless it is known for certain.
+    /// The mixture whose metric this is, if the value is uncertain.
     reference: Option<&'a Mixture>,
 }
 
@@ -106,8 +108,8 @@ impl Optimizer {
         Some(GuardStates { guards, probability, hold: self.risks(&slacks, 1)[0] <= 1.0 })
     }
 
-    /// The slack of each guard (outer) at the p mixtures `x`, at the target. `known` has their runs, where runs are what counts; it may
-    /// be shorter.
+    /// The slack of each guard (outer) at each of the p mixtures `x`, at the target. Where single runs are what counts, `known` has those
+    /// of the mixtures; it may be shorter.
     pub(super) fn slacks(
         &self,
         surrogate: &Surrogate,
@@ -119,7 +121,7 @@ impl Optimizer {
         let slack = |guard: &Guard| {
             let (j, Compared { value: threshold, reference }) =
                 (guard.metric, self.compared(surrogate, evidence, guard));
-            // Of a run the noise is part of what is not known.
+            // Where single runs are what counts, their noise is part of the uncertainty.
             let noise = if self.settings.goal == Goal::Run { surrogate.metric_noise(target)[j] } else { 0.0 };
             let (expected, doubt) = match reference {
                 None => (surrogate.metric(j, x), 0.0),
@@ -156,8 +158,8 @@ impl Optimizer {
         (0..p).map(|i| risk(&self.guards, slacks.iter().map(|slacks| slacks[i].log_probability()))).collect()
     }
 
-    /// Which of the p mixtures `x` may be recommended: those on which the guards hold; where there is none, the one on which they are most
-    /// likely to.
+    /// The mixtures of the p in `x` that may be recommended: those on which the guards hold surely enough, or, if there is none, the one
+    /// of smallest [`risk`].
     pub(super) fn qualified(
         &self,
         surrogate: &Surrogate,
@@ -177,8 +179,9 @@ impl Optimizer {
         }
     }
 
-    /// The mixtures of `x` that matter for a recommendation, at most `count`: those of the smallest posterior means. Where guards have to
-    /// hold, half of them are those of which they do, the others may yet turn out to be such.
+    /// The mixtures of `x` that matter for a recommendation, at most `count`: those with the smallest posterior means. If there are guards,
+    /// up to half of them are mixtures on which the guards hold surely enough, and the others are mixtures on which they may yet turn out
+    /// to hold.
     pub(super) fn promising(
         &self,
         surrogate: &Surrogate,
@@ -200,8 +203,8 @@ impl Optimizer {
         chosen
     }
 
-    /// Mixtures near the best one on which the guards hold, given `starts`, some with a small mean: found from the best of them that
-    /// qualifies and from the smallest mean of all, and between these.
+    /// Mixtures near the best one on which the guards hold, given `starts`, some of which have a small mean. The search starts from the best
+    /// of these that qualifies, and from the one with the smallest mean. More mixtures lie between each result and the former.
     pub(super) fn constrained(
         &self,
         (surrogate, about): (&Surrogate, &Surrogate),
@@ -227,10 +230,10 @@ impl Optimizer {
         found
     }
 
-    /// A mixture of small posterior mean (of `surrogate`) on which the guards hold as far as `about` knows, from `start`, by an augmented
-    /// Lagrangian (Nocedal & Wright 2006, algorithm 17.4) of the mean, in units of `spread`, and the logarithm of the [`risk`]. Standard
-    /// deviations of slacks are those at the last round's end: they vary far less than means. The mixture may miss the guards by a
-    /// little.
+    /// A mixture of small posterior mean under `surrogate` on which the guards hold under `about`, searched for from `start`. The method is
+    /// an augmented Lagrangian (Nocedal & Wright 2006, algorithm 17.4) of the mean, in units of `spread`, with the constraint that the
+    /// logarithm of the [`risk`] is at most 0. Each round uses the standard deviations of slacks where the last one ended, because they vary
+    /// far less than means. The mixture may miss the guards by a little.
     fn constrained_best(
         &self,
         (surrogate, about): (&Surrogate, &Surrogate),
@@ -272,7 +275,7 @@ impl Optimizer {
             let factor = -guard.sign * inverse_mills(u).0 / (sd * log_allowed);
             gradient.iter_mut().zip(&slope).for_each(|(g, s)| *g += factor * s);
         }
-        // Where the guards hold for certain, nothing is left to differentiate.
+        // If the guards hold for certain, the risk is 0 and has no logarithm.
         let total = total.max(f64::MIN_POSITIVE);
         gradient.iter_mut().for_each(|g| *g /= total);
         (total.ln(), gradient)

@@ -1,4 +1,4 @@
-//! What trials are worth: by how much they are expected to improve the recommendation.
+//! The value of trials: by how much they are expected to improve the recommendation.
 
 use nalgebra::{DMatrix, DVector};
 
@@ -10,32 +10,32 @@ use crate::optimizer::Optimizer;
 use crate::problem::{Evidence, FidelityId, Guard, Observation, Weights};
 use crate::surrogate::{Surrogate, View};
 
-/// Places where one could observe, at one fidelity.
+/// Trials that could be run at one fidelity.
 pub(super) struct Trials<'a> {
     pub fidelity: FidelityId,
     /// The c mixtures.
     pub x: &'a Weights,
-    /// For each, the index of the choice that its run would reveal altogether, noise included, if any.
+    /// For each, the index of the target whose value its run would reveal exactly, noise included, if any.
     pub reveals: &'a [Option<usize>],
 }
 
-/// What is recommended from: p mixtures at the target.
+/// The p mixtures that the recommendation is chosen from, at the target.
 pub(super) struct Targets {
     /// The mixtures, and after them the references of guards, as the surrogate sees them.
     pub view: Vec<View>,
-    /// Expected value of what counts of each mixture (minimized).
+    /// Expected value of each mixture, of whatever counts (minimized).
     mean: DVector<f64>,
     /// Its variance; 0 where it is known.
     variance: DVector<f64>,
     /// Which are known: no observation moves them.
     known: Vec<bool>,
-    /// How many mixtures are known, also of those that are none of these.
+    /// How many mixtures have known values, including mixtures that are not among these.
     pub bought: usize,
     /// By how much each process enters the objective ([`Surrogate::shares`]).
     shares: Vec<f64>,
-    /// What has to hold, one entry per guard.
+    /// The guards, one entry each.
     guards: Vec<Guarded>,
-    /// Which mixtures may be recommended today: on them the guards hold.
+    /// Which mixtures may be recommended today, because the guards hold on them surely enough.
     qualified: Vec<bool>,
 }
 
@@ -45,14 +45,15 @@ struct Guarded {
     metric: usize,
     /// How far it is from being broken, at each target.
     slack: Vec<Slack>,
-    /// Where its reference is in the view, if it has one.
+    /// Index of its reference mixture in the view, if it has one.
     reference: Option<usize>,
-    /// Standard deviations by which the slack has to be above 0 for the guard to hold.
+    /// By how many standard deviations the slack must be above 0 for the guard to hold surely enough.
     quantile: f64,
 }
 
 impl Guarded {
-    /// Log probability that the guard will hold at target `t` once its slack has moved by a normal with standard deviation `sd`.
+    /// Log probability that the guard holds surely enough at target `t` after an observation that moves the mean of its slack by a normal
+    /// with standard deviation `sd`.
     fn log_chance(&self, t: usize, sd: f64) -> f64 {
         let Slack { mean, variance } = self.slack[t];
         let beyond = mean - self.quantile * (variance - sd * sd).max(0.0).sqrt();
@@ -65,7 +66,7 @@ impl Guarded {
 }
 
 impl Targets {
-    /// What is recommended from today. Where no mixture may be recommended, all are compared with the worst.
+    /// What is recommended today, and from what. If no mixture may be recommended, all are compared with the one of the worst mean.
     pub fn choices(&self) -> Choices {
         let mut choices = Choices::new(self.mean.clone(), margin(self.bought, &self.variance));
         if !self.guards.is_empty() {
@@ -77,8 +78,8 @@ impl Targets {
         choices
     }
 
-    /// Log knowledge gradient of observations whose outcomes move the value of process j at the points in the view by `moves(j)` (one row
-    /// per point, one column per independent standard normal), when so many mixtures are known then.
+    /// Log knowledge gradient of observations that move the value of process j at the points in the view by `moves(j)` (one row per point,
+    /// one column per independent standard normal). After them, `bought` mixtures have known values.
     pub fn log_value(&self, choices: &Choices, moves: impl Fn(usize) -> DMatrix<f64>, bought: usize) -> f64 {
         let p = self.mean.len();
         let moves: Vec<DMatrix<f64>> = (0..self.shares.len())
@@ -108,14 +109,14 @@ impl Targets {
     }
 }
 
-/// How cautious a recommendation is about values of these variances, when so many mixtures are known.
+/// How cautious a recommendation is about values with these variances, when so many mixtures (`bought`) have known values.
 fn margin(bought: usize, variance: &DVector<f64>) -> DVector<f64> {
     variance.map(|v| caution(bought) * v.max(0.0).sqrt())
 }
 
 impl Optimizer {
-    /// What is recommended from: the p mixtures `x`, whose expected values are `mean`. `known` has their runs, where runs are what
-    /// counts; it may be shorter. So many mixtures are known (`bought`).
+    /// The [`Targets`] of the p mixtures `x`, whose expected values are `mean`. Where single runs are what counts, `known` has those of the
+    /// mixtures; it may be shorter. `bought` is the number of mixtures with known values.
     pub(super) fn targets(
         &self,
         surrogate: &Surrogate,
@@ -144,7 +145,7 @@ impl Optimizer {
         Targets { view, mean, variance, known: is_known, bought, shares: surrogate.shares(), guards, qualified }
     }
 
-    /// Log knowledge gradient per unit cost of each of `trials`, for the rule by which mixtures are recommended.
+    /// Log knowledge gradient per unit cost of each of `trials`, under the rule that chooses the recommendation.
     pub(super) fn knowledge_gradient(
         &self,
         surrogate: &Surrogate,
