@@ -142,6 +142,55 @@ fn where_no_mixture_keeps_the_guards_the_likeliest_is_recommended_with_the_toler
 }
 
 #[test]
+fn half_of_the_change_has_most_of_the_gain() {
+    let f = guarded("");
+    let best = f.json("best", &["--tradeoff", "distance"]);
+    let tradeoff = &best["tradeoffs"][0];
+    assert_eq!((tradeoff["varied"].as_str(), tradeoff["reference"].as_str()), (Some("distance"), Some("uniform")));
+    let steps = tradeoff["steps"].as_array().unwrap();
+    let of = |key: &str| -> Vec<f64> { steps.iter().map(|step| step[key].as_f64().unwrap()).collect() };
+    let (levels, distances, shares) = (of("level"), of("distance"), of("share"));
+    assert_eq!(steps.len(), 9);
+    assert!(distances.iter().zip(&levels).all(|(distance, level)| *distance <= level + 1e-9), "{tradeoff}");
+    // The law is a parabola: on the straight way to its minimum, half of the way has three quarters of the gain.
+    assert!((0.7..0.85).contains(&shares[4]), "{shares:?}");
+    assert!(shares.is_sorted() && shares[0].abs() < 1e-9 && shares[8] == 1.0, "{shares:?}");
+    let last = steps.last().unwrap();
+    assert_eq!(last["weights"], best["weights"], "all of the change is what is recommended");
+    assert!(steps[0]["gain"]["sd"].as_f64().unwrap() < last["gain"]["sd"].as_f64().unwrap(), "{tradeoff}");
+    let shown = String::from_utf8(f.run("best", &["--tradeoff", "distance"]).stdout).unwrap();
+    assert!(shown.contains("Trade-off by distance from the uniform mixture"), "{shown}");
+}
+
+#[test]
+fn a_tolerance_buys_a_better_objective() {
+    let f = guarded("[[guard]]\nmetric = \"code\"\nat_most = 0.6");
+    let best = f.json("best", &["--tradeoff", "code"]);
+    let tradeoff = &best["tradeoffs"][0];
+    let steps = tradeoff["steps"].as_array().unwrap();
+    let (first, last) = (&steps[0], &steps[8]);
+    assert_eq!((tradeoff["guard"].as_str(), first["level"].as_f64()), (Some("code at most 0.6"), Some(0.0)));
+    assert_eq!(first["weights"], best["weights"], "without a tolerance it is the guard as it stands");
+    // Without the guard, b is about 0.2 and code about 0.8.
+    assert!((0.1..0.3).contains(&weight(last, "b")), "{last}");
+    assert!((0.15..0.3).contains(&last["level"].as_f64().unwrap()), "{last}");
+    for pair in steps.windows(2) {
+        let expected = |step: &Value| step["expected"]["mean"].as_f64().unwrap();
+        assert!(expected(&pair[1]) <= expected(&pair[0]) && pair[1]["guards_hold"] == true, "{pair:?}");
+    }
+    // A metric without a guard is to be no worse than on the uniform mixture, where that is known.
+    let free = guarded("").json("best", &["--tradeoff", "loss"]);
+    assert_eq!(
+        free["tradeoffs"][0]["steps"].as_array().unwrap().len(),
+        1,
+        "the objective itself is better there: {free}"
+    );
+    let unknown = f.run("best", &["--tradeoff", "cod"]);
+    let message = stderr(&unknown);
+    assert!(code(&unknown) == Some(1) && message.contains("did you mean \"code\"?"), "{message}");
+}
+
+#[test]
 fn a_guard_can_be_added_to_a_study_that_knows_its_metric_and_not_to_one_that_does_not() {
     let f = guarded("");
     f.edit("[objective]", "[[guard]]\nmetric = \"code\"\nat_most = 0.6\n[objective]");

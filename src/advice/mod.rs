@@ -49,6 +49,7 @@ mod gain;
 mod guards;
 mod signal;
 mod sizes;
+mod tradeoff;
 
 pub use answer::{Answer, Caveat, NothingKnown, answer, basis, best_measured, choice, explained, why};
 pub use ask::{Thought, alternatives, expected, fitted, optimizer, recommend, suggest, think};
@@ -58,3 +59,4 @@ pub use gain::GainWorth;
 pub use guards::{GuardReport, Unmet, guards, words as guard_words};
 pub use signal::undetected;
 pub use sizes::{SizeAgreement, sizes};
+pub use tradeoff::{NoTradeoff, Tradeoff, TradeoffStep, Varied, tradeoff};

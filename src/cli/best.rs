@@ -2,8 +2,8 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{ConfigArgs, Format, text};
-use crate::advice::{self, Answer, Comparison, Confirmation, Coverage, GuardReport, Record, SizeAgreement};
+use super::{ConfigArgs, Format, text, tradeoff};
+use crate::advice::{self, Answer, Comparison, Confirmation, Coverage, GuardReport, Record, SizeAgreement, Tradeoff};
 use crate::optimizer::{Alternative, Gain, Optimizer};
 use crate::problem::{Fidelity, FidelityId, Mixture, Prediction, mean_and_error};
 use crate::report::{Align, Table, bar};
@@ -21,6 +21,10 @@ pub struct BestArgs {
     /// Also show up to N mixtures that are worse by at most the noise of one run, and differ most from it and one another
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     alternatives: usize,
+    /// Also show the best objective as something varies: `distance` from the prior mixture (from the uniform one where no prior is
+    /// stated), or the tolerance of the guard on METRIC (without a guard: no worse than on that mixture)
+    #[arg(long, value_name = "distance|METRIC")]
+    tradeoff: Vec<String>,
     /// How to print it
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -29,16 +33,23 @@ pub struct BestArgs {
 pub(super) fn run(args: &BestArgs) -> anyhow::Result<u8> {
     let study = args.config.ask()?;
     super::warn(study.warnings());
-    print(&study, args.format, None, args.alternatives)?;
+    print(&study, args.format, None, &Extra { alternatives: args.alternatives, tradeoffs: &args.tradeoff })?;
     Ok(0)
 }
 
-/// Prints what a study recommends, with so many alternatives, and why it stopped where it did.
+/// What to show beside the recommendation.
+#[derive(Default)]
+pub(super) struct Extra<'a> {
+    alternatives: usize,
+    tradeoffs: &'a [String],
+}
+
+/// Prints what a study recommends, with what else is asked for, and why it stopped where it did.
 pub(super) fn print(
     study: &Study,
     format: Format,
     stopped: Option<StopReason>,
-    alternatives: usize,
+    extra: &Extra<'_>,
 ) -> anyhow::Result<()> {
     let (evidence, optimizer, target) =
         (study.evidence(), advice::optimizer(study), study.config().fidelities.target());
@@ -52,9 +63,14 @@ pub(super) fn print(
         gain: gains.and_then(|g| g.first().copied()),
         guards: advice::guards(study, &optimizer, &answer.mixture, true),
         sizes: other_sizes(study, &optimizer),
-        alternatives: (alternatives > 0)
-            .then(|| advice::alternatives(study, &optimizer, &answer.mixture, alternatives))
+        alternatives: (extra.alternatives > 0)
+            .then(|| advice::alternatives(study, &optimizer, &answer.mixture, extra.alternatives))
             .flatten(),
+        tradeoffs: extra
+            .tradeoffs
+            .iter()
+            .map(|name| advice::tradeoff(study, &optimizer, &answer.mixture, name))
+            .collect::<Result<_, _>>()?,
         stopped,
         confirmation: study.stopped().and_then(|_| Confirmation::of(study, &answer.mixture)),
     };
@@ -76,6 +92,7 @@ struct Best<'a> {
     sizes: Vec<SizeAgreement>,
     /// Where they are asked for.
     alternatives: Option<Vec<Alternative>>,
+    tradeoffs: Vec<Tradeoff>,
     stopped: Option<StopReason>,
     confirmation: Option<Confirmation>,
 }
@@ -106,6 +123,9 @@ impl Best<'_> {
         });
         if let Some(alternatives) = &self.alternatives {
             object["alternatives"] = alternatives.iter().map(|other| alternative_json(self.study, other)).collect();
+        }
+        if !self.tradeoffs.is_empty() {
+            object["tradeoffs"] = self.tradeoffs.iter().map(|t| tradeoff::json(self.study, t)).collect();
         }
         if let Some(reason) = self.stopped {
             object["stopped"] = json!(reason);
@@ -153,6 +173,7 @@ impl Best<'_> {
             Some(alternatives) => show_alternatives(study, alternatives),
             None => {}
         }
+        self.tradeoffs.iter().for_each(tradeoff::show);
     }
 }
 
@@ -181,7 +202,7 @@ fn alternative_json(study: &Study, alternative: &Alternative) -> Value {
     json!({"weights": study.named(mixture), "distance": distance, "expected": expected, "gain": gain_json(*gain)})
 }
 
-fn gain_json(gain: Gain) -> Value {
+pub(super) fn gain_json(gain: Gain) -> Value {
     json!({"mean": gain.mean, "sd": gain.sd, "probability": gain.probability()})
 }
 

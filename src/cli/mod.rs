@@ -36,6 +36,7 @@ mod status;
 mod suggest;
 mod tell;
 mod text;
+mod tradeoff;
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};

@@ -43,7 +43,7 @@ pub(super) fn run(args: &OptimizeArgs, bars: bool) -> anyhow::Result<u8> {
     runtime.shutdown_background();
     match ended? {
         Ended::Finished(reason) => {
-            best::print(&study, args.format, Some(reason), 0)?;
+            best::print(&study, args.format, Some(reason), &best::Extra::default())?;
             Ok(0)
         }
         Ended::Interrupted => {

@@ -120,6 +120,12 @@ impl Optimizer {
         self
     }
 
+    /// With a space of the mixtures whose total-variation distance to `center`, one of its mixtures, is at most `distance`.
+    #[must_use]
+    pub fn within(&self, center: &Mixture, distance: f64) -> Self {
+        Self { space: self.space.within(center, distance), ..self.clone() }
+    }
+
     /// The hyperparameters of the last fit; journal them whenever they change.
     #[must_use]
     pub fn snapshot(&self) -> Option<&ModelSnapshot> {

@@ -5,6 +5,7 @@
 mod constraints;
 mod error;
 mod limit;
+mod nearby;
 mod polytope;
 mod projection;
 mod sampling;

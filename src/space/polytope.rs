@@ -1,6 +1,7 @@
 //! The polytope of feasible mixtures.
 
 use super::constraints::{Bound, Constraints, Group, Row, dot};
+use super::nearby::Ball;
 use super::projection;
 
 /// Wider ranges than this are ranges; narrower ones are equalities in disguise (two bounds that meet).
@@ -24,6 +25,8 @@ pub struct Polytope {
     center: Vec<f64>,
     /// The weights that can vary.
     pub(super) free: Vec<usize>,
+    /// Where only the points near one of them count: these.
+    pub(super) near: Option<Ball>,
 }
 
 impl Polytope {
@@ -71,6 +74,7 @@ impl Polytope {
             extremes: Vec::new(),
             center: vec![1.0 / dim as f64; dim],
             free: Vec::new(),
+            near: None,
         };
         polytope.center = projection::project(&polytope.constraints, &polytope.center)?;
         polytope.explore();
@@ -103,6 +107,15 @@ impl Polytope {
         let mean = (0..dim).map(|i| self.extremes.iter().map(|w| w[i]).sum::<f64>() / count).collect::<Vec<_>>();
         self.center = self.project(&mean);
         self.free = (0..dim).filter(|&i| self.reach[i].1 - self.reach[i].0 > FIXED).collect();
+    }
+
+    /// The part of it whose total-variation distance to `center`, one of its points, is at most `radius` ≥ 0. [`Self::reach`] stays that
+    /// of the whole.
+    #[must_use]
+    pub fn within(&self, center: Vec<f64>, radius: f64) -> Self {
+        let ball = Ball { center: center.clone(), radius };
+        let extremes = self.extremes.iter().map(|w| ball.pulled(w.clone())).collect();
+        Self { extremes, center, near: Some(ball), ..self.clone() }
     }
 
     /// Number of domains.
@@ -159,16 +172,21 @@ impl Polytope {
     #[must_use]
     pub fn project(&self, y: &[f64]) -> Vec<f64> {
         debug_assert_eq!(y.len(), self.dim());
-        projection::project(&self.constraints, y).unwrap_or_else(|_| {
-            // The constructor has found a feasible point, so that only rounding can end here.
-            self.center.clone()
-        })
+        match &self.near {
+            Some(ball) => ball.project_within(y, |y| self.project_whole(y)),
+            None => self.project_whole(y),
+        }
+    }
+
+    pub(super) fn project_whole(&self, y: &[f64]) -> Vec<f64> {
+        // The constructor has found a feasible point, so that only rounding can end at the center.
+        projection::project(&self.constraints, y).unwrap_or_else(|_| self.center.clone())
     }
 
     /// Whether `w` satisfies every constraint within `tolerance`.
     #[must_use]
     pub fn contains(&self, w: &[f64], tolerance: f64) -> bool {
-        self.constraints.contain(w, tolerance)
+        self.constraints.contain(w, tolerance) && self.near.as_ref().is_none_or(|ball| ball.contains(w, tolerance))
     }
 
     /// A point of the polytope where the linear function `gradient · w` is largest.

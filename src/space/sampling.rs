@@ -10,8 +10,17 @@ impl Polytope {
     /// `n` points distributed uniformly over the polytope (over its affine hull, where bounds imply equalities).
     ///
     /// Exact where only lower bounds cut the simplex; else a thinned hit-and-run chain, whose points are independent
-    /// for practical purposes.
+    /// for practical purposes. Points that are too far away, where only the near ones count ([`Self::within`]), are pulled to the
+    /// border.
     pub fn sample(&self, n: usize, rng: &mut impl Rng) -> Vec<Vec<f64>> {
+        let points = self.sample_whole(n, rng);
+        match &self.near {
+            Some(ball) => points.into_iter().map(|w| ball.pulled(w)).collect(),
+            None => points,
+        }
+    }
+
+    fn sample_whole(&self, n: usize, rng: &mut impl Rng) -> Vec<Vec<f64>> {
         if self.free.is_empty() {
             return vec![self.center().to_vec(); n];
         }
@@ -41,7 +50,7 @@ impl Polytope {
         }
         let total: f64 = shares.iter().sum();
         let point: Vec<f64> = self.lower().iter().zip(&shares).map(|(l, s)| l + slack * s / total).collect();
-        self.project(&point)
+        self.project_whole(&point)
     }
 }
 
@@ -102,7 +111,7 @@ impl<'a> Chain<'a> {
                 self.run(&direction, rng);
             }
         }
-        self.point = self.polytope.project(&self.point);
+        self.point = self.polytope.project_whole(&self.point);
         for (sum, row) in self.sums.iter_mut().zip(self.polytope.rows()) {
             *sum = row.sum(&self.point);
         }

@@ -109,6 +109,13 @@ impl SearchSpace {
         &self.polytope
     }
 
+    /// The part of the space whose total-variation distance to `center`, one of its mixtures, is at most `distance`.
+    #[must_use]
+    pub fn within(&self, center: &Mixture, distance: f64) -> Self {
+        let polytope = self.polytope.within(center.weights().to_vec(), distance);
+        Self { polytope, ..self.clone() }
+    }
+
     /// What the token caps were computed from.
     #[must_use]
     pub fn limits(&self) -> Option<Limits> {

@@ -11,13 +11,14 @@ use clap::Args;
 
 use self::findings::Findings;
 use super::mixture::named;
-use super::{ConfigArgs, best, text};
+use super::{ConfigArgs, best, text, tradeoff};
 use crate::advice::{self, Confirmation, Coverage, Record};
 use crate::files;
 use crate::optimizer::Optimizer;
 use crate::problem::{Direction, Fidelity, FidelityId, Mixture};
 use crate::report::html::{
-    Calibration, Costs, CoverageRow, Failure, Part, Progress, Report, SizeCosts, SizeRecord, Step, TrialRow, Trials,
+    Calibration, Costs, CoverageRow, Failure, Part, Progress, Report, SizeCosts, SizeRecord, Step, TradeoffCurve,
+    Tradeoffs, TrialRow, Trials,
 };
 use crate::study::{ImportedRun, Purpose, Study, TrialState};
 
@@ -92,10 +93,29 @@ fn report(study: &Study, optimizer: &Optimizer, named: Vec<(String, Mixture)>) -
     }
     parts.extend([Part::Progress(progress(study)), Part::Calibration(calibration(study))]);
     parts.extend(findings.parts(&others));
+    parts.extend(tradeoffs(study, optimizer, &mixture).map(Part::Tradeoffs));
     parts.extend([Part::Costs(costs(study)), Part::Trials(trials(study))]);
     let mut facts = facts(study);
     facts.extend(answer.err().map(|nothing| ("Recommendation", nothing.to_string())));
     Report { kind: "Mixture report", title: config.name.clone(), version: env!("CARGO_PKG_VERSION"), facts, parts }
+}
+
+/// By distance, and by the tolerance of each guard.
+fn tradeoffs(study: &Study, optimizer: &Optimizer, mixture: &Mixture) -> Option<Tradeoffs> {
+    let config = study.config();
+    let guarded = config.guards.iter().map(|guard| config.objective.metrics[guard.metric].name.as_str());
+    let asked = std::iter::once("distance").chain(guarded);
+    let found: Vec<_> =
+        asked.map(|name| advice::tradeoff(study, optimizer, mixture, name)).collect::<Result<_, _>>().ok()?;
+    let curve = |found: &advice::Tradeoff| TradeoffCurve {
+        title: format!("Gain {}", tradeoff::title(found)),
+        levels: tradeoff::levels(found),
+        shares: matches!(found.varied, advice::Varied::Distance),
+        points: found.steps.iter().map(|step| (step.level, best::uncertain_gain(step.gain))).collect(),
+        remark: tradeoff::remark(found),
+    };
+    let curves = found.iter().map(curve).collect();
+    Some(Tradeoffs { reference: found.first()?.reference.to_owned(), curves })
 }
 
 fn facts(study: &Study) -> Vec<(&'static str, String)> {

@@ -14,6 +14,7 @@ mod recommendation;
 mod regret;
 mod sizes;
 mod ternary;
+mod tradeoffs;
 mod trials;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -28,6 +29,7 @@ pub use recommendation::{Comparison, DomainRow, Recommendation};
 pub use regret::{Regret, StrategyRow};
 pub use sizes::{SizeRow, Sizes};
 pub use ternary::{Cell, Ternary};
+pub use tradeoffs::{TradeoffCurve, Tradeoffs};
 pub use trials::{TrialRow, Trials};
 
 const STYLE: &str = include_str!("style.css");
@@ -61,6 +63,7 @@ pub enum Part {
     Effects(Effects),
     Metrics(Metrics),
     Sizes(Sizes),
+    Tradeoffs(Tradeoffs),
     Costs(Costs),
     Trials(Trials),
 }
@@ -75,6 +78,7 @@ impl Part {
             Self::Effects(part) => ("effects", "What each weight does", part.render()?),
             Self::Metrics(part) => ("metrics", "Which metrics gain and lose", part.render()),
             Self::Sizes(part) => ("sizes", "Do small sizes speak for the target?", part.render()?),
+            Self::Tradeoffs(part) => ("tradeoffs", "How much of the gain for how much of the change", part.render()?),
             Self::Costs(part) => ("costs", "Costs and failures", part.render()),
             Self::Trials(part) => ("trials", "All trials", part.render()),
         };

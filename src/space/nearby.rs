@@ -1,0 +1,115 @@
+//! The mixtures of a [`Polytope`](super::Polytope) that are near a given one.
+
+/// Projections onto both sets in turn, at most: a few dozen are the rule.
+const MOST_ROUNDS: usize = 500;
+/// A round that moves no weight farther than this is the last.
+const TOLERANCE: f64 = 1e-10;
+
+/// The weights whose total-variation distance to `center` is at most `radius`.
+#[derive(Clone, Debug)]
+pub(super) struct Ball {
+    pub center: Vec<f64>,
+    pub radius: f64,
+}
+
+impl Ball {
+    fn distance(&self, w: &[f64]) -> f64 {
+        0.5 * w.iter().zip(&self.center).map(|(x, c)| (x - c).abs()).sum::<f64>()
+    }
+
+    pub fn contains(&self, w: &[f64], tolerance: f64) -> bool {
+        self.distance(w) <= self.radius + tolerance
+    }
+
+    /// The last point inside on the way from the center to `w`.
+    pub fn pulled(&self, w: Vec<f64>) -> Vec<f64> {
+        let distance = self.distance(&w);
+        if distance <= self.radius {
+            return w;
+        }
+        let share = self.radius / distance;
+        w.iter().zip(&self.center).map(|(x, c)| c + share * (x - c)).collect()
+    }
+
+    /// The nearest point of the ball: what is beyond the radius is taken off all differences to the center alike, as far as they go
+    /// (Duchi et al. 2008, projection onto the ℓ1 ball).
+    fn project(&self, y: &[f64]) -> Vec<f64> {
+        if self.contains(y, 0.0) {
+            return y.to_vec();
+        }
+        let mut sizes: Vec<f64> = y.iter().zip(&self.center).map(|(y, c)| (y - c).abs()).collect();
+        sizes.sort_by(|a, b| b.total_cmp(a));
+        let (mut sum, mut threshold) = (0.0, 0.0);
+        for (i, size) in sizes.iter().enumerate() {
+            sum += size;
+            let level = (sum - 2.0 * self.radius) / (i + 1) as f64;
+            if *size <= level {
+                break;
+            }
+            threshold = level;
+        }
+        let shrunk = |d: f64| d.signum() * (d.abs() - threshold).max(0.0);
+        y.iter().zip(&self.center).map(|(y, c)| c + shrunk(y - c)).collect()
+    }
+
+    /// The nearest point to `y` that lies in the ball and in the convex set that `project` projects onto, which has the center: Dykstra's
+    /// algorithm (Boyle & Dykstra 1986).
+    pub fn project_within(&self, y: &[f64], project: impl Fn(&[f64]) -> Vec<f64>) -> Vec<f64> {
+        let mut w = project(y);
+        if self.contains(&w, 0.0) {
+            return w;
+        }
+        // What each projection has taken off so far.
+        let (mut by_set, mut by_ball): (Vec<f64>, Vec<f64>) = (difference(y, &w), vec![0.0; y.len()]);
+        for _ in 0..MOST_ROUNDS {
+            let before = w.clone();
+            let towards: Vec<f64> = w.iter().zip(&by_ball).map(|(x, d)| x + d).collect();
+            w = self.project(&towards);
+            by_ball = difference(&towards, &w);
+            let towards: Vec<f64> = w.iter().zip(&by_set).map(|(x, d)| x + d).collect();
+            w = project(&towards);
+            by_set = difference(&towards, &w);
+            if difference(&before, &w).iter().all(|d| d.abs() <= TOLERANCE) {
+                break;
+            }
+        }
+        // Rounds end in the set; the way to its center stays there.
+        self.pulled(w)
+    }
+}
+
+fn difference(a: &[f64], b: &[f64]) -> Vec<f64> {
+    a.iter().zip(b).map(|(a, b)| a - b).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+
+    use crate::space::{Group, Polytope};
+
+    #[test]
+    fn the_projection_is_the_nearest_of_the_near_mixtures() {
+        let rng = &mut ChaCha8Rng::seed_from_u64(3);
+        let group = Group { name: "g".into(), domains: vec![0, 1], min: 0.2, max: 0.6 };
+        let whole = Polytope::new(vec![0.0, 0.05, 0.0, 0.1], vec![0.5, 1.0, 0.4, 1.0], vec![group]).expect("feasible");
+        let simplex = Polytope::new(vec![0.0; 4], vec![1.0; 4], Vec::new()).expect("feasible");
+        let centers = whole.sample(5, rng);
+        for (center, radius) in centers.iter().zip([0.02, 0.1, 0.2, 0.3, 0.9]) {
+            let near = whole.within(center.clone(), radius);
+            let points = near.sample(300, rng);
+            assert!(points.iter().all(|w| near.contains(w, 1e-12) && whole.contains(w, 1e-12)));
+            for y in simplex.sample(20, rng) {
+                let w = near.project(&y);
+                assert!(near.contains(&w, 1e-12) && whole.contains(&w, 1e-12), "{w:?}");
+                // No other point lies on the far side of the plane through the nearest one.
+                for v in &points {
+                    let angle: f64 = (0..4).map(|i| (y[i] - w[i]) * (v[i] - w[i])).sum();
+                    assert!(angle <= 1e-7, "{y:?} to {w:?}, but {v:?}");
+                }
+            }
+        }
+        assert_eq!(whole.within(centers[0].clone(), 0.0).sample(1, rng)[0], centers[0], "nothing but the center");
+    }
+}
