@@ -198,3 +198,56 @@ fn a_search_that_goes_on_learns_from_the_confirmation() {
         assert!(distance(known) > 0.01, "{trial} has been trained there");
     }
 }
+
+/// A trainer that also measures `code`, which is the weight of `a`, and `speed`, which is 1.
+const MEASURED: &str = r#"awk -v a="$2" -v trial="$3" 'BEGIN {
+    noise = 0.004 * ((trial * 7) % 5 - 2)
+    printf "{\"metrics\": {\"loss\": %.6f, \"code\": %.6f, \"speed\": %.6f}}", a + noise, a + noise, 1 + noise
+}' > "$1.tmp" && mv "$1.tmp" "$1""#;
+
+#[test]
+fn guards_are_tested_by_the_confirmation_runs() {
+    let guards = [
+        "metric = \"code\"\nat_most = 0.9",
+        "metric = \"speed\"\nat_most = 0.5",
+        "metric = \"speed\"\nno_worse_than = { a = 1 }\ntolerance = 5.0",
+        "metric = \"code\"\nno_worse_than = { a = 0.2, b = 0.8 }\ntolerance = 0.9",
+    ];
+    let guards: String = guards.iter().map(|guard| format!("\n[[guard]]\n{guard}\n")).collect();
+    let f = small_search(MEASURED, &format!("against = [{{ a = 0.2, b = 0.8 }}]{guards}"));
+    let done = f.json("optimize", &["-q"]);
+    let tests = done["confirm"]["guards"].as_array().unwrap();
+    let verdicts: Vec<&str> = tests.iter().map(|test| test["verdict"].as_str().unwrap()).collect();
+    assert_eq!(verdicts[..2], ["kept", "broken"], "{done}");
+    assert!(verdicts[2].starts_with("not tested") && tests[2]["slack"].is_null(), "{done}");
+    // Four runs of two mixtures: two degrees of freedom; the two runs of a seed are compared.
+    let (slack, weight) = (&tests[3]["slack"], done["weights"]["a"].as_f64().unwrap());
+    assert!((slack["mean"].as_f64().unwrap() - (0.9 + 0.2 - weight)).abs() < 0.03, "{done}");
+    assert_eq!(slack["se"], done["confirm"]["against"][0]["difference"]["se"], "the noise of code is that of the loss");
+    let shown = table(&f, "optimize");
+    assert!(shown.contains("guard speed at most 0.5: measured 0.99") && shown.contains(": broken"), "{shown}");
+    let status = table(&f, "status");
+    assert!(status.contains("\nguards  code at most 0.9: expected "), "{status}");
+    assert_eq!(f.json("status", &[])["guards"].as_array().unwrap().len(), 4);
+}
+
+#[test]
+fn a_guard_that_is_added_reopens_a_study_that_has_stopped() {
+    let f = Fixture::new(MEASURED, "", "[budget]\ntrials = 8\n[optimizer]\ninitial = 8\n");
+    let before = f.json("optimize", &["-q"]);
+    assert!(before["weights"]["a"].as_f64().unwrap() < 0.1, "{before}");
+    let guard = "metric = \"code\"\ndirection = \"maximize\"\nno_worse_than = { a = 0.5, b = 0.5 }\ntolerance = 0.05";
+    f.edit("[budget]", &format!("[[guard]]\n{guard}\n[budget]"));
+    f.json("optimize", &["-q"]);
+    let after = f.json("best", &[]);
+    assert!(after["weights"]["a"].as_f64().unwrap() > 0.35, "{after}");
+    let stops = f.of("stopped");
+    assert_eq!(stops.len(), 2, "{stops:?}");
+    // A guard that asks for less keeps what was recommended allowed, and is taken up all the same.
+    f.edit("tolerance = 0.05", "tolerance = 0.3");
+    let asked = f.json("best", &["--set", "budget.trials=8"]);
+    assert_eq!(asked["weights"], after["weights"], "not before `optimize` takes it up: {asked}");
+    f.json("optimize", &["-q"]);
+    assert_eq!(f.of("stopped").len(), 3);
+    assert!(f.json("best", &[])["weights"]["a"].as_f64().unwrap() < 0.35, "{after}");
+}

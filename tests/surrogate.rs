@@ -517,6 +517,7 @@ fn the_scale_of_a_metric_is_chosen_by_evidence() {
     for (what, owned, scales) in [
         ("a smooth function", of_first_weight(40, smooth), vec![]),
         ("its exponential", of_first_weight(40, |a| (3.0 * smooth(a)).exp()), vec![Scale::Logarithm]),
+        ("an exponential that spans a factor of four", of_first_weight(40, |a| smooth(a).exp()), vec![]),
         ("an accuracy", of_first_weight(40, |a| logit(2.0 + 4.0 * smooth(a))), vec![Scale::Logit]),
     ] {
         assert_eq!(chosen(&owned), scales, "{what}");

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use super::guards::words;
 use crate::config::Reference;
-use crate::problem::{Mixture, Objective, mean_and_error, pooled_sd, two_sided_p};
+use crate::problem::{Guard, Mixture, Objective, Threshold, mean_and_error, pooled_sd, two_sided_p};
 use crate::study::{Study, Trial};
 
 /// In how many studies without any difference a confirmation may state one.
@@ -18,6 +19,53 @@ pub struct Confirmation {
     pub noise: Option<Noise>,
     /// One per mixture that shares a seed with the recommended one; not empty.
     pub against: Vec<Comparison>,
+    /// One per guard.
+    pub guards: Vec<GuardTest>,
+}
+
+/// A guard on the recommended mixture, by the confirmation runs alone.
+#[derive(Clone, Debug)]
+pub struct GuardTest {
+    /// The guard in words.
+    pub words: String,
+    /// Name of its metric.
+    pub metric: String,
+    /// The metric of the runs of the recommended mixture.
+    pub measured: Vec<f64>,
+    /// The mean distance from breaking the guard, in the metric's unit, tolerance included: below 0 the runs break it. `None` where the
+    /// mixture that the guard compares with was not trained with the same seeds.
+    pub slack: Option<f64>,
+    /// Its standard error, by the noise of the metric of one run.
+    pub error: Option<f64>,
+    /// What it says.
+    pub verdict: GuardVerdict,
+}
+
+/// Whether the recommended mixture keeps a guard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GuardVerdict {
+    /// The mixture that the guard compares with was not trained with the same seeds.
+    Untested,
+    /// One run of each mixture says nothing about noise.
+    OneSeed,
+    /// Noise alone makes such a distance too often.
+    WithinNoise,
+    /// It is kept.
+    Kept,
+    /// It is broken.
+    Broken,
+}
+
+impl fmt::Display for GuardVerdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Untested => "not tested: the mixture that it compares with is not among those of `confirm.against`",
+            Self::OneSeed => "not judged: one seed says nothing about noise",
+            Self::WithinNoise => "within noise",
+            Self::Kept => "kept",
+            Self::Broken => "broken",
+        })
+    }
 }
 
 /// The noise of one confirmation run, as far as the seeds tell.
@@ -91,18 +139,23 @@ impl Noise {
 struct Runs(Vec<(u32, f64)>);
 
 impl Runs {
-    fn of<'a>(study: &Study, trials: impl Iterator<Item = &'a Trial>) -> Self {
-        Self(trials.filter_map(|t| Some((t.seed, study.measured(t)?))).collect())
+    fn of<'a>(trials: impl Iterator<Item = &'a Trial>, value: impl Fn(&Trial) -> Option<f64>) -> Self {
+        Self(trials.filter_map(|t| Some((t.seed, value(t)?))).collect())
     }
 
     fn values(&self) -> Vec<f64> {
         self.0.iter().map(|(_, value)| *value).collect()
     }
 
+    /// What `compare` makes of each run and the one of another mixture with the same seed.
+    fn paired(&self, others: &Self, compare: impl Fn(f64, f64) -> f64) -> Vec<f64> {
+        let pair = |(seed, y): &(u32, f64)| others.0.iter().find(|(s, _)| s == seed).map(|(_, z)| compare(*y, *z));
+        self.0.iter().filter_map(pair).collect()
+    }
+
     /// Differences to the runs of another mixture with the same seeds.
     fn differences(&self, others: &Self) -> Vec<f64> {
-        let paired = |(seed, y): &(u32, f64)| others.0.iter().find(|(s, _)| s == seed).map(|(_, z)| y - z);
-        self.0.iter().filter_map(paired).collect()
+        self.paired(others, |y, z| y - z)
     }
 }
 
@@ -110,17 +163,13 @@ impl Confirmation {
     /// Of `recommended`, as far as it has been trained; `None` before it and another mixture have a complete run with the same seed.
     #[must_use]
     pub fn of(study: &Study, recommended: &Mixture) -> Option<Self> {
-        let runs = |mixture: &Mixture| Runs::of(study, study.confirmations(mixture));
-        let references = study.references(recommended).map(|r| (r, runs(&r.mixture))).collect();
-        let mut mixtures: Vec<&Mixture> = Vec::new();
-        for trial in study.trials().iter().filter(|t| !t.searching()) {
-            if !mixtures.contains(&&trial.mixture) {
-                mixtures.push(&trial.mixture);
-            }
-        }
-        let all: Vec<Runs> = mixtures.into_iter().map(runs).collect();
-        let noise = Noise::pooled(&all.iter().collect::<Vec<_>>());
-        Self::judged(&runs(recommended), references, noise, &study.config().objective)
+        let objective = |mixture: &Mixture| Runs::of(study.confirmations(mixture), |trial| study.measured(trial));
+        let references = study.references(recommended).map(|r| (r, objective(&r.mixture))).collect();
+        let mut confirmation =
+            Self::judged(&objective(recommended), references, noise_of(study, objective), &study.config().objective)?;
+        confirmation.guards =
+            study.config().guards.iter().map(|guard| GuardTest::of(study, recommended, guard)).collect();
+        Some(confirmation)
     }
 
     fn judged(
@@ -141,7 +190,58 @@ impl Confirmation {
             Comparison { name, mixture, runs: runs.values(), seeds, difference, error, verdict }
         };
         let against: Vec<Comparison> = references.into_iter().map(compared).collect();
-        (!against.is_empty()).then(|| Self { recommended: recommended.values(), noise, against })
+        (!against.is_empty()).then(|| Self { recommended: recommended.values(), noise, against, guards: Vec::new() })
+    }
+}
+
+/// The noise of one run in what `runs` takes of the confirmation runs of a mixture.
+fn noise_of(study: &Study, runs: impl Fn(&Mixture) -> Runs) -> Option<Noise> {
+    let mut mixtures: Vec<&Mixture> = Vec::new();
+    for trial in study.trials().iter().filter(|t| !t.searching()) {
+        if !mixtures.contains(&&trial.mixture) {
+            mixtures.push(&trial.mixture);
+        }
+    }
+    let all: Vec<Runs> = mixtures.into_iter().map(runs).collect();
+    Noise::pooled(&all.iter().collect::<Vec<_>>())
+}
+
+impl GuardTest {
+    fn of(study: &Study, recommended: &Mixture, guard: &Guard) -> Self {
+        let config = study.config();
+        let metric = &config.objective.metrics[guard.metric].name;
+        let value = |trial: &Trial| trial.outcome()?.metrics.get(metric).copied();
+        let runs = |mixture: &Mixture| Runs::of(study.confirmations(mixture), value);
+        let noise = noise_of(study, runs);
+        let ours = runs(recommended);
+        let (slacks, mixtures) = match &guard.threshold {
+            Threshold::Value(limit) => (ours.0.iter().map(|(_, y)| guard.slack(*y, *limit)).collect(), 1),
+            Threshold::Mixture { mixture, .. } => (ours.paired(&runs(mixture), |y, limit| guard.slack(y, limit)), 2),
+        };
+        let slack = (!slacks.is_empty()).then(|| mean_and_error(&slacks).0);
+        let error = noise.map(|noise| noise.sd * (f64::from(mixtures) / slacks.len() as f64).sqrt());
+        Self {
+            words: words(config, guard),
+            metric: metric.clone(),
+            measured: ours.values(),
+            verdict: GuardVerdict::of(slack, error.zip(noise.map(|noise| noise.freedom)), config.guards.len()),
+            slack,
+            error: error.filter(|_| slack.is_some()),
+        }
+    }
+}
+
+impl GuardVerdict {
+    /// Of a mean slack with its standard error and the degrees of freedom of that, in a study of so many guards: a two-sided test by
+    /// Student's t. The guards of a study share [`LEVEL`] (Bonferroni).
+    fn of(slack: Option<f64>, error: Option<(f64, usize)>, guards: usize) -> Self {
+        let Some(slack) = slack else { return Self::Untested };
+        let Some((error, freedom)) = error else { return Self::OneSeed };
+        match (two_sided_p(slack / error, freedom) <= LEVEL / guards as f64, slack > 0.0) {
+            (false, _) => Self::WithinNoise,
+            (true, true) => Self::Kept,
+            (true, false) => Self::Broken,
+        }
     }
 }
 

@@ -54,7 +54,7 @@ mod tradeoff;
 pub use answer::{Answer, Caveat, NothingKnown, answer, basis, best_measured, choice, explained, why};
 pub use ask::{Thought, alternatives, expected, fitted, optimizer, recommend, suggest, think};
 pub use calibration::{Coverage, Foretold, Judgement, Record, Sureness};
-pub use confirmation::{Comparison, Confirmation, Noise, Verdict};
+pub use confirmation::{Comparison, Confirmation, GuardTest, GuardVerdict, Noise, Verdict};
 pub use gain::GainWorth;
 pub use guards::{GuardReport, Unmet, guards, words as guard_words};
 pub use signal::undetected;

@@ -3,7 +3,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{ConfigArgs, Format, text, tradeoff};
-use crate::advice::{self, Answer, Comparison, Confirmation, Coverage, GuardReport, Record, SizeAgreement, Tradeoff};
+use crate::advice::{
+    self, Answer, Comparison, Confirmation, Coverage, GuardReport, GuardTest, Record, SizeAgreement, Tradeoff,
+};
 use crate::optimizer::{Alternative, Gain, Optimizer};
 use crate::problem::{Fidelity, FidelityId, Mixture, Prediction, mean_and_error};
 use crate::report::{Align, Table, bar};
@@ -324,10 +326,17 @@ fn confirmation_json(study: &Study, confirmation: &Confirmation) -> Value {
             "difference": difference(c),
             "verdict": c.verdict.to_string(),
         })).collect::<Vec<_>>(),
+        "guards": confirmation.guards.iter().map(|test| json!({
+            "guard": test.words,
+            "metric": test.metric,
+            "measured": side(&test.measured),
+            "slack": test.slack.map(|mean| json!({"mean": mean, "se": test.error})),
+            "verdict": test.verdict.to_string(),
+        })).collect::<Vec<_>>(),
     })
 }
 
-/// What a confirmation has shown, in words: once for each mixture that the recommendation was compared with.
+/// What a confirmation has shown, in words: one line per mixture that the recommendation was compared with, and one per guard.
 pub(super) fn confirmation_words(confirmation: &Confirmation) -> Vec<String> {
     let shown = |mean, error: Option<f64>| error.map_or(number(mean, 5), |sd| Uncertain { mean, sd }.to_string());
     let side = |values: &[f64]| {
@@ -345,7 +354,12 @@ pub(super) fn confirmation_words(confirmation: &Confirmation) -> Vec<String> {
             c.verdict
         )
     };
-    confirmation.against.iter().map(words).collect()
+    let guard = |test: &GuardTest| {
+        let slack =
+            test.slack.map_or_else(String::new, |slack| format!(", from the limit {}", shown(slack, test.error)));
+        format!("guard {}: measured {}{slack}: {}", test.words, side(&test.measured), test.verdict)
+    };
+    confirmation.against.iter().map(words).chain(confirmation.guards.iter().map(guard)).collect()
 }
 
 /// What a study has spent, in words.

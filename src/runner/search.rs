@@ -17,10 +17,12 @@ use crate::text::number;
 const CONFIRM_SEEDS: u64 = 1 << 32;
 
 impl Machine<'_> {
-    /// A search that ended by a rule which still holds, by evidence that was not corrected since; the other limits are looked at anew.
+    /// A search that ended by a rule which still holds, by evidence that was not corrected since and under the same guards; the other
+    /// limits are looked at anew.
     pub(super) fn settled(&self) -> Option<StopReason> {
         let budget = &self.study.config().budget;
-        let stopped = self.study.stopped().filter(|stopped| stopped.corrections.is_empty())?;
+        let stopped =
+            self.study.stopped().filter(|stopped| stopped.corrections.is_empty() && !stopped.guards_changed)?;
         let holds = match stopped.reason {
             StopReason::Patience => budget.patience.zip(stopped.limit).is_some_and(|(now, then)| now as f64 <= then),
             StopReason::Converged => {
@@ -184,7 +186,8 @@ impl Machine<'_> {
         Ok(())
     }
 
-    /// Whether what a search recommended still is what it would recommend: the config allows it, and no run has come or was corrected since.
+    /// Whether what a search recommended still is what it would recommend: the config allows it, its guards are the same, and no run has come
+    /// or was corrected since.
     fn stands(&self, stopped: &Stopped) -> bool {
         stopped.news().is_none() && self.allowed(&stopped.mixture)
     }

@@ -126,18 +126,20 @@ impl State {
 }
 
 impl Stopped {
-    /// The runs, and the corrections with their reasons, that are newer than the recommendation, in words. `None` if there are none.
+    /// The runs, the corrections with their reasons, and the guards that are newer than the recommendation, in words. `None` if there are
+    /// none.
     #[must_use]
     pub fn news(&self) -> Option<String> {
         let mut reasons = self.corrections.clone();
         reasons.dedup();
         let corrected = || format!("{} ({})", counted(self.corrections.len(), "correction"), reasons.join("; "));
-        match (self.runs, self.corrections.as_slice()) {
-            (0, []) => None,
-            (runs, []) => Some(counted(runs, "run")),
-            (0, _) => Some(corrected()),
-            (runs, _) => Some(format!("{} and {}", counted(runs, "run"), corrected())),
-        }
+        let news = [
+            (self.runs > 0).then(|| counted(self.runs, "run")),
+            (!self.corrections.is_empty()).then(corrected),
+            self.guards_changed.then(|| "the present guards".to_owned()),
+        ];
+        let news: Vec<String> = news.into_iter().flatten().collect();
+        (!news.is_empty()).then(|| news.join(" and "))
     }
 }
 

@@ -84,6 +84,8 @@ pub struct Stopped {
     pub corrections: Vec<String>,
     /// Whether the config has changed since.
     pub outdated: bool,
+    /// Whether its guards have.
+    pub guards_changed: bool,
 }
 
 /// The value of the recommendation, and since how many completed trials it has stood still.
@@ -183,7 +185,16 @@ impl State {
             }
             Event::Stopped { reason, recommended, limit, gain } => {
                 let (mixture, runs, corrections) = (mixture(config, &recommended)?, 0, Vec::new());
-                self.stopped = Some(Stopped { reason, mixture, limit, gain, runs, corrections, outdated: false });
+                self.stopped = Some(Stopped {
+                    reason,
+                    mixture,
+                    limit,
+                    gain,
+                    runs,
+                    corrections,
+                    outdated: false,
+                    guards_changed: false,
+                });
                 self.halted = None;
             }
             Event::Halted { reason } => self.halted = Some(reason),
@@ -338,7 +349,11 @@ impl State {
             }
         }
         if !changed.is_empty() {
-            self.stopped.iter_mut().for_each(|stopped| stopped.outdated = true);
+            let guards = changed.keys().any(|key| key == "guard" || key.starts_with("guard."));
+            self.stopped.iter_mut().for_each(|stopped| {
+                stopped.outdated = true;
+                stopped.guards_changed |= guards;
+            });
             self.changes.push((time, changed));
         }
     }

@@ -48,6 +48,16 @@ impl Series {
         self.values.iter().all(|value| value.is_finite())
     }
 
+    /// How far apart its places are at one of the task's sizes, at most.
+    pub fn span(&self, task: &Task<'_>) -> f64 {
+        let mut ends = vec![(f64::INFINITY, f64::NEG_INFINITY); task.fidelities.list().len()];
+        for (place, o) in self.values.iter().zip(task.observations) {
+            let (low, high) = &mut ends[o.fidelity.index()];
+            (*low, *high) = (low.min(*place), high.max(*place));
+        }
+        ends.into_iter().map(|(low, high)| high - low).fold(0.0, f64::max)
+    }
+
     /// Logarithm of the density of the values of `data` where that of their standardized places is 1.
     pub fn log_jacobian(&self, standardization: &Standardization, data: &Data) -> f64 {
         let Unit { scale, sign, .. } = self.unit;

@@ -8,6 +8,7 @@ use clap::Args;
 use console::Term;
 
 use super::{ConfigArgs, Format, text};
+use crate::advice::{self, GuardReport};
 use crate::config::{StudyConfig, duration};
 use crate::study::{Study, StudyError, journal};
 use overview::Overview;
@@ -42,7 +43,7 @@ pub(super) fn run(args: &StatusArgs) -> anyhow::Result<u8> {
     super::warn(study.warnings());
     match args.watch {
         None => {
-            args.print(&study, &Overview::new(&study, args.trials));
+            args.print(&study, &Overview::new(&study, args.trials, &guards(&study)));
         }
         Some(pause) => args.watch(&config, study, pause.max(SHORTEST))?,
     }
@@ -62,14 +63,15 @@ impl StatusArgs {
     fn watch(&self, config: &StudyConfig, mut study: Study, pause: Duration) -> Result<(), StudyError> {
         let stamp = || std::fs::metadata(journal::path(&config.dir)).and_then(|m| Ok((m.len(), m.modified()?))).ok();
         let terminal = self.format == Format::Table && std::io::stdout().is_terminal();
-        let (mut seen, mut changed) = (None, true);
+        let (mut seen, mut changed, mut guards_known) = (None, true, Vec::new());
         loop {
             let now = stamp();
             if now != seen || now.is_none() {
                 study = Study::read(config.clone())?;
+                guards_known = guards(&study);
                 (seen, changed) = (now, true);
             }
-            let overview = Overview::new(&study, self.trials);
+            let overview = Overview::new(&study, self.trials, &guards_known);
             if terminal {
                 redraw(&screen(&study, &overview), overview.ended);
             }
@@ -81,6 +83,16 @@ impl StatusArgs {
             std::thread::sleep(pause);
         }
     }
+}
+
+/// What is known of the guards at the mixture that is recommended now. That takes a model, so nothing is asked without guards.
+fn guards(study: &Study) -> Vec<GuardReport> {
+    if study.config().guards.is_empty() {
+        return Vec::new();
+    }
+    let optimizer = advice::optimizer(study);
+    let choice = advice::choice(study, &optimizer);
+    choice.map_or_else(|_| Vec::new(), |choice| advice::guards(study, &optimizer, &choice.mixture, false))
 }
 
 /// The overview as a table, no wider than the terminal if that is where it goes: a word that is longer is cut.

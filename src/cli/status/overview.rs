@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::cli::text;
+use crate::advice::GuardReport;
+use crate::cli::{best, text};
 use crate::launcher::{self, tail};
 use crate::runner::facts;
 use crate::study::{
@@ -49,6 +50,10 @@ pub(super) struct Overview {
     pub failed_attempts: u32,
     /// What the search recommended when it stopped, where the config still allows it.
     pub recommended: Option<BTreeMap<String, f64>>,
+    /// The guards at the mixture that is recommended now.
+    pub guards: Vec<serde_json::Value>,
+    #[serde(skip)]
+    pub guard_words: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub list: Option<Vec<Row>>,
 }
@@ -137,7 +142,7 @@ pub(super) struct Was {
 
 impl Overview {
     /// With a list of all trials where `all`.
-    pub(super) fn new(study: &Study, all: bool) -> Self {
+    pub(super) fn new(study: &Study, all: bool, guards: &[GuardReport]) -> Self {
         let (config, trials) = (study.config(), study.trials());
         let usual = study.usual_durations();
         let writer = journal::holder(&config.dir);
@@ -169,6 +174,8 @@ impl Overview {
                 .stopped()
                 .filter(|stopped| config.space.broken_bounds(&stopped.mixture).is_empty())
                 .map(|stopped| study.named(&stopped.mixture)),
+            guards: guards.iter().map(best::guard_json).collect(),
+            guard_words: guards.iter().map(best::guard_words).collect(),
             list: all.then(|| trials.iter().map(|t| Row::new(study, t)).collect()),
         }
     }

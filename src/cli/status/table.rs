@@ -40,6 +40,9 @@ impl Display for Screen<'_> {
             }
             None => {}
         }
+        for (i, words) in o.guard_words.iter().enumerate() {
+            writeln!(f, "{}{:8}{words}", if i == 0 { "\n" } else { "" }, if i == 0 { "guards" } else { "" })?;
+        }
         o.failures.iter().try_for_each(|failed| failure(f, failed))?;
         match &o.list {
             Some(rows) => write!(f, "\n{}", list(rows)),
