@@ -326,6 +326,16 @@ mod tests {
     }
 
     #[test]
+    fn a_guard_is_kept_or_broken_beyond_noise() {
+        // Two degrees of freedom at 5 %: 4.3 standard errors; shared by two guards 6.2.
+        let of = |slack: f64, guards: usize| GuardVerdict::of(Some(slack), Some((1.0, 2)), guards);
+        assert_eq!([of(4.4, 1), of(-4.4, 1)], [GuardVerdict::Kept, GuardVerdict::Broken]);
+        assert_eq!([of(4.2, 1), of(-4.2, 1), of(4.4, 2)], [GuardVerdict::WithinNoise; 3]);
+        assert_eq!(GuardVerdict::of(None, Some((1.0, 2)), 1), GuardVerdict::Untested);
+        assert_eq!(GuardVerdict::of(Some(9.0), None, 1), GuardVerdict::OneSeed);
+    }
+
+    #[test]
     fn clear_differences_are_found() {
         for (others, seeds, gain) in [(1, 2, 8.0), (1, 3, 4.0), (1, 5, 3.0), (2, 2, 8.0), (2, 3, 4.0)] {
             let right = found(others, seeds, 0.0, gain);

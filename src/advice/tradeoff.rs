@@ -210,3 +210,35 @@ fn shares(mut steps: Vec<TradeoffStep>) -> Vec<TradeoffStep> {
     }
     steps
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(level: f64, gain: f64, hold: bool) -> TradeoffStep {
+        TradeoffStep {
+            level,
+            mixture: Mixture::new(vec![1.0 - gain, gain]),
+            distance: level,
+            expected: Prediction { mean: 2.0 - gain, sd: 0.1, noise: None },
+            gain: Gain { mean: gain, sd: 0.1 },
+            share: None,
+            metric: None,
+            hold,
+        }
+    }
+
+    #[test]
+    fn a_search_that_found_less_takes_over_the_mixture_of_a_smaller_change() {
+        let mut steps = Vec::new();
+        // The first breaks the guards: what it gains is no measure.
+        for step in [found(0.0, 0.9, false), found(0.1, 0.2, true), found(0.2, 0.15, true), found(0.3, 0.4, true)] {
+            add(&mut steps, step);
+        }
+        let gains: Vec<(f64, f64)> = steps.iter().map(|step| (step.level, step.gain.mean)).collect();
+        assert_eq!(gains, [(0.0, 0.9), (0.1, 0.2), (0.2, 0.2), (0.3, 0.4)]);
+        assert_eq!(shares(steps)[2].share, Some(0.5));
+        assert_eq!(levels(4.0).collect::<Vec<_>>(), [0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0]);
+        assert_eq!(levels(0.0).collect::<Vec<_>>(), [0.0]);
+    }
+}

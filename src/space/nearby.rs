@@ -2,7 +2,8 @@
 
 /// Projections onto both sets in turn, at most: a few dozen are the rule.
 const MOST_ROUNDS: usize = 500;
-/// A round that moves no weight farther than this is the last.
+/// A round that changes nothing that the projections have taken off by more than this is the last (Birgin & Raydan 2005). Points may stand
+/// still for some rounds before that.
 const TOLERANCE: f64 = 1e-10;
 
 /// The weights whose total-variation distance to `center` is at most `radius`.
@@ -62,14 +63,16 @@ impl Ball {
         // What each projection has taken off so far.
         let (mut by_set, mut by_ball): (Vec<f64>, Vec<f64>) = (difference(y, &w), vec![0.0; y.len()]);
         for _ in 0..MOST_ROUNDS {
-            let before = w.clone();
             let towards: Vec<f64> = w.iter().zip(&by_ball).map(|(x, d)| x + d).collect();
             w = self.project(&towards);
-            by_ball = difference(&towards, &w);
+            let taken_by_ball = difference(&towards, &w);
             let towards: Vec<f64> = w.iter().zip(&by_set).map(|(x, d)| x + d).collect();
             w = project(&towards);
-            by_set = difference(&towards, &w);
-            if difference(&before, &w).iter().all(|d| d.abs() <= TOLERANCE) {
+            let taken_by_set = difference(&towards, &w);
+            let settled = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() <= TOLERANCE);
+            let done = settled(&by_ball, &taken_by_ball) && settled(&by_set, &taken_by_set);
+            (by_ball, by_set) = (taken_by_ball, taken_by_set);
+            if done {
                 break;
             }
         }
