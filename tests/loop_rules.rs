@@ -266,6 +266,7 @@ fn a_mixture_of_the_users_becomes_trials_with_seeds_of_their_own() {
     for (arguments, exit, reason) in [
         (&["--mixture", "a=0.5,d=0.5", "--fidelity", "small"][..], 2, "--mixture a=0.5,d=0.5: "),
         (&["--mixture", "uniform"], 2, "--fidelity"),
+        (&["--seeds", "2"], 2, "--mixture"),
         (&["--mixture", "uniform", "--fidelity", "smal"], 2, "small"),
         (&["--mixture", "trial:1", "--fidelity", "small"], 2, "there is no trial 1"),
     ] {
@@ -282,7 +283,7 @@ fn a_mixture_of_the_users_becomes_trials_with_seeds_of_their_own() {
     );
     assert_eq!(code(&f.run("tell", &["--trial", "1", "--loss", "0.25"])), Some(0));
     let set = ["--set", "fidelity.large.max_trials=1", "--set", "domain.a.max=0.2", "--set", "budget.cost=5"];
-    let again = ["--mixture", "trial:1", "--fidelity", "large", "-n", "2"];
+    let again = ["--mixture", "trial:1", "--fidelity", "large", "--seeds", "2"];
     let output = f.run("suggest", &[&again[..], &set].concat());
     let said = stderr(&output);
     assert!(code(&output) == Some(1) && said.contains("max_trials is reached"), "{said}");

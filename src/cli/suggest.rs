@@ -27,6 +27,10 @@ pub struct SuggestArgs {
     /// trial:N, weights like web=0.5,code=0.5, or @FILE
     #[arg(long, value_name = "MIXTURE", requires = "fidelity")]
     mixture: Option<String>,
+    /// With --mixture: train it with so many seeds, to measure the noise of a run (the same as -n)
+    #[arg(long, value_name = "K", requires = "mixture", conflicts_with = "n",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    seeds: Option<u32>,
     /// Do not record them as pending
     #[arg(long, conflicts_with = "fork")]
     dry_run: bool,
@@ -82,7 +86,7 @@ pub(super) fn run(args: &SuggestArgs) -> anyhow::Result<u8> {
     super::warn(subject.study().warnings());
     let mut optimizer = advice::optimizer(subject.study());
     let (mut ids, mut missing) = (Vec::new(), None);
-    for _ in 0..args.n {
+    for _ in 0..args.seeds.unwrap_or(args.n) {
         let id = subject.study().next_id();
         let trial = match (&own, only) {
             (Some(mixture), Some(fidelity)) => decided(subject.study(), &optimizer, mixture, fidelity),
