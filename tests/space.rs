@@ -1,6 +1,8 @@
 //! The search space: projection, sampling, designs, and what infeasible bounds are called.
 
-use admire::space::{Bound, Domain, Group, GroupSpec, Limits, Polytope, SearchSpace, SpaceError, TightBound};
+use admire::space::{
+    Bound, Domain, Granularity, Group, GroupSpec, Limits, Polytope, SearchSpace, SpaceError, TightBound,
+};
 use proptest::prelude::*;
 use rand::{Rng, SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
@@ -382,4 +384,90 @@ fn bad_spaces_are_errors() {
     assert!(error(vec![Domain::new("a=b")], vec![]).contains("separate"));
     let text = error(vec![Domain::new("a")], vec![spec("g", &["b"], 0.0, 1.0)]);
     assert!(text.contains("group `g`: unknown domain `b`"), "{text}");
+}
+
+/// A random space of three to five domains, with bounds and groups.
+fn random_space(rng: &mut impl Rng) -> SearchSpace {
+    loop {
+        let polytope = random_polytope(rng);
+        if !(3..=5).contains(&polytope.dim()) {
+            continue;
+        }
+        let name = |i: usize| i.to_string();
+        let domains = (0..polytope.dim()).map(|i| domain(&name(i), polytope.lower()[i], polytope.upper()[i])).collect();
+        let groups = polytope.groups().iter().map(|g| {
+            let members: Vec<String> = g.domains.iter().map(|i| name(*i)).collect();
+            spec(&g.name, &members.iter().map(String::as_str).collect::<Vec<_>>(), g.min, g.max)
+        });
+        return SearchSpace::new(domains, groups.collect(), None).unwrap();
+    }
+}
+
+/// All mixtures of whole steps.
+fn whole_steps(dim: usize, steps: u32) -> Vec<Vec<f64>> {
+    let mut mixtures: Vec<Vec<u32>> = vec![vec![]];
+    for i in 0..dim {
+        let longer = |w: Vec<u32>| {
+            let left = steps - w.iter().sum::<u32>();
+            (if i + 1 == dim { left } else { 0 }..=left).map(move |k| [w.clone(), vec![k]].concat())
+        };
+        mixtures = mixtures.into_iter().flat_map(longer).collect();
+    }
+    mixtures.into_iter().map(|w| w.iter().map(|k| f64::from(*k) / f64::from(steps)).collect()).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_usable_mixture_keeps_the_smallest_weight_and_is_the_nearest(seed in any::<u64>()) {
+        let rng = &mut rng(seed);
+        let space = random_space(rng);
+        let (dim, smallest) = (space.dim(), rng.random_range(0.02..0.3));
+        // The nearest mixture of each set of domains.
+        let y = random_target(dim, rng);
+        let nearest = (0..1u32 << dim).filter_map(|set| {
+            let (mut lower, mut upper) = (space.polytope().lower().to_vec(), space.polytope().upper().to_vec());
+            for i in 0..dim {
+                if set >> i & 1 == 1 { lower[i] = lower[i].max(smallest) } else { upper[i] = 0.0 }
+            }
+            if lower.iter().zip(&upper).any(|(l, u)| l > u) {
+                return None;
+            }
+            let face = Polytope::new(lower, upper, space.polytope().groups().to_vec()).ok()?;
+            Some(norm(&face.project(&y), &y))
+        });
+        let nearest = nearest.reduce(f64::min);
+        let restricted = space.with_granularity(Granularity { smallest: Some(smallest), steps: None });
+        prop_assert_eq!(restricted.is_ok(), nearest.is_some(), "{:?}", restricted);
+        let (Ok(space), Some(nearest)) = (restricted, nearest) else { return Ok(()) };
+        let usable = space.usable(&y);
+        prop_assert!(space.polytope().contains(&usable, 1e-9), "{usable:?}");
+        prop_assert!(usable.iter().all(|w| *w == 0.0 || *w >= smallest), "{usable:?}, not at least {smallest}");
+        prop_assert!((norm(&usable, &y) - nearest).abs() < 1e-9, "{} is not {nearest}", norm(&usable, &y));
+        prop_assert!(norm(&space.usable(&usable), &usable) < 1e-12, "not idempotent");
+    }
+
+    #[test]
+    fn the_usable_mixture_is_of_whole_steps_wherever_there_is_one(seed in any::<u64>()) {
+        let rng = &mut rng(seed);
+        let space = random_space(rng);
+        let steps = rng.random_range(3..20);
+        let smallest = [None, Some(0.17)][rng.random_range(0..2)];
+        let y = space.polytope().sample(1, rng).remove(0);
+        let allowed = |w: &Vec<f64>| {
+            space.polytope().contains(w, 1e-9) && w.iter().all(|w| *w == 0.0 || *w >= smallest.unwrap_or(0.0))
+        };
+        let nearest = whole_steps(space.dim(), steps).into_iter().filter(allowed).map(|w| norm(&w, &y)).reduce(f64::min);
+        let restricted = space.clone().with_granularity(Granularity { smallest, steps: Some(steps) });
+        prop_assert_eq!(restricted.is_ok(), nearest.is_some(), "{:?}", restricted);
+        let (Ok(restricted), Some(nearest)) = (restricted, nearest) else { return Ok(()) };
+        let usable = restricted.usable(&y);
+        prop_assert!(allowed(&usable), "{usable:?}");
+        let multiples: Vec<f64> = usable.iter().map(|w| w * f64::from(steps)).collect();
+        prop_assert!(multiples.iter().all(|k| (k - k.round()).abs() < 1e-12), "{multiples:?}");
+        prop_assert_eq!(multiples.iter().map(|k| k.round()).sum::<f64>(), f64::from(steps));
+        println!("RATIO {}", norm(&usable, &y) / nearest);
+        prop_assert!(norm(&usable, &y) < 1.001 * nearest + 1e-9, "{} is not {nearest}", norm(&usable, &y));
+    }
 }

@@ -275,10 +275,11 @@ pub(super) fn show_weights(study: &Study, mixture: &Mixture) {
     let epochs = config.target_tokens().map(|tokens| config.space.epochs(mixture, tokens)).unwrap_or_default();
     let mut columns = vec![("domain", Align::Left), ("weight", Align::Right), ("", Align::Bar)];
     columns.extend(epochs.iter().any(Option::is_some).then_some(("epochs", Align::Right)));
+    let decimals = config.space.granularity().decimals().max(4);
     let mut table = Table::new(columns);
     for i in config.domain_order.iter().filter_map(|name| config.space.index(name)) {
         let weight = mixture.weights()[i];
-        let mut row = vec![config.space.domains()[i].name.clone(), format!("{weight:.4}"), bar(weight, BAR)];
+        let mut row = vec![config.space.domains()[i].name.clone(), format!("{weight:.decimals$}"), bar(weight, BAR)];
         row.extend(epochs.get(i).copied().flatten().map(|e| number(e, 3)));
         table.row(row);
     }

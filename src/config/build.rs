@@ -14,7 +14,7 @@ use crate::problem::{
     AcquisitionKind, Direction, Fidelities, Fidelity, Goal, KernelKind, MOST_COMPONENTS, Metric, ModelChoice,
     Objective, OptimizerSettings, Structure, Warp, check_domain_name, check_folder_name, check_name,
 };
-use crate::space::{Domain, GroupSpec, Limits, MOST_DOMAINS, SearchSpace};
+use crate::space::{Domain, Granularity, GroupSpec, Limits, MOST_DOMAINS, SearchSpace};
 
 /// The strategies that `replay` can compare.
 const STRATEGIES: [&str; 4] = ["admire", "single-fidelity", "random", "regression"];
@@ -31,7 +31,7 @@ pub(super) fn build(path: &Path, root: &Node) -> Result<StudyConfig, ConfigError
     let names: Vec<&str> = domains.iter().map(|d| d.name.as_str()).collect();
     let groups = groups(&document, &names);
     let fidelities = fidelities(&document);
-    let limits = limits(&document, &domains, fidelities.as_ref());
+    let (limits, granularity) = limits(&document, &domains, fidelities.as_ref());
     let mut objective = objective(&document);
     let optimizer = optimizer(&document);
     let written = guard::read(&document, &domains, &objective, &optimizer);
@@ -55,6 +55,7 @@ pub(super) fn build(path: &Path, root: &Node) -> Result<StudyConfig, ConfigError
     let problems = problems.into_inner();
     let Some(fidelities) = fidelities.filter(|_| problems.is_empty()) else { return Err(invalid(problems)) };
     let space = SearchSpace::new(domains, groups, limits)
+        .and_then(|space| space.with_granularity(granularity))
         .map_err(|source| ConfigError::Infeasible { path: path.to_owned(), source })?;
     let guards = guard::guards(written, &space, &mut objective);
     let references = confirm::references(against, &space, optimizer.tolerance);
@@ -226,7 +227,11 @@ fn fidelities(document: &Section<'_>) -> Option<Fidelities> {
     Some(Fidelities::new(list, targets.first().map(String::as_str)))
 }
 
-fn limits(document: &Section<'_>, domains: &[Domain], fidelities: Option<&Fidelities>) -> Option<Limits> {
+fn limits(
+    document: &Section<'_>,
+    domains: &[Domain],
+    fidelities: Option<&Fidelities>,
+) -> (Option<Limits>, Granularity) {
     let section = document.section("limits");
     let target_tokens = section.positive("target_tokens");
     let max_epochs = section.positive("max_epochs");
@@ -238,8 +243,28 @@ fn limits(document: &Section<'_>, domains: &[Domain], fidelities: Option<&Fideli
             section.report(Some("max_epochs"), "caps nothing: no domain states its available `tokens`");
         }
     }
+    let granularity = granularity(&section, domains);
     section.finish();
-    target_tokens.map(|target_tokens| Limits { target_tokens, max_epochs })
+    (target_tokens.map(|target_tokens| Limits { target_tokens, max_epochs }), granularity)
+}
+
+/// `limits.smallest_weight` and `limits.step`.
+fn granularity(section: &Section<'_>, domains: &[Domain]) -> Granularity {
+    let share = |key| section.number(key, "a number above 0 and below 1", |x| 0.0 < x && x < 1.0);
+    let (smallest, step) = (share("smallest_weight"), share("step"));
+    let steps = step.and_then(Granularity::steps_of);
+    if let Some(step) = step.filter(|_| steps.is_none()) {
+        let remedy = "take one such as 0.01 or 0.005, of at least 0.0001";
+        section.report(Some("step"), format!("no whole number of steps of {step} makes 1; {remedy}"));
+    }
+    let granularity = Granularity { smallest, steps };
+    let excluded = domains.iter().find(|domain| domain.max > 0.0 && domain.max < granularity.least());
+    if let Some(Domain { name, max, .. }) = excluded {
+        let key = if smallest.is_some_and(|smallest| smallest > *max) { "smallest_weight" } else { "step" };
+        let why = format!("is more than max = {max} of `{name}`, which could only get no weight");
+        section.report(Some(key), format!("{why}; lower this limit, raise max, or set max = 0"));
+    }
+    granularity
 }
 
 fn objective(document: &Section<'_>) -> Objective {

@@ -108,7 +108,8 @@ impl<'a> Recipe<'a> {
             Some(length) if !alike => domain.weight / length,
             _ => domain.weight,
         };
-        let total: f64 = self.domains.iter().map(share).sum();
+        // Shares of tokens stay exactly what they are.
+        let total: f64 = if alike { 1.0 } else { self.domains.iter().map(share).sum() };
         Ok(self.domains.iter().map(|domain| (domain.name, share(domain) / total)).collect())
     }
 

@@ -59,8 +59,11 @@ impl Optimizer {
                 reach[i] = further[i];
             }
         }
+        let points: Vec<Vec<f64>> = ends.iter().zip(reach).map(|(end, share)| at(end, share)).collect();
+        let points = self.usable(points);
+        let good = within(&points);
         let candidates: Vec<Mixture> =
-            ends.iter().zip(reach).map(|(end, share)| Mixture::new(at(end, share))).collect();
+            points.into_iter().zip(good).filter(|(_, good)| *good).map(|(point, _)| Mixture::new(point)).collect();
         let chosen = farthest(mixture, &candidates, count, self.settings.tolerance);
         let gains = self.gains_of(&surrogate, mixture, &chosen);
         let alternative = |(chosen, gain): (Mixture, Gain)| Alternative {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::Granularity;
+
 /// Why a search space, or weights in it, cannot be used.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum SpaceError {
@@ -33,6 +35,17 @@ pub enum SpaceError {
     /// No mixture satisfies these bounds together (those that only say `0 ≤ w ≤ 1` are left out).
     #[error("no mixture satisfies all bounds: weights sum to 1, but {}", list(.0))]
     Infeasible(Vec<TightBound>),
+    /// No mixture that satisfies all bounds has such weights.
+    #[error(
+        "no mixture within the bounds can be used: each weight must be {granularity}{}. Lower these limits or relax the bounds",
+        within(bounds)
+    )]
+    Unusable {
+        /// What is asked of the weights.
+        granularity: Granularity,
+        /// The bounds that exclude it, if it is known which.
+        bounds: Vec<TightBound>,
+    },
 }
 
 /// A stated bound, in the user's words.
@@ -49,6 +62,10 @@ pub enum TightBound {
     GroupMin { group: String, min: f64 },
     /// `max` of a group.
     GroupMax { group: String, max: f64 },
+    /// `limits.smallest_weight`, of a domain.
+    Smallest { domain: String, smallest: f64 },
+    /// `limits.step`
+    Step { step: f64 },
 }
 
 impl TightBound {
@@ -60,7 +77,9 @@ impl TightBound {
             | Self::Max { max: value, .. }
             | Self::TokenCap { cap: value, .. }
             | Self::GroupMin { min: value, .. }
-            | Self::GroupMax { max: value, .. } => *value,
+            | Self::GroupMax { max: value, .. }
+            | Self::Smallest { smallest: value, .. }
+            | Self::Step { step: value } => *value,
         }
     }
 }
@@ -80,6 +99,10 @@ impl fmt::Display for TightBound {
             ),
             Self::GroupMin { group, min } => write!(f, "group `{group}` ≥ {min}"),
             Self::GroupMax { group, max } => write!(f, "group `{group}` ≤ {max}"),
+            Self::Smallest { domain, smallest } => {
+                write!(f, "`{domain}` = 0 or `{domain}` ≥ {smallest} (limits.smallest_weight)")
+            }
+            Self::Step { step } => write!(f, "weights are multiples of {step} (limits.step)"),
         }
     }
 }
@@ -101,15 +124,24 @@ fn apart(sum: f64) -> String {
     told.trim_end_matches('0').to_owned()
 }
 
-fn list(bounds: &[TightBound]) -> String {
+/// The first of some bounds, and how many more there are.
+fn shown(bounds: &[TightBound]) -> String {
     const SHOWN: usize = 8;
-    let one_sided =
-        |f: fn(&TightBound) -> bool| bounds.iter().all(f).then(|| bounds.iter().map(TightBound::value).sum());
     let mut parts: Vec<String> = bounds.iter().take(SHOWN).map(ToString::to_string).collect();
     if bounds.len() > SHOWN {
         parts.push(format!("{} more", bounds.len() - SHOWN));
     }
-    let parts = parts.join(", ");
+    parts.join(", ")
+}
+
+fn within(bounds: &[TightBound]) -> String {
+    if bounds.is_empty() { String::new() } else { format!(", but {}", shown(bounds)) }
+}
+
+fn list(bounds: &[TightBound]) -> String {
+    let one_sided =
+        |f: fn(&TightBound) -> bool| bounds.iter().all(f).then(|| bounds.iter().map(TightBound::value).sum());
+    let parts = shown(bounds);
     let least: Option<f64> = one_sided(|b| matches!(b, TightBound::Min { .. }));
     let most: Option<f64> = one_sided(|b| matches!(b, TightBound::Max { .. } | TightBound::TokenCap { .. }));
     match (least, most) {

@@ -4,6 +4,7 @@
 
 mod constraints;
 mod error;
+mod granularity;
 mod limit;
 mod nearby;
 mod polytope;
@@ -14,6 +15,7 @@ mod warp;
 
 pub use constraints::{Bound, Group};
 pub use error::{SpaceError, TightBound};
+pub use granularity::Granularity;
 pub use limit::LimitedBy;
 pub use polytope::Polytope;
 pub use search_space::{Domain, GroupSpec, Limits, MOST_DOMAINS, SearchSpace};

@@ -136,6 +136,11 @@ impl Polytope {
         &self.constraints.upper
     }
 
+    /// All that its points satisfy.
+    pub(super) fn constraints(&self) -> &Constraints {
+        &self.constraints
+    }
+
     /// The constraints on sums of weights.
     pub(super) fn rows(&self) -> &[Row] {
         &self.constraints.rows

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::{Bound, Group, Polytope, SpaceError, TightBound};
+use super::granularity::Usable;
+use super::{Bound, Granularity, Group, Polytope, SpaceError, TightBound};
 use crate::problem::{Mixture, check_domain_name};
 
 /// Domains that a config can have, at most. Time and memory for the space grow with the square of their number, and a model
@@ -63,6 +64,8 @@ pub struct SearchSpace {
     domains: Vec<Domain>,
     limits: Option<Limits>,
     polytope: Polytope,
+    /// Which of its mixtures can be used, if not all.
+    usable: Option<Usable>,
 }
 
 impl SearchSpace {
@@ -88,7 +91,42 @@ impl SearchSpace {
             return Err(names(vec![Bound::Lower(i), Bound::Upper(i)]));
         }
         let polytope = Polytope::new(lower, upper, groups.clone()).map_err(names)?;
-        Ok(Self { domains, limits, polytope })
+        Ok(Self { domains, limits, polytope, usable: None })
+    }
+
+    /// The same space, of which only mixtures with such weights are suggested and recommended.
+    ///
+    /// # Errors
+    /// [`SpaceError::Unusable`]: the bounds allow no such mixture.
+    pub fn with_granularity(self, granularity: Granularity) -> Result<Self, SpaceError> {
+        if granularity == Granularity::default() {
+            return Ok(Self { usable: None, ..self });
+        }
+        let described = |bound| describe(bound, &self.domains, self.polytope.groups(), self.limits);
+        let usable = Usable::new(granularity, &self.polytope).map_err(|bounds| SpaceError::Unusable {
+            granularity,
+            bounds: bounds.into_iter().filter_map(described).collect(),
+        })?;
+        Ok(Self { usable: Some(usable), ..self })
+    }
+
+    /// Which weights can be used.
+    #[must_use]
+    pub fn granularity(&self) -> Granularity {
+        self.usable.as_ref().map_or_else(Granularity::default, |usable| usable.granularity)
+    }
+
+    /// The mixture of the space that is nearest to `weights` and that can be used.
+    #[must_use]
+    pub fn usable(&self, weights: &[f64]) -> Vec<f64> {
+        self.usable.as_ref().map_or_else(|| self.polytope.project(weights), |usable| usable.nearest(weights))
+    }
+
+    /// The mixtures with the same domains as `weights`, which can be used, and with weights that are not too small. They form a polytope,
+    /// but not all of its mixtures are round. `None` if all mixtures of the space can be used.
+    #[must_use]
+    pub fn face(&self, weights: &[f64]) -> Option<Polytope> {
+        self.usable.as_ref()?.face(weights)
     }
 
     /// Number of domains, ≥ 1.
@@ -141,10 +179,17 @@ impl SearchSpace {
         self.bounds_where(mixture, |slack| slack.abs() <= 1e-9)
     }
 
-    /// The stated bounds that a mixture breaks (by more than 1e-6), described for people.
+    /// The stated bounds that a mixture breaks (by more than 1e-6), described for people; what is asked of its weights included.
     #[must_use]
     pub fn broken_bounds(&self, mixture: &Mixture) -> Vec<TightBound> {
-        self.bounds_where(mixture, |slack| slack < -1e-6)
+        let mut broken = self.bounds_where(mixture, |slack| slack < -1e-6);
+        let granularity = self.granularity();
+        let (small, uneven): (Vec<bool>, Vec<bool>) = mixture.weights().iter().map(|w| granularity.breaks(*w)).unzip();
+        let domains = self.domains.iter().zip(small).filter(|(_, small)| *small).map(|(domain, _)| &domain.name);
+        let smallest = |(domain, smallest): (&String, f64)| TightBound::Smallest { domain: domain.clone(), smallest };
+        broken.extend(domains.zip(granularity.smallest.into_iter().cycle()).map(smallest));
+        broken.extend(granularity.step().filter(|_| uneven.contains(&true)).map(|step| TightBound::Step { step }));
+        broken
     }
 
     /// The stated bounds to which `test` applies, given by how much a mixture keeps each (below 0: by how much it breaks it).
@@ -211,7 +256,9 @@ impl SearchSpace {
         if !(total > 0.0 && total.is_finite()) {
             return Err(SpaceError::Weights(format!("they sum to {total}; at least one must be above zero")));
         }
-        Ok(Mixture::new(w.iter().map(|x| x / total).collect()))
+        // Weights that sum to 1 but for rounding stay as they were stated.
+        let is_one = (total - 1.0).abs() <= f64::EPSILON * w.len() as f64;
+        Ok(Mixture::new(if is_one { w } else { w.iter().map(|x| x / total).collect() }))
     }
 
     /// Names and weights of a mixture, in the order of the space.

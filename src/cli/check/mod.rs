@@ -66,6 +66,7 @@ pub(super) fn run(args: &CheckArgs, verbose: bool) -> anyhow::Result<u8> {
             let mut object = json!({
                 "study": config.name,
                 "domains": region::json(&config),
+                "limits": region::limits(&config),
                 "fidelities": fidelities(&config),
                 "budget": budget::limits(&config),
                 "first_trial": first.json(),
@@ -176,11 +177,12 @@ fn planned(study: &Study, trial: &Trial) -> Value {
 
 /// Every trial of the design, a line each.
 fn designed(study: &Study, design: &[Trial]) -> String {
+    let decimals = study.config().space.granularity().decimals().max(3);
     let mut text = "\ninitial design\n".to_owned();
     for trial in design {
         let fidelity = &study.config().fidelities[trial.fidelity].name;
         let weights = study.named(&trial.mixture).into_iter().filter(|(_, w)| *w > 0.0);
-        let weights: Vec<String> = weights.map(|(name, w)| format!("{name}={w:.3}")).collect();
+        let weights: Vec<String> = weights.map(|(name, w)| format!("{name}={w:.decimals$}")).collect();
         let _ = writeln!(text, "  trial {} at {fidelity}: {}", trial.id, weights.join(" "));
     }
     text

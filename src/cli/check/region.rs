@@ -6,6 +6,7 @@ use super::{short, text};
 use crate::config::StudyConfig;
 use crate::problem::Mixture;
 use crate::report::{Align, Table};
+use crate::space::Granularity;
 use crate::study::Trial;
 use crate::text::number;
 
@@ -82,7 +83,16 @@ pub(super) fn table(config: &StudyConfig, design: &[Trial]) -> String {
     let tables = [Some(domains(config, design)), groups(config), repetition(config), Some(sizes(config))];
     let width = text::width();
     let tables: Vec<String> = tables.into_iter().flatten().map(|table| table.fitted(width).to_string()).collect();
-    format!("{}: valid\n\n{}", config.path.display(), tables.join("\n"))
+    let granularity = config.space.granularity();
+    let asked =
+        if granularity == Granularity::default() { String::new() } else { format!("\neach weight is {granularity}\n") };
+    format!("{}: valid\n\n{}{asked}", config.path.display(), tables.join("\n"))
+}
+
+/// What is asked of the weights.
+pub(super) fn limits(config: &StudyConfig) -> Value {
+    let granularity = config.space.granularity();
+    json!({ "smallest_weight": granularity.smallest, "step": granularity.step() })
 }
 
 fn domains(config: &StudyConfig, design: &[Trial]) -> Table {
@@ -196,6 +206,13 @@ pub(super) fn notes(config: &StudyConfig) -> Vec<String> {
              limits.max_epochs bounds it",
             repeated.join(", ")
         ));
+    }
+    let (least, upper) = (config.space.granularity().least(), config.space.polytope().upper());
+    let excluded: Vec<&str> =
+        rows.iter().filter(|r| upper[r.index] > 0.0 && upper[r.index] < least).map(|r| r.name).collect();
+    if !excluded.is_empty() {
+        let excluded = excluded.join(", ");
+        notes.push(format!("{excluded} cannot be used: the token cap is below the smallest weight, {least}"));
     }
     if (0..config.space.dim()).all(|i| config.space.is_pinned(i)) {
         notes.push("the bounds leave one mixture only: there is nothing to search".into());

@@ -71,7 +71,9 @@ impl Optimizer {
     ) -> Option<Suggestion> {
         let known = self.columns(evidence.taken(m).map(Mixture::weights));
         let (mixture, pool_index) = match candidates {
-            Candidates::Space(_) if known.is_empty() => (self.space.uniform(), None),
+            Candidates::Space(_) if known.is_empty() => {
+                (Mixture::new(self.space.usable(self.space.uniform().weights())), None)
+            }
             Candidates::Space(_) => {
                 let mut new = self.new_mixtures(evidence, m, rng);
                 if new.is_empty() {
@@ -113,7 +115,8 @@ impl Optimizer {
     fn new_mixtures(&self, evidence: &Evidence, m: FidelityId, rng: &mut impl Rng) -> Vec<Mixture> {
         let polytope = self.space.polytope();
         let new = |sampled: Vec<Vec<f64>>| -> Vec<Mixture> {
-            sampled.into_iter().map(Mixture::new).filter(|mixture| self.is_new(evidence, mixture, m)).collect()
+            let sampled = self.usable(sampled).into_iter().map(Mixture::new);
+            sampled.filter(|mixture| self.is_new(evidence, mixture, m)).collect()
         };
         let found = new(polytope.sample(DESIGN_SAMPLED, rng));
         if !found.is_empty() {

@@ -8,6 +8,7 @@ use crate::acquisition::descend;
 use crate::acquisition::normal::{inverse_mills, log_distribution, quantile};
 use crate::optimizer::Optimizer;
 use crate::problem::{Evidence, Goal, Guard, Mixture, Observation, Prediction, Threshold, Weights};
+use crate::space::Polytope;
 use crate::surrogate::Surrogate;
 
 /// How far a guard is from being broken, in the unit of its metric. A guard is broken where this is below 0.
@@ -220,7 +221,7 @@ impl Optimizer {
         let spread = means.variance().sqrt().max(f64::MIN_POSITIVE);
         let mut found = Vec::new();
         for start in [&starts[safe], &starts[means.imin()]] {
-            let w = self.constrained_best((surrogate, about), evidence, start, spread);
+            let w = self.constrained_best((surrogate, about), evidence, (self.space.polytope(), start), spread);
             let between = |step: usize| {
                 let share = step as f64 / GUARD_BETWEEN as f64;
                 w.iter().zip(&starts[safe]).map(|(w, safe)| (1.0 - share) * w + share * safe).collect()
@@ -230,15 +231,15 @@ impl Optimizer {
         found
     }
 
-    /// A mixture of small posterior mean under `surrogate` on which the guards hold under `about`, searched for from `start`. The method is
+    /// A mixture of `polytope` with a small posterior mean under `surrogate` on which the guards hold under `about`, searched for from `start`. The method is
     /// an augmented Lagrangian (Nocedal & Wright 2006, algorithm 17.4) of the mean, in units of `spread`, with the constraint that the
     /// logarithm of the [`risk`] is at most 0. Each round uses the standard deviations of slacks where the last one ended, because they vary
     /// far less than means. The mixture may miss the guards by a little.
-    fn constrained_best(
+    pub(super) fn constrained_best(
         &self,
         (surrogate, about): (&Surrogate, &Surrogate),
         evidence: &Evidence,
-        start: &[f64],
+        (polytope, start): (&Polytope, &[f64]),
         spread: f64,
     ) -> Vec<f64> {
         let thresholds: Vec<f64> =
@@ -256,7 +257,7 @@ impl Optimizer {
                 gradient.iter_mut().zip(&risk_gradient).for_each(|(g, r)| *g = *g / spread + push * r);
                 (mean / spread + (push * push - multiplier * multiplier) / (2.0 * weight), gradient)
             };
-            let Some((_, found)) = descend(self.space.polytope(), lagrangian, &w, GUARD_STEPS) else { break };
+            let Some((_, found)) = descend(polytope, lagrangian, &w, GUARD_STEPS) else { break };
             lagrangian(&self.columns([found.as_slice()]));
             multiplier = (multiplier + weight * last.get()).max(0.0);
             (w, weight) = (found, GUARD_TIGHTENING * weight);

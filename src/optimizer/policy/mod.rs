@@ -8,5 +8,6 @@ pub(super) mod guards;
 mod proposal;
 mod recommendation;
 pub mod stopping;
+mod usable;
 mod value;
 mod waiting;

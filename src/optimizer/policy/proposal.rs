@@ -182,7 +182,7 @@ impl Optimizer {
             starts.extend(others.iter().map(|w| incumbent.iter().zip(w).map(between).collect()));
         }
         starts.extend(incumbents);
-        starts
+        self.usable(starts)
     }
 
     /// The best place anywhere in the space, at any open fidelity.
@@ -208,8 +208,12 @@ impl Optimizer {
         }
         let climbed = climbs.iter().filter_map(|i| {
             let Place { weights, fidelity, .. } = &places[*i];
-            let (value, weights) = climb(pending, &criterion, self.space.polytope(), *fidelity, weights, CLIMB_STEPS)?;
-            Some(Place { weights, fidelity: *fidelity, score: value - evidence.costs[*fidelity].ln() })
+            let polytope = self.space.polytope();
+            let (_, weights) = climb(pending, &criterion, polytope, *fidelity, weights, CLIMB_STEPS)?;
+            let weights = self.usable(vec![weights]).pop()?;
+            let z = self.columns([weights.as_slice()]);
+            let score = self.scores(pending, &criterion, evidence, &z, &[*fidelity])[0][0];
+            Some(Place { weights, fidelity: *fidelity, score })
         });
         let climbed: Vec<Place> = climbed.collect();
         places.extend(climbed);

@@ -117,6 +117,9 @@ impl Optimizer {
         if !self.guards.is_empty() {
             starts.extend(self.constrained((surrogate, about), evidence, &starts));
         }
+        let mut starts = self.usable(starts);
+        let on_faces = self.on_faces((surrogate, about), evidence, &starts);
+        starts.extend(on_faces);
         let x = self.columns(starts.iter().map(Vec::as_slice));
         let contenders = self.contenders(surrogate, &x, &[], &self.qualified(about, evidence, &x, &[]));
         let regret = contenders.minima(rng).expected_regret;
@@ -131,16 +134,17 @@ impl Optimizer {
         candidates: Option<&[Mixture]>,
     ) -> Recommendation {
         let loss = |o: &Observation| self.objective.loss(&o.metrics);
+        let usable = |mixture: &Mixture| Mixture::new(self.space.usable(mixture.weights()));
         let best = evidence
             .observations
             .iter()
             .max_by(|a, b| a.fidelity.cmp(&b.fidelity).then(loss(b).total_cmp(&loss(a))))
             // Bounds may have been tightened since it was trained.
             .map_or_else(
-                || self.space.uniform(),
+                || usable(&self.space.uniform()),
                 |o| match self.space.broken_bounds(&o.mixture).as_slice() {
                     [] => o.mixture.clone(),
-                    _ => Mixture::new(self.space.polytope().project(o.mixture.weights())),
+                    _ => usable(&o.mixture),
                 },
             );
         let nearest = candidates
