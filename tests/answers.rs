@@ -444,3 +444,58 @@ fn a_what_if_is_answered_anew_and_changes_nothing() {
     f.json("suggest", &wider);
     assert!(notes(&f.json("best", &wider)).is_empty());
 }
+
+/// The digits behind the point of the longest weight, as JSON has them.
+fn decimals(object: &Value) -> usize {
+    let weights = object["weights"].as_object().unwrap().values().map(Value::to_string);
+    weights.map(|weight| weight.split_once('.').map_or(0, |(_, decimals)| decimals.len())).max().unwrap()
+}
+
+#[test]
+fn weights_that_can_be_used_are_asked_for_like_any_bound() {
+    let f = imported();
+    let limits = ["--set", "limits.smallest_weight=0.15", "--set", "limits.step=0.05"];
+    let with = |arguments: &[&'static str]| [arguments, &limits].concat();
+    let best = f.json("best", &with(&["--alternatives", "3"]));
+    let alternatives = best["alternatives"].as_array().unwrap();
+    for object in alternatives.iter().chain([&best]) {
+        assert!(decimals(object) <= 2, "{object}");
+        assert!(
+            ["a", "b", "c"].iter().all(|name| weight(object, name) == 0.0 || weight(object, name) >= 0.15),
+            "{object}"
+        );
+    }
+    assert!(!alternatives.is_empty());
+    assert!(notes(&best)[0].contains("what-if (limits.smallest_weight not set → 0.15, limits.step not set → 0.05)"));
+    for format in ["json", "megatron"] {
+        let exported = text(&f, "export", &with(&["--format", format]));
+        let numbers = exported.split(|c: char| !c.is_ascii_digit() && c != '.').filter(|text| text.contains("0."));
+        assert!(numbers.clone().count() >= 2 && numbers.clone().all(|text| text.len() <= 4), "{format}: {exported}");
+    }
+    // The user's own mixtures stay what they are; what they break is said.
+    let own = with(&["--mixture", "a=0.02,b=0.48,c=0.5", "--fidelity", "small", "--dry-run"]);
+    let (said, predicted) = (text(&f, "suggest", &own), text(&f, "predict", &with(&["a=0.02,b=0.48,c=0.5"])));
+    for broken in ["`a` = 0 or `a` ≥ 0.15 (limits.smallest_weight)", "weights are multiples of 0.05 (limits.step)"] {
+        assert!(said.contains(&format!("breaks {broken}")), "{said}");
+        assert!(predicted.contains(&format!("breaks the bound  {broken}")), "{predicted}");
+    }
+    assert!(said.contains("0.0200"), "{said}");
+    let exact = with(&["--mixture", "a=0.15,b=0.35,c=0.5", "--fidelity", "small", "--dry-run"]);
+    assert_eq!(decimals(&f.json("suggest", &exact)["trials"][0]), 2, "as stated");
+}
+
+#[test]
+fn a_space_of_few_round_mixtures_is_exhausted_by_them() {
+    let f = Fixture::new(GOOD, "", "[limits]\nstep = 0.5\n[optimizer]\ninitial = 9");
+    let output = f.run("suggest", &["-n", "9", "--fidelity", "small", "--format", "jsonl"]);
+    let trials: Vec<Value> = String::from_utf8(output.stdout.clone())
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let mut mixtures: Vec<String> = trials.iter().map(|trial| trial["weights"].to_string()).collect();
+    mixtures.sort();
+    mixtures.dedup();
+    assert_eq!((trials.len(), mixtures.len()), (6, 6), "{}", stderr(&output));
+    assert!(stderr(&output).contains("limits.step"), "{}", stderr(&output));
+}

@@ -39,6 +39,25 @@ fn the_region_says_what_limits_it_and_how_often_data_is_repeated() {
 }
 
 #[test]
+fn weights_that_can_be_used_are_shown_and_are_those_of_the_design() {
+    let f = Fixture::new(GOOD, "", "[limits]\nsmallest_weight = 0.1\nstep = 0.05\n[optimizer]\ninitial = 12");
+    let checked = f.json("check", &[]);
+    assert_eq!(checked["limits"], json!({"smallest_weight": 0.1, "step": 0.05}));
+    let design = checked["design"].as_array().unwrap();
+    assert_eq!(design.len(), 12);
+    for weight in design.iter().flat_map(|trial| trial["weights"].as_object().unwrap().values()) {
+        let steps = weight.as_f64().unwrap() * 20.0;
+        assert!((steps == 0.0 || steps >= 2.0) && weight.to_string().len() <= "0.05".len(), "{weight}");
+    }
+    let shown = String::from_utf8(f.run("check", &[]).stdout).unwrap();
+    let said = "each weight is 0 or at least 0.1 (limits.smallest_weight) and a multiple of 0.05 (limits.step)";
+    assert!(shown.contains(said), "{shown}");
+    let scarce = ["--set", "domain.b.tokens=5", "--set", "limits.target_tokens=100", "--set", "limits.max_epochs=1"];
+    let notes = f.json("check", &scarce)["notes"].to_string();
+    assert!(notes.contains("b gets no weight: its token cap is below the smallest weight, 0.1"), "{notes}");
+}
+
+#[test]
 fn sums_that_are_no_means_are_said_and_so_is_what_costs_are_counted_in() {
     let f = Fixture::new(GOOD, "", "[budget]\ntrials = 1");
     let notes = |f: &Fixture, sets: &[&str]| {

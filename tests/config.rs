@@ -111,6 +111,32 @@ fn infeasible_bounds_are_their_own_kind() {
 }
 
 #[test]
+fn weights_that_cannot_be_asked_for_are_refused() {
+    let limits = |keys: &str| refusal(&format!("{SMALL}[limits]\n{keys}\n"), &[]);
+    for (keys, said) in [
+        ("smallest_weight = 1", "line 14: limits.smallest_weight: expected a number above 0 and below 1"),
+        ("step = 0", "line 14: limits.step: expected a number above 0 and below 1"),
+        ("step = 0.03", "line 14: limits.step: no whole number of steps of 0.03 makes 1; take one such as 0.01"),
+        ("step = 0.00001", "of at least 0.0001"),
+        (
+            "smallest_weight = 0.6",
+            "line 14: limits.smallest_weight: is more than max = 0.5 of `code`, which could only get no weight; lower this",
+        ),
+        ("step = 0.1\nsmallest_weight = 0.55", "line 15: limits.smallest_weight: is more than max = 0.5 of `code`"),
+    ] {
+        assert!(limits(keys).contains(said), "{keys}: {}", limits(keys));
+    }
+    // No whole number of steps lies within these bounds.
+    let sets = ["domain.web.max=0.55", "domain.code.max=0.48", "limits.step=0.1"];
+    let Err(ConfigError::Infeasible { source, .. }) = parse(SMALL, &sets) else { panic!("feasible") };
+    let said =
+        "each weight must be a multiple of 0.1 (limits.step), but `code` ≤ 0.48, `web` ≤ 0.55. Lower these limits";
+    assert!(source.to_string().contains(said), "{source}");
+    let both = parse(SMALL, &["limits.smallest_weight=0.012", "limits.step=0.005"]).unwrap().space.granularity();
+    assert_eq!(both.least(), 0.015, "the smallest weight is a multiple of the step");
+}
+
+#[test]
 fn overrides_are_applied_before_validation() {
     let sets = ["budget.trials=20", "fidelity.1M.cost=0.25", "domain.0.max=0.9", "objective.metric='\"x\"'"];
     let config = parse(SMALL, &sets[..3]).unwrap();

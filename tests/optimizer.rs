@@ -7,10 +7,10 @@ mod problem;
 
 use admire::optimizer::{Candidates, NoTrial, Optimizer, Suggestion};
 use admire::problem::{
-    AcquisitionKind, Evidence, FidelityId, Goal, KernelKind, Mixture, ModelSpec, Observation, OptimizerSettings,
-    Prediction, Warp, columns,
+    AcquisitionKind, Evidence, FidelityId, Goal, Guard, KernelKind, Mixture, ModelSpec, Observation, OptimizerSettings,
+    Prediction, Threshold, Tolerance, Warp, columns,
 };
-use admire::space::{Domain, GroupSpec, Limits, SearchSpace};
+use admire::space::{Domain, Granularity, GroupSpec, Limits, SearchSpace};
 use admire::surrogate::{data::Data, gp::Gp, hyper::Layout};
 use minimum::minimum;
 use nalgebra::DVector;
@@ -132,6 +132,47 @@ fn suggestions_and_recommendations_respect_groups_and_caps() {
     let recommendation = optimizer.recommend(&evidence, None, &mut rng);
     assert!(space.polytope().contains(recommendation.mixture.weights(), 1e-9));
     assert!(recommendation.mixture.weights()[2] <= 0.25 + 1e-9, "two epochs of a billion tokens in eight");
+}
+
+#[test]
+fn weights_that_are_suggested_and_recommended_can_be_used() {
+    let problem = Problem::new(5, 2, 2, 4);
+    let mut domains: Vec<Domain> = (0..5).map(|i| Domain::new(format!("d{i:02}"))).collect();
+    (domains[0].min, domains[1].max) = (0.03, 0.25);
+    let group = GroupSpec { name: "code".into(), domains: vec!["d03".into(), "d04".into()], min: 0.2, max: 0.4 };
+    let space = SearchSpace::new(domains, vec![group], None).unwrap();
+    let guard = Guard {
+        metric: 1,
+        sign: 1.0,
+        threshold: Threshold::Value(problem.truth(space.uniform().weights(), 1)[1] - 0.05),
+        tolerance: Tolerance::Absolute(0.0),
+        probability: 0.9,
+    };
+    for (steps, acquisition) in [(None, AcquisitionKind::KnowledgeGradient), (Some(20), AcquisitionKind::Entropy)] {
+        let space = space.clone().with_granularity(Granularity { smallest: Some(0.1), steps }).unwrap();
+        let can_be_used = |mixture: &Mixture| {
+            space.polytope().contains(mixture.weights(), 1e-9)
+                && mixture.weights().iter().all(|w| *w == 0.0 || *w >= 0.1)
+                && steps
+                    .is_none_or(|n| mixture.weights().iter().all(|w| (w * f64::from(n)).round() / f64::from(n) == *w))
+        };
+        let settings = OptimizerSettings { acquisition, ..OptimizerSettings::default() };
+        let optimizer = Optimizer::new(space.clone(), problem.fidelities(), problem.objective(), settings);
+        let mut optimizer = optimizer.with_guards(vec![guard.clone()]);
+        let (mut evidence, mut rng) = (problem.evidence(vec![]), rng(5));
+        for _ in 0..9 {
+            let suggestion = optimizer.suggest(&evidence, Candidates::Space(&SIZES[..2]), &mut rng).unwrap();
+            assert!(can_be_used(&suggestion.mixture), "{suggestion:?}");
+            let fidelity = suggestion.fidelity;
+            assert!(evidence.taken(fidelity).all(|known| *known != suggestion.mixture), "a mixture is trained once");
+            evidence.observations.push(problem.observe(&suggestion.mixture, fidelity, &mut rng));
+        }
+        let recommended = optimizer.recommend(&evidence, None, &mut rng).mixture;
+        assert!(can_be_used(&recommended), "{recommended:?}");
+        assert!(optimizer.guard_states(&evidence, &recommended).unwrap().hold);
+        let alternatives = optimizer.alternatives(&evidence, &recommended, 3, &mut rng).unwrap();
+        assert!(alternatives.iter().all(|alternative| can_be_used(&alternative.mixture)), "{alternatives:?}");
+    }
 }
 
 #[test]
@@ -336,9 +377,11 @@ fn a_mixture_that_failed_or_was_imported_is_not_new() {
 
 /// Replays a whole study and returns the share of the gap between the uniform mixture and the optimum that its
 /// recommendation closes.
-fn gap_closed(problem: &Problem, settings: OptimizerSettings, budget: f64, seed: u64) -> f64 {
+fn gap_closed(problem: &Problem, granularity: Granularity, budget: f64, seed: u64) -> f64 {
     let (target, mut rng) = (problem.sizes - 1, rng(seed));
-    let mut optimizer = problem.optimizer(settings);
+    let space = problem.space().with_granularity(granularity).unwrap();
+    let settings = OptimizerSettings::default();
+    let mut optimizer = Optimizer::new(space.clone(), problem.fidelities(), problem.objective(), settings);
     let mut evidence = problem.evidence(vec![]);
     let mut spent = 0.0;
     while spent < budget {
@@ -347,6 +390,8 @@ fn gap_closed(problem: &Problem, settings: OptimizerSettings, budget: f64, seed:
         evidence.observations.push(problem.observe(&suggestion.mixture, suggestion.fidelity, &mut rng));
     }
     let found = optimizer.recommend(&evidence, None, &mut rng).mixture;
+    let known = evidence.observations.iter().map(|o| &o.mixture);
+    assert!(known.chain([&found]).all(|mixture| space.broken_bounds(mixture).is_empty()));
     let uniform = problem.loss(problem.space().uniform().weights(), target);
     (uniform - problem.loss(found.weights(), target)) / (uniform - optimum(problem, target))
 }
@@ -361,10 +406,36 @@ fn the_search_closes_most_of_the_gap_for_two_target_runs() {
     // Two target runs leave much to luck in a single study.
     let closed = [0, 1, 2].map(|seed| {
         let problem = Problem::new(5, 3, 3, 20 + seed);
-        gap_closed(&problem, OptimizerSettings::default(), 2.0, seed)
+        gap_closed(&problem, Granularity::default(), 2.0, seed)
     });
     let mean = closed.iter().sum::<f64>() / 3.0;
     assert!(mean > 0.8 && closed.iter().all(|closed| (0.6..=1.0 + 1e-6).contains(closed)), "closed {closed:?}");
+}
+
+/// Mixing laws of 17 domains, searched with and without `limits.smallest_weight` and `limits.step`: docs/measured.md has the figures.
+/// `BUDGET=10 cargo test --release --test optimizer usable_weights_cost -- --ignored --nocapture`
+#[test]
+#[ignore = "takes minutes"]
+fn usable_weights_cost_little_on_mixing_laws() {
+    let budget: f64 = std::env::var("BUDGET").map_or(3.0, |text| text.parse().unwrap());
+    let asked = [
+        ("any weights", Granularity::default()),
+        ("0 or at least 0.01", Granularity { smallest: Some(0.01), steps: None }),
+        ("and multiples of 0.005", Granularity { smallest: Some(0.01), steps: Some(200) }),
+    ];
+    let mut closed = asked.map(|_| Vec::new());
+    for seed in 0..10 {
+        let problem = Problem::new(17, 3, 4, 500 + seed);
+        for (closed, (name, granularity)) in closed.iter_mut().zip(asked) {
+            let begun = std::time::Instant::now();
+            closed.push(gap_closed(&problem, granularity, budget, seed));
+            eprintln!("{seed} {name}: closed {:.3} in {:.0} s", closed[seed as usize], begun.elapsed().as_secs_f64());
+        }
+    }
+    for (mut closed, (name, _)) in closed.into_iter().zip(asked) {
+        closed.sort_by(f64::total_cmp);
+        eprintln!("{name}: {:.3} of the gap in the median", 0.5 * (closed[4] + closed[5]));
+    }
 }
 
 #[test]

@@ -70,7 +70,7 @@ pub enum NoTrial {
     /// All that is left is within [`OptimizerSettings::tolerance`] of what has been trained, at every fidelity.
     #[error(
         "exhausted: at every fidelity that is open, all mixtures that differ by more than optimizer.tolerance have been \
-         trained; to go on, widen the bounds or lower optimizer.tolerance"
+         trained; to go on, widen the bounds or lower optimizer.tolerance or limits.step"
     )]
     Exhausted,
 }

@@ -208,12 +208,10 @@ pub(super) fn notes(config: &StudyConfig) -> Vec<String> {
         ));
     }
     let (least, upper) = (config.space.granularity().least(), config.space.polytope().upper());
-    let excluded: Vec<&str> =
-        rows.iter().filter(|r| upper[r.index] > 0.0 && upper[r.index] < least).map(|r| r.name).collect();
-    if !excluded.is_empty() {
-        let excluded = excluded.join(", ");
-        notes.push(format!("{excluded} cannot be used: the token cap is below the smallest weight, {least}"));
-    }
+    let excluded = rows.iter().filter(|r| upper[r.index] > 0.0 && upper[r.index] < least).map(|r| r.name);
+    notes.extend(
+        excluded.map(|name| format!("{name} gets no weight: its token cap is below the smallest weight, {least}")),
+    );
     if (0..config.space.dim()).all(|i| config.space.is_pinned(i)) {
         notes.push("the bounds leave one mixture only: there is nothing to search".into());
     }
