@@ -467,7 +467,6 @@ proptest! {
         let multiples: Vec<f64> = usable.iter().map(|w| w * f64::from(steps)).collect();
         prop_assert!(multiples.iter().all(|k| (k - k.round()).abs() < 1e-12), "{multiples:?}");
         prop_assert_eq!(multiples.iter().map(|k| k.round()).sum::<f64>(), f64::from(steps));
-        println!("RATIO {}", norm(&usable, &y) / nearest);
         prop_assert!(norm(&usable, &y) < 1.001 * nearest + 1e-9, "{} is not {nearest}", norm(&usable, &y));
     }
 }
