@@ -386,11 +386,11 @@ fn bad_spaces_are_errors() {
     assert!(text.contains("group `g`: unknown domain `b`"), "{text}");
 }
 
-/// A random space of three to five domains, with bounds and groups.
-fn random_space(rng: &mut impl Rng) -> SearchSpace {
+/// A random space of three to so many domains, with bounds and groups.
+fn random_space(most: usize, rng: &mut impl Rng) -> SearchSpace {
     loop {
         let polytope = random_polytope(rng);
-        if !(3..=5).contains(&polytope.dim()) {
+        if !(3..=most).contains(&polytope.dim()) {
             continue;
         }
         let name = |i: usize| i.to_string();
@@ -422,7 +422,7 @@ proptest! {
     #[test]
     fn the_usable_mixture_keeps_the_smallest_weight_and_is_the_nearest(seed in any::<u64>()) {
         let rng = &mut rng(seed);
-        let space = random_space(rng);
+        let space = random_space(8, rng);
         let (dim, smallest) = (space.dim(), rng.random_range(0.02..0.3));
         // The nearest mixture of each set of domains.
         let y = random_target(dim, rng);
@@ -451,7 +451,7 @@ proptest! {
     #[test]
     fn the_usable_mixture_is_of_whole_steps_wherever_there_is_one(seed in any::<u64>()) {
         let rng = &mut rng(seed);
-        let space = random_space(rng);
+        let space = random_space(5, rng);
         let steps = rng.random_range(3..20);
         let smallest = [None, Some(0.17)][rng.random_range(0..2)];
         let y = space.polytope().sample(1, rng).remove(0);

@@ -182,7 +182,7 @@ impl Optimizer {
             starts.extend(others.iter().map(|w| incumbent.iter().zip(w).map(between).collect()));
         }
         starts.extend(incumbents);
-        self.usable(starts)
+        self.usable_optima((surrogate, surrogate), evidence, starts)
     }
 
     /// The best place anywhere in the space, at any open fidelity.

@@ -117,9 +117,7 @@ impl Optimizer {
         if !self.guards.is_empty() {
             starts.extend(self.constrained((surrogate, about), evidence, &starts));
         }
-        let mut starts = self.usable(starts);
-        let on_faces = self.on_faces((surrogate, about), evidence, &starts);
-        starts.extend(on_faces);
+        let mut starts = self.usable_optima((surrogate, about), evidence, starts);
         let x = self.columns(starts.iter().map(Vec::as_slice));
         let contenders = self.contenders(surrogate, &x, &[], &self.qualified(about, evidence, &x, &[]));
         let regret = contenders.minima(rng).expected_regret;

@@ -23,26 +23,28 @@ impl Optimizer {
         usable
     }
 
-    /// Mixtures with the same domains as the most promising ones of `usable`, but with weights of smaller mean: the nearest usable mixture
-    /// to an optimum is seldom the best one. Empty if all mixtures can be used.
-    pub(super) fn on_faces(
+    /// [`Self::usable`], and mixtures with the same domains as the most promising of these, but with weights of smaller mean: the nearest
+    /// usable mixture to an optimum is seldom the best one.
+    pub(super) fn usable_optima(
         &self,
         (surrogate, about): (&Surrogate, &Surrogate),
         evidence: &Evidence,
-        usable: &[Vec<f64>],
+        mixtures: Vec<Vec<f64>>,
     ) -> Vec<Vec<f64>> {
+        let mut usable = self.usable(mixtures);
         if self.space.granularity() == Granularity::default() {
-            return Vec::new();
+            return usable;
         }
         let x = self.columns(usable.iter().map(Vec::as_slice));
         let spread = surrogate.mean(&x).variance().sqrt().max(f64::MIN_POSITIVE);
-        let found = self.promising(about, evidence, &x, DESCENTS).into_iter().filter_map(|i| {
+        let refined = self.promising(about, evidence, &x, DESCENTS).into_iter().filter_map(|i| {
             let (start, face) = (&usable[i], self.space.face(&usable[i])?);
             if self.guards.is_empty() {
                 return descend(&face, |x| surrogate.mean_with_gradient(x), start, DESCENT_STEPS).map(|(_, w)| w);
             }
             Some(self.constrained_best((surrogate, about), evidence, (&face, start), spread))
         });
-        self.usable(found.collect())
+        usable.extend(self.usable(refined.collect()));
+        usable
     }
 }
