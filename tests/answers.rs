@@ -470,7 +470,10 @@ fn weights_that_can_be_used_are_asked_for_like_any_bound() {
     // As binary numbers, 0.7, 0.2 and 0.1 do not sum to exactly 1.
     let pinned = ["--set", "domain.a.min=0.7", "--set", "domain.b.min=0.2", "--set", "domain.c.min=0.1"];
     let exported = text(&f, "export", &[&["--format", "json", "--set", "limits.step=0.05"][..], &pinned].concat());
-    assert!(exported.contains("\"a\": 0.7,") && exported.contains("\"b\": 0.2,") && exported.contains("\"c\": 0.1"), "{exported}");
+    assert!(
+        exported.contains("\"a\": 0.7,") && exported.contains("\"b\": 0.2,") && exported.contains("\"c\": 0.1"),
+        "{exported}"
+    );
     // The user's own mixtures stay what they are; what they break is said.
     let own = with(&["--mixture", "a=0.02,b=0.48,c=0.5", "--fidelity", "small", "--dry-run"]);
     let (said, predicted) = (text(&f, "suggest", &own), text(&f, "predict", &with(&["a=0.02,b=0.48,c=0.5"])));

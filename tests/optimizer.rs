@@ -395,25 +395,35 @@ fn a_mixture_that_failed_or_was_imported_is_not_new() {
     }
 }
 
-/// Replays a whole study and returns the share of the gap between the uniform mixture and the optimum that its
-/// recommendation closes.
-fn gap_closed(problem: &Problem, granularity: Granularity, budget: f64, seed: u64) -> f64 {
+/// Searches with weights as `searched` asks for, and then recommends with weights as each of `recommended` asks for. Returns the shares of
+/// the gap between the uniform mixture and the optimum that these recommendations close.
+fn gaps_closed<const N: usize>(
+    problem: &Problem,
+    searched: Granularity,
+    recommended: [Granularity; N],
+    (budget, seed): (f64, u64),
+) -> [f64; N] {
     let (target, mut rng) = (problem.sizes - 1, rng(seed));
-    let space = problem.space().with_granularity(granularity).unwrap();
-    let settings = OptimizerSettings::default();
-    let mut optimizer = Optimizer::new(space.clone(), problem.fidelities(), problem.objective(), settings);
+    let optimizer = |granularity| {
+        let space = problem.space().with_granularity(granularity).unwrap();
+        Optimizer::new(space, problem.fidelities(), problem.objective(), OptimizerSettings::default())
+    };
+    let mut searching = optimizer(searched);
     let mut evidence = problem.evidence(vec![]);
     let mut spent = 0.0;
     while spent < budget {
-        let suggestion = optimizer.suggest(&evidence, ANYWHERE, &mut rng).unwrap();
+        let suggestion = searching.suggest(&evidence, ANYWHERE, &mut rng).unwrap();
         spent += evidence.costs[suggestion.fidelity];
         evidence.observations.push(problem.observe(&suggestion.mixture, suggestion.fidelity, &mut rng));
     }
-    let found = optimizer.recommend(&evidence, None, &mut rng).mixture;
-    let known = evidence.observations.iter().map(|o| &o.mixture);
-    assert!(known.chain([&found]).all(|mixture| space.broken_bounds(mixture).is_empty()));
     let uniform = problem.loss(problem.space().uniform().weights(), target);
-    (uniform - problem.loss(found.weights(), target)) / (uniform - optimum(problem, target))
+    let gap = uniform - optimum(problem, target);
+    recommended.map(|granularity| {
+        let mut optimizer = optimizer(granularity);
+        optimizer.restore(searching.snapshot().unwrap().clone());
+        let found = optimizer.recommend(&evidence, None, &mut rng.clone()).mixture;
+        (uniform - problem.loss(found.weights(), target)) / gap
+    })
 }
 
 /// The smallest loss by dense search.
@@ -426,33 +436,33 @@ fn the_search_closes_most_of_the_gap_for_two_target_runs() {
     // Two target runs leave much to luck in a single study.
     let closed = [0, 1, 2].map(|seed| {
         let problem = Problem::new(5, 3, 3, 20 + seed);
-        gap_closed(&problem, Granularity::default(), 2.0, seed)
+        gaps_closed(&problem, Granularity::default(), [Granularity::default()], (2.0, seed))[0]
     });
     let mean = closed.iter().sum::<f64>() / 3.0;
     assert!(mean > 0.8 && closed.iter().all(|closed| (0.6..=1.0 + 1e-6).contains(closed)), "closed {closed:?}");
 }
 
-/// Mixing laws of 17 domains, searched with and without `limits.smallest_weight` and `limits.step`: docs/measured.md has the figures.
-/// `BUDGET=10 cargo test --release --test optimizer usable_weights_cost -- --ignored --nocapture`
+/// Mixing laws of 17 domains, with and without `limits.smallest_weight` and `limits.step`: docs/measured.md has the figures.
+/// `BUDGET=3 cargo test --release --test optimizer usable_weights_cost -- --ignored --nocapture`
 #[test]
 #[ignore = "takes minutes"]
 fn usable_weights_cost_little_on_mixing_laws() {
     let budget: f64 = std::env::var("BUDGET").map_or(3.0, |text| text.parse().unwrap());
-    let asked = [
-        ("any weights", Granularity::default()),
-        ("0 or at least 0.01", Granularity { smallest: Some(0.01), steps: None }),
-        ("and multiples of 0.005", Granularity { smallest: Some(0.01), steps: Some(200) }),
-    ];
-    let mut closed = asked.map(|_| Vec::new());
+    let any = Granularity::default();
+    let smallest = Granularity { smallest: Some(0.01), ..any };
+    let round = Granularity { steps: Some(200), ..smallest };
+    let mut closed: [Vec<f64>; 5] = Default::default();
     for seed in 0..10 {
         let problem = Problem::new(17, 3, 4, 500 + seed);
-        for (closed, (name, granularity)) in closed.iter_mut().zip(asked) {
-            let begun = std::time::Instant::now();
-            closed.push(gap_closed(&problem, granularity, budget, seed));
-            eprintln!("{seed} {name}: closed {:.3} in {:.0} s", closed[seed as usize], begun.elapsed().as_secs_f64());
-        }
+        let [free, as_smallest, as_round] = gaps_closed(&problem, any, [any, smallest, round], (budget, seed));
+        let [own_smallest] = gaps_closed(&problem, smallest, [smallest], (budget, seed));
+        let [own_round] = gaps_closed(&problem, round, [round], (budget, seed));
+        let found = [free, as_smallest, as_round, own_smallest, own_round];
+        eprintln!("{seed}: {found:.3?}");
+        closed.iter_mut().zip(found).for_each(|(closed, found)| closed.push(found));
     }
-    for (mut closed, (name, _)) in closed.into_iter().zip(asked) {
+    let names = ["any weights", "smallest weight, same runs", "and step, same runs", "smallest weight", "and step"];
+    for (name, mut closed) in names.into_iter().zip(closed) {
         closed.sort_by(f64::total_cmp);
         eprintln!("{name}: {:.3} of the gap in the median", 0.5 * (closed[4] + closed[5]));
     }

@@ -44,7 +44,9 @@ impl Optimizer {
             }
             Some(self.constrained_best((surrogate, about), evidence, (&face, start), spread))
         });
-        usable.extend(self.usable(refined.collect()));
+        let mut refined = self.usable(refined.collect());
+        refined.retain(|weights| !usable.contains(weights));
+        usable.extend(refined);
         usable
     }
 }
