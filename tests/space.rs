@@ -470,3 +470,12 @@ proptest! {
         prop_assert!(norm(&usable, &y) < 1.001 * nearest + 1e-9, "{} is not {nearest}", norm(&usable, &y));
     }
 }
+
+#[test]
+fn near_a_mixture_all_weights_can_be_used() {
+    let space = SearchSpace::new(["a", "b", "c"].map(Domain::new).to_vec(), vec![], None).unwrap();
+    let space = space.with_granularity(Granularity { smallest: None, steps: Some(2) }).unwrap();
+    assert_eq!(space.usable(&[0.6, 0.25, 0.15]), [0.5, 0.5, 0.0]);
+    let near = space.within(&space.uniform(), 0.1);
+    assert!(near.polytope().contains(&near.usable(&[0.6, 0.25, 0.15]), 1e-9));
+}

@@ -147,11 +147,12 @@ impl SearchSpace {
         &self.polytope
     }
 
-    /// The part of the space whose total-variation distance to `center`, one of its mixtures, is at most `distance`.
+    /// The part of the space whose total-variation distance to `center`, one of its mixtures, is at most `distance`. There may be no mixture
+    /// near `center` that can be used, so weights are not restricted further.
     #[must_use]
     pub fn within(&self, center: &Mixture, distance: f64) -> Self {
         let polytope = self.polytope.within(center.weights().to_vec(), distance);
-        Self { polytope, ..self.clone() }
+        Self { polytope, usable: None, ..self.clone() }
     }
 
     /// What the token caps were computed from.
