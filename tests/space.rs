@@ -399,7 +399,10 @@ fn random_space(most: usize, rng: &mut impl Rng) -> SearchSpace {
             let members: Vec<String> = g.domains.iter().map(|i| name(*i)).collect();
             spec(&g.name, &members.iter().map(String::as_str).collect::<Vec<_>>(), g.min, g.max)
         });
-        return SearchSpace::new(domains, groups.collect(), None).unwrap();
+        // Sums that are rounded to more than 1 are no bounds.
+        if let Ok(space) = SearchSpace::new(domains, groups.collect(), None) {
+            return space;
+        }
     }
 }
 
