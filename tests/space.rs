@@ -193,6 +193,29 @@ fn projection_agrees_with_dykstra() {
 }
 
 #[test]
+fn the_projection_onto_near_mixtures_is_the_nearest_of_them() {
+    let rng = &mut rng(3);
+    let whole = Polytope::new(vec![0.0, 0.05, 0.0, 0.1], vec![0.5, 1.0, 0.4, 1.0], vec![group("g", &[0, 1], 0.2, 0.6)])
+        .unwrap();
+    let centers = whole.sample(5, rng);
+    for (center, radius) in centers.iter().zip([0.02, 0.1, 0.2, 0.3, 0.9]) {
+        let near = whole.within(center.clone(), radius);
+        let points = near.sample(300, rng);
+        assert!(points.iter().all(|w| near.contains(w, 1e-12) && whole.contains(w, 1e-12)));
+        for y in simplex(4).sample(20, rng) {
+            let w = near.project(&y);
+            assert!(near.contains(&w, 1e-12) && whole.contains(&w, 1e-12), "{w:?}");
+            // No other point lies on the far side of the plane through the nearest one.
+            for v in &points {
+                let angle: f64 = (0..4).map(|i| (y[i] - w[i]) * (v[i] - w[i])).sum();
+                assert!(angle <= 1e-7, "{y:?} to {w:?}, but {v:?}");
+            }
+        }
+    }
+    assert_eq!(whole.within(centers[0].clone(), 0.0).sample(1, rng)[0], centers[0], "nothing but the center");
+}
+
+#[test]
 fn sampling_the_simplex_has_beta_marginals() {
     for dim in [2, 5, 17] {
         check_beta_marginals(&simplex(dim));

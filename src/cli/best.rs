@@ -2,6 +2,7 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+pub(super) use super::text::{gain_json, uncertain, uncertain_gain};
 use super::{ConfigArgs, Format, text, tradeoff};
 use crate::advice::{
     self, Answer, Comparison, Confirmation, Coverage, GuardReport, GuardTest, Record, SizeAgreement, Tradeoff,
@@ -204,25 +205,11 @@ fn alternative_json(study: &Study, alternative: &Alternative) -> Value {
     json!({"weights": study.named(mixture), "distance": distance, "expected": expected, "gain": gain_json(*gain)})
 }
 
-pub(super) fn gain_json(gain: Gain) -> Value {
-    json!({"mean": gain.mean, "sd": gain.sd, "probability": gain.probability()})
-}
-
 /// Several lines under one title.
 fn show_lines(title: &str, lines: impl IntoIterator<Item = String>) {
     for (i, line) in lines.into_iter().enumerate() {
         outln!("{:18}  {line}", if i == 0 { title } else { "" });
     }
-}
-
-/// A prediction, to be shown.
-pub(super) fn uncertain(prediction: Prediction) -> Uncertain {
-    Uncertain { mean: prediction.mean, sd: prediction.sd }
-}
-
-/// A gain, to be shown.
-pub(super) fn uncertain_gain(gain: Gain) -> Uncertain {
-    Uncertain { mean: gain.mean, sd: gain.sd }
 }
 
 /// What the sizes other than the target are worth.

@@ -7,13 +7,30 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use console::{Term, measure_text_width};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use serde_json::{Value, json};
 use textwrap::{WordSeparator, WordSplitter};
 
-use crate::problem::is_hidden;
+use crate::optimizer::Gain;
+use crate::problem::{Prediction, is_hidden};
 use crate::study::{Study, Trial};
 pub(super) use crate::text::counted;
-use crate::text::number;
+use crate::text::{Uncertain, number};
 pub(super) use crate::text::{command_line, quote};
+
+/// A prediction, to be shown.
+pub(super) fn uncertain(prediction: Prediction) -> Uncertain {
+    Uncertain { mean: prediction.mean, sd: prediction.sd }
+}
+
+/// A gain, to be shown.
+pub(super) fn uncertain_gain(gain: Gain) -> Uncertain {
+    Uncertain { mean: gain.mean, sd: gain.sd }
+}
+
+/// A gain in JSON.
+pub(super) fn gain_json(gain: Gain) -> Value {
+    json!({"mean": gain.mean, "sd": gain.sd, "probability": gain.probability()})
+}
 
 /// This program as it was started.
 pub(super) fn program() -> String {

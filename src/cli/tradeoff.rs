@@ -2,8 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::best::{gain_json, uncertain, uncertain_gain};
-use super::text;
+use super::text::{self, gain_json, uncertain, uncertain_gain};
 use crate::advice::{Tradeoff, TradeoffStep, Varied};
 use crate::report::{Align, Table};
 use crate::study::Study;

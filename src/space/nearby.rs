@@ -1,4 +1,4 @@
-//! The mixtures of a [`Polytope`](super::Polytope) that are near a given one.
+//! The mixtures that are near a given one.
 
 /// Projections onto both sets in turn, at most: a few dozen are the rule.
 const MOST_ROUNDS: usize = 500;
@@ -83,36 +83,4 @@ impl Ball {
 
 fn difference(a: &[f64], b: &[f64]) -> Vec<f64> {
     a.iter().zip(b).map(|(a, b)| a - b).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use rand::SeedableRng;
-    use rand_chacha::ChaCha8Rng;
-
-    use crate::space::{Group, Polytope};
-
-    #[test]
-    fn the_projection_is_the_nearest_of_the_near_mixtures() {
-        let rng = &mut ChaCha8Rng::seed_from_u64(3);
-        let group = Group { name: "g".into(), domains: vec![0, 1], min: 0.2, max: 0.6 };
-        let whole = Polytope::new(vec![0.0, 0.05, 0.0, 0.1], vec![0.5, 1.0, 0.4, 1.0], vec![group]).expect("feasible");
-        let simplex = Polytope::new(vec![0.0; 4], vec![1.0; 4], Vec::new()).expect("feasible");
-        let centers = whole.sample(5, rng);
-        for (center, radius) in centers.iter().zip([0.02, 0.1, 0.2, 0.3, 0.9]) {
-            let near = whole.within(center.clone(), radius);
-            let points = near.sample(300, rng);
-            assert!(points.iter().all(|w| near.contains(w, 1e-12) && whole.contains(w, 1e-12)));
-            for y in simplex.sample(20, rng) {
-                let w = near.project(&y);
-                assert!(near.contains(&w, 1e-12) && whole.contains(&w, 1e-12), "{w:?}");
-                // No other point lies on the far side of the plane through the nearest one.
-                for v in &points {
-                    let angle: f64 = (0..4).map(|i| (y[i] - w[i]) * (v[i] - w[i])).sum();
-                    assert!(angle <= 1e-7, "{y:?} to {w:?}, but {v:?}");
-                }
-            }
-        }
-        assert_eq!(whole.within(centers[0].clone(), 0.0).sample(1, rng)[0], centers[0], "nothing but the center");
-    }
 }
