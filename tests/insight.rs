@@ -5,7 +5,7 @@ mod problem;
 
 use admire::advice::undetected;
 use admire::optimizer::{Optimizer, PerMetric};
-use admire::problem::{Evidence, Mixture, ModelChoice, ModelSpec, OptimizerSettings, Structure};
+use admire::problem::{Evidence, Goal, Mixture, ModelChoice, ModelSpec, OptimizerSettings, Structure};
 use problem::{Problem, rng, size};
 use rand_distr::{Distribution, StandardNormal};
 
@@ -74,6 +74,23 @@ fn where_there_is_nothing_to_find_hardly_any_study_is_sure() {
     }
     assert!(sure <= 10, "{sure} of 200 studies state more than 95 %");
     assert!(said >= 160, "{said} of 200 studies say that they do not tell mixtures apart");
+}
+
+/// Hyperparameters are uncertain with many runs, too: whether there is any signal, above all. A replay, which states nothing, goes by
+/// the most probable ones.
+#[test]
+fn of_many_runs_too_statements_integrate_over_hyperparameters() {
+    let settings = OptimizerSettings { goal: Goal::Run, ..OptimizerSettings::default() };
+    for seed in 0..2 {
+        let (problem, evidence, optimizer, mixture) = noisy(130, 0.0, seed);
+        let mut most_probable = problem.optimizer(settings.clone());
+        most_probable.restore(optimizer.snapshot().unwrap().clone());
+        let gain = |optimizer: &Optimizer| {
+            optimizer.gains(&evidence, &mixture, &[problem.space().uniform()]).unwrap()[0].probability()
+        };
+        let (integrated, single) = (gain(&optimizer), gain(&most_probable));
+        assert!(integrated < single, "{seed}: {integrated} {single}");
+    }
 }
 
 #[test]

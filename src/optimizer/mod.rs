@@ -217,9 +217,9 @@ impl Optimizer {
         Prediction { mean: self.objective.sign() * mean, sd: variance.sqrt(), noise: Some(surrogate.noise(m).sqrt()) }
     }
 
-    /// What is expected of a mixture at fidelity `m`; `None` before there is a model.
+    /// What the search expects of a mixture at fidelity `m`; `None` before there is a model.
     fn expectation(&self, evidence: &Evidence, mixture: &Mixture, m: FidelityId) -> Option<Prediction> {
-        let surrogate = self.integrated(&evidence.observations).ok()?;
+        let surrogate = self.expecting(&evidence.observations).ok()?;
         Some(self.prediction(&surrogate, mixture, m))
     }
 

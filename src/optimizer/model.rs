@@ -3,7 +3,7 @@
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use super::Optimizer;
-use super::policy::constants::{COMPARED_FROM, MOST_INTEGRATED, REFIT_GROWTH};
+use super::policy::constants::{COMPARED_FROM, MOST_EXPECTED, MOST_INTEGRATED, REFIT_GROWTH};
 use crate::problem::{Evidence, FidelityId, Goal, ModelSpec, Observation, Structure};
 use crate::surrogate::{FitError, ModelSnapshot, Surrogate, Task};
 
@@ -108,11 +108,22 @@ impl Optimizer {
         self.model(observations, Hyperparameters::MostProbable)
     }
 
-    /// The model of these observations for what is said of mixtures: of up to [`MOST_INTEGRATED`] runs with its hyperparameters
-    /// integrated over. A replay scores runs, and shows nothing that is said.
+    /// The model of these observations for what is said of mixtures: with its hyperparameters integrated over, unless there are too many
+    /// runs for that ([`MOST_INTEGRATED`]). A replay scores runs, and shows nothing that is said.
     pub(super) fn integrated(&self, observations: &[Observation]) -> Result<Arc<Surrogate>, FitError> {
-        let few = self.settings.goal == Goal::Mixture && observations.len() <= MOST_INTEGRATED;
-        self.model(observations, if few { Hyperparameters::Integrated } else { Hyperparameters::MostProbable })
+        let processes = match self.spec().structure {
+            Structure::PerMetric => self.objective.metrics.len(),
+            Structure::Objective => 1,
+        };
+        let few = processes as f64 * (observations.len() as f64).powi(3) <= MOST_INTEGRATED;
+        let integrates = self.settings.goal == Goal::Mixture && few;
+        self.model(observations, if integrates { Hyperparameters::Integrated } else { Hyperparameters::MostProbable })
+    }
+
+    /// The model of these observations for what the search expects of its trials, which it asks for at every step: as
+    /// [`Self::integrated`], but of up to [`MOST_EXPECTED`] runs only.
+    pub(super) fn expecting(&self, observations: &[Observation]) -> Result<Arc<Surrogate>, FitError> {
+        if observations.len() <= MOST_EXPECTED { self.integrated(observations) } else { self.condition(observations) }
     }
 
     fn model(&self, observations: &[Observation], over: Hyperparameters) -> Result<Arc<Surrogate>, FitError> {

@@ -82,7 +82,7 @@ impl Optimizer {
         rng: &mut impl Rng,
     ) -> Recommendation {
         // Whether guards hold is a statement about mixtures, like an expected value.
-        let about = self.integrated(&evidence.observations);
+        let about = (!self.guards.is_empty()).then(|| self.integrated(&evidence.observations).ok()).flatten();
         let about = about.as_deref().unwrap_or(surrogate);
         let (mixture, pool_index, expected_regret) = match candidates {
             Some(candidates) => {
