@@ -1,6 +1,6 @@
 //! Expected improvement at the target.
 
-use super::normal::log_improvement;
+use crate::problem::normal::log_improvement;
 use super::point::{LogValue, Point};
 
 /// The logarithm of `σ h(u) ρ²` with `u = (best − μ)/σ` and `h(u) = φ(u) + u Φ(u)` (Ament et al. 2023, eq. 9): the expected

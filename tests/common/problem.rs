@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use admire::optimizer::Optimizer;
 use admire::problem::{
-    Direction, Evidence, Fidelities, Fidelity, FidelityId, KernelKind, Metric, Mixture, ModelSpec, Objective,
+    Aggregate, Direction, Evidence, Fidelities, Fidelity, FidelityId, KernelKind, Metric, Mixture, ModelSpec, Objective,
     Observation, OptimizerSettings, RunId,
 };
 use admire::space::{Domain, SearchSpace};
@@ -77,7 +77,7 @@ impl Problem {
     pub fn objective(&self) -> Objective {
         let n = self.rates.len();
         let metrics = (0..n).map(|j| Metric { name: format!("m{j:02}"), weight: 1.0 / n as f64 }).collect();
-        Objective { metrics, direction: Direction::Minimize }
+        Objective::new(metrics, Direction::Minimize, Aggregate::Mean)
     }
 
     /// Noise-free metrics.

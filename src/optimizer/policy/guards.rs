@@ -5,7 +5,7 @@ use std::cell::Cell;
 use super::constants::{GUARD_BETWEEN, GUARD_NEAR, GUARD_ROUNDS, GUARD_STEPS, GUARD_TIGHTENING};
 use super::recommendation::smallest;
 use crate::acquisition::descend;
-use crate::acquisition::normal::{inverse_mills, log_distribution, quantile};
+use crate::problem::normal::{inverse_mills, log_distribution, quantile};
 use crate::optimizer::Optimizer;
 use crate::problem::{Evidence, Goal, Guard, Mixture, Observation, Prediction, Threshold, Weights};
 use crate::space::Polytope;
