@@ -184,3 +184,120 @@ impl Largest {
         self.probability.iter().map(|p| factor * p).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::{Rng, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+    use rand_distr::StandardNormal;
+
+    use super::*;
+
+    fn normals(list: &[(f64, f64)]) -> Vec<Normal> {
+        list.iter().map(|(mean, sd)| Normal { mean: *mean, variance: sd * sd }).collect()
+    }
+
+    /// Several that are alike, one far behind, scales that differ by factors of 100 and 10,000, a large common level.
+    fn cases() -> Vec<Vec<Normal>> {
+        let alike: Vec<(f64, f64)> = (0..13).map(|k| (0.1 * f64::from(k % 3), 1.0 + 0.1 * f64::from(k))).collect();
+        [
+            &[(1.0, 0.5), (0.9, 0.4)][..],
+            &[(3.0, 0.1), (3.05, 0.1), (2.0, 0.1)],
+            &[(0.0, 1.0), (0.3, 0.01), (-0.2, 0.0001)],
+            &[(1e4, 0.02), (1e4 + 0.01, 0.03)],
+            &alike,
+        ]
+        .into_iter()
+        .map(normals)
+        .collect()
+    }
+
+    #[test]
+    fn its_moments_are_those_of_millions_of_draws() {
+        let rng = &mut ChaCha8Rng::seed_from_u64(1);
+        let n = if cfg!(debug_assertions) { 200_000 } else { 4_000_000 };
+        for variables in cases() {
+            let found = Largest::of(&variables);
+            let origin = variables[0].mean;
+            let (mut sum, mut squares, mut first) = (0.0, 0.0, vec![0.0; variables.len()]);
+            for _ in 0..n {
+                let draw = |v: &Normal| v.mean - origin + v.variance.sqrt() * rng.sample::<f64, _>(StandardNormal);
+                let draws = variables.iter().map(draw).enumerate();
+                let (k, largest) = draws.fold((0, f64::NEG_INFINITY), |a, b| if b.1 > a.1 { b } else { a });
+                (sum, squares) = (sum + largest, squares + largest * largest);
+                first[k] += 1.0;
+            }
+            let n = f64::from(n);
+            let (mean, variance) = (sum / n, squares / n - (sum / n).powi(2));
+            let error = 5.0 / n.sqrt();
+            assert!((found.mean - origin - mean).abs() < error * variance.sqrt(), "{found:?}: mean {mean}");
+            assert!((found.variance / variance - 1.0).abs() < 2.0 * error, "{found:?}: variance {variance}");
+            for (p, counted) in found.probability.iter().zip(first) {
+                assert!((p - counted / n).abs() < error, "{found:?}: {}", counted / n);
+            }
+            assert!((found.probability.iter().sum::<f64>() - 1.0).abs() < 1e-9, "{found:?}");
+        }
+    }
+
+    #[test]
+    fn of_two_alike_it_has_the_moments_of_the_books() {
+        let found = Largest::of(&normals(&[(0.0, 1.0), (0.0, 1.0)]));
+        let pi = std::f64::consts::PI;
+        assert!((found.mean - pi.sqrt().recip()).abs() < 1e-9, "{found:?}");
+        assert!((found.variance - (1.0 - 1.0 / pi)).abs() < 1e-9, "{found:?}");
+    }
+
+    #[test]
+    fn one_that_is_certainly_the_largest_is_itself() {
+        let variables = normals(&[(1.0, 0.1), (5.0, 0.2), (2.0, 0.0)]);
+        let found = Largest::of(&variables);
+        assert_eq!((found.mean, found.variance), (5.0, variables[1].variance));
+        assert_eq!(found.coefficients(&variables), [0.0, 1.0, 0.0]);
+        let known = normals(&[(1.0, 0.0), (1.0, 0.0), (0.0, 0.0)]);
+        assert_eq!((Largest::of(&known).mean, Largest::of(&known).variance), (1.0, 0.0));
+    }
+
+    #[test]
+    fn the_linear_function_has_the_variance_of_the_largest() {
+        for variables in cases() {
+            let found = Largest::of(&variables);
+            let coefficients = found.coefficients(&variables);
+            let variance: f64 = coefficients.iter().zip(&variables).map(|(q, v)| q * q * v.variance).sum();
+            assert!((variance / found.variance - 1.0).abs() < 1e-12, "{variance} {found:?}");
+        }
+    }
+
+    #[test]
+    fn its_derivatives_are_those_of_finite_differences() {
+        for variables in cases() {
+            let slopes = Largest::of(&variables).slopes(&variables);
+            let n = variables.len();
+            for j in 0..n {
+                let sd = variables[j].variance.sqrt();
+                let by = |step: f64, change: fn(&mut Normal, f64), of: &dyn Fn(&Largest) -> f64| {
+                    let at = |h: f64| {
+                        let mut changed = variables.clone();
+                        change(&mut changed[j], h);
+                        of(&Largest::of(&changed))
+                    };
+                    (at(step) - at(-step)) / (2.0 * step)
+                };
+                let mean = |of: &dyn Fn(&Largest) -> f64| by(1e-3 * sd, |v, h| v.mean += h, of);
+                let variance = |of: &dyn Fn(&Largest) -> f64| by(1e-3 * sd * sd, |v, h| v.variance += h, of);
+                // In units of a standard deviation.
+                let close = |what: &str, a: f64, b: f64, unit: f64| {
+                    assert!((a - b).abs() * unit < 3e-5, "{what} of {variables:?} by {j}: {a} against {b}");
+                };
+                close("mean", Largest::of(&variables).probability[j], mean(&|l| l.mean), 1.0);
+                close("mean", slopes.mean_by_variance[j], variance(&|l| l.mean), sd);
+                close("variance", slopes.variance_by_mean[j], mean(&|l| l.variance), 1.0 / sd);
+                close("variance", slopes.variance_by_variance[j], variance(&|l| l.variance), 1.0);
+                for k in 0..n {
+                    close("probability", slopes.probability_by_mean[(k, j)], mean(&|l| l.probability[k]), sd);
+                    let numeric = variance(&|l| l.probability[k]);
+                    close("probability", slopes.probability_by_variance[(k, j)], numeric, sd * sd);
+                }
+            }
+        }
+    }
+}

@@ -105,8 +105,7 @@ impl Surrogate {
             match self.aggregate {
                 // Means alone take a fraction of the time.
                 Aggregate::Mean => {
-                    let mean = |reading: super::metric::Reading| Normal { mean: reading.mean, variance: 0.0 };
-                    metric.readings(x, m).into_iter().map(mean).collect()
+                    metric.readings(x, m).into_iter().map(|reading| reading.value(0.0)).collect()
                 }
                 Aggregate::Worst => metric.values(x, m),
             }
