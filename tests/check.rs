@@ -64,7 +64,7 @@ fn priors_that_sum_to_something_else_are_said_and_so_is_what_costs_are_counted_i
         let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", set]).collect();
         f.json("check", &sets)["notes"].to_string()
     };
-    assert_eq!(notes(&f, &["domain.a.prior=0.25", "domain.b.prior=0.75""]), "[]");
+    assert_eq!(notes(&f, &["domain.a.prior=0.25", "domain.b.prior=0.75"]), "[]");
     let said = notes(&f, &["domain.a.prior=1", "domain.b.prior=3"]);
     assert!(said.contains("the priors sum to 4, not to 1; the prior mixture has each divided by 4"), "{said}");
     let said = notes(&f, &["domain.a.min=0.5", "domain.a.max=0.5", "domain.b.max=0.2", "domain.c.max=0.3"]);

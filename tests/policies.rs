@@ -8,8 +8,8 @@ use admire::optimizer::policy::constants::{COMPARED_FROM, PROXY_HEAD_START};
 use admire::optimizer::policy::fidelities::{exceeds_in_flight_cap, open};
 use admire::optimizer::{Candidates, Optimizer};
 use admire::problem::{
-    Aggregate, Direction, Evidence, Fidelities, Fidelity, Metric, Mixture, ModelChoice, ModelSpec, Objective, Observation,
-    OptimizerSettings, Warp, Weights, columns,
+    Aggregate, Direction, Evidence, Fidelities, Fidelity, Metric, Mixture, ModelChoice, ModelSpec, Objective,
+    Observation, OptimizerSettings, Warp, Weights, columns,
 };
 use admire::space::{Domain, SearchSpace};
 use admire::surrogate::{Surrogate, Task};

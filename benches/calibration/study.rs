@@ -2,8 +2,8 @@
 
 use admire::optimizer::{Candidates, Gain, Optimizer, Recommendation, Suggestion};
 use admire::problem::{
-    Aggregate, Direction, Evidence, Fidelities, Fidelity, FidelityId, Metric, Mixture, Objective, Observation, OptimizerSettings,
-    RunId, affordable, seed_of, stream,
+    Aggregate, Direction, Evidence, Fidelities, Fidelity, FidelityId, Metric, Mixture, Objective, Observation,
+    OptimizerSettings, RunId, affordable, seed_of, stream,
 };
 use admire::space::{Domain, SearchSpace};
 use rand_chacha::ChaCha8Rng;

@@ -11,8 +11,8 @@ use super::tree::{self, Problems, Section};
 use super::value::{Node, Value};
 use super::{Budget, LauncherConfig, ReplayConfig, StudyConfig, confirm, guard, placeholders, slurm};
 use crate::problem::{
-    AcquisitionKind, Aggregate, Direction, Fidelities, Fidelity, Goal, KernelKind, MOST_COMPONENTS, Metric, ModelChoice,
-    Objective, OptimizerSettings, Structure, Warp, check_domain_name, check_folder_name, check_name,
+    AcquisitionKind, Aggregate, Direction, Fidelities, Fidelity, Goal, KernelKind, MOST_COMPONENTS, Metric,
+    ModelChoice, Objective, OptimizerSettings, Structure, Warp, check_domain_name, check_folder_name, check_name,
 };
 use crate::space::{Domain, Granularity, GroupSpec, Limits, MOST_DOMAINS, SearchSpace};
 

@@ -163,8 +163,7 @@ impl Largest {
                 // Of the mean square around the mean, which does not change to first order with that.
                 slopes.variance_by_variance[*k] += by_mean * (x - mean);
                 slopes.probability_by_mean[(*k, *k)] += by_mean;
-                slopes.probability_by_variance[(*k, *k)] +=
-                    0.5 * place.share * (place.z * place.z - 1.0) / (sd * sd);
+                slopes.probability_by_variance[(*k, *k)] += 0.5 * place.share * (place.z * place.z - 1.0) / (sd * sd);
                 for (other, (j, _, other_sd)) in places.iter().zip(&contest.variables).filter(|(_, (j, ..))| j != k) {
                     let by_other = -place.share * other.hazard;
                     slopes.probability_by_mean[(*k, *j)] += by_other;

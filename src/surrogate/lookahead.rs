@@ -3,26 +3,13 @@
 use nalgebra::{DMatrix, DVector};
 use rayon::prelude::*;
 
+use super::aggregate::{Lookahead, combined_lookahead};
 use super::error::FitError;
 use super::gp::Joint;
 use super::metric::MetricModel;
 use super::model::Surrogate;
-use super::objective::combined_lookahead;
 use super::process::View;
 use crate::problem::{FidelityId, Weights};
-
-/// What observing all metrics of a mixture at a fidelity would teach about the objective of this mixture at the target.
-#[derive(Clone, Debug, Default)]
-pub struct Lookahead {
-    /// Posterior mean of the target objective (minimized).
-    pub mean: f64,
-    /// Posterior variance of the target objective.
-    pub variance: f64,
-    /// How much of that variance the observation would remove.
-    pub reduction: f64,
-    /// Derivatives of these three with respect to the weights (length D each), if asked for.
-    pub gradient: [Vec<f64>; 3],
-}
 
 impl Surrogate {
     /// [`Lookahead`]s of observing each of the p mixtures `x` at each of the fidelities `at`: one vector of length p per fidelity.

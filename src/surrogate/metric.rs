@@ -2,11 +2,11 @@
 
 use rayon::prelude::*;
 
+use super::aggregate::combined;
 use super::data::Data;
 use super::error::FitError;
 use super::gp::Predicted;
 use super::largest::Normal;
-use super::objective::combined;
 use super::process::Process;
 use super::scale::{Moments, Scale};
 use super::standardize::{Series, Standardization, Unit};
@@ -177,7 +177,8 @@ pub(super) fn leave_one_out(metrics: &[MetricModel], aggregate: Aggregate) -> Ve
         let values: Vec<(f64, Normal, Normal)> = metrics.iter().zip(&parts).map(of).collect();
         let measured = combined(aggregate, values.iter().map(|(weight, measured, _)| (*weight, *measured)));
         let predicted = combined(aggregate, values.iter().map(|(weight, _, predicted)| (*weight, *predicted)));
-        let variance = predicted.coefficients.iter().zip(&values).map(|(c, (_, _, value))| c * c * value.variance).sum();
+        let variance =
+            predicted.coefficients.iter().zip(&values).map(|(c, (_, _, value))| c * c * value.variance).sum();
         (measured.mean - predicted.mean, variance)
     };
     (0..metrics.first().map_or(0, |first| first.data.y.len())).map(run).collect()

@@ -39,6 +39,7 @@
 //! # Ok::<(), admire::surrogate::FitError>(())
 //! ```
 
+mod aggregate;
 pub mod data;
 mod error;
 pub mod fit;
@@ -65,11 +66,11 @@ mod standardize;
 mod task;
 mod values;
 
+pub use aggregate::Lookahead;
 pub use error::FitError;
 pub use integrated_variance::integrated_variance_reduction;
 pub use lanes::Prepared;
 pub use largest::{Largest, LargestSlopes, Normal};
-pub use lookahead::Lookahead;
 pub use memo::Memo;
 pub use model::{Agreement, Gain, Surrogate};
 pub use process::View;

@@ -4,14 +4,13 @@ use crate::problem::{Aggregate, FidelityId, Mixture, Warp, Weights, columns, str
 use nalgebra::{DMatrix, DVector};
 use rayon::prelude::*;
 
+use super::aggregate::{Linear, Lookahead, aggregate};
 use super::data::Data;
 use super::error::FitError;
 use super::fitting::{FRESH_ITERATIONS, better_scales, fit_all};
 use super::gp::Predicted;
 use super::hyper::Layout;
-use super::lookahead::Lookahead;
 use super::metric::{MetricModel, Reading, inflation, leave_one_out};
-use super::objective::{Linear, aggregate};
 use super::process::Process;
 use super::scale::Scale;
 use super::snapshot::ModelSnapshot;
@@ -271,9 +270,8 @@ impl Surrogate {
         let reading = |i: usize, (metric, (mean, covariance)): &(&MetricModel, (DVector<f64>, DMatrix<f64>))| {
             metric.reading(m, mean[i], covariance[(i, i)])
         };
-        let linear: Vec<Linear> = (0..p)
-            .map(|i| self.combined(parts.iter().map(|part| reading(i, part).value(part.1.1[(i, i)]))))
-            .collect();
+        let linear: Vec<Linear> =
+            (0..p).map(|i| self.combined(parts.iter().map(|part| reading(i, part).value(part.1.1[(i, i)])))).collect();
         for (j, part) in parts.iter().enumerate() {
             let slope = |i: usize| linear[i].coefficients[j] * reading(i, part).slope;
             let slopes = DVector::from_iterator(p, (0..p).map(slope));

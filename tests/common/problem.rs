@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use admire::optimizer::Optimizer;
 use admire::problem::{
-    Aggregate, Direction, Evidence, Fidelities, Fidelity, FidelityId, KernelKind, Metric, Mixture, ModelSpec, Objective,
-    Observation, OptimizerSettings, RunId,
+    Aggregate, Direction, Evidence, Fidelities, Fidelity, FidelityId, KernelKind, Metric, Mixture, ModelSpec,
+    Objective, Observation, OptimizerSettings, RunId,
 };
 use admire::space::{Domain, SearchSpace};
 use admire::surrogate::Task;

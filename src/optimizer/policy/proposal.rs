@@ -268,7 +268,9 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
-    use crate::problem::{Aggregate, Direction, Fidelities, Fidelity, Metric, Objective, Observation, OptimizerSettings, RunId};
+    use crate::problem::{
+        Aggregate, Direction, Fidelities, Fidelity, Metric, Objective, Observation, OptimizerSettings, RunId,
+    };
     use crate::space::{Domain, SearchSpace};
 
     const ONLY: FidelityId = FidelityId::new(0);

@@ -4,9 +4,9 @@ use nalgebra::{DMatrix, DVector};
 
 use super::guards::Slack;
 use super::recommendation::caution;
-use crate::problem::normal::{log_distribution, quantile};
 use crate::acquisition::{Choices, log_knowledge_gradient};
 use crate::optimizer::Optimizer;
+use crate::problem::normal::{log_distribution, quantile};
 use crate::problem::{Evidence, FidelityId, Guard, Observation, Weights};
 use crate::surrogate::{Surrogate, View};
 
