@@ -366,7 +366,7 @@ impl Header {
         };
         for Metric { name, weight } in self.objective().metrics {
             let is = now.metrics.get(&name).copied().unwrap_or(weight);
-            check(&format!("weight of the metric `{name}`, in the mean of all"), weight.to_string(), is.to_string());
+            check(&format!("relative weight of the metric `{name}`"), weight.to_string(), is.to_string());
         }
         check("objective.aggregate", self.aggregate.name().into(), now.aggregate.name().into());
         let direction = |maximize| if maximize { "maximize" } else { "minimize" }.to_owned();

@@ -35,12 +35,15 @@ pub(super) fn aggregate(objective: &Objective, structure: Structure) -> Aggregat
     }
 }
 
-/// A value times its weight in the objective.
-pub(super) fn weighted(weight: f64, value: Normal) -> Normal {
-    Normal { mean: weight * value.mean, variance: weight * weight * value.variance }
+/// A value times its weight in the objective, where the largest counts: without a weight, it never is.
+pub(super) fn weighted((weight, value): (f64, Normal)) -> Normal {
+    match weight {
+        0.0 => Normal { mean: f64::NEG_INFINITY, variance: 0.0 },
+        _ => Normal { mean: weight * value.mean, variance: weight * weight * value.variance },
+    }
 }
 
-/// The objective made of independent metrics with these weights (at least 0) and values. Metrics with a weight of 0 are no part of it.
+/// The objective made of independent metrics with these weights (at least 0) and values.
 pub(super) fn combined(aggregate: Aggregate, metrics: impl Iterator<Item = (f64, Normal)> + Clone) -> Linear {
     match aggregate {
         Aggregate::Mean => Linear {
@@ -48,13 +51,10 @@ pub(super) fn combined(aggregate: Aggregate, metrics: impl Iterator<Item = (f64,
             coefficients: metrics.map(|(weight, _)| weight).collect(),
         },
         Aggregate::Worst => {
-            let own = metrics.clone().filter(|(weight, _)| *weight > 0.0);
-            let values: Vec<Normal> = own.map(|(weight, value)| weighted(weight, value)).collect();
+            let values: Vec<Normal> = metrics.clone().map(weighted).collect();
             let largest = Largest::of(&values);
-            let mut coefficients = largest.coefficients(&values).into_iter();
-            let coefficient =
-                |(weight, _)| if weight > 0.0 { coefficients.next().map_or(0.0, |q| weight * q) } else { 0.0 };
-            Linear { mean: largest.mean, coefficients: metrics.map(coefficient).collect() }
+            let coefficients = largest.coefficients(&values).into_iter().zip(metrics);
+            Linear { mean: largest.mean, coefficients: coefficients.map(|(q, (weight, _))| weight * q).collect() }
         }
     }
 }
@@ -63,47 +63,53 @@ pub(super) fn combined(aggregate: Aggregate, metrics: impl Iterator<Item = (f64,
 pub(super) fn combined_lookahead(aggregate: Aggregate, metrics: &[Lookahead]) -> Lookahead {
     let dim = metrics.first().map_or(0, |first| first.gradient[0].len());
     let mut total = Lookahead { gradient: std::array::from_fn(|_| vec![0.0; dim]), ..Lookahead::default() };
-    if aggregate == Aggregate::Mean {
-        for metric in metrics {
-            total.mean += metric.mean;
-            total.variance += metric.variance;
-            total.reduction += metric.reduction;
-            for (total, metric) in total.gradient.iter_mut().zip(&metric.gradient) {
-                total.iter_mut().zip(metric).for_each(|(total, metric)| *total += metric);
-            }
-        }
-        return total;
-    }
-    let values: Vec<Normal> = metrics.iter().map(|m| Normal { mean: m.mean, variance: m.variance }).collect();
-    let largest = Largest::of(&values);
-    let squares = |of: &dyn Fn(&Lookahead) -> f64| -> f64 {
-        largest.probability.iter().zip(metrics).map(|(p, metric)| p * p * of(metric)).sum()
-    };
-    // The linear function with coefficients in proportion to the probabilities, and the variance of the largest.
-    let (square, removed) = (squares(&|metric| metric.variance), squares(&|metric| metric.reduction));
-    total.mean = largest.mean;
-    total.variance = largest.variance;
-    total.reduction = largest.variance * removed / square;
-    if dim == 0 {
-        return total;
-    }
-    let slopes = largest.slopes(&values);
-    for d in 0..dim {
-        let along = |of: usize| DVector::from_iterator(metrics.len(), metrics.iter().map(|m| m.gradient[of][d]));
-        let (d_means, d_variances) = (along(0), along(1));
-        let d_probability = &slopes.probability_by_mean * &d_means + &slopes.probability_by_variance * &d_variances;
-        let (mut d_mean, mut d_variance, mut d_square, mut d_removed) = (0.0, 0.0, 0.0, 0.0);
-        for (k, metric) in metrics.iter().enumerate() {
-            let p = largest.probability[k];
-            d_mean += p * d_means[k] + slopes.mean_by_variance[k] * d_variances[k];
-            d_variance += slopes.variance_by_mean[k] * d_means[k] + slopes.variance_by_variance[k] * d_variances[k];
-            d_square += 2.0 * p * d_probability[k] * metric.variance + p * p * d_variances[k];
-            d_removed += 2.0 * p * d_probability[k] * metric.reduction + p * p * metric.gradient[2][d];
-        }
-        total.gradient[0][d] = d_mean;
-        total.gradient[1][d] = d_variance;
-        let share = removed / square;
-        total.gradient[2][d] = d_variance * share + largest.variance * (d_removed - share * d_square) / square;
+    match aggregate {
+        Aggregate::Mean => metrics.iter().for_each(|metric| total.add(metric)),
+        Aggregate::Worst => total.set_largest(metrics),
     }
     total
+}
+
+impl Lookahead {
+    fn add(&mut self, metric: &Self) {
+        self.mean += metric.mean;
+        self.variance += metric.variance;
+        self.reduction += metric.reduction;
+        for (total, metric) in self.gradient.iter_mut().zip(&metric.gradient) {
+            total.iter_mut().zip(metric).for_each(|(total, metric)| *total += metric);
+        }
+    }
+
+    /// That of the largest of the `metrics`: of the linear function with coefficients in proportion to the probabilities, and with the
+    /// variance of the largest.
+    fn set_largest(&mut self, metrics: &[Self]) {
+        let values: Vec<Normal> = metrics.iter().map(|m| Normal { mean: m.mean, variance: m.variance }).collect();
+        let largest = Largest::of(&values);
+        let squares = |of: &dyn Fn(&Lookahead) -> f64| -> f64 {
+            largest.probability.iter().zip(metrics).map(|(p, metric)| p * p * of(metric)).sum()
+        };
+        let (square, removed) = (squares(&|metric| metric.variance), squares(&|metric| metric.reduction));
+        let share = removed / square;
+        (self.mean, self.variance, self.reduction) = (largest.mean, largest.variance, largest.variance * share);
+        if self.gradient[0].is_empty() {
+            return;
+        }
+        let slopes = largest.slopes(&values);
+        for d in 0..self.gradient[0].len() {
+            let along = |of: usize| DVector::from_iterator(metrics.len(), metrics.iter().map(|m| m.gradient[of][d]));
+            let (d_means, d_variances) = (along(0), along(1));
+            let d_probability = &slopes.probability_by_mean * &d_means + &slopes.probability_by_variance * &d_variances;
+            let (mut d_mean, mut d_variance, mut d_square, mut d_removed) = (0.0, 0.0, 0.0, 0.0);
+            for (k, metric) in metrics.iter().enumerate() {
+                let p = largest.probability[k];
+                d_mean += p * d_means[k] + slopes.mean_by_variance[k] * d_variances[k];
+                d_variance += slopes.variance_by_mean[k] * d_means[k] + slopes.variance_by_variance[k] * d_variances[k];
+                d_square += 2.0 * p * d_probability[k] * metric.variance + p * p * d_variances[k];
+                d_removed += 2.0 * p * d_probability[k] * metric.reduction + p * p * metric.gradient[2][d];
+            }
+            self.gradient[0][d] = d_mean;
+            self.gradient[1][d] = d_variance;
+            self.gradient[2][d] = d_variance * share + largest.variance * (d_removed - share * d_square) / square;
+        }
+    }
 }

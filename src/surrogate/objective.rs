@@ -1,6 +1,7 @@
 //! The objective of a mixture, by what the processes of the metrics say: its coefficients, its noise, how sizes agree about it.
 
 use nalgebra::DMatrix;
+use rayon::prelude::*;
 
 use super::aggregate::{Linear, combined, weighted};
 use super::largest::{Largest, Normal};
@@ -19,7 +20,7 @@ impl Surrogate {
                 Aggregate::Worst => metric.values(x, m),
             }
         };
-        let values: Vec<Vec<Normal>> = self.metrics.iter().map(of).collect();
+        let values: Vec<Vec<Normal>> = self.metrics.par_iter().map(of).collect();
         (0..x.len()).map(|i| self.combined(values.iter().map(|values| values[i]))).collect()
     }
 
@@ -43,12 +44,8 @@ impl Surrogate {
         if self.aggregate == Aggregate::Mean {
             return weights.collect();
         }
-        let own: Vec<&MetricModel> = self.metrics.iter().filter(|metric| metric.weight() > 0.0).collect();
-        let values: Vec<Normal> = own.iter().map(|metric| weighted(metric.weight(), metric.usual(m))).collect();
-        let mut probability = Largest::of(&values).probability.into_iter();
-        weights
-            .map(|weight| if weight > 0.0 { weight * probability.next().unwrap_or(0.0).sqrt() } else { 0.0 })
-            .collect()
+        let values: Vec<Normal> = self.metrics.iter().map(|k| weighted((k.weight(), k.usual(m)))).collect();
+        weights.zip(Largest::of(&values).probability).map(|(weight, p)| weight * p.sqrt()).collect()
     }
 
     /// Noise variance of one run's objective at fidelity `m`, of a usual mixture.
@@ -67,13 +64,12 @@ impl Surrogate {
             return self.noise(m);
         }
         let (x, m) = (self.warp.warped(x), m.index());
-        let own: Vec<&MetricModel> = self.metrics.iter().filter(|metric| metric.weight() > 0.0).collect();
-        let values: Vec<Normal> = own.iter().map(|k| weighted(k.weight(), k.values(&x, m)[0])).collect();
-        let noise = |(k, value): (&&MetricModel, &Normal)| Normal {
-            variance: value.variance + k.weight().powi(2) * k.noise(m),
-            ..*value
+        let value = |k: &MetricModel, noise: f64| {
+            let value = k.values(&x, m)[0];
+            weighted((k.weight(), Normal { variance: value.variance + noise, ..value }))
         };
-        let measured: Vec<Normal> = own.iter().zip(&values).map(noise).collect();
+        let values: Vec<Normal> = self.metrics.iter().map(|k| value(k, 0.0)).collect();
+        let measured: Vec<Normal> = self.metrics.iter().map(|k| value(k, k.noise(m))).collect();
         let (expected, measured) = (Largest::of(&values), Largest::of(&measured));
         let added = measured.variance + (measured.mean - expected.mean).powi(2) - expected.variance;
         self.inflation * added.max(0.0)
