@@ -288,9 +288,6 @@ fn objective(document: &Section<'_>) -> Objective {
     if weights.as_ref().is_some_and(|w| w.iter().all(|(_, weight)| *weight == 0.0)) {
         section.report(Some("metrics"), "no metric has a weight other than 0");
     }
-    if weights.as_ref().is_some_and(|w| !w.iter().map(|(_, weight)| weight.abs()).sum::<f64>().is_finite()) {
-        section.report(Some("metrics"), "the weights have no finite sum; divide all of them by the largest");
-    }
     section.finish();
     let weights = weights.unwrap_or_else(|| vec![(metric.unwrap_or_else(|| "loss".into()), 1.0)]);
     let metrics = weights.into_iter().filter(|(_, w)| *w != 0.0).map(|(name, weight)| Metric { name, weight });
