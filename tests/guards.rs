@@ -357,7 +357,7 @@ fn guards_hold_beside_the_worst_metric_and_runs_are_suggested_for_it() {
     let best = f.json("best", &[]);
     assert!((0.7..0.8).contains(&weight(&best, "b")), "{best}");
     let trial = &f.json("suggest", &["--fidelity", "large"])["trials"][0];
-    assert!(weight(trial, "b") > 0.6 && weight(trial, "c") < 0.2, "{trial}");
+    assert!(weight(trial, "b") > 0.6, "where the guard begins to hold: {trial}");
 }
 
 #[test]
