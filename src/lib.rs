@@ -13,7 +13,7 @@
 //! ```
 //! use admire::optimizer::{Candidates, Optimizer};
 //! use admire::problem::{
-//!     Direction, Evidence, Fidelities, Fidelity, Metric, Objective, Observation, OptimizerSettings, RunId, stream,
+//!     Aggregate, Direction, Evidence, Fidelities, Fidelity, Metric, Objective, Observation, OptimizerSettings, RunId, stream,
 //! };
 //! use admire::space::{Domain, SearchSpace};
 //!
@@ -30,7 +30,7 @@
 //! // The last one is the target.
 //! let fidelities = Fidelities::new(vec![size("60M", 6e7, 0.1), size("1B", 1e9, 1.0)], None);
 //! let metrics = vec![Metric { name: "loss".into(), weight: 1.0 }];
-//! let objective = Objective { metrics, direction: Direction::Minimize };
+//! let objective = Objective::new(metrics, Direction::Minimize, Aggregate::Mean);
 //! let everywhere: Vec<_> = fidelities.ids().collect();
 //! let mut optimizer = Optimizer::new(space, fidelities, objective, OptimizerSettings::default());
 //!

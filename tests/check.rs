@@ -58,20 +58,15 @@ fn weights_that_can_be_used_are_shown_and_are_those_of_the_design() {
 }
 
 #[test]
-fn sums_that_are_no_means_are_said_and_so_is_what_costs_are_counted_in() {
+fn priors_that_sum_to_something_else_are_said_and_so_is_what_costs_are_counted_in() {
     let f = Fixture::new(GOOD, "", "[budget]\ntrials = 1");
     let notes = |f: &Fixture, sets: &[&str]| {
         let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", set]).collect();
         f.json("check", &sets)["notes"].to_string()
     };
-    assert_eq!(notes(&f, &["domain.a.prior=0.25", "domain.b.prior=0.75", "objective={metrics={x=0.5, y=0.5}}"]), "[]");
+    assert_eq!(notes(&f, &["domain.a.prior=0.25", "domain.b.prior=0.75"]), "[]");
     let said = notes(&f, &["domain.a.prior=1", "domain.b.prior=3"]);
     assert!(said.contains("the priors sum to 4, not to 1; the prior mixture has each divided by 4"), "{said}");
-    let said = notes(&f, &["objective={metrics={web=1, code=2, books=1}}"]);
-    assert!(
-        said.contains("the weights of objective.metrics sum to 4: the objective is 4 times a weighted mean"),
-        "{said}"
-    );
     let said = notes(&f, &["domain.a.min=0.5", "domain.a.max=0.5", "domain.b.max=0.2", "domain.c.max=0.3"]);
     assert!(said.contains("one mixture only"), "{said}");
 

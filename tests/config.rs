@@ -430,3 +430,17 @@ fn a_thousand_domains_are_the_most() {
     let (_, fewer) = domains.split_once("\n[[").unwrap();
     assert_eq!(parse(&format!("[[{fewer}{sizes}"), &[]).unwrap().space.dim(), 1000);
 }
+
+#[test]
+fn weights_of_metrics_count_relative_to_one_another() {
+    let weights = |metrics: &str, aggregate: &str| {
+        let sets = [format!("objective={{metrics={metrics}, aggregate={aggregate}}}")];
+        let sets: Vec<&str> = sets.iter().map(String::as_str).collect();
+        parse(SMALL, &sets).map(|config| config.objective.metrics.iter().map(|m| m.weight).collect::<Vec<_>>())
+    };
+    assert_eq!(weights("{a=3, b=1}", "'mean'").unwrap(), [0.75, 0.25]);
+    assert_eq!(weights("{a=-3, b=1}", "'mean'").unwrap(), [-0.75, 0.25], "the sum of absolute values");
+    assert_eq!(weights("{a=6, b=2}", "'worst'").unwrap(), [1.5, 0.5]);
+    // What sums to 1 but for rounding stays as it is.
+    assert_eq!(weights("{a=0.7, b=0.2, c=0.1}", "'mean'").unwrap(), [0.7, 0.2, 0.1]);
+}

@@ -121,7 +121,12 @@ fn another_question_is_another_study() {
         ("[[domain]]\nname = \"c\"\n", "", "domain `c` is in the journal"),
         ("[[fidelity]]\nname = \"small\"", "[[domain]]\nname = \"e\"\n[[fidelity]]\nname = \"small\"", "domain `e`"),
         ("metric = \"loss\"", "metric = \"other\"", "metric `loss` of the objective is in the journal, but not"),
-        ("metric = \"loss\"", "metrics = { loss = 2 }", "weight of the metric `loss`: the journal has 1, the config 2"),
+        (
+            "metric = \"loss\"",
+            "metrics = { loss = -1 }",
+            "weight of the metric `loss`: the journal has 1, the config -1",
+        ),
+        ("metric = \"loss\"", "aggregate = \"worst\"", "objective.aggregate: the journal has mean, the config worst"),
         ("metric = \"loss\"", "direction = \"maximize\"", "objective.direction: the journal has minimize"),
         ("seed = 7", "seed = 8", "study.seed: the journal has 7, the config 8"),
         ("name = \"small\"", "name = \"tiny\"", "fidelity `small` has runs"),
@@ -177,7 +182,7 @@ fn a_fork_learns_from_the_old_runs() {
     let events: Vec<Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     assert_eq!(
         (&events[0]["format"], &events[1]["event"], &events[1]["name"]),
-        (&6.into(), &"forked".into(), &"t".into())
+        (&7.into(), &"forked".into(), &"t".into())
     );
     let imported: Vec<&Value> = events.iter().filter(|e| e["event"] == "imported").collect();
     assert_eq!(imported.len(), kept);
@@ -197,7 +202,7 @@ fn a_fork_learns_from_the_old_runs() {
     assert!(code(&output) == Some(2) && stderr(&output).contains("leave `--fork` out"), "{}", stderr(&output));
     assert_eq!(f.json("optimize", &[&dir[..], &["-q", "--set", "budget.trials=2"]].concat())["spent"]["trials"], 2);
     let shown = stdout(&run(&f, "check", &dir));
-    assert!(shown.contains(&said) && shown.contains("format 6") && shown.ends_with("sound\n"), "{shown}");
+    assert!(shown.contains(&said) && shown.contains("format 7") && shown.ends_with("sound\n"), "{shown}");
     assert!(stdout(&f.run("status", &dir)).contains(&format!("imported runs: {kept}")));
 
     // What is advised for the others keeps them.

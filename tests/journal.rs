@@ -89,7 +89,7 @@ fn imported_runs_are_evidence_that_cost_nothing() {
     let before = journal(&f);
     assert_eq!(open(&f).import((0..20).map(imported), None).unwrap().new, 20);
     assert_eq!(open(&f).import((10..21).map(imported), None).unwrap().new, 1, "the others are known");
-    assert!(before.contains("\"format\":6") && journal(&f).starts_with(&before));
+    assert!(before.contains("\"format\":7") && journal(&f).starts_with(&before));
 
     let status = f.json("status", &[]);
     assert_eq!(status["imported"], 21);
@@ -143,6 +143,7 @@ fn journals_of_every_format_are_read_and_gone_on_with() {
         (4, 18, 4.3, 0),
         (5, 19, 5.2, 0),
         (6, 18, 3.3438147920399968, 2),
+        (7, 18, 3.3960746516852165, 2),
     ] {
         let f = old(format);
         let before = journal(&f);
@@ -160,10 +161,10 @@ fn journals_of_every_format_are_read_and_gone_on_with() {
         let output = f.run("optimize", &["--set", "budget.trials=17"]);
         assert_eq!(code(&output), Some(0), "{}", stderr(&output));
         // An older journal is rewritten when it is first written to, and kept.
-        let raised = chained(before.replace(&format!("\"format\":{format}"), "\"format\":6").lines());
+        let raised = chained(before.replace(&format!("\"format\":{format}"), "\"format\":7").lines());
         assert!(journal(&f).starts_with(&raised), "the old events stay as they are");
         let backup = fs::read_to_string(f.path("run/journal.jsonl.1.bak")).ok();
-        assert_eq!(backup, (format < 6).then_some(before.clone()));
+        assert_eq!(backup, (format < 7).then_some(before.clone()));
         assert!(!f.path("run/journal.jsonl.2.bak").exists());
         let lines = before.lines().count();
         let later: Vec<Value> = f.events().split_off(lines);
@@ -174,7 +175,7 @@ fn journals_of_every_format_are_read_and_gone_on_with() {
         assert!(launched.count() >= 3);
         assert_eq!(f.json("status", &[])["trials"]["complete"], 17);
         let (found, sound) = check(&f);
-        assert!(sound && found["format"] == 6, "{found}");
+        assert!(sound && found["format"] == 7, "{found}");
         if format < 3 {
             // From now on it is known what changes.
             assert_eq!(later[0]["settings"]["budget.trials"], 17, "{}", later[0]);
@@ -183,6 +184,30 @@ fn journals_of_every_format_are_read_and_gone_on_with() {
             assert_eq!(later[0]["changed"]["budget.trials"], json!({"from": 14, "to": 17}), "{}", later[0]);
         }
     }
+}
+
+#[test]
+fn what_older_journals_expected_is_in_the_unit_of_shares() {
+    // The weights of its objective sum to 3, and so does that of what it expected.
+    let f = old(6);
+    let journalled = |trial: u64| {
+        let suggested = f.of("suggested").into_iter().find(|event| event["trial"] == trial).unwrap();
+        suggested["expected"]["mean"].as_f64()
+    };
+    let study = Study::read(config(&f)).unwrap();
+    let mut compared = 0;
+    for trial in study.trials().iter().filter(|trial| trial.searching()) {
+        let Some((now, then)) = trial.expected.zip(journalled(trial.id)) else { continue };
+        assert!((3.0 * now.mean - then).abs() < 1e-9, "{trial:?}");
+        assert!(study.measured(trial).is_none_or(|measured| (measured - now.mean).abs() < 0.5), "{trial:?}");
+        compared += 1;
+    }
+    assert!(compared > 5);
+    // What is added later is in the journal's unit.
+    let told = &f.json("suggest", &[])["trials"][0];
+    let now = told["expected"]["mean"].as_f64().unwrap();
+    let then = journalled(told["trial"].as_u64().unwrap()).unwrap();
+    assert!(now < 2.0 && (3.0 * now - then).abs() < 1e-9, "{told}");
 }
 
 #[test]
@@ -201,7 +226,7 @@ fn the_documented_events_are_those_of_the_program() {
         assert_eq!(keys(&said), keys(&again), "{line}");
         documented.insert(said["event"].as_str().unwrap().to_owned());
     }
-    let written: BTreeSet<String> = [1, 2, 3, 4, 5, 6]
+    let written: BTreeSet<String> = [1, 2, 3, 4, 5, 6, 7]
         .iter()
         .flat_map(|format| old(*format).events())
         .map(|event| event["event"].as_str().unwrap().to_owned())
@@ -212,7 +237,7 @@ fn the_documented_events_are_those_of_the_program() {
 #[test]
 fn a_newer_journal_is_refused_and_left_alone() {
     let f = old(1);
-    let newer = journal(&f).replace("\"format\":1", "\"format\":7").replace("\"event\":\"model\"", "\"event\":\"new\"");
+    let newer = journal(&f).replace("\"format\":1", "\"format\":8").replace("\"event\":\"model\"", "\"event\":\"new\"");
     f.write("run/journal.jsonl", &newer);
     let commands = ["status", "best", "report", "export", "optimize", "suggest", "tell --trial 18 --failed", "check"];
     let mut outputs: Vec<Output> = commands
@@ -226,7 +251,7 @@ fn a_newer_journal_is_refused_and_left_alone() {
     for output in outputs {
         let said = stderr(&output);
         assert!(code(&output) == Some(1) && output.stdout.is_empty(), "{said}");
-        assert!(said.contains("journal.jsonl has format 7") && said.contains("use a newer one"), "{said}");
+        assert!(said.contains("journal.jsonl has format 8") && said.contains("use a newer one"), "{said}");
     }
     assert_eq!(journal(&f), newer);
     assert!(!f.path("run/trials").exists());
@@ -363,7 +388,7 @@ fn a_compacted_journal_is_the_same_study() {
 
 #[test]
 fn every_beginning_of_a_journal_can_be_compacted() {
-    for format in [1, 2, 3, 4, 5, 6] {
+    for format in [1, 2, 3, 4, 5, 6, 7] {
         let f = old(format);
         let text = journal(&f);
         let lines: Vec<&str> = text.lines().collect();
@@ -408,7 +433,7 @@ fn a_compaction_that_is_cut_short_loses_nothing() {
 fn an_old_journal_whose_rewriting_is_cut_short_goes_on() {
     let f = old(1);
     let before = journal(&f);
-    let raised = chained(before.replace("\"format\":1", "\"format\":6").lines());
+    let raised = chained(before.replace("\"format\":1", "\"format\":7").lines());
     let known = told(&f);
     for limit in [600, 8000, before.len()] {
         let status = limited(&f, limit, &["suggest", "-q"]);
@@ -429,5 +454,5 @@ fn an_old_journal_whose_rewriting_is_cut_short_goes_on() {
     assert_eq!(backups, 2);
     assert_eq!(code(&f.run("optimize", &["-q"])), Some(0));
     let (found, sound) = check(&f);
-    assert!(sound && found["format"] == 6, "{found}");
+    assert!(sound && found["format"] == 7, "{found}");
 }

@@ -8,8 +8,8 @@ use admire::optimizer::policy::constants::{COMPARED_FROM, PROXY_HEAD_START};
 use admire::optimizer::policy::fidelities::{exceeds_in_flight_cap, open};
 use admire::optimizer::{Candidates, Optimizer};
 use admire::problem::{
-    Direction, Evidence, Fidelities, Fidelity, Metric, Mixture, ModelChoice, ModelSpec, Objective, Observation,
-    OptimizerSettings, Warp, Weights, columns,
+    Aggregate, Direction, Evidence, Fidelities, Fidelity, Metric, Mixture, ModelChoice, ModelSpec, Objective,
+    Observation, OptimizerSettings, Warp, Weights, columns,
 };
 use admire::space::{Domain, SearchSpace};
 use admire::surrogate::{Surrogate, Task};
@@ -34,7 +34,7 @@ impl Made {
         }
         let n = observations[0].metrics.len();
         let metric = |j: usize| Metric { name: format!("m{j:02}"), weight: 1.0 / n as f64 };
-        let objective = Objective { metrics: (0..n).map(metric).collect(), direction: Direction::Minimize };
+        let objective = Objective::new((0..n).map(metric).collect(), Direction::Minimize, Aggregate::Mean);
         Self { objective, fidelities: law.fidelities(), observations }
     }
 
@@ -257,7 +257,7 @@ fn no_mixture_is_trained_twice_at_a_fidelity() {
     let fidelity =
         Fidelity { name: "1B".into(), params: None, tokens: None, cost: Some(1.0), max_trials: None, initial: None };
     let objective =
-        Objective { metrics: vec![Metric { name: "loss".into(), weight: 1.0 }], direction: Direction::Minimize };
+        Objective::new(vec![Metric { name: "loss".into(), weight: 1.0 }], Direction::Minimize, Aggregate::Mean);
     let fidelities = Fidelities::new(vec![fidelity], None);
     let settings = OptimizerSettings { tolerance: 0.05, ..OptimizerSettings::default() };
     let mut optimizer = Optimizer::new(space, fidelities, objective, settings);

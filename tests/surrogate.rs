@@ -6,7 +6,7 @@ mod problem;
 
 use admire::problem::{Direction, FidelityId, KernelKind, Mixture, Observation, Weights, columns};
 use admire::surrogate::{ModelSnapshot, Scale, Surrogate, Task};
-use nalgebra::DMatrix;
+use nalgebra::{DMatrix, DVectorView};
 use problem::{Owned, Problem, SIZES, new_run, rng, size};
 use rand_distr::{Distribution, StandardNormal};
 
@@ -40,6 +40,18 @@ fn warped(kernel: (KernelKind, usize), counts: &[usize]) -> Surrogate {
     let (_, snapshot) = Surrogate::fit(&owned.task(), None).unwrap();
     let scales = vec![Scale::Logarithm, Scale::Logit];
     Surrogate::condition(&owned.task(), &ModelSnapshot { scales, ..snapshot }).unwrap()
+}
+
+/// Three metrics, the worst of which counts. Two of them are alike but for their noise, so that which one it is may be unknown.
+fn worst(kernel: (KernelKind, usize), counts: &[usize]) -> Owned {
+    let mut problem = Problem::new(4, 3, 3, 14).worst();
+    problem.noise = 0.1;
+    let mut owned = Owned::new(&problem, kernel, problem.runs(counts, 15));
+    for run in &mut owned.observations {
+        let truth = problem.truth(run.mixture.weights(), run.fidelity.index());
+        run.metrics[1] += truth[2] - truth[1];
+    }
+    owned
 }
 
 fn points(problem: &Problem, n: usize, seed: u64) -> Weights {
@@ -144,8 +156,12 @@ fn runs_under_way_leave_means_and_shrink_variances() {
 }
 
 /// The covariance of the objective that observations remove which move each process by these.
-fn removed(surrogate: &Surrogate, moves: &[DMatrix<f64>]) -> DMatrix<f64> {
-    moves.iter().zip(surrogate.shares()).map(|(moves, share)| moves * moves.transpose() * (share * share)).sum()
+fn removed(surrogate: &Surrogate, x: &Weights, moves: &[DMatrix<f64>]) -> DMatrix<f64> {
+    let shares = surrogate.shares(x);
+    let share = |(moves, shares): (&DMatrix<f64>, DVectorView<'_, f64>)| {
+        (moves * moves.transpose()).component_mul(&(shares * shares.transpose()))
+    };
+    moves.iter().zip(shares.column_iter()).map(share).sum()
 }
 
 #[test]
@@ -157,7 +173,7 @@ fn several_runs_at_once_remove_the_variance_that_they_remove_one_after_another()
             let before = surrogate.posterior(&x).1;
             let left = |runs: f64| {
                 let moves = surrogate.influence_of_all(&z, size(0), runs, &surrogate.view(&x)).unwrap();
-                &before - removed(&surrogate, &moves)
+                &before - removed(&surrogate, &x, &moves)
             };
             let once = left(1.0).trace();
             assert!(left(1e9).trace() < left(4.0).trace() && left(4.0).trace() < once && once < before.trace());
@@ -175,7 +191,7 @@ fn several_runs_at_once_remove_the_variance_that_they_remove_one_after_another()
         let mixture = |i: usize| Mixture::new(z.matrix().column(i).iter().copied().collect());
         let pending: Vec<(Mixture, FidelityId)> = (0..5).map(|i| (mixture(i), size(0))).collect();
         let after = surrogate.with_pending(&pending).unwrap().posterior(&x).1;
-        let expected = surrogate.posterior(&x).1 - removed(&surrogate, &moves);
+        let expected = surrogate.posterior(&x).1 - removed(&surrogate, &x, &moves);
         for (a, b) in after.iter().zip(expected.iter()) {
             assert!((a - b).abs() < 1e-6 * after.amax(), "{a} against {b}");
         }
@@ -212,8 +228,8 @@ fn outlooks_and_means_have_the_gradients_they_claim() {
     let problem = Problem::new(4, 3, 2, 14);
     for kernel in KERNELS {
         let scaled = warped(kernel, &[10, 5, 3]);
-        for surrogate in both(&Owned::new(&problem, kernel, problem.runs(&[10, 5, 3], 15))).into_iter().chain([scaled])
-        {
+        let mean = both(&Owned::new(&problem, kernel, problem.runs(&[10, 5, 3], 15)));
+        for surrogate in mean.into_iter().chain([scaled]).chain([fit(&worst(kernel, &[10, 5, 3]))]) {
             let x = points(&problem, 1, 16);
             let numbers = |x: &Weights, m: FidelityId| {
                 let lookahead = &surrogate.lookahead(x, &[m])[0][0];
@@ -260,23 +276,23 @@ fn all_questions_are_about_one_joint_distribution() {
     let problem = Problem::new(4, 3, 2, 47);
     let x = points(&problem, 5, 49);
     let scaled = warped(KERNELS[0], &[8, 5, 3]);
-    for surrogate in both(&Owned::new(&problem, KERNELS[0], problem.runs(&[8, 5, 3], 48))).into_iter().chain([scaled]) {
+    let mean = both(&Owned::new(&problem, KERNELS[0], problem.runs(&[8, 5, 3], 48)));
+    for surrogate in mean.into_iter().chain([scaled]).chain(both(&worst(KERNELS[0], &[8, 5, 3]))) {
         let (mean, covariance) = surrogate.posterior(&x);
         let view = surrogate.view(&x);
         let influence = surrogate.influence(&x, SIZES[2], &view);
-        let shares = surrogate.shares();
+        let shares = surrogate.shares(&x);
         for (i, lookahead) in surrogate.lookahead(&x, &[SIZES[2]])[0].iter().enumerate() {
             close("mean", lookahead.mean, mean[i], 1e-9);
             close("variance", lookahead.variance, covariance[(i, i)], 1e-8);
-            close("variance of the view", surrogate.view_variance(&view)[i], covariance[(i, i)], 1e-8);
+            close("variance of the view", surrogate.view_variance(&view, &shares)[i], covariance[(i, i)], 1e-8);
             // A run at the target moves a mixture's own mean by the variance that it removes.
-            let moved: f64 =
-                influence.iter().zip(&shares).map(|((moves, _), share)| (share * moves[(i, i)]).powi(2)).sum();
+            let shares_of = || influence.iter().zip(shares.column_iter());
+            let moved: f64 = shares_of().map(|((moves, _), share)| (share[i] * moves[(i, i)]).powi(2)).sum();
             close("reduction", lookahead.reduction, moved, 1e-8);
             for j in 0..5 {
-                let covariance_of =
-                    |((moves, sd), share): (&(DMatrix<f64>, Vec<f64>), &f64)| share * share * moves[(i, j)] * sd[j];
-                let between: f64 = influence.iter().zip(&shares).map(covariance_of).sum();
+                let between: f64 =
+                    shares_of().map(|((moves, sd), share)| share[i] * share[j] * moves[(i, j)] * sd[j]).sum();
                 close("covariance", between, covariance[(i, j)], 1e-7);
             }
         }
@@ -557,4 +573,36 @@ fn a_value_that_has_no_place_on_the_scale_puts_the_metric_back_on_its_own() {
     assert!(surrogate.extend(&one).is_err());
     let (_, snapshot) = Surrogate::fit(&owned.task(), Some(&snapshot)).unwrap();
     assert!(snapshot.scales.is_empty());
+}
+
+/// The worst of several metrics is larger on average than the largest of their means: here against draws of the metrics.
+#[test]
+fn the_worst_metric_has_the_moments_of_the_largest_of_independent_metrics() {
+    let x = points(&Problem::new(4, 3, 3, 14), 12, 16);
+    let (mut rng, mut beyond) = (rng(17), 0);
+    for surrogate in both(&worst(KERNELS[0], &[12, 4, 3])) {
+        let (metrics, noise) = (surrogate.predict_metrics(&x, SIZES[2]), surrogate.metric_noise(SIZES[2]));
+        for (i, (mean, variance)) in surrogate.predict(&x, SIZES[2]).into_iter().enumerate() {
+            let mut draws = |noisy: f64| -> Vec<f64> {
+                let mut value = |j: usize| {
+                    let z: f64 = StandardNormal.sample(&mut rng);
+                    metrics[j][i].0 + (metrics[j][i].1 + noisy * noise[j]).sqrt() * z
+                };
+                (0..20_000).map(|_| (0..3).map(&mut value).fold(f64::NEG_INFINITY, f64::max)).collect()
+            };
+            let square = |draws: &[f64]| draws.iter().map(|y| (y - mean).powi(2)).sum::<f64>() / draws.len() as f64;
+            let (worst, run) = (draws(0.0), draws(1.0));
+            let (average, spread) = (worst.iter().sum::<f64>() / worst.len() as f64, square(&worst).sqrt());
+            assert!((mean - average).abs() < 0.04 * spread, "{mean} against {average} ± {spread}");
+            let largest = metrics.iter().map(|metric| metric[i].0).fold(f64::NEG_INFINITY, f64::max);
+            beyond += usize::from(mean > largest + 0.2 * spread);
+            // But for the factor that corrects for what the errors of metrics have in common, and for levels, which move together.
+            let ratio = variance.sqrt() / spread;
+            assert!((0.5..2.0).contains(&ratio), "{} against {spread}", variance.sqrt());
+            let stated = surrogate.noise_of(&columns(4, [x.matrix().column(i).as_slice()]), SIZES[2]);
+            let ratio = stated / (square(&run) - square(&worst));
+            assert!((0.3..3.0).contains(&ratio), "noise: {stated}, {ratio} of that of draws");
+        }
+    }
+    assert!(beyond > 4, "which metric is the worst is not known at some mixtures: {beyond}");
 }

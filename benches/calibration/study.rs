@@ -2,8 +2,8 @@
 
 use admire::optimizer::{Candidates, Gain, Optimizer, Recommendation, Suggestion};
 use admire::problem::{
-    Direction, Evidence, Fidelities, Fidelity, FidelityId, Metric, Mixture, Objective, Observation, OptimizerSettings,
-    RunId, affordable, seed_of, stream,
+    Aggregate, Direction, Evidence, Fidelities, Fidelity, FidelityId, Metric, Mixture, Objective, Observation,
+    OptimizerSettings, RunId, affordable, seed_of, stream,
 };
 use admire::space::{Domain, SearchSpace};
 use rand_chacha::ChaCha8Rng;
@@ -134,7 +134,7 @@ impl Study {
         let references = [space.uniform()].into_iter().chain(space.prior()).chain(random(FIXED)).collect();
         let weight = 1.0 / regime.metrics as f64;
         let metrics = (0..regime.metrics).map(|j| Metric { name: format!("m{j:02}"), weight }).collect();
-        let objective = Objective { metrics, direction: Direction::Minimize };
+        let objective = Objective::new(metrics, Direction::Minimize, Aggregate::Mean);
         Self {
             optimizer: Optimizer::new(space.clone(), fidelities(), objective, OptimizerSettings::default()),
             space,

@@ -4,14 +4,14 @@
 #![no_main]
 
 use admire::launcher::protocol::{self, Outcome};
-use admire::problem::{Direction, Metric, Objective};
+use admire::problem::{Aggregate, Direction, Metric, Objective};
 use admire::study::{Entry, Event};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
     for names in [&["loss"][..], &["arxiv", "github"]] {
         let metrics = names.iter().map(|name| Metric { name: (*name).into(), weight: 1.0 }).collect();
-        let objective = Objective { metrics, direction: Direction::Minimize };
+        let objective = Objective::new(metrics, Direction::Minimize, Aggregate::Mean);
         match protocol::parse(text, &objective) {
             Ok(Outcome::Completed(outcome, _)) => {
                 assert!(names.iter().all(|name| outcome.metrics.contains_key(*name)), "{outcome:?}");

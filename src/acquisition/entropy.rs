@@ -1,7 +1,7 @@
 //! Max-value entropy: information about the smallest target objective.
 
-use super::normal::inverse_mills;
 use super::point::{LogValue, Point};
+use crate::problem::normal::inverse_mills;
 
 /// The GIBBON bound of one point for one sample of the minimum, `−½ log(1 − ρ² r (γ + r))`: value, and derivatives with respect
 /// to ρ² and γ.

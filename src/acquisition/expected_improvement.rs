@@ -1,7 +1,7 @@
 //! Expected improvement at the target.
 
-use super::normal::log_improvement;
 use super::point::{LogValue, Point};
+use crate::problem::normal::log_improvement;
 
 /// The logarithm of `σ h(u) ρ²` with `u = (best − μ)/σ` and `h(u) = φ(u) + u Φ(u)` (Ament et al. 2023, eq. 9): the expected
 /// improvement over `best`, and of it what the observation can reveal.

@@ -2,7 +2,7 @@
 
 use nalgebra::{DMatrix, DVector};
 
-use super::normal::log_improvement;
+use crate::problem::normal::log_improvement;
 
 /// What one recommends from, and how. The recommended point is that of the smallest posterior mean plus margin.
 #[derive(Clone, Debug)]

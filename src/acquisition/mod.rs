@@ -23,7 +23,6 @@ mod expected_improvement;
 mod knowledge_gradient;
 mod maximize;
 mod minima;
-pub(crate) mod normal;
 mod point;
 mod spg;
 

@@ -100,8 +100,7 @@ impl Record {
                 continue;
             };
             // The error of the measurement itself was known only afterwards.
-            let errors = objective.metrics.iter().zip(&run.se).map(|(metric, se)| metric.weight * se.unwrap_or(0.0));
-            let sd = errors.fold(sd, f64::hypot);
+            let sd = sd.hypot(objective.standard_error(&run.metrics, &run.se));
             let expected = Uncertain { mean: expected.mean, sd };
             let measured = objective.value(&run.metrics);
             record.trials.push(Foretold { fidelity: run.fidelity, expected, measured });

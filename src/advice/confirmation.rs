@@ -265,10 +265,10 @@ mod tests {
     use rand_distr::StandardNormal;
 
     use super::*;
-    use crate::problem::{Direction, stream};
+    use crate::problem::{Aggregate, Direction, stream};
 
     fn objective(direction: Direction) -> Objective {
-        Objective { metrics: vec![], direction }
+        Objective::new(Vec::new(), direction, Aggregate::Mean)
     }
 
     /// The verdicts on runs of the recommended mixture (the first) and others, each a list with a value per seed.

@@ -117,7 +117,7 @@ pub fn tradeoff(
 
 /// A guard on a metric that has none: no worse than on the reference mixture.
 fn kept(config: &StudyConfig, metric: usize, name: &str, reference: &Mixture) -> Guard {
-    let Objective { metrics, direction } = &config.objective;
+    let Objective { metrics, direction, .. } = &config.objective;
     let sign = if metrics[metric].weight < 0.0 { -direction.sign() } else { direction.sign() };
     let threshold = Threshold::Mixture { name: name.to_owned(), mixture: reference.clone() };
     Guard { metric, sign, threshold, tolerance: Tolerance::Absolute(0.0), probability: PROBABILITY }

@@ -11,8 +11,8 @@ use super::tree::{self, Problems, Section};
 use super::value::{Node, Value};
 use super::{Budget, LauncherConfig, ReplayConfig, StudyConfig, confirm, guard, placeholders, slurm};
 use crate::problem::{
-    AcquisitionKind, Direction, Fidelities, Fidelity, Goal, KernelKind, MOST_COMPONENTS, Metric, ModelChoice,
-    Objective, OptimizerSettings, Structure, Warp, check_domain_name, check_folder_name, check_name,
+    AcquisitionKind, Aggregate, Direction, Fidelities, Fidelity, Goal, KernelKind, MOST_COMPONENTS, Metric,
+    ModelChoice, Objective, OptimizerSettings, Structure, Warp, check_domain_name, check_folder_name, check_name,
 };
 use crate::space::{Domain, Granularity, GroupSpec, Limits, MOST_DOMAINS, SearchSpace};
 
@@ -273,6 +273,7 @@ fn objective(document: &Section<'_>) -> Objective {
     let weights = section.entries("metrics", "{ web = 1.0, code = 2.0 }", "a finite number", Value::number);
     let directions = [("minimize", Direction::Minimize), ("maximize", Direction::Maximize)];
     let direction = section.choice("direction", &directions).unwrap_or(Direction::Minimize);
+    let aggregate = section.choice("aggregate", &Aggregate::NAMED).unwrap_or_default();
     if metric.is_some() && weights.is_some() {
         section.report(Some("metrics"), "`metric` and `metrics` exclude one another; keep one of them");
     }
@@ -290,7 +291,7 @@ fn objective(document: &Section<'_>) -> Objective {
     section.finish();
     let weights = weights.unwrap_or_else(|| vec![(metric.unwrap_or_else(|| "loss".into()), 1.0)]);
     let metrics = weights.into_iter().filter(|(_, w)| *w != 0.0).map(|(name, weight)| Metric { name, weight });
-    Objective { metrics: metrics.collect(), direction }
+    Objective::new(metrics.collect(), direction, aggregate)
 }
 
 fn optimizer(document: &Section<'_>) -> OptimizerSettings {

@@ -228,11 +228,11 @@ fn on_stdout(stdout: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::problem::{Direction, Metric};
+    use crate::problem::{Aggregate, Direction, Metric};
 
     fn result(text: &str) -> Result<Outcome, String> {
         let metrics = vec![Metric { name: "loss".into(), weight: 1.0 }];
-        parse(text, &Objective { metrics, direction: Direction::Minimize })
+        parse(text, &Objective::new(metrics, Direction::Minimize, Aggregate::Mean))
     }
 
     #[test]

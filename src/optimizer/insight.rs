@@ -4,8 +4,7 @@ use std::ops::Neg;
 use std::sync::Arc;
 
 use super::Optimizer;
-use crate::acquisition::normal;
-use crate::problem::{Evidence, FidelityId, Mixture, ModelSpec, Prediction, Structure};
+use crate::problem::{Evidence, FidelityId, Mixture, ModelSpec, Prediction, Structure, normal};
 use crate::surrogate::{self, Surrogate, Task};
 
 /// By how much one mixture's noise-free objective, or a metric, is better than another's, in its unit; below zero it is worse,

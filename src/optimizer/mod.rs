@@ -214,7 +214,11 @@ impl Optimizer {
     fn prediction(&self, surrogate: &Surrogate, mixture: &Mixture, m: FidelityId) -> Prediction {
         let x = columns(self.space.dim(), [mixture.weights()]);
         let (mean, variance) = surrogate.predict(&x, m)[0];
-        Prediction { mean: self.objective.sign() * mean, sd: variance.sqrt(), noise: Some(surrogate.noise(m).sqrt()) }
+        Prediction {
+            mean: self.objective.sign() * mean,
+            sd: variance.sqrt(),
+            noise: Some(surrogate.noise_of(&x, m).sqrt()),
+        }
     }
 
     /// What the search expects of a mixture at fidelity `m`; `None` before there is a model.

@@ -2,16 +2,16 @@
 //! behaviour beyond arithmetic; every other room may use them.
 //!
 //! ```
-//! use admire::problem::{Direction, Metric, Objective};
+//! use admire::problem::{Aggregate, Direction, Metric, Objective};
 //!
 //! let metric = |name: &str, weight: f64| Metric { name: name.into(), weight };
 //! let metrics = vec![metric("code", 2.0), metric("web", 1.0)];
-//! let objective = Objective { metrics, direction: Direction::Maximize };
-//! // A run may report more than the objective asks for.
-//! let reported = [("code", 0.5), ("web", 0.25), ("steps", 1000.0)].map(|(name, y)| (name.to_owned(), y)).into();
-//! assert_eq!(objective.reported(&reported), Some(1.25));
+//! let objective = Objective::new(metrics, Direction::Maximize, Aggregate::Mean);
+//! // A mean with these weights: code counts twice as much. A run may report more than the objective asks for.
+//! let reported = [("code", 0.75), ("web", 0.0), ("steps", 1000.0)].map(|(name, y)| (name.to_owned(), y)).into();
+//! assert_eq!(objective.reported(&reported), Some(0.5));
 //! // The optimizer minimizes, whatever the direction.
-//! assert_eq!(objective.loss(&[0.5, 0.25]), -1.25);
+//! assert_eq!(objective.loss(&[0.75, 0.0]), -0.5);
 //! ```
 
 mod attempt;
@@ -20,6 +20,7 @@ mod fidelity;
 mod guard;
 mod mixture;
 mod name;
+pub(crate) mod normal;
 mod objective;
 mod observation;
 mod prediction;
@@ -34,7 +35,7 @@ pub use fidelity::{Fidelities, Fidelity, FidelityId, affordable, params_of};
 pub use guard::{Guard, Threshold, Tolerance};
 pub use mixture::{Mixture, Weights, columns};
 pub use name::{check_domain_name, check_folder_name, check_name, is_hidden};
-pub use objective::{Direction, Metric, Objective};
+pub use objective::{Aggregate, Direction, Metric, Objective};
 pub use observation::{Observation, RunId};
 pub use prediction::Prediction;
 pub use run_set::RunSet;

@@ -2,6 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
+/// Weights whose sum (or mean) differs from 1 by less than this are left as they are: the difference is rounding.
+const ROUNDING: f64 = 1e-9;
+
 /// Whether smaller or larger values of the objective are better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
@@ -22,34 +27,94 @@ impl Direction {
     }
 }
 
+/// How the metrics make the objective.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Aggregate {
+    /// Their weighted mean.
+    #[default]
+    Mean,
+    /// The worst of them, each times its weight: the largest where the objective is minimized, the smallest where it is maximized.
+    Worst,
+}
+
+impl Aggregate {
+    /// All of them, with their names in configs and journals.
+    pub const NAMED: [(&'static str, Self); 2] = [("mean", Self::Mean), ("worst", Self::Worst)];
+
+    /// Its name in configs and journals.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::NAMED[usize::from(self == Self::Worst)].0
+    }
+}
+
 /// A metric that trials report, with its weight in the objective.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Metric {
     /// Name, as reported by the training command.
     pub name: String,
-    /// Weight in the objective's sum; 0 where only a guard is about it.
+    /// What it is multiplied by in the objective; 0 where only a guard is about it.
     pub weight: f64,
 }
 
-/// The objective: a weighted sum of metrics.
+/// The objective: the weighted mean of metrics, or the worst of them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Objective {
     /// Its metrics, sorted by name; every vector of metrics in the crate is in this order.
     pub metrics: Vec<Metric>,
-    /// Whether the sum is minimized or maximized.
+    /// Whether it is minimized or maximized.
     pub direction: Direction,
+    /// How the metrics make it.
+    pub aggregate: Aggregate,
 }
 
 impl Objective {
-    /// The metrics that it is a sum of, without those that only a guard is about.
+    /// The objective with these weights, whose absolute values matter relative to one another alone: for a mean they are divided by their
+    /// sum, for the worst metric by their mean. So the objective has the unit of the metrics, whatever the weights are.
+    #[must_use]
+    pub fn new(mut metrics: Vec<Metric>, direction: Direction, aggregate: Aggregate) -> Self {
+        let own = metrics.iter().filter(|metric| metric.weight != 0.0).count();
+        let sum: f64 = metrics.iter().map(|metric| metric.weight.abs()).sum();
+        let unit = match aggregate {
+            Aggregate::Mean => sum,
+            Aggregate::Worst => sum / own as f64,
+        };
+        if (unit - 1.0).abs() > ROUNDING {
+            metrics.iter_mut().for_each(|metric| metric.weight /= unit);
+        }
+        Self { metrics, direction, aggregate }
+    }
+
+    /// The metrics that it is made of, without those that only a guard is about.
     pub fn own(&self) -> impl Iterator<Item = &Metric> {
         self.metrics.iter().filter(|metric| metric.weight != 0.0)
     }
 
-    /// The weighted sum of `metrics` (one value per metric), in the user's orientation.
+    /// Its value for these `metrics` (one value per metric), in the user's orientation.
     #[must_use]
     pub fn value(&self, metrics: &[f64]) -> f64 {
-        self.metrics.iter().zip(metrics).map(|(m, y)| m.weight * y).sum()
+        match self.aggregate {
+            Aggregate::Mean => self.metrics.iter().zip(metrics).map(|(m, y)| m.weight * y).sum(),
+            Aggregate::Worst => self.worst(metrics).map_or(0.0, |j| self.metrics[j].weight * metrics[j]),
+        }
+    }
+
+    /// The index of the worst of its own metrics, each times its weight; `None` where it has none.
+    fn worst(&self, metrics: &[f64]) -> Option<usize> {
+        let loss = |j: &usize| self.sign() * self.metrics[*j].weight * metrics[*j];
+        let own = (0..metrics.len()).filter(|j| self.metrics[*j].weight != 0.0);
+        own.max_by(|a, b| loss(a).total_cmp(&loss(b)))
+    }
+
+    /// The standard error of its value for these `metrics`, whose standard errors are `se` (0 where none is known).
+    #[must_use]
+    pub fn standard_error(&self, metrics: &[f64], se: &[Option<f64>]) -> f64 {
+        let error = |j: usize| self.metrics[j].weight * se[j].unwrap_or(0.0);
+        match self.aggregate {
+            Aggregate::Mean => (0..se.len()).map(error).fold(0.0, f64::hypot),
+            Aggregate::Worst => self.worst(metrics).map_or(0.0, |j| error(j).abs()),
+        }
     }
 
     /// The values of its metrics among `reported` ones, in its order; `None` where one is missing.
@@ -81,14 +146,39 @@ impl Objective {
 mod tests {
     use super::*;
 
+    fn objective(weights: [f64; 2], direction: Direction, aggregate: Aggregate) -> Objective {
+        let metrics = ["code", "web"].into_iter().zip(weights);
+        let metrics = metrics.map(|(name, weight)| Metric { name: name.into(), weight }).collect();
+        Objective::new(metrics, direction, aggregate)
+    }
+
     #[test]
     fn without_one_of_its_metrics_there_is_no_objective() {
-        let metric = |name: &str, weight: f64| Metric { name: name.into(), weight };
-        let metrics = vec![metric("code", 2.0), metric("web", 1.0)];
-        let objective = Objective { metrics, direction: Direction::Maximize };
+        let objective = objective([2.0, 1.0], Direction::Maximize, Aggregate::Mean);
         let reported = |list: &[(&str, f64)]| list.iter().map(|(name, y)| ((*name).to_owned(), *y)).collect();
-        assert_eq!(objective.reported(&reported(&[("web", 1.0), ("code", 3.0), ("other", 9.0)])), Some(7.0));
+        assert_eq!(objective.reported(&reported(&[("web", 1.5), ("code", 3.0), ("other", 9.0)])), Some(2.5));
         assert_eq!(objective.reported(&reported(&[("web", 1.0)])), None);
-        assert_eq!(objective.loss(&[3.0, 1.0]), -7.0);
+        assert_eq!(objective.loss(&[3.0, 1.5]), -2.5);
+    }
+
+    #[test]
+    fn the_objective_has_the_unit_of_its_metrics_whatever_the_weights_sum_to() {
+        for factor in [0.01, 1.0, 4.0] {
+            let mean = objective([3.0 * factor, factor], Direction::Minimize, Aggregate::Mean);
+            assert_eq!((mean.value(&[2.0, 2.0]), mean.value(&[2.0, 0.0])), (2.0, 1.5));
+            assert_eq!(mean.standard_error(&[2.0, 2.0], &[Some(0.4), Some(1.6)]), 0.5);
+            let worst = objective([factor; 2], Direction::Minimize, Aggregate::Worst);
+            assert_eq!((worst.value(&[2.0, 1.0]), worst.loss(&[1.0, 3.0])), (2.0, 3.0));
+            assert_eq!(worst.standard_error(&[1.0, 2.0], &[Some(0.5), Some(0.1)]), 0.1);
+            let weighted = objective([3.0 * factor, factor], Direction::Minimize, Aggregate::Worst);
+            assert_eq!((weighted.value(&[2.0, 5.0]), weighted.value(&[2.0, 7.0])), (3.0, 3.5));
+        }
+        let smallest = objective([1.0; 2], Direction::Maximize, Aggregate::Worst);
+        assert_eq!((smallest.value(&[0.3, 0.2]), smallest.loss(&[0.3, 0.2])), (0.2, -0.2));
+    }
+
+    #[test]
+    fn a_metric_that_only_a_guard_is_about_is_never_the_worst() {
+        assert_eq!(objective([0.0, 1.0], Direction::Minimize, Aggregate::Worst).value(&[9.0, 1.0]), 1.0);
     }
 }

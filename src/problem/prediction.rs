@@ -15,6 +15,12 @@ pub struct Prediction {
 }
 
 impl Prediction {
+    /// The prediction of `factor` (above 0) times the value.
+    #[must_use]
+    pub fn times(self, factor: f64) -> Self {
+        Self { mean: self.mean * factor, sd: self.sd * factor, noise: self.noise.map(|noise| noise * factor) }
+    }
+
     /// Standard deviation of what one run is expected to measure, noise included; `None` where the noise is not known.
     #[must_use]
     pub fn run_sd(self) -> Option<f64> {

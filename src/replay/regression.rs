@@ -8,8 +8,8 @@ use super::pool::Pool;
 
 /// Gradient-boosted trees for each metric of the objective, fitted on runs of one size.
 pub(super) struct BoostedTrees {
-    /// A fitted booster and its metric's weight; a constant where there is nothing to fit.
-    boosters: Vec<(GradientBooster, f64)>,
+    /// A fitted booster per metric; a constant where there is nothing to fit.
+    boosters: Vec<GradientBooster>,
 }
 
 impl BoostedTrees {
@@ -23,11 +23,11 @@ impl BoostedTrees {
         let x = column_major(runs.iter().map(|run| pool.runs[*run].mixture.weights()), runs.len(), dim);
         let matrix = Matrix::new(&x, runs.len(), dim);
         let mut boosters = Vec::with_capacity(pool.objective.metrics.len());
-        for (j, metric) in pool.objective.metrics.iter().enumerate() {
+        for j in 0..pool.objective.metrics.len() {
             let y: Vec<f64> = runs.iter().map(|run| pool.runs[*run].metrics[j]).collect();
             let mut booster = booster();
             booster.fit_unweighted(&matrix, &y, None).ok()?;
-            boosters.push((booster, pool.objective.sign() * metric.weight));
+            boosters.push(booster);
         }
         Some(Self { boosters })
     }
@@ -37,13 +37,9 @@ impl BoostedTrees {
         let (n, dim) = (pool.candidates.len(), pool.space.dim());
         let x = column_major(pool.candidates.iter().map(|run| pool.runs[*run].mixture.weights()), n, dim);
         let matrix = Matrix::new(&x, n, dim);
-        let mut sum = vec![0.0; n];
-        for (booster, weight) in &self.boosters {
-            for (total, y) in sum.iter_mut().zip(booster.predict(&matrix, false)) {
-                *total += weight * y;
-            }
-        }
-        sum
+        let metrics: Vec<Vec<f64>> = self.boosters.iter().map(|booster| booster.predict(&matrix, false)).collect();
+        let loss = |i: usize| pool.objective.loss(&metrics.iter().map(|values| values[i]).collect::<Vec<_>>());
+        (0..n).map(loss).collect()
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::{Completed, Purpose, StopReason, TrialId};
 use crate::config::{Settings, StudyConfig};
-use crate::problem::{Direction, Handle, Prediction, RunSet};
+use crate::problem::{Aggregate, Direction, Handle, Metric, Objective, Prediction, RunSet};
 use crate::text::counted;
 
 /// The journal format that this version writes, and the newest that it reads.
@@ -17,8 +17,8 @@ use crate::text::counted;
 /// Readers ignore fields they do not know, so adding one keeps the number; a new kind of event, or a field that must
 /// not be ignored, raises it. 2 added [`Event::Submitted`], 3 [`Event::Forked`] and [`Event::Imported`], 4 the number and
 /// the checksum of every line, and [`Event::Halted`], 5 [`Purpose::ConfirmReference`], 6 [`Event::Cancelled`],
-/// [`Event::Amended`] and [`Event::Withdrawn`].
-pub const FORMAT: u32 = 6;
+/// [`Event::Amended`] and [`Event::Withdrawn`], 7 [`Header::aggregate`].
+pub const FORMAT: u32 = 7;
 
 /// The first format whose lines have numbers and checksums.
 pub(super) const CHAINED: u32 = 4;
@@ -289,10 +289,14 @@ pub struct Header {
     pub settings: Settings,
     /// Name of the target fidelity.
     pub target: String,
-    /// Metrics of the objective and their weights.
+    /// Metrics of the objective and their weights. In journals of formats up to 6 they are as they were stated: the unit of the objective
+    /// in later events is that of the sum with these weights.
     pub metrics: BTreeMap<String, f64>,
     /// Whether the objective is maximized.
     pub maximize: bool,
+    /// How the metrics make the objective: a mean where journals do not say.
+    #[serde(default)]
+    pub aggregate: Aggregate,
 }
 
 impl Header {
@@ -317,7 +321,24 @@ impl Header {
             target: list[config.fidelities.target()].name.clone(),
             metrics: config.objective.own().map(|m| (m.name.clone(), m.weight)).collect(),
             maximize: config.objective.direction == Direction::Maximize,
+            aggregate: config.objective.aggregate,
         }
+    }
+
+    /// The objective that it states.
+    #[must_use]
+    pub fn objective(&self) -> Objective {
+        let metrics = self.metrics.iter().map(|(name, weight)| Metric { name: name.clone(), weight: *weight });
+        let direction = if self.maximize { Direction::Maximize } else { Direction::Minimize };
+        Objective::new(metrics.collect(), direction, self.aggregate)
+    }
+
+    /// The unit of the objective in the journal's events, in that of [`Self::objective`].
+    #[must_use]
+    pub fn unit(&self) -> f64 {
+        let objective = self.objective();
+        let first = objective.metrics.first().and_then(|metric| Some(self.metrics.get(&metric.name)? / metric.weight));
+        first.unwrap_or(1.0)
     }
 
     /// Where `now` (the config) contradicts this header, for people; empty where it does not.
@@ -343,10 +364,11 @@ impl Header {
                 list.push(format!("{what}: the journal has {was}, the config {is}"));
             }
         };
-        for (name, weight) in &self.metrics {
-            let is = now.metrics.get(name).unwrap_or(weight);
-            check(&format!("weight of the metric `{name}`"), weight.to_string(), is.to_string());
+        for Metric { name, weight } in self.objective().metrics {
+            let is = now.metrics.get(&name).copied().unwrap_or(weight);
+            check(&format!("relative weight of the metric `{name}`"), weight.to_string(), is.to_string());
         }
+        check("objective.aggregate", self.aggregate.name().into(), now.aggregate.name().into());
         let direction = |maximize| if maximize { "maximize" } else { "minimize" }.to_owned();
         check("objective.direction", direction(self.maximize), direction(now.maximize));
         check("target fidelity (`target = true`)", self.target.clone(), now.target.clone());

@@ -145,7 +145,7 @@ impl Study {
     }
 
     pub(super) fn empty(config: StudyConfig) -> Self {
-        Self { config, state: State::default(), warnings: Vec::new(), what_ifs: Changes::new() }
+        Self { config, state: State { unit: 1.0, ..State::default() }, warnings: Vec::new(), what_ifs: Changes::new() }
     }
 
     /// Takes an event into account that is recorded nowhere, as of a dry run.

@@ -113,6 +113,7 @@ impl Study {
     pub fn suggestion(&self, plan: &Plan<'_>) -> Event {
         // What overflowed is no expectation, and JSON could not say it.
         let finite = |p: &Prediction| [Some(p.mean), Some(p.sd), p.noise].into_iter().flatten().all(f64::is_finite);
+        let journalled = |p: Prediction| p.times(self.state.unit);
         let name = |fidelity: FidelityId| self.config.fidelities[fidelity].name.clone();
         Event::Suggested(Suggested {
             trial: self.next_id(),
@@ -120,9 +121,9 @@ impl Study {
             weights: self.named(plan.mixture),
             seed: seed_of(self.config.seed, plan.seed_index),
             purpose: plan.purpose,
-            expected: plan.expected.filter(finite),
+            expected: plan.expected.filter(finite).map(journalled),
             offered: plan.offered.iter().map(|i| name(*i)).collect(),
-            incumbent: plan.incumbent.filter(finite),
+            incumbent: plan.incumbent.filter(finite).map(journalled),
         })
     }
 

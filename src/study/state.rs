@@ -35,6 +35,8 @@ pub(super) struct State {
     /// How the settings have changed, and when.
     pub changes: Vec<(f64, Changes)>,
     pub origin: Option<Forked>,
+    /// The unit of the objective in the journal's events ([`Header::unit`]).
+    pub unit: f64,
 }
 
 /// A run from elsewhere, as a study has it.
@@ -171,6 +173,7 @@ impl State {
                 if !differences.is_empty() {
                     return Err(Misfit::Changed(differences));
                 }
+                self.unit = header.unit();
                 (self.sizes, self.settings) = (header.sizes, header.settings);
             }
             Event::Forked(origin) => self.origin = Some(origin),
@@ -290,6 +293,7 @@ impl State {
         let fidelity = fidelity(config, &suggested.fidelity)?;
         let mixture = mixture(config, &suggested.weights)?;
         let Suggested { seed, purpose, expected, incumbent, .. } = suggested;
+        let [expected, incumbent] = [expected, incumbent].map(|told| Some(told?.times(1.0 / self.unit)));
         if let Some(expected) = incumbent {
             self.stagnation = self.stagnation.after(expected, self.counts().complete);
         }

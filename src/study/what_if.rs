@@ -76,5 +76,7 @@ fn differences(own: &Objective, asked: &Objective) -> Changes {
     let weights = names
         .map(|name| (format!("objective.metrics.{name}"), Change { from: weight(own, name), to: weight(asked, name) }));
     let directions = ("objective.direction".to_owned(), Change { from: direction(own), to: direction(asked) });
-    weights.chain([directions]).filter(|(_, change)| change.from != change.to).collect()
+    let aggregate = |objective: &Objective| Some(json!(objective.aggregate));
+    let aggregates = ("objective.aggregate".to_owned(), Change { from: aggregate(own), to: aggregate(asked) });
+    weights.chain([directions, aggregates]).filter(|(_, change)| change.from != change.to).collect()
 }

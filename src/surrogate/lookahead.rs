@@ -3,25 +3,13 @@
 use nalgebra::{DMatrix, DVector};
 use rayon::prelude::*;
 
+use super::aggregate::{Lookahead, combined_lookahead};
 use super::error::FitError;
 use super::gp::Joint;
 use super::metric::MetricModel;
 use super::model::Surrogate;
 use super::process::View;
 use crate::problem::{FidelityId, Weights};
-
-/// What observing all metrics of a mixture at a fidelity would teach about the objective of this mixture at the target.
-#[derive(Clone, Debug, Default)]
-pub struct Lookahead {
-    /// Posterior mean of the target objective (minimized).
-    pub mean: f64,
-    /// Posterior variance of the target objective.
-    pub variance: f64,
-    /// How much of that variance the observation would remove.
-    pub reduction: f64,
-    /// Derivatives of these three with respect to the weights (length D each), if asked for.
-    pub gradient: [Vec<f64>; 3],
-}
 
 impl Surrogate {
     /// [`Lookahead`]s of observing each of the p mixtures `x` at each of the fidelities `at`: one vector of length p per fidelity.
@@ -39,11 +27,7 @@ impl Surrogate {
             .map(|(f, &m)| {
                 (0..x.len())
                     .map(|i| {
-                        let mut lookahead = Lookahead::default();
-                        for (metric, joints) in self.metrics.iter().zip(&parts) {
-                            self.add(metric, &joints[f][i], m, &mut lookahead);
-                        }
-                        lookahead
+                        self.of_all(m, self.metrics.iter().zip(&parts).map(|(metric, joints)| (metric, &joints[f][i])))
                     })
                     .collect()
             })
@@ -63,27 +47,14 @@ impl Surrogate {
         self.metrics.par_iter().map(view).collect()
     }
 
-    /// Posterior variances of the target objective at the points in `view` (length p).
+    /// Posterior variances of the target objective at the first points in `view` (length p), whose [`Self::shares`] are given (p × J).
     #[must_use]
-    pub fn view_variance(&self, view: &[View]) -> DVector<f64> {
-        let share = |(variance, share): (DVector<f64>, f64)| variance * (share * share);
-        self.variances(view).into_iter().zip(self.shares()).map(share).sum()
-    }
-
-    /// Posterior variances of each process's value at the points in `view` (length p each), in its unit.
-    #[must_use]
-    pub fn variances(&self, view: &[View]) -> Vec<DVector<f64>> {
-        let variance = |(k, view): (&MetricModel, &View)| {
-            let squares = DVector::from_iterator(view.slopes.len(), view.slopes.iter().map(|slope| slope * slope));
-            k.process.view_variance(view).component_mul(&squares)
+    pub fn view_variance(&self, view: &[View], shares: &DMatrix<f64>) -> DVector<f64> {
+        let variance = |(j, (k, view)): (usize, (&MetricModel, &View))| {
+            let variance = k.process.view_variance(view);
+            DVector::from_fn(shares.nrows(), |t, _| variance[t] * (view.slopes[t] * shares[(t, j)]).powi(2))
         };
-        self.metrics.iter().zip(view).map(variance).collect()
-    }
-
-    /// The factor with which the standard deviation of each process's value enters that of the objective.
-    #[must_use]
-    pub fn shares(&self) -> Vec<f64> {
-        self.metrics.iter().map(|k| k.weight() * self.inflation.sqrt()).collect()
+        self.metrics.iter().zip(view).enumerate().map(variance).sum()
     }
 
     /// What observing one of the c mixtures `z` at fidelity `m` does to each process. The first item is how far the value of the process
@@ -132,38 +103,49 @@ impl Surrogate {
         let x = &self.warp.warped(w);
         let parts: Vec<Joint> =
             self.metrics.par_iter().map(|k| k.process.joint_with_gradient(x, m.index(), self.target.index())).collect();
-        let mut lookahead =
-            Lookahead { gradient: std::array::from_fn(|_| vec![0.0; self.dim]), ..Lookahead::default() };
-        for (metric, joint) in self.metrics.iter().zip(&parts) {
-            self.add(metric, joint, m, &mut lookahead);
-        }
+        let mut lookahead = self.of_all(m, self.metrics.iter().zip(&parts));
         for gradient in &mut lookahead.gradient {
             self.unwarp(w, gradient);
         }
         lookahead
     }
 
-    /// Adds a metric's share to the objective's lookahead.
-    fn add(&self, metric: &MetricModel, joint: &Joint, m: FidelityId, lookahead: &mut Lookahead) {
+    /// The objective's lookahead, given each metric's.
+    fn of_all<'a>(&self, m: FidelityId, metrics: impl Iterator<Item = (&'a MetricModel, &'a Joint)>) -> Lookahead {
+        let own = metrics.filter(|(metric, _)| metric.weight() > 0.0);
+        let own: Vec<Lookahead> = own.map(|(metric, joint)| self.of_one(metric, joint, m)).collect();
+        let mut lookahead = combined_lookahead(self.aggregate, &own);
+        lookahead.variance *= self.inflation;
+        lookahead.reduction *= self.inflation;
+        lookahead.gradient[1..].iter_mut().flatten().for_each(|gradient| *gradient *= self.inflation);
+        lookahead
+    }
+
+    /// What the observation teaches about one metric, times its weight.
+    fn of_one(&self, metric: &MetricModel, joint: &Joint, m: FidelityId) -> Lookahead {
         let (reading, [by_mean, by_variance]) =
             metric.reading_with_gradient(self.target.index(), joint.mean, joint.variance);
         let weight = metric.weight();
-        let factor = weight * weight * self.inflation;
+        let factor = weight * weight;
         let square = reading.slope.powi(2) * factor;
         let total = joint.variance_observed + metric.process.noise(m.index());
         let ratio = joint.covariance / total;
-        lookahead.mean += weight * reading.mean;
-        lookahead.variance += square * joint.variance;
-        lookahead.reduction += square * joint.covariance * ratio;
-        let [mean, variance, reduction] = &mut lookahead.gradient;
         let [d_mean, d_variance, d_observed, d_covariance, _] = &joint.gradient;
-        for d in 0..mean.len().min(d_mean.len()) {
-            mean[d] += weight * (by_mean.mean * d_mean[d] + by_variance.mean * d_variance[d]);
+        let mut gradient = std::array::from_fn(|_| vec![0.0; d_mean.len()]);
+        let [mean, variance, reduction] = &mut gradient;
+        for d in 0..d_mean.len() {
+            mean[d] = weight * (by_mean.mean * d_mean[d] + by_variance.mean * d_variance[d]);
             let d_slope = by_mean.slope * d_mean[d] + by_variance.slope * d_variance[d];
             let d_square = 2.0 * reading.slope * d_slope * factor;
-            variance[d] += square * d_variance[d] + d_square * joint.variance;
-            reduction[d] += square * (2.0 * ratio * d_covariance[d] - ratio * ratio * d_observed[d])
+            variance[d] = square * d_variance[d] + d_square * joint.variance;
+            reduction[d] = square * (2.0 * ratio * d_covariance[d] - ratio * ratio * d_observed[d])
                 + d_square * joint.covariance * ratio;
+        }
+        Lookahead {
+            mean: weight * reading.mean,
+            variance: square * joint.variance,
+            reduction: square * joint.covariance * ratio,
+            gradient,
         }
     }
 }

@@ -2,13 +2,16 @@
 
 use rayon::prelude::*;
 
+use super::aggregate::combined;
 use super::data::Data;
 use super::error::FitError;
 use super::gp::Predicted;
+use super::largest::Normal;
 use super::process::Process;
 use super::scale::{Moments, Scale};
 use super::standardize::{Series, Standardization, Unit};
 use super::task::Task;
+use crate::problem::Aggregate;
 use crate::space::Warped;
 
 /// Runs' worth of belief that the errors of metrics are independent.
@@ -30,6 +33,13 @@ pub(super) struct Reading {
     pub mean: f64,
     /// Units of the metric per standardized unit.
     pub slope: f64,
+}
+
+impl Reading {
+    /// The value, where its standardized place has this variance.
+    pub fn value(self, variance: f64) -> Normal {
+        Normal { mean: self.mean, variance: self.slope.powi(2) * variance }
+    }
 }
 
 impl MetricModel {
@@ -101,6 +111,17 @@ impl MetricModel {
         }
     }
 
+    /// The values of the p points `z` at fidelity `m`, with their variances.
+    pub fn values(&self, z: &Warped, m: usize) -> Vec<Normal> {
+        let value = |p: Predicted| self.reading(m, p.mean, p.variance).value(p.variance);
+        self.process.predict(z, m).into_iter().map(value).collect()
+    }
+
+    /// The value of a random mixture at fidelity `m`, as far as the prior knows.
+    pub fn usual(&self, m: usize) -> Normal {
+        self.reading(m, 0.0, 0.0).value(self.process.prior_covariance(m, m))
+    }
+
     /// The metric's values at the p points `z` at fidelity `m`, as reported: mean and variance, with the uncertainty of its level.
     pub fn predict(&self, z: &Warped, m: usize) -> Vec<(f64, f64)> {
         let value = |Predicted { mean, variance, level_variance }| {
@@ -142,26 +163,30 @@ impl MetricModel {
 }
 
 /// For each run the error of the objective, left out, and its variance as if the errors of metrics were independent.
-pub(super) fn leave_one_out(metrics: &[MetricModel]) -> Vec<(f64, f64)> {
-    let mut total = vec![(0.0, 0.0); metrics.first().map_or(0, |first| first.data.y.len())];
+pub(super) fn leave_one_out(metrics: &[MetricModel], aggregate: Aggregate) -> Vec<(f64, f64)> {
     let parts: Vec<_> = metrics.par_iter().map(|metric| metric.process.leave_one_out(&metric.data.y)).collect();
-    for (metric, parts) in metrics.iter().zip(parts) {
-        let weight = metric.weight();
-        for (i, (mean, variance)) in parts.into_iter().enumerate() {
-            let (m, measured) = (metric.data.fidelity[i], metric.data.y[i]);
+    let run = |i: usize| {
+        // What was measured, and what was predicted of it.
+        let of = |(metric, parts): (&MetricModel, &Vec<(f64, f64)>)| {
+            let ((mean, variance), m, measured) = (parts[i], metric.data.fidelity[i], metric.data.y[i]);
             // The error of a measurement is one of the value, not of its place: it has no part in the curvature.
             let noise = metric.process.noise(m) + metric.data.known_noise[i];
             let reading = metric.reading(m, mean, (variance - noise).max(0.0));
-            total[i].0 += weight * (metric.reading(m, measured, 0.0).mean - reading.mean);
-            total[i].1 += (weight * reading.slope).powi(2) * variance;
-        }
-    }
-    total
+            (metric.weight(), metric.reading(m, measured, 0.0).value(0.0), reading.value(variance))
+        };
+        let values: Vec<(f64, Normal, Normal)> = metrics.iter().zip(&parts).map(of).collect();
+        let measured = combined(aggregate, values.iter().map(|(weight, measured, _)| (*weight, *measured)));
+        let predicted = combined(aggregate, values.iter().map(|(weight, _, predicted)| (*weight, *predicted)));
+        let variance =
+            predicted.coefficients.iter().zip(&values).map(|(c, (_, _, value))| c * c * value.variance).sum();
+        (measured.mean - predicted.mean, variance)
+    };
+    (0..metrics.first().map_or(0, |first| first.data.y.len())).map(run).collect()
 }
 
 /// Mean squared leave-one-out error of the objective relative to its predicted variance, shrunk towards 1.
-pub(super) fn inflation(metrics: &[MetricModel]) -> f64 {
-    let errors = leave_one_out(metrics);
+pub(super) fn inflation(metrics: &[MetricModel], aggregate: Aggregate) -> f64 {
+    let errors = leave_one_out(metrics, aggregate);
     let total: f64 = errors.iter().map(|(e, v)| e * e / v).sum();
     (total + INDEPENDENCE_WEIGHT) / (errors.len() as f64 + INDEPENDENCE_WEIGHT)
 }

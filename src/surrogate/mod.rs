@@ -2,7 +2,7 @@
 //!
 //! ```
 //! use admire::problem::{
-//!     Direction, Fidelities, Fidelity, Metric, Mixture, ModelSpec, Objective, Observation, RunId, columns,
+//!     Aggregate, Direction, Fidelities, Fidelity, Metric, Mixture, ModelSpec, Objective, Observation, RunId, columns,
 //! };
 //! use admire::surrogate::{Surrogate, Task};
 //!
@@ -17,7 +17,7 @@
 //! let fidelities = Fidelities::new(vec![size], None);
 //! let target = fidelities.target();
 //! let metrics = vec![Metric { name: "loss".into(), weight: 1.0 }];
-//! let objective = Objective { metrics, direction: Direction::Minimize };
+//! let objective = Objective::new(metrics, Direction::Minimize, Aggregate::Mean);
 //! // Ten runs; the loss is smallest where code is 30 %.
 //! let run = |trial: u64| {
 //!     let code = trial as f64 / 11.0;
@@ -39,6 +39,7 @@
 //! # Ok::<(), admire::surrogate::FitError>(())
 //! ```
 
+mod aggregate;
 pub mod data;
 mod error;
 pub mod fit;
@@ -48,11 +49,13 @@ pub mod hyper;
 mod integrated_variance;
 pub mod kernel;
 mod lanes;
+mod largest;
 pub mod linalg;
 mod lookahead;
 mod memo;
 mod metric;
 mod model;
+mod objective;
 mod process;
 mod sample;
 mod scale;
@@ -63,10 +66,11 @@ mod standardize;
 mod task;
 mod values;
 
+pub use aggregate::Lookahead;
 pub use error::FitError;
 pub use integrated_variance::integrated_variance_reduction;
 pub use lanes::Prepared;
-pub use lookahead::Lookahead;
+pub use largest::{Largest, LargestSlopes, Normal};
 pub use memo::Memo;
 pub use model::{Agreement, Gain, Surrogate};
 pub use process::View;

@@ -1,12 +1,14 @@
-//! The surrogate of the objective: the sum of one multi-fidelity Gaussian process per metric.
+//! The surrogate of the objective: one multi-fidelity Gaussian process per metric.
 
-use crate::problem::{FidelityId, Mixture, Warp, Weights, columns, stream};
+use crate::problem::{Aggregate, FidelityId, Mixture, Warp, Weights, columns, stream};
 use nalgebra::{DMatrix, DVector};
 use rayon::prelude::*;
 
+use super::aggregate::{Linear, Lookahead, aggregate};
 use super::data::Data;
 use super::error::FitError;
 use super::fitting::{FRESH_ITERATIONS, better_scales, fit_all};
+use super::gp::Predicted;
 use super::hyper::Layout;
 use super::metric::{MetricModel, Reading, inflation, leave_one_out};
 use super::process::Process;
@@ -23,15 +25,17 @@ const AFRESH: f64 = 1.25;
 /// Seed of the draws of hyperparameters.
 const DRAWS_SEED: u64 = 0;
 
-/// Posterior over the objective, minimized: the metrics' processes are independent, so means and variances add.
+/// Posterior over the objective, minimized. The metrics' processes are independent: for a mean, their means and variances add.
 #[derive(Clone, Debug)]
 pub struct Surrogate {
     pub(super) metrics: Vec<MetricModel>,
+    /// How they make the objective.
+    pub(super) aggregate: Aggregate,
     pub(super) target: FidelityId,
     pub(super) dim: usize,
     pub(super) warp: Warp,
     /// How many fidelities there are.
-    sizes: usize,
+    pub(super) sizes: usize,
     /// Factor on the objective's variances that makes leave-one-out errors as large as predicted: metrics are modelled
     /// as independent, but their errors are not.
     pub(super) inflation: f64,
@@ -172,12 +176,13 @@ impl Surrogate {
             .zip(&series)
             .map(|(metric, series)| metric.extend(task, series))
             .collect::<Result<Vec<_>, _>>()?;
-        Ok(self.with(inflation(&metrics), metrics))
+        Ok(self.with(inflation(&metrics, self.aggregate), metrics))
     }
 
     /// The same model of other metrics.
     fn with(&self, inflation: f64, metrics: Vec<MetricModel>) -> Self {
-        Self { metrics, inflation, target: self.target, dim: self.dim, warp: self.warp, sizes: self.sizes }
+        let Self { aggregate, target, dim, warp, sizes, .. } = *self;
+        Self { metrics, aggregate, inflation, target, dim, warp, sizes }
     }
 
     fn assemble(task: &Task<'_>, metrics: Vec<MetricModel>) -> Result<Self, FitError> {
@@ -185,9 +190,11 @@ impl Surrogate {
             return Err(FitError::Empty);
         }
         let dim = task.observations[0].mixture.weights().len();
-        let inflation = inflation(&metrics);
+        let aggregate = aggregate(task.objective, task.spec.structure);
+        let inflation = inflation(&metrics, aggregate);
         Ok(Self {
             metrics,
+            aggregate,
             target: task.fidelities.target(),
             dim,
             warp: task.spec.warp,
@@ -223,19 +230,17 @@ impl Surrogate {
     /// Posterior means of the target objective (minimized) at the p mixtures `x`.
     #[must_use]
     pub fn mean(&self, x: &Weights) -> DVector<f64> {
-        let x = &self.warp.warped(x);
-        let mut total = DVector::zeros(x.len());
-        for metric in &self.metrics {
-            for (total, reading) in total.iter_mut().zip(metric.readings(x, self.target.index())) {
-                *total += metric.weight() * reading.mean;
-            }
-        }
-        total
+        let linear = self.linear(&self.warp.warped(x), self.target.index());
+        DVector::from_iterator(linear.len(), linear.iter().map(|linear| linear.mean))
     }
 
     /// Posterior mean of the target objective at one mixture, with its derivative (length D).
     #[must_use]
     pub fn mean_with_gradient(&self, w: &Weights) -> (f64, Vec<f64>) {
+        if self.aggregate == Aggregate::Worst {
+            let Lookahead { mean, gradient: [gradient, ..], .. } = self.lookahead_with_gradient(w, self.target);
+            return (mean, gradient);
+        }
         let x = &self.warp.warped(w);
         let mut total = (0.0, vec![0.0; self.dim]);
         for metric in &self.metrics {
@@ -260,16 +265,19 @@ impl Surrogate {
         let x = &self.warp.warped(x);
         let p = x.len();
         let m = self.target.index();
-        let mut total = (DVector::zeros(p), DMatrix::zeros(p, p));
+        let mut covariance = DMatrix::zeros(p, p);
         let parts: Vec<_> = self.metrics.par_iter().map(|metric| (metric, metric.process.posterior(x, m))).collect();
-        for (metric, (mean, covariance)) in parts {
-            let weight = metric.weight();
-            let readings: Vec<Reading> = (0..p).map(|i| metric.reading(m, mean[i], covariance[(i, i)])).collect();
-            total.0.iter_mut().zip(&readings).for_each(|(total, reading)| *total += weight * reading.mean);
-            let slopes = DVector::from_iterator(p, readings.iter().map(|reading| weight * reading.slope));
-            total.1 += (&slopes * slopes.transpose()).component_mul(&covariance) * self.inflation;
+        let reading = |i: usize, (metric, (mean, covariance)): &(&MetricModel, (DVector<f64>, DMatrix<f64>))| {
+            metric.reading(m, mean[i], covariance[(i, i)])
+        };
+        let linear: Vec<Linear> =
+            (0..p).map(|i| self.combined(parts.iter().map(|part| reading(i, part).value(part.1.1[(i, i)])))).collect();
+        for (j, part) in parts.iter().enumerate() {
+            let slope = |i: usize| linear[i].coefficients[j] * reading(i, part).slope;
+            let slopes = DVector::from_iterator(p, (0..p).map(slope));
+            covariance += (&slopes * slopes.transpose()).component_mul(&part.1.1) * self.inflation;
         }
-        total
+        (DVector::from_iterator(p, linear.iter().map(|linear| linear.mean)), covariance)
     }
 
     /// Mean and variance of the objective (minimized) at fidelity `m` for the p mixtures `x`, including
@@ -277,67 +285,43 @@ impl Surrogate {
     #[must_use]
     pub fn predict(&self, x: &Weights, m: FidelityId) -> Vec<(f64, f64)> {
         let x = &self.warp.warped(x);
-        let mut total = vec![(0.0, 0.0); x.len()];
-        let mut level_sd = vec![0.0; x.len()];
-        for metric in &self.metrics {
-            for (i, prediction) in metric.process.predict(x, m.index()).into_iter().enumerate() {
-                let Reading { mean, slope } =
-                    metric.reading(m.index(), prediction.mean, prediction.variance + prediction.level_variance);
-                let slope = metric.weight() * slope;
-                total[i].0 += metric.weight() * mean;
-                total[i].1 += slope.powi(2) * prediction.variance * self.inflation;
-                level_sd[i] += slope * prediction.level_variance.sqrt();
+        let predicted: Vec<Vec<Predicted>> = self.metrics.iter().map(|k| k.process.predict(x, m.index())).collect();
+        let at = |i: usize| {
+            let of = |(k, predicted): (&MetricModel, &Vec<Predicted>)| {
+                let total = predicted[i].variance + predicted[i].level_variance;
+                (k.reading(m.index(), predicted[i].mean, total), total)
+            };
+            let readings: Vec<(Reading, f64)> = self.metrics.iter().zip(&predicted).map(of).collect();
+            let linear = self.combined(readings.iter().map(|(reading, total)| reading.value(*total)));
+            let (mut variance, mut level_sd) = (0.0, 0.0);
+            for ((coefficient, (reading, _)), predicted) in linear.coefficients.iter().zip(&readings).zip(&predicted) {
+                let slope = coefficient * reading.slope;
+                variance += slope.powi(2) * predicted[i].variance * self.inflation;
+                level_sd += slope * predicted[i].level_variance.sqrt();
             }
-        }
-        // What moves the level of one metric (a better recipe at that size, say) moves all of them: the levels' errors
-        // add linearly.
-        for (t, sd) in total.iter_mut().zip(level_sd) {
-            t.1 += sd * sd;
-        }
-        total
-    }
-
-    /// Noise variance of one run's objective at fidelity `m`, of a usual mixture.
-    #[must_use]
-    pub fn noise(&self, m: FidelityId) -> f64 {
-        let m = m.index();
-        let share = |k: &MetricModel| k.weight().powi(2) * k.noise(m);
-        self.inflation * self.metrics.iter().map(share).sum::<f64>()
-    }
-
-    /// How well each size agrees with the target: one entry per fidelity. Before a size has runs this is the prior's opinion.
-    #[must_use]
-    pub fn agreement(&self) -> Vec<Agreement> {
-        let target = self.target.index();
-        let sum = |share: &dyn Fn(&MetricModel) -> f64| -> f64 { self.metrics.iter().map(share).sum() };
-        let slope = |k: &MetricModel, m: usize| k.weight() * k.usual_slope(m);
-        // A metric's covariance between two sizes, in objective units.
-        let covariance = |a: usize, b: usize| sum(&|k| slope(k, a) * slope(k, b) * k.process.prior_covariance(a, b));
-        (0..self.sizes)
-            .map(|m| {
-                let explained = sum(&|k| {
-                    let (shared, own) = (k.process.prior_covariance(m, target), k.process.prior_covariance(m, m));
-                    slope(k, target).powi(2) * shared * shared / (own + k.process.noise(m))
-                });
-                Agreement {
-                    correlation: covariance(m, target) / (covariance(m, m) * covariance(target, target)).sqrt(),
-                    information: explained / covariance(target, target),
-                }
-            })
-            .collect()
+            // What moves the level of one metric (a better recipe at that size, say) moves all of them: the levels' errors
+            // add linearly.
+            (linear.mean, variance + level_sd * level_sd)
+        };
+        (0..x.len()).map(at).collect()
     }
 
     /// By how much the first of the mixtures `x` is better than each of the others in the objective, noise-free and at fidelity `m`.
     #[must_use]
     pub fn gains(&self, x: &Weights, m: FidelityId) -> Vec<Gain> {
-        let mut total = vec![Gain { mean: 0.0, variance: 0.0 }; x.len() - 1];
-        for (metric, gains) in self.metrics.iter().zip(self.metric_gains(x, m)) {
-            for (total, gain) in total.iter_mut().zip(gains) {
-                total.mean += metric.weight() * gain.mean;
-                total.variance += self.inflation * metric.weight().powi(2) * gain.variance;
-            }
-        }
-        total
+        let (x, m) = (&self.warp.warped(x), m.index());
+        let linear = self.linear(x, m);
+        let variances = |(j, metric): (usize, &MetricModel)| {
+            let slopes = metric.readings(x, m).into_iter().zip(&linear);
+            let slopes: Vec<f64> = slopes.map(|(reading, linear)| reading.slope * linear.coefficients[j]).collect();
+            metric.process.difference_variances(x, m, &slopes)
+        };
+        let parts: Vec<Vec<f64>> = self.metrics.par_iter().enumerate().map(variances).collect();
+        let gain = |i: usize| Gain {
+            mean: linear[i].mean - linear[0].mean,
+            variance: self.inflation * parts.iter().map(|variances| variances[i - 1]).sum::<f64>(),
+        };
+        (1..x.len()).map(gain).collect()
     }
 
     /// By how much the first of the mixtures `x` is better than each of the others in each process, noise-free and at fidelity `m`: in the
@@ -368,7 +352,7 @@ impl Surrogate {
     /// (observed minus predicted, in the objective's unit at that size, minimized) and the variance it should have.
     #[must_use]
     pub fn leave_one_out(&self) -> Vec<(f64, f64)> {
-        let mut errors = leave_one_out(&self.metrics);
+        let mut errors = leave_one_out(&self.metrics, self.aggregate);
         for (_, variance) in &mut errors {
             *variance *= self.inflation;
         }

@@ -94,9 +94,7 @@ impl Task<'_> {
                 })
                 .collect(),
             Structure::Objective => {
-                let variance = |o: &Observation| {
-                    metrics.iter().zip(&o.se).map(|(m, se)| m.weight * m.weight * square(*se)).sum::<f64>()
-                };
+                let variance = |o: &Observation| self.objective.standard_error(&o.metrics, &o.se).powi(2);
                 let values = self.observations.iter().map(|o| (self.objective.value(&o.metrics), variance(o)));
                 vec![Series::new(values, Unit { scale: scale(0), sign, weight: 1.0 })]
             }

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use admire::optimizer::Optimizer;
 use admire::problem::{
-    Direction, Evidence, Fidelities, Fidelity, FidelityId, KernelKind, Metric, Mixture, ModelSpec, Objective,
-    Observation, OptimizerSettings, RunId,
+    Aggregate, Direction, Evidence, Fidelities, Fidelity, FidelityId, KernelKind, Metric, Mixture, ModelSpec,
+    Objective, Observation, OptimizerSettings, RunId,
 };
 use admire::space::{Domain, SearchSpace};
 use admire::surrogate::Task;
@@ -42,6 +42,7 @@ pub struct Problem {
     /// One row per metric.
     rates: Vec<Vec<f64>>,
     pub noise: f64,
+    pub aggregate: Aggregate,
 }
 
 impl Problem {
@@ -50,7 +51,7 @@ impl Problem {
         // A few domains matter much to a metric, the others little.
         let rate = |rng: &mut ChaCha8Rng| 8.0 * rng.random::<f64>().powi(3);
         let rates = (0..metrics).map(|_| (0..domains).map(|_| rate(&mut rng)).collect()).collect();
-        Self { domains, sizes, rates, noise: 0.002 }
+        Self { domains, sizes, rates, noise: 0.002, aggregate: Aggregate::Mean }
     }
 
     pub fn space(&self) -> SearchSpace {
@@ -73,11 +74,16 @@ impl Problem {
         Fidelities::new((0..self.sizes).map(fidelity).collect(), None)
     }
 
-    /// The mean of the metrics, minimized.
+    /// The same with the worst metric as the objective.
+    pub fn worst(self) -> Self {
+        Self { aggregate: Aggregate::Worst, ..self }
+    }
+
+    /// The mean of the metrics, or the worst of them, minimized.
     pub fn objective(&self) -> Objective {
         let n = self.rates.len();
         let metrics = (0..n).map(|j| Metric { name: format!("m{j:02}"), weight: 1.0 / n as f64 }).collect();
-        Objective { metrics, direction: Direction::Minimize }
+        Objective::new(metrics, Direction::Minimize, self.aggregate)
     }
 
     /// Noise-free metrics.

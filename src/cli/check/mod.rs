@@ -16,7 +16,6 @@ use crate::launcher::{Facts, slurm};
 use crate::optimizer::{Candidates, NoTrial};
 use crate::runner::facts;
 use crate::study::{Forecast, Rate, Study, Trial};
-use crate::text::number;
 use trial::Tried;
 
 /// Trials of the initial design that are worked out; further ones are only said to exist.
@@ -47,7 +46,7 @@ pub(super) fn run(args: &CheckArgs, verbose: bool) -> anyhow::Result<u8> {
     let rate = measured.or_else(|| tried.as_ref()?.rate.clone());
     let design = &study.trials()[begun..begun + design];
     let plan = budget::Plan(Forecast::new(&study, begun, design, rate));
-    let notes = [region::notes(&config), objective(&config), plan.notes()].concat();
+    let notes = [region::notes(&config), plan.notes()].concat();
     match args.format {
         Format::Table => {
             out!("{}", region::table(&config, design));
@@ -103,16 +102,6 @@ fn design(study: &mut Study) -> anyhow::Result<usize> {
             return Ok(0);
         }
     }
-}
-
-/// That the objective is a sum, where it may be taken for a mean.
-fn objective(config: &StudyConfig) -> Vec<String> {
-    let metrics = &config.objective.metrics;
-    let sum: f64 = metrics.iter().map(|m| m.weight).sum();
-    let is_sum = metrics.iter().all(|m| m.weight > 0.0) && !text::is_one(sum);
-    let sum = number(sum, 4);
-    let note = format!("the weights of objective.metrics sum to {sum}: the objective is {sum} times a weighted mean");
-    is_sum.then_some(note).into_iter().collect()
 }
 
 /// The first trial, as it was or will be started.

@@ -4,7 +4,7 @@ use crate::advice::{self, GainWorth, SizeAgreement};
 use crate::cli::best::{uncertain, uncertain_gain};
 use crate::config::StudyConfig;
 use crate::optimizer::{Gain, Optimizer};
-use crate::problem::{Direction, Evidence, Fidelity, FidelityId, Metric, Mixture};
+use crate::problem::{Aggregate, Direction, Evidence, Fidelity, FidelityId, Metric, Mixture};
 use crate::report::html::{
     Cell, Comparison, DomainRow, EffectCurve, Effects, MetricRow, Metrics, Part, Recommendation, SizeRow, Sizes,
     Ternary,
@@ -35,13 +35,19 @@ pub fn objective(config: &StudyConfig) -> String {
         Direction::Minimize => "minimize",
         Direction::Maximize => "maximize",
     };
-    let metrics = &objective.metrics;
+    let metrics: Vec<&Metric> = objective.own().collect();
+    let (kind, separator) = match (objective.aggregate, objective.direction) {
+        (Aggregate::Mean, _) => ("", " + "),
+        (Aggregate::Worst, Direction::Minimize) => ("the largest of ", ", "),
+        (Aggregate::Worst, Direction::Maximize) => ("the smallest of ", ", "),
+    };
     if metrics.len() > MOST_TERMS {
-        return format!("{verb} a weighted sum of {} metrics", metrics.len());
+        let kind = if kind.is_empty() { "a weighted mean of " } else { kind };
+        return format!("{verb} {kind}{} metrics", metrics.len());
     }
     let term =
-        |m: &Metric| if m.weight == 1.0 { m.name.clone() } else { format!("{} {}", number(m.weight, 3), m.name) };
-    format!("{verb} {}", metrics.iter().map(term).collect::<Vec<_>>().join(" + "))
+        |m: &&Metric| if m.weight == 1.0 { m.name.clone() } else { format!("{} {}", number(m.weight, 3), m.name) };
+    format!("{verb} {kind}{}", metrics.iter().map(term).collect::<Vec<_>>().join(separator))
 }
 
 /// The domains' indices in the order of the config file.

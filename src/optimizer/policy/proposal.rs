@@ -268,7 +268,9 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
-    use crate::problem::{Direction, Fidelities, Fidelity, Metric, Objective, Observation, OptimizerSettings, RunId};
+    use crate::problem::{
+        Aggregate, Direction, Fidelities, Fidelity, Metric, Objective, Observation, OptimizerSettings, RunId,
+    };
     use crate::space::{Domain, SearchSpace};
 
     const ONLY: FidelityId = FidelityId::new(0);
@@ -290,7 +292,7 @@ mod tests {
         };
         let fidelities = Fidelities::new(vec![size], Some("1B"));
         let metrics = vec![Metric { name: "loss".into(), weight: 1.0 }];
-        let objective = Objective { metrics, direction: Direction::Minimize };
+        let objective = Objective::new(metrics, Direction::Minimize, Aggregate::Mean);
         let acquisition = AcquisitionKind::ExpectedImprovement;
         let settings =
             OptimizerSettings { goal: crate::problem::Goal::Run, acquisition, ..OptimizerSettings::default() };

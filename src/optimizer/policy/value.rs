@@ -4,9 +4,9 @@ use nalgebra::{DMatrix, DVector};
 
 use super::guards::Slack;
 use super::recommendation::caution;
-use crate::acquisition::normal::{log_distribution, quantile};
 use crate::acquisition::{Choices, log_knowledge_gradient};
 use crate::optimizer::Optimizer;
+use crate::problem::normal::{log_distribution, quantile};
 use crate::problem::{Evidence, FidelityId, Guard, Observation, Weights};
 use crate::surrogate::{Surrogate, View};
 
@@ -31,8 +31,8 @@ pub(super) struct Targets {
     known: Vec<bool>,
     /// How many mixtures have known values, including mixtures that are not among these.
     pub bought: usize,
-    /// By how much each process enters the objective ([`Surrogate::shares`]).
-    shares: Vec<f64>,
+    /// By how much each process enters the objective of each mixture ([`Surrogate::shares`]).
+    shares: DMatrix<f64>,
     /// The guards, one entry each.
     guards: Vec<Guarded>,
     /// Which mixtures may be recommended today, because the guards hold on them surely enough.
@@ -82,7 +82,7 @@ impl Targets {
     /// one column per independent standard normal). After them, `bought` mixtures have known values.
     pub fn log_value(&self, choices: &Choices, moves: impl Fn(usize) -> DMatrix<f64>, bought: usize) -> f64 {
         let p = self.mean.len();
-        let moves: Vec<DMatrix<f64>> = (0..self.shares.len())
+        let moves: Vec<DMatrix<f64>> = (0..self.shares.ncols())
             .map(|j| {
                 let mut moves = moves(j);
                 let known = self.known.iter().zip(moves.row_iter_mut()).filter(|(known, _)| **known);
@@ -92,9 +92,9 @@ impl Targets {
             .collect();
         let mut objective = DMatrix::zeros(p, moves.iter().map(DMatrix::ncols).sum());
         let mut column = 0;
-        for (moves, share) in moves.iter().zip(&self.shares) {
+        for (moves, shares) in moves.iter().zip(self.shares.column_iter()) {
             for moves in moves.column_iter() {
-                objective.column_mut(column).axpy(*share, &moves.rows(0, p), 0.0);
+                objective.set_column(column, &moves.rows(0, p).component_mul(&shares));
                 column += 1;
             }
         }
@@ -130,7 +130,8 @@ impl Optimizer {
         let all = x.matrix().as_slice().chunks(self.space.dim()).chain(references.iter().copied());
         let view = surrogate.view(&self.columns(all));
         let is_known: Vec<bool> = (0..p).map(|t| known.get(t).copied().flatten().is_some()).collect();
-        let mut variance = surrogate.view_variance(&view).rows(0, p).add_scalar(self.goal_noise(surrogate));
+        let shares = surrogate.shares(x);
+        let mut variance = surrogate.view_variance(&view, &shares).add_scalar(self.goal_noise(surrogate));
         variance.iter_mut().zip(&is_known).filter(|(_, known)| **known).for_each(|(variance, _)| *variance = 0.0);
         let slacks = self.slacks(surrogate, evidence, x, known);
         let qualified = self.risks(&slacks, p).into_iter().map(|risk| risk <= 1.0).collect();
@@ -142,7 +143,7 @@ impl Optimizer {
             quantile: quantile(guard.probability),
         };
         let guards = self.guards.iter().zip(slacks).map(guarded).collect();
-        Targets { view, mean, variance, known: is_known, bought, shares: surrogate.shares(), guards, qualified }
+        Targets { view, mean, variance, known: is_known, bought, shares, guards, qualified }
     }
 
     /// Log knowledge gradient per unit cost of each of `trials`, under the rule that chooses the recommendation.
