@@ -60,6 +60,7 @@ pub mod select;
 mod snapshot;
 mod solved;
 mod standardize;
+mod table;
 mod task;
 mod values;
 
@@ -72,4 +73,5 @@ pub use model::{Agreement, Gain, Surrogate};
 pub use process::View;
 pub use scale::Scale;
 pub use snapshot::ModelSnapshot;
+pub use table::{DrawTable, ModelTable, ProcessTable};
 pub use task::{MOST_KNOWN, Task, known};
