@@ -14,7 +14,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use admire::optimizer::Candidates;
-use admire::optimizer::policy::constants::MOST_INTEGRATED;
+use admire::optimizer::policy::constants::MOST_EXPECTED;
 use admire::problem::{KernelKind, Observation, OptimizerSettings, Warp, Weights, columns};
 use admire::surrogate::{ModelSnapshot, Surrogate, data::Data, fit::negative_log_posterior, hyper::Layout};
 use criterion::measurement::WallTime;
@@ -139,7 +139,7 @@ fn statement(c: &mut Criterion) {
     let mut group = group(c, "statement");
     for metrics in METRICS {
         let problem = Problem::new(DOMAINS, 3, metrics, 3);
-        for n in SIZES.into_iter().filter(|n| *n <= MOST_INTEGRATED) {
+        for n in SIZES.into_iter().filter(|n| *n <= MOST_EXPECTED) {
             let evidence = problem.evidence(runs(&problem, n));
             let snapshot = snapshot(&problem, n);
             let point = [(problem.space().uniform(), problem::SIZES[2])];

@@ -76,6 +76,19 @@ fn a_failed_attempt_costs_its_share_of_a_run() {
 }
 
 #[test]
+fn every_command_and_the_report_show_the_same_cost() {
+    // Trial 2 has failed once, and is tried again.
+    let f = with_journal(&[&failed(2, "1.0"), COMPLETED]);
+    assert!((f.json("best", &[])["spent"]["cost"].as_f64().unwrap() - 1.1).abs() < 1e-9);
+    assert!(status(&f).contains("1.1"), "{}", status(&f));
+    assert!(f.run("report", &[]).status.success());
+    let page = fs::read_to_string(f.path("run/report.html")).unwrap();
+    for said in ["cost 1.1 in 1 trial", ">All</th><td class=\"number\">1.1</td>", "data-v=\"0.1\">0.1</td>"] {
+        assert!(page.contains(said), "{said} is missing in {page}");
+    }
+}
+
+#[test]
 fn interruptions_cost_nothing() {
     for cause in ["killed", "lost", "unseen", "not_started"] {
         let launched = r#"{"time":1.0,"event":"launched","trial":2,"attempt":1}"#;

@@ -48,7 +48,7 @@ type Element = (String, BTreeMap<String, String>);
 
 /// The page's elements (with attributes) in order, and the text outside of scripts and styles.
 fn parse(page: &str) -> (Vec<Element>, String) {
-    const VOID: [&str; 2] = ["meta", "br"];
+    const VOID: [&str; 3] = ["meta", "br", "input"];
     let (mut elements, mut text, mut open) = (Vec::new(), String::new(), Vec::<String>::new());
     let mut emitter = DefaultEmitter::default();
     emitter.naively_switch_states(true);
@@ -79,7 +79,7 @@ fn one_page_that_needs_nothing_and_escapes_everything() {
     let page = fs::read_to_string(path).unwrap();
     let (elements, text) = parse(&page);
     let of = |name: &str| elements.iter().filter(|(n, _)| n == name).collect::<Vec<_>>();
-    assert_eq!((of("html").len(), of("script").len(), of("style").len(), of("link").len()), (1, 1, 1, 0));
+    assert_eq!((of("html").len(), of("script").len(), of("style").len(), of("link").len()), (1, 3, 1, 0));
     for (name, attributes) in &elements {
         for (key, value) in attributes {
             let address = ["src", "href", "xlink:href", "action", "data", "srcset"].contains(&key.as_str());
@@ -101,8 +101,8 @@ fn one_page_that_needs_nothing_and_escapes_everything() {
         let labels: Vec<&str> = attributes["aria-labelledby"].split(' ').collect();
         assert!(labels.len() == 2 && labels.iter().all(|l| ids.contains(&&(*l).to_owned())), "{attributes:?}");
     }
-    // Best so far, two sizes predicted, three effects, the triangle, mixtures at both sizes.
-    assert_eq!(count, 8);
+    // Best so far and its last tenth, two sizes predicted, three effects, the triangle, a trade-off, mixtures at both sizes.
+    assert_eq!(count, 10);
     let unique: std::collections::BTreeSet<_> = ids.iter().collect();
     assert_eq!(unique.len(), ids.len(), "an id appears twice: {ids:?}");
 
@@ -117,6 +117,10 @@ fn one_page_that_needs_nothing_and_escapes_everything() {
         "18 trials",
         "exit status: 1",
         "a ≤ 0.55",
+        ", written 20",
+        "Limited by",
+        "its max",
+        "Ran for",
     ] {
         assert!(text.contains(said), "{said} is missing in\n{text}");
     }
@@ -129,6 +133,7 @@ fn a_study_without_results_has_a_report_too() {
     assert!(f.run("report", &[]).status.success());
     let (_, text) = parse(&fs::read_to_string(f.path("run/report.html")).unwrap());
     assert!(text.contains("No trial has finished yet") && text.contains("nothing is recommended"), "{text}");
+    assert!(text.contains("There is no model of the runs yet"), "{text}");
 
     // What cannot be compared is a mistake on the command line.
     f.write("other.json", r#"{"weights": {"a": 0.5, "x": 0.5}}"#);
@@ -142,8 +147,12 @@ fn a_study_without_results_has_a_report_too() {
     f.write("other.json", r#"{"a": 0.25, "b": 0.75}"#);
     assert!(f.run("tell", &["--trial", "1", "--loss", "1"]).status.success());
     assert!(f.run("report", &["--compare", "other.json"]).status.success());
-    let (_, text) = parse(&fs::read_to_string(f.path("run/report.html")).unwrap());
+    let page = fs::read_to_string(f.path("run/report.html")).unwrap();
+    let (_, text) = parse(&page);
     assert!(text.contains("Against other") && text.contains("75.0 %"), "{text}");
+    // Before anything else it says what the answer rests on.
+    let (head, rest) = page.split_once("<main>").unwrap();
+    assert!(head.contains("no run is complete at large") && !rest.contains("no run is complete at large"), "{text}");
 }
 
 #[test]
@@ -269,18 +278,19 @@ fn it_works_in_a_browser() {
     fs::create_dir_all(&shots).unwrap();
     fs::copy(&page, shots.join("report.html")).unwrap();
     browser.open(&page);
+    ready(&browser);
     for (name, width, theme, medium) in [
         ("light", 1200, "light", "screen"),
         ("dark", 1200, "dark", "screen"),
         ("phone", 375, "light", "screen"),
-        ("phone-dark", 375, "dark", "screen"),
+        ("phone-dark", 320, "dark", "screen"),
         ("print", 800, "light", "print"),
     ] {
         browser.look(width, theme, medium);
         browser.screenshot(&shots.join(format!("{name}.png")));
         assert_eq!(browser.script(FAINT), json!([]), "{name}: too faint");
         assert_eq!(browser.script(CLUTTER), json!([]), "{name}");
-        let wide = browser.script("return document.documentElement.scrollWidth - innerWidth");
+        let wide = browser.script(&format!("return document.documentElement.scrollWidth - {width}"));
         assert!(medium == "print" || wide.as_f64().unwrap() <= 0.0, "{name}: {wide} pixels too wide");
     }
 
@@ -321,5 +331,101 @@ fn it_works_in_a_browser() {
     assert_eq!(press(0), Value::from("ascending"));
     assert_eq!(values(0), (1..=18).map(f64::from).collect::<Vec<_>>());
 
+    assert_eq!(browser.console(), Vec::<String>::new());
+}
+
+/// A study of imported runs with two metrics (one spans orders of magnitude), a bound, a group and both kinds of guards.
+fn explored(kernel: &str, warp: &str) -> Fixture {
+    let guards = "[[group]]\nname = \"bc\"\ndomains = [\"b\", \"c\"]\nmax = 0.85\n\
+                  [[guard]]\nmetric = \"perplexity\"\nno_worse_than = \"uniform\"\ntolerance = \"20%\"\n\
+                  [[guard]]\nmetric = 'loss'\nat_most = 1.35\n";
+    let f = Fixture::new(GOOD, "", &format!("[optimizer]\nkernel = \"{kernel}\"\nwarp = \"{warp}\"\n{guards}"));
+    f.edit("name = \"b\"", "name = \"b\"\nmax = 0.5");
+    f.edit("metric = \"loss\"", "metrics = { loss = 1.0, perplexity = 0.001 }");
+    let mut runs = String::from("run_id,fidelity,w:a,w:b,w:c,y:loss,y:perplexity\n");
+    let mixtures: [(f64, f64); 8] =
+        [(0.2, 0.3), (0.5, 0.4), (0.8, 0.1), (0.3, 0.1), (0.4, 0.3), (0.6, 0.3), (0.25, 0.5), (0.9, 0.1)];
+    for (i, (a, b)) in mixtures.into_iter().enumerate() {
+        let (size, up) = if i % 3 == 2 { ("large", 0.0) } else { ("small", 0.1) };
+        let (loss, perplexity) = (1.0 + up + (a - 0.5) * (a - 0.5) + 0.1 * b, (6.0 * a + up).exp());
+        runs += &format!("{i},{size},{a},{b},{:.2},{loss:.4},{perplexity:.3}\n", 1.0 - a - b);
+    }
+    f.write("runs.csv", &runs);
+    assert!(f.run("import", &["--from", "wide", "runs.csv"]).status.success());
+    let done = f.run("report", &["--out", "page.html"]);
+    assert!(done.status.success(), "{}", stderr(&done));
+    f
+}
+
+/// Waits for the explorer of the page.
+fn ready(browser: &Browser) {
+    study::until("the explorer", || browser.script("return document.getElementById('explorer-wait').hidden") == true);
+}
+
+/// The numbers behind the explorer's tables: one row per value, then per guard.
+fn shown(browser: &Browser) -> Vec<Vec<f64>> {
+    let numbers = browser.script(
+        "return [...document.querySelectorAll('#explorer-values tbody tr, #explorer-guards tbody tr')].map(row =>
+           [...row.querySelectorAll('td')].flatMap(cell => Object.values(cell.dataset).map(Number)))",
+    );
+    serde_json::from_value(numbers).unwrap()
+}
+
+/// What `predict` says of a mixture, as [`shown`] has it.
+fn predicted(f: &Fixture, mixture: &str) -> Vec<Vec<f64>> {
+    let said = &f.json("predict", &[mixture, "--against", "recommended"])["mixtures"][0];
+    let row = |of: &dyn Fn(&Value) -> Value| {
+        let numbers = ["expected", "gain"].map(|what| of(&said[what]));
+        numbers.iter().flat_map(|v| [v["mean"].as_f64().unwrap(), v["sd"].as_f64().unwrap()]).collect::<Vec<_>>()
+    };
+    let metrics = ["loss", "perplexity"].map(|metric| row(&|v| v["metrics"][metric].clone()));
+    let guards = said["guards"].as_array().unwrap().iter().map(|guard| vec![guard["probability"].as_f64().unwrap()]);
+    [row(&|v| v["objective"].clone())].into_iter().chain(metrics).chain(guards).collect()
+}
+
+#[test]
+fn the_explorer_predicts_what_predict_does_and_keeps_bounds_and_groups() {
+    let Some(browser) = Browser::start() else { return };
+    for (kernel, warp) in [("spectral-mixture", "sqrt"), ("matern52", "log")] {
+        let f = explored(kernel, warp);
+        // No trial has this mixture.
+        browser.open(&f.path("page.html#mix=a:0.35,b:0.27,c:0.38"));
+        ready(&browser);
+        let (page, program) = (shown(&browser), predicted(&f, "a=0.35,b=0.27,c=0.38"));
+        assert_eq!(page.len(), 5);
+        for (page, program) in page.iter().flatten().zip(program.iter().flatten()) {
+            assert!((page - program).abs() <= 1e-6 * program.abs().max(1.0), "{kernel} {warp}: {page} for {program}");
+        }
+    }
+
+    let weights = || -> Vec<f64> {
+        let fields = browser
+            .script("return [...document.querySelectorAll('#explorer-weights [type=number]')].map(f => +f.value)");
+        serde_json::from_value(fields).unwrap()
+    };
+    let type_in = |id: &str, value: &str| {
+        browser.script(&format!(
+            "const field = document.getElementById('explorer-weight-{id}'); field.value = {value};
+             for (const kind of ['input', 'change']) field.dispatchEvent(new Event(kind))"
+        ));
+        weights()
+    };
+    // The others make room in proportion; `b` has no more than a half, and `b` and `c` together no more than 85 %.
+    assert_eq!(type_in("0", "48"), [48.0, 21.6, 30.4]);
+    assert_eq!(type_in("1", "90"), [30.6, 50.0, 19.4]);
+    assert_eq!(type_in("0", "5"), [15.0, 50.0, 35.0]);
+    // What is held stays.
+    browser.script("document.querySelector('[data-domain=\"1\"] [type=checkbox]').click()");
+    assert_eq!(type_in("0", "20"), [20.0, 50.0, 30.0]);
+    assert_eq!(type_in("0", "90"), [50.0, 50.0, 0.0]);
+    // By keyboard; the address has what is shown, and what is a link leads there.
+    let range = browser.ask("/element", &json!({"using": "css selector", "value": "[data-domain='0'] [type=range]"}));
+    let id = range.as_object().unwrap().values().next().unwrap().as_str().unwrap();
+    browser.ask(&format!("/element/{id}/value"), &json!({"text": "\u{e012}"}));
+    assert_eq!(weights(), [49.9, 50.0, 0.1]);
+    assert_eq!(
+        browser.script("return [location.hash, document.getElementById('explorer-link').hash]"),
+        json!(["#mix=a:0.499,b:0.5,c:0.001", "#mix=a:0.499,b:0.5,c:0.001"])
+    );
     assert_eq!(browser.console(), Vec::<String>::new());
 }

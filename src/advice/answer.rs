@@ -63,6 +63,15 @@ pub enum Caveat {
     },
 }
 
+impl Caveat {
+    /// Whether it is about the answer as a whole, so that it has to be known before anything else: the answer rests on other sizes alone, or
+    /// is older than the evidence.
+    #[must_use]
+    pub fn comes_first(&self) -> bool {
+        matches!(self, Self::NothingAt { .. } | Self::Older { .. })
+    }
+}
+
 /// Nothing is recommended, because nothing is known.
 #[derive(Debug, thiserror::Error)]
 #[error(

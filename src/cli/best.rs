@@ -2,7 +2,7 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-pub(super) use super::text::{gain_json, uncertain, uncertain_gain};
+use super::text::{gain_json, uncertain, uncertain_gain};
 use super::{ConfigArgs, Format, text, tradeoff};
 use crate::advice::{
     self, Answer, Comparison, Confirmation, Coverage, GuardReport, GuardTest, Record, SizeAgreement, Tradeoff,

@@ -74,7 +74,7 @@ fn summary(view: View<'_>) -> String {
         format!("trials {}{}", spent.trials, of(budget.trials.map(|n| n.to_string()))),
     ];
     if let Some(expected) = view.recommendation.and_then(|r| r.expected) {
-        parts.push(format!("best {}", best::uncertain(expected)));
+        parts.push(format!("best {}", text::uncertain(expected)));
     }
     if let Some(left) = study.time_left(view.began.elapsed()) {
         parts.push(format!("{} left", text::seconds(left)));

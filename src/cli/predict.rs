@@ -188,11 +188,11 @@ impl Page<'_> {
     }
 
     fn row(&self, name: &str, expected: Prediction, gain: Option<Gain>) -> Vec<String> {
-        let shown = best::uncertain(expected);
+        let shown = text::uncertain(expected);
         let range = Uncertain { sd: expected.run_sd().filter(|_| self.noise).unwrap_or(expected.sd), ..shown };
         let mut row = vec![name.to_owned(), shown.mean_words(), range.interval_words()];
         if let Some(gain) = gain {
-            let shown = best::uncertain_gain(gain);
+            let shown = text::uncertain_gain(gain);
             row.extend([shown.signed_mean(), shown.signed_interval(), probability(gain.probability())]);
         }
         row
@@ -201,10 +201,10 @@ impl Page<'_> {
 
 fn prediction_json(p: Prediction) -> Value {
     let run = p.run_sd().map(|sd| Uncertain { mean: p.mean, sd }.interval());
-    json!({"mean": p.mean, "sd": p.sd, "noise": p.noise, "interval": best::uncertain(p).interval(), "run_interval": run})
+    json!({"mean": p.mean, "sd": p.sd, "noise": p.noise, "interval": text::uncertain(p).interval(), "run_interval": run})
 }
 
 fn gain_json(gain: Gain) -> Value {
-    let interval = best::uncertain_gain(gain).interval();
+    let interval = text::uncertain_gain(gain).interval();
     json!({"mean": gain.mean, "sd": gain.sd, "interval": interval, "probability": gain.probability()})
 }

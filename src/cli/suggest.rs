@@ -179,7 +179,7 @@ fn decided(
 fn show(study: &Study, trials: &[&Trial]) {
     for (i, trial) in trials.iter().enumerate() {
         let fidelity = &study.config().fidelities[trial.fidelity].name;
-        let expected = trial.expected.map_or_else(String::new, |e| format!(", expected {}", best::uncertain(e)));
+        let expected = trial.expected.map_or_else(String::new, |e| format!(", expected {}", text::uncertain(e)));
         let cost = study.known_cost(trial.fidelity);
         let cost = cost.map_or_else(String::new, |cost| format!(", cost {}", text::cost(study, cost)));
         let gap = if i == 0 { "" } else { "\n" };

@@ -176,6 +176,11 @@ pub(super) fn clock() -> String {
     format!("{}{mark}", Timestamp::now().to_zoned_datetime(zone).strftime("%Y-%m-%d %H:%M:%S"))
 }
 
+/// The present time, for readers elsewhere.
+pub(super) fn written() -> String {
+    Timestamp::now().strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
 /// A time in seconds since 1970, as clocks here show it; with its year where that is not the present one.
 pub(super) fn moment(time: f64) -> String {
     let time = Duration::try_from_secs_f64(time).ok().and_then(|t| Timestamp::try_from(UNIX_EPOCH + t).ok());

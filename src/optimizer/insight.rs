@@ -3,9 +3,11 @@
 use std::ops::Neg;
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use super::Optimizer;
 use crate::problem::{Evidence, FidelityId, Mixture, ModelSpec, Prediction, Structure, normal};
-use crate::surrogate::{self, Surrogate, Task};
+use crate::surrogate::{self, ModelTable, Surrogate, Task};
 
 /// By how much one mixture's noise-free objective, or a metric, is better than another's, in its unit; below zero it is worse,
 /// whichever way the objective points.
@@ -51,6 +53,23 @@ pub struct PerMetric<T> {
     pub objective: T,
     /// Each metric, in the order of the objective and in the metric's unit.
     pub metrics: Vec<T>,
+}
+
+/// All that [`Optimizer::expectations`], [`Optimizer::advantages`] and [`Optimizer::guard_states`] depend on at the target, as plain numbers.
+#[derive(Clone, Debug, Serialize)]
+pub struct Tables {
+    /// The model of the objective.
+    pub objective: ModelTable,
+    /// The model of the metrics, if the objective's does not have them and there are several.
+    pub metrics: Option<ModelTable>,
+}
+
+impl Tables {
+    /// Multiplications that it takes to condition all processes on their runs.
+    #[must_use]
+    pub fn work(&self) -> f64 {
+        std::iter::once(&self.objective).chain(&self.metrics).map(ModelTable::work).sum()
+    }
 }
 
 /// What happens to the objective when one weight is changed and the others make room.
@@ -139,6 +158,16 @@ impl Optimizer {
         let task = Task { spec, ..self.task(&evidence.observations) };
         let (_, snapshot) = Surrogate::fit(&task, None).ok()?;
         Surrogate::integrated(&task, &snapshot).ok().map(Arc::new)
+    }
+
+    /// The numbers behind what is expected at the target; `None` before there is a model.
+    #[must_use]
+    pub fn tables(&self, evidence: &Evidence) -> Option<Tables> {
+        let target = self.fidelities.target();
+        let objective = self.integrated(&evidence.observations).ok()?.table(target);
+        let apart = self.spec().structure == Structure::Objective && self.objective.metrics.len() > 1;
+        let metrics = if apart { Some(self.per_metric(evidence)?.table(target)) } else { None };
+        Some(Tables { objective, metrics })
     }
 
     /// For each domain, what changing its weight in `mixture` does, at up to `points` weights between the smallest and the

@@ -16,7 +16,7 @@ use crate::problem::{
 use std::sync::{Arc, Mutex};
 
 pub use alternatives::Alternative;
-pub use insight::{Effect, Gain, PerMetric};
+pub use insight::{Effect, Gain, PerMetric, Tables};
 use policy::fidelities::{exceeds_in_flight_cap, open, possible};
 pub use policy::guards::{GuardState, GuardStates};
 

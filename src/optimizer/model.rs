@@ -115,7 +115,7 @@ impl Optimizer {
             Structure::PerMetric => self.objective.metrics.len(),
             Structure::Objective => 1,
         };
-        let few = processes as f64 * (observations.len() as f64).powi(3) <= MOST_INTEGRATED;
+        let few = processes * observations.len().pow(2) <= MOST_INTEGRATED;
         let integrates = self.settings.goal == Goal::Mixture && few;
         self.model(observations, if integrates { Hyperparameters::Integrated } else { Hyperparameters::MostProbable })
     }

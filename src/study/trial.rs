@@ -149,6 +149,14 @@ impl Trial {
         self.outcome().or(self.void.as_ref())
     }
 
+    /// Seconds that its attempts ran, where known.
+    #[must_use]
+    pub fn ran(&self) -> Option<f64> {
+        let attempts = self.lost.iter().copied().flatten();
+        let known = attempts.chain(self.used().and_then(|outcome| outcome.duration));
+        known.fold(None, |sum, seconds| Some(sum.unwrap_or(0.0) + seconds))
+    }
+
     /// Whether it counts towards numbers of trials: it has been run and has finished, and neither failed with a launcher that has
     /// been changed since nor is [superseded](Self::superseded).
     #[must_use]

@@ -6,13 +6,14 @@ use std::f64::consts::TAU;
 
 use multiversion::multiversion;
 use nalgebra::DMatrix;
+use serde::Serialize;
 
 use super::lanes::{LANES, Lanes, Prepared, PreparedPoint, each, load};
 use crate::problem::KernelKind;
 use crate::space::Warped;
 
 /// One component of a kernel.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Component {
     /// Variance: the component's value at distance zero.
     pub variance: f64,

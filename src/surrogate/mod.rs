@@ -63,6 +63,7 @@ pub mod select;
 mod snapshot;
 mod solved;
 mod standardize;
+mod table;
 mod task;
 mod values;
 
@@ -76,4 +77,5 @@ pub use model::{Agreement, Gain, Surrogate};
 pub use process::View;
 pub use scale::Scale;
 pub use snapshot::ModelSnapshot;
+pub use table::{DrawTable, ModelTable, ProcessTable};
 pub use task::{MOST_KNOWN, Task, known};

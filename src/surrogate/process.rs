@@ -6,7 +6,7 @@ use rand::Rng;
 use super::data::Data;
 use super::error::FitError;
 use super::gp::{Gp, GpView, Joint, Predicted};
-use super::hyper::Layout;
+use super::hyper::{Hyperparameters, Layout};
 use super::linalg::{Factored, jittered};
 use super::sample::sample;
 use crate::space::Warped;
@@ -44,6 +44,11 @@ impl Process {
     /// With further runs: `data` begins with those that it knows.
     pub fn extend(&self, data: &Data) -> Result<Self, FitError> {
         Ok(Self { draws: self.draws.iter().map(|gp| gp.extend(data)).collect::<Result<_, _>>()? })
+    }
+
+    /// The hyperparameters of each draw.
+    pub fn hyperparameters(&self) -> impl Iterator<Item = &Hyperparameters> {
+        self.draws.iter().map(Gp::hyperparameters)
     }
 
     /// The mean over the draws.

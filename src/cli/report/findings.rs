@@ -1,14 +1,15 @@
 //! What the model says about a recommendation, whether its runs are a study's trials or a log's.
 
 use crate::advice::{self, GainWorth, SizeAgreement};
-use crate::cli::best::{uncertain, uncertain_gain};
+use crate::cli::text::{uncertain, uncertain_gain};
 use crate::config::StudyConfig;
 use crate::optimizer::{Gain, Optimizer};
 use crate::problem::{Aggregate, Direction, Evidence, Fidelity, FidelityId, Metric, Mixture};
 use crate::report::html::{
-    Cell, Comparison, DomainRow, EffectCurve, Effects, MetricRow, Metrics, Part, Recommendation, SizeRow, Sizes,
-    Ternary,
+    Cell, Comparison, DomainRow, EffectCurve, Effects, GroupRow, LimitRow, Limits, MetricRow, Metrics, Part,
+    Recommendation, SizeRow, Sizes, Ternary,
 };
+use crate::space::Group;
 use crate::text::{Uncertain, number};
 
 /// Weights at which effects are looked at.
@@ -50,8 +51,16 @@ pub fn objective(config: &StudyConfig) -> String {
     format!("{verb} {kind}{}", metrics.iter().map(term).collect::<Vec<_>>().join(separator))
 }
 
+/// The metrics that are shown beside the objective: all, unless the objective is the only one.
+pub fn metrics(config: &StudyConfig) -> Vec<String> {
+    match config.objective.metrics.as_slice() {
+        [only] if only.weight == 1.0 => Vec::new(),
+        metrics => metrics.iter().map(|metric| metric.name.clone()).collect(),
+    }
+}
+
 /// The domains' indices in the order of the config file.
-fn order(config: &StudyConfig) -> impl Iterator<Item = usize> {
+pub fn order(config: &StudyConfig) -> impl Iterator<Item = usize> {
     config.domain_order.iter().filter_map(|name| config.space.index(name))
 }
 
@@ -100,6 +109,31 @@ impl Findings<'_> {
         others.extend(natural.map(|natural| ("natural".to_owned(), natural)));
         others.extend(named);
         others
+    }
+
+    /// What limits the weights, if anything does.
+    pub fn limits(&self) -> Option<Limits> {
+        let space = &self.config.space;
+        let (domains, polytope) = (space.domains(), space.polytope());
+        let row = |i: usize| LimitRow {
+            name: domains[i].name.clone(),
+            stated: (domains[i].min, domains[i].max),
+            cap: space.token_cap(i),
+            reach: polytope.reach()[i],
+            limited_by: space.limited_by(i).iter().map(ToString::to_string).collect(),
+        };
+        let group = |group: &Group| GroupRow {
+            name: group.name.clone(),
+            domains: group.domains.iter().map(|i| domains[*i].name.clone()).collect(),
+            bounds: (group.min, group.max),
+            recommended: group.domains.iter().map(|i| self.mixture.weights()[*i]).sum(),
+        };
+        let free = |i: usize| domains[i].min == 0.0 && polytope.upper()[i] >= 1.0;
+        let limited = !polytope.groups().is_empty() || !(0..space.dim()).all(free);
+        limited.then(|| Limits {
+            domains: order(self.config).map(row).collect(),
+            groups: polytope.groups().iter().map(group).collect(),
+        })
     }
 
     fn comparisons(&self, others: &[(String, Mixture)]) -> Vec<Comparison> {
@@ -199,7 +233,7 @@ impl Findings<'_> {
         (sizes.len() > 1).then(|| Sizes { target: self.target().name.clone(), sizes })
     }
 
-    fn target(&self) -> &Fidelity {
+    pub fn target(&self) -> &Fidelity {
         &self.config.fidelities[self.config.fidelities.target()]
     }
 

@@ -1,8 +1,10 @@
 //! `admire report`: gathers what the page shows.
 
+mod explorer;
 mod findings;
 pub mod replay;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -78,10 +80,12 @@ fn report(study: &Study, optimizer: &Optimizer, named: Vec<(String, Mixture)>) -
     let mixture = answer.as_ref().map_or(&recommended.mixture, |answer| &answer.mixture).clone();
     let findings = Findings { config, optimizer, evidence: &evidence, mixture: &mixture };
     let others = findings.others(named);
-    let mut parts = Vec::new();
+    let (mut banner, mut parts) = (Vec::new(), Vec::new());
     if let Ok(answer) = &answer {
         let mut recommendation = findings.recommendation(&others);
-        recommendation.caveats = answer.caveats.iter().map(ToString::to_string).collect();
+        let words =
+            |first: bool| answer.caveats.iter().filter(move |c| c.comes_first() == first).map(ToString::to_string);
+        (banner, recommendation.caveats) = (words(true).collect(), words(false).collect());
         recommendation.regret = recommended.expected_regret;
         recommendation.measured =
             advice::best_measured(study).map(|(trial, loss)| (format!("trial {}", trial.id), loss));
@@ -91,13 +95,23 @@ fn report(study: &Study, optimizer: &Optimizer, named: Vec<(String, Mixture)>) -
         recommendation.guards = guards.iter().map(best::guard_words).collect();
         parts.push(Part::Recommendation(recommendation));
     }
+    parts.push(Part::Explorer(findings.explorer(study, &others)));
+    parts.extend(findings.limits().map(Part::Limits));
     parts.extend([Part::Progress(progress(study)), Part::Calibration(calibration(study))]);
     parts.extend(findings.parts(&others));
     parts.extend(tradeoffs(study, optimizer, &mixture).map(Part::Tradeoffs));
     parts.extend([Part::Costs(costs(study)), Part::Trials(trials(study))]);
     let mut facts = facts(study);
     facts.extend(answer.err().map(|nothing| ("Recommendation", nothing.to_string())));
-    Report { kind: "Mixture report", title: config.name.clone(), version: env!("CARGO_PKG_VERSION"), facts, parts }
+    Report {
+        kind: "Mixture report",
+        title: config.name.clone(),
+        version: env!("CARGO_PKG_VERSION"),
+        date: text::written(),
+        banner,
+        facts,
+        parts,
+    }
 }
 
 /// By distance, and by the tolerance of each guard.
@@ -111,7 +125,7 @@ fn tradeoffs(study: &Study, optimizer: &Optimizer, mixture: &Mixture) -> Option<
         title: format!("Gain {}", tradeoff::title(found)),
         levels: tradeoff::levels(found),
         shares: matches!(found.varied, advice::Varied::Distance),
-        points: found.steps.iter().map(|step| (step.level, best::uncertain_gain(step.gain))).collect(),
+        points: found.steps.iter().map(|step| (step.level, text::uncertain_gain(step.gain))).collect(),
         remark: tradeoff::remark(found),
     };
     let curves = found.iter().map(curve).collect();
@@ -148,7 +162,7 @@ fn progress(study: &Study) -> Progress {
         Step {
             cost: spent,
             measured: study.measured(trial).filter(|_| trial.fidelity == target),
-            expected: trial.incumbent.map(best::uncertain),
+            expected: trial.incumbent.map(text::uncertain),
         }
     });
     Progress {
@@ -193,7 +207,7 @@ fn costs(study: &Study) -> Costs {
     let mut failures = Vec::new();
     for trial in study.trials() {
         let size = &mut sizes[trial.fidelity];
-        size.cost += charges.of(trial) * f64::from(u8::from(trial.finished()));
+        size.cost += charges.of(trial);
         let (count, reason) = match &trial.state {
             TrialState::Pending | TrialState::Running { .. } => (&mut size.unfinished, None),
             TrialState::Complete(_) => (&mut size.complete, None),
@@ -212,6 +226,10 @@ fn costs(study: &Study) -> Costs {
 fn trials(study: &Study) -> Trials {
     let config = study.config();
     let (list, charges) = (config.fidelities.list(), study.charges());
+    let names = findings::metrics(config);
+    let metrics = |reported: Option<&BTreeMap<String, f64>>| {
+        names.iter().map(|name| reported.and_then(|reported| reported.get(name).copied())).collect()
+    };
     let row = |trial: &crate::study::Trial| {
         let failed = || if let TrialState::Failed { reason } = &trial.state { reason.clone() } else { String::new() };
         TrialRow {
@@ -225,8 +243,10 @@ fn trials(study: &Study) -> Trials {
             },
             state: trial.state.name(),
             objective: study.measured(trial),
-            expected: trial.expected.map(best::uncertain),
-            cost: Some(charges.of(trial)).filter(|_| trial.finished()),
+            expected: trial.expected.map(text::uncertain),
+            cost: Some(charges.of(trial)).filter(|cost| trial.finished() || *cost > 0.0),
+            duration: trial.ran().map(|seconds| (seconds, text::seconds(seconds))),
+            metrics: metrics(trial.outcome().map(|outcome| &outcome.metrics)),
             weights: findings::in_order(config, &trial.mixture),
             note: text::correction(study, trial).unwrap_or_else(failed),
         }
@@ -243,9 +263,12 @@ fn trials(study: &Study) -> Trials {
             objective: config.objective.reported(&run.metrics),
             expected: None,
             cost: Some(0.0),
+            duration: None,
+            metrics: metrics(Some(&run.metrics)),
             weights: config.domain_order.iter().map(|d| run.weights.get(d).copied().unwrap_or(0.0)).collect(),
             note: format!("{}{why}", run.source),
         })
     });
-    Trials { domains: config.domain_order.clone(), rows: study.trials().iter().map(row).chain(imported).collect() }
+    let rows = study.trials().iter().map(row).chain(imported).collect();
+    Trials { domains: config.domain_order.clone(), metrics: names, rows }
 }

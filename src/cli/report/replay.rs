@@ -5,6 +5,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use super::findings::{self, Findings};
+use crate::cli::text;
 use crate::config::StudyConfig;
 use crate::optimizer::Optimizer;
 use crate::replay::{Pool, Run, StrategySummary, Summary};
@@ -62,6 +63,8 @@ pub fn report(
         kind: "Replay of logged runs",
         title: config.name.clone(),
         version: env!("CARGO_PKG_VERSION"),
+        date: text::written(),
+        banner: Vec::new(),
         facts: vec![
             ("Target", target.fidelity.clone()),
             ("Objective", findings::objective(config)),
@@ -87,6 +90,7 @@ fn strategy(summary: &StrategySummary) -> StrategyRow {
 }
 
 fn trials(config: &StudyConfig, pool: &Pool) -> Trials {
+    let metrics = findings::metrics(config);
     let row = |(run, purpose): (&Run, &'static str)| TrialRow {
         id: run.id.clone(),
         fidelity: (config.fidelities[run.fidelity].name.clone(), run.fidelity.index()),
@@ -95,11 +99,14 @@ fn trials(config: &StudyConfig, pool: &Pool) -> Trials {
         objective: Some(config.objective.sign() * run.loss),
         expected: None,
         cost: Some(run.cost),
+        duration: None,
+        metrics: if metrics.is_empty() { Vec::new() } else { run.metrics.iter().copied().map(Some).collect() },
         weights: findings::in_order(config, &run.mixture),
         note: String::new(),
     };
     let purpose = |i: usize| if pool.candidates.contains(&i) { "candidate" } else { "for sale" };
     let sold = pool.runs.iter().enumerate().map(|(i, run)| (run, purpose(i)));
     let held_out = pool.held_out.iter().map(|run| (run, "held out"));
-    Trials { domains: config.domain_order.clone(), rows: sold.chain(held_out).map(row).collect() }
+    let rows = sold.chain(held_out).map(row).collect();
+    Trials { domains: config.domain_order.clone(), metrics, rows }
 }

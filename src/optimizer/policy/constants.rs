@@ -11,10 +11,10 @@ pub const REFIT_GROWTH: f64 = 0.1;
 /// Runs from which kinds of models are compared, and again whenever their number has doubled: half of them are held out in turn,
 /// and fewer than 16 say too little. By argument.
 pub const COMPARED_FROM: usize = 32;
-/// Up to here, hyperparameters are integrated over for what is said of mixtures: the number of processes times the cube of the number of
-/// runs, which time is proportional to. That is 1,250 runs of one metric or 530 of 13, some seconds and half a gigabyte; beyond, the most
+/// Up to here, hyperparameters are integrated over for what is said of mixtures: the number of processes times the square of the number of
+/// runs, which memory is proportional to. That is 1,000 runs of one metric or 277 of 13, a second or a few and 128 MB; beyond, the most
 /// probable ones are used. Numerical.
-pub const MOST_INTEGRATED: f64 = 2e9;
+pub const MOST_INTEGRATED: usize = 1_000_000;
 /// Runs up to which the search does so for what it expects of its own trials: it cannot wait for seconds at every step. Numerical.
 pub const MOST_EXPECTED: usize = 128;
 

@@ -64,6 +64,13 @@ impl Costs {
                         }
                     }
                     tbody { @for size in &self.sizes { (size.render(total, withdrawn)) } }
+                    tfoot {
+                        tr {
+                            th scope="row" colspan=(if withdrawn { 7 } else { 6 }) { "All" }
+                            td.number { (number(total, 4)) }
+                            td colspan="2" {}
+                        }
+                    }
                 }
             }
             @if self.failures.is_empty() {

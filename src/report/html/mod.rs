@@ -7,7 +7,9 @@ mod bar;
 mod calibration;
 mod costs;
 mod effects;
+mod explorer;
 mod figure;
+mod limits;
 mod metrics;
 mod progress;
 mod recommendation;
@@ -22,7 +24,9 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 pub use calibration::{Calibration, CoverageRow, SizeRecord};
 pub use costs::{Costs, Failure, SizeCosts};
 pub use effects::{EffectCurve, Effects};
+pub use explorer::{Exploration, ExploredDomain, ExploredGuard, ExploredThreshold, Explorer};
 pub use figure::DrawError;
+pub use limits::{GroupRow, LimitRow, Limits};
 pub use metrics::{MetricRow, Metrics};
 pub use progress::{Progress, Step};
 pub use recommendation::{Comparison, DomainRow, Recommendation};
@@ -46,6 +50,10 @@ pub struct Report {
     pub title: String,
     /// Version of the program.
     pub version: &'static str,
+    /// When it was written.
+    pub date: String,
+    /// What has to be known before anything else is read: sentences without a full stop.
+    pub banner: Vec<String>,
     /// What was asked and how far that is: names and values.
     pub facts: Vec<(&'static str, String)>,
     /// What is said, in this order.
@@ -57,6 +65,8 @@ pub struct Report {
 #[expect(missing_docs, reason = "the types say it")]
 pub enum Part {
     Recommendation(Recommendation),
+    Explorer(Explorer),
+    Limits(Limits),
     Progress(Progress),
     Calibration(Calibration),
     Regret(Regret),
@@ -72,6 +82,8 @@ impl Part {
     fn section(&self) -> Result<Section, DrawError> {
         let (id, title, content) = match self {
             Self::Recommendation(part) => ("recommendation", "Recommendation", part.render()),
+            Self::Explorer(part) => ("explorer", "What would another mixture give?", part.render()),
+            Self::Limits(part) => ("limits", "What limits the weights", part.render()),
             Self::Progress(part) => ("progress", "Progress", part.render()?),
             Self::Calibration(part) => ("calibration", "Calibration", part.render()?),
             Self::Regret(part) => ("regret", "What the search would have cost", part.render()?),
@@ -107,8 +119,9 @@ impl Report {
                 }
                 body {
                     header {
-                        p.kicker { (self.kind) }
+                        p.kicker { (self.kind) ", written " (self.date) }
                         h1 { (self.title) }
+                        @for sentence in &self.banner { p.banner role="note" { "Note: " (sentence) "." } }
                         dl.facts { @for (name, value) in &self.facts { div { dt { (name) } dd { (value) } } } }
                     }
                     nav aria-label="Sections" { ul { @for section in &sections { li { (section.link()) } } } }
