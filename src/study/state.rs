@@ -188,16 +188,9 @@ impl State {
             }
             Event::Stopped { reason, recommended, limit, gain } => {
                 let (mixture, runs, corrections) = (mixture(config, &recommended)?, 0, Vec::new());
-                self.stopped = Some(Stopped {
-                    reason,
-                    mixture,
-                    limit,
-                    gain,
-                    runs,
-                    corrections,
-                    outdated: false,
-                    guards_changed: false,
-                });
+                let (outdated, guards_changed) = (false, false);
+                self.stopped =
+                    Some(Stopped { reason, mixture, limit, gain, runs, corrections, outdated, guards_changed });
                 self.halted = None;
             }
             Event::Halted { reason } => self.halted = Some(reason),
