@@ -21,11 +21,11 @@ const MOST_FITTED: usize = 256;
 /// less would change scales back and forth.
 const POSITIVE: f64 = 1.0;
 
-/// How far apart places on another scale must be for it to be tried: values, or odds, that span an order of magnitude at one size.
-/// Values that span less have nearly the same shape on all scales, and differ in what they say of noise and of sizes: there the many
-/// cheap runs would decide, and the target would pay for it. By argument; on logged pre-training losses, which span a factor of two to
-/// four, a logarithm misled the search (docs/measured.md).
-const WIDE: f64 = std::f64::consts::LN_10;
+/// How far apart places on another scale must be for it to be tried, the logarithm of five: values, or odds, that span less at one size
+/// have nearly the same shape on all scales, and differ in what they say of noise and of sizes. There the many cheap runs would decide,
+/// and the target would pay for it. Chosen between logged losses, which span a factor of up to four and were misled by a logarithm, and
+/// mean perplexities that span one of eight and need it (docs/measured.md).
+const WIDE: f64 = 1.609_437_912_434_100_3;
 
 /// One metric, fitted.
 pub(super) struct Fitted {
