@@ -6,7 +6,7 @@ use admire::space::Warped;
 use admire::surrogate::{
     data::Data,
     fit::{fit, negative_log_posterior},
-    gp::{Gp, Joint},
+    gp::{Gp, Joint, differences},
     hyper::Layout,
     linalg::Cholesky,
 };
@@ -253,7 +253,7 @@ fn differences_know_that_the_level_is_not_known() {
     let layout = layout((KernelKind::Rbf, 1), dim, 1);
     let hyper = layout.natural(&parameters(&layout, rng));
     let z = mixtures(dim, 3, rng);
-    let found = Gp::condition(&data, hyper.clone()).unwrap().differences(&z, 0, &vec![1.0; z.len()]);
+    let found = Gp::condition(&data, hyper.clone()).unwrap().combinations(&z, 0, &differences(&vec![1.0; z.len()]));
 
     let all = data.x.followed_by(&z);
     let k = hyper.kernel.matrix(&hyper.kernel.prepare(&all)).add_scalar(data.level_sd[0].powi(2));

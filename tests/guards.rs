@@ -361,6 +361,79 @@ fn guards_hold_beside_the_worst_metric_and_runs_are_suggested_for_it() {
 }
 
 #[test]
+fn the_worst_metric_may_be_compared_with_that_of_a_reference() {
+    // At the prior, (0.6, 0.2, 0.2), `code` is 0.8 and `web` 0.4. Both are better by 0.1 at (0.7, 0.3, 0).
+    let metrics = "metrics = { code = 1, web = 1 }";
+    let f = two_metrics(&format!("aggregate = \"worst\"\n{metrics}"));
+    for (domain, prior) in [("a", 0.6), ("b", 0.2), ("c", 0.2)] {
+        f.edit(&format!("name = \"{domain}\""), &format!("name = \"{domain}\"\nprior = {prior}"));
+    }
+    let expected = |value: &Value| value["expected"]["mean"].as_f64().unwrap();
+    let asked = f.json("best", &["--set", "objective.relative_to='prior'"]);
+    assert!((weight(&asked, "a") - 0.7).abs() < 0.03 && (weight(&asked, "b") - 0.3).abs() < 0.03, "{asked}");
+    assert!((-0.11..-0.08).contains(&expected(&asked)), "{asked}");
+    assert!(caveats(&asked).contains("objective.relative_to"), "{asked}");
+    let of = |mixture: &str| {
+        f.json("predict", &[mixture, "--set", "objective.relative_to='prior'"])["mixtures"][0]["expected"].clone()
+    };
+    let prior = of("prior");
+    assert!(prior["objective"]["mean"].as_f64().unwrap().abs() < 1e-6, "{prior}");
+    assert!((prior["metrics"]["code"]["mean"].as_f64().unwrap() - 0.8).abs() < 0.02, "as it is reported: {prior}");
+    // Of a study of its own, a run measures the difference, once there is one of the reference at its size.
+    let g = two_metrics(&format!("aggregate = \"worst\"\nrelative_to = \"uniform\"\n{metrics}"));
+    let tell = |mixture: &str, code: f64| {
+        g.json("suggest", &["--mixture", mixture, "--fidelity", "large"]);
+        let list = || g.json("status", &["--trials"])["list"].as_array().unwrap().clone();
+        let trial = list().len().to_string();
+        let result = format!("{{\"metrics\": {{\"code\": {code}, \"web\": 0.6, \"acc\": 0}}}}");
+        g.write("result.json", &result);
+        let told = g.run("tell", &["--trial", &trial, "--result", "result.json"]);
+        assert_eq!(self::code(&told), Some(0), "{}", stderr(&told));
+        list().iter().map(|trial| trial["objective"].as_f64()).collect::<Vec<_>>()
+    };
+    assert_eq!(tell("a=0.5,b=0.25,c=0.25", 0.5), [None]);
+    let measured = tell("uniform", 0.75);
+    assert!((measured[0].unwrap() - 0.0).abs() < 1e-9 && measured[1] == Some(0.0), "{measured:?}");
+    let report = g.run("report", &["--out", "page.html"]);
+    assert_eq!(code(&report), Some(0), "{}", stderr(&report));
+    assert!(
+        std::fs::read_to_string(g.path("page.html")).unwrap().contains("the largest of code, web, relative to uniform")
+    );
+    g.edit("relative_to = \"uniform\"\n", "");
+    let output = g.run("best", &[]);
+    assert_eq!(code(&output), Some(2));
+    let said = stderr(&output);
+    assert!(said.contains("objective.relative_to: the journal has uniform, the config none"), "{said}");
+    g.edit("aggregate = \"worst\"", "aggregate = \"worst\"\nrelative_to = \"prior\"");
+    let said = stderr(&g.run("check", &[]));
+    assert!(said.contains("objective.relative_to: no domain states a `prior`"), "{said}");
+}
+
+#[test]
+fn the_first_trial_is_the_reference() {
+    let f = Fixture::new(GOOD, "", "");
+    f.edit("metric = \"loss\"", "metric = \"loss\"\nrelative_to = \"prior\"");
+    for (domain, prior) in [("a", 0.6), ("b", 0.25), ("c", 0.15)] {
+        f.edit(&format!("name = \"{domain}\""), &format!("name = \"{domain}\"\nprior = {prior}"));
+    }
+    let trial = &f.json("suggest", &["--dry-run"])["trials"][0];
+    assert_eq!(["a", "b", "c"].map(|domain| weight(trial, domain)), [0.6, 0.25, 0.15], "{trial}");
+}
+
+#[test]
+fn a_replay_compares_with_the_run_nearest_to_the_reference() {
+    let f = two_metrics("aggregate = \"worst\"\nrelative_to = \"uniform\"\nmetrics = { code = 1, web = 1 }");
+    let arguments = ["--runs", "runs.csv", "--seeds", "2", "--budget", "24", "--at", "24", "--strategy", "admire"];
+    let played = f.json("replay", &arguments);
+    let said = stderr(&f.run("replay", &arguments));
+    assert!(
+        said.contains("the objective compares with uniform: run large-") && said.contains("stands in for it"),
+        "{said}"
+    );
+    assert!(played["strategies"][0]["regret"][0]["mean"].as_f64().unwrap() < 0.3, "{played}");
+}
+
+#[test]
 fn a_replay_goes_by_the_worst_metric() {
     let f = two_metrics("aggregate = \"worst\"\nmetrics = { code = 1, web = 1 }");
     let arguments = ["--runs", "runs.csv", "--seeds", "2", "--budget", "24", "--at", "24"];

@@ -4,7 +4,9 @@
 #[path = "common/problem.rs"]
 mod problem;
 
-use admire::problem::{Direction, FidelityId, KernelKind, Mixture, Observation, Weights, columns};
+use admire::problem::{
+    Direction, FidelityId, KernelKind, Mixture, Observation, Reference, RelativeTo, Weights, columns,
+};
 use admire::surrogate::{ModelSnapshot, Scale, Surrogate, Task};
 use nalgebra::{DMatrix, DVectorView};
 use problem::{Owned, Problem, SIZES, new_run, rng, size};
@@ -51,6 +53,14 @@ fn worst(kernel: (KernelKind, usize), counts: &[usize]) -> Owned {
         let truth = problem.truth(run.mixture.weights(), run.fidelity.index());
         run.metrics[1] += truth[2] - truth[1];
     }
+    owned
+}
+
+/// The same, compared with the uniform mixture.
+fn compared(kernel: (KernelKind, usize), counts: &[usize]) -> Owned {
+    let mut owned = worst(kernel, counts);
+    let mixture = Mixture::new(vec![0.25; 4]);
+    owned.objective = owned.objective.relative_to(Some(Reference { to: RelativeTo::Uniform, mixture }));
     owned
 }
 
@@ -229,7 +239,8 @@ fn outlooks_and_means_have_the_gradients_they_claim() {
     for kernel in KERNELS {
         let scaled = warped(kernel, &[10, 5, 3]);
         let mean = both(&Owned::new(&problem, kernel, problem.runs(&[10, 5, 3], 15)));
-        for surrogate in mean.into_iter().chain([scaled]).chain([fit(&worst(kernel, &[10, 5, 3]))]) {
+        let of_worst = [worst, compared].map(|of| fit(&of(kernel, &[10, 5, 3])));
+        for surrogate in mean.into_iter().chain([scaled]).chain(of_worst) {
             let x = points(&problem, 1, 16);
             let numbers = |x: &Weights, m: FidelityId| {
                 let lookahead = &surrogate.lookahead(x, &[m])[0][0];
@@ -277,7 +288,8 @@ fn all_questions_are_about_one_joint_distribution() {
     let x = points(&problem, 5, 49);
     let scaled = warped(KERNELS[0], &[8, 5, 3]);
     let mean = both(&Owned::new(&problem, KERNELS[0], problem.runs(&[8, 5, 3], 48)));
-    for surrogate in mean.into_iter().chain([scaled]).chain(both(&worst(KERNELS[0], &[8, 5, 3]))) {
+    let of_worst = [worst, compared].map(|of| both(&of(KERNELS[0], &[8, 5, 3])));
+    for surrogate in mean.into_iter().chain([scaled]).chain(of_worst.into_iter().flatten()) {
         let (mean, covariance) = surrogate.posterior(&x);
         let view = surrogate.view(&x);
         let influence = surrogate.influence(&x, SIZES[2], &view);
@@ -605,4 +617,49 @@ fn the_worst_metric_has_the_moments_of_the_largest_of_independent_metrics() {
         }
     }
     assert!(beyond > 4, "which metric is the worst is not known at some mixtures: {beyond}");
+}
+
+/// Against draws of the differences of each metric, whose errors the reference shares.
+#[test]
+fn compared_with_a_reference_the_worst_metric_is_the_largest_of_differences() {
+    let (target, mut rng) = (SIZES[2], rng(18));
+    let sampled = points(&Problem::new(4, 3, 3, 14), 6, 16);
+    let mixtures: Vec<&[f64]> = sampled.matrix().column_iter().map(|w| w.data.into_slice()).collect();
+    // The last one is the reference itself.
+    let x = columns(4, mixtures.iter().copied().chain([&[0.25; 4][..]]));
+    for surrogate in both(&compared(KERNELS[0], &[12, 4, 3])) {
+        let predicted = surrogate.predict(&x, target);
+        let from_reference = x.select(&[6, 0, 1, 2, 3, 4, 5]);
+        let (metrics, gains) =
+            (surrogate.metric_gains(&from_reference, target), surrogate.gains(&from_reference, target));
+        for (i, (mean, variance)) in predicted[..6].iter().enumerate() {
+            let mut value = |j: usize| {
+                let z: f64 = StandardNormal.sample(&mut rng);
+                metrics[j][i].mean + metrics[j][i].variance.sqrt() * z
+            };
+            let draws: Vec<f64> =
+                (0..20_000).map(|_| (0..3).map(&mut value).fold(f64::NEG_INFINITY, f64::max)).collect();
+            let n = draws.len() as f64;
+            let average = draws.iter().sum::<f64>() / n;
+            let spread = (draws.iter().map(|y| (y - average).powi(2)).sum::<f64>() / n).sqrt();
+            assert!((mean - average).abs() < 0.04 * spread, "{mean} against {average} ± {spread}");
+            let factor = (variance / spread.powi(2)).sqrt();
+            assert!((0.5..2.0).contains(&factor), "{} against {spread}", variance.sqrt());
+            // The gain of the reference over a mixture is what the mixture loses by it.
+            close("gain", gains[i].mean, *mean, 1e-6);
+            close("its variance", gains[i].variance, *variance, 1e-6);
+        }
+        let (mean, variance) = predicted[6];
+        assert!(
+            mean.abs() < 1e-6 && variance < 1e-6,
+            "nothing is uncertain about the reference itself: {mean} {variance}"
+        );
+        // Guards and reports see metrics as they were reported.
+        let of_metrics = surrogate.predict_metrics(&x, target);
+        assert!(of_metrics.iter().flatten().all(|(mean, _)| *mean > 1.0), "{of_metrics:?}");
+        let single = columns(4, [mixtures[0]]);
+        for (j, metric) in of_metrics.iter().enumerate() {
+            close("mean of a metric", surrogate.metric_mean_with_gradient(j, &single).0, metric[0].0, 1e-9);
+        }
+    }
 }

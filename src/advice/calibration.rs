@@ -102,7 +102,7 @@ impl Record {
             // The error of the measurement itself was known only afterwards.
             let sd = sd.hypot(objective.standard_error(&run.metrics, &run.se));
             let expected = Uncertain { mean: expected.mean, sd };
-            let measured = objective.value(&run.metrics);
+            let Some(measured) = study.trial(id).ok().and_then(|trial| study.measured(trial)) else { continue };
             record.trials.push(Foretold { fidelity: run.fidelity, expected, measured });
         }
         record

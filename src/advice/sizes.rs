@@ -2,7 +2,7 @@
 
 use crate::config::StudyConfig;
 use crate::optimizer::Optimizer;
-use crate::problem::{Evidence, Fidelities, FidelityId, Mixture, Objective, rank_correlation};
+use crate::problem::{Baseline, Evidence, Fidelities, FidelityId, Mixture, Objective, Observation, rank_correlation};
 
 /// Mixtures closer than this are the same one, but for the rounding of logs.
 const SAME: f64 = 1e-4;
@@ -47,9 +47,10 @@ pub fn sizes(config: &StudyConfig, optimizer: &Optimizer, evidence: &Evidence) -
 
 fn pairs(fidelities: &Fidelities, objective: &Objective, evidence: &Evidence, m: FidelityId) -> Vec<(f64, f64)> {
     let (observed, target) = (&evidence.observations, fidelities.target());
+    let baseline = Baseline::of(objective, observed.iter().map(Observation::measurement));
     let mean = |mixture: &Mixture, m: FidelityId| {
         let same = observed.iter().filter(|o| o.fidelity == m && o.mixture.distance(mixture) < SAME);
-        let values: Vec<f64> = same.map(|o| objective.value(&o.metrics)).collect();
+        let values: Vec<f64> = same.filter_map(|o| objective.measured(&o.metrics, m, &baseline)).collect();
         (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
     };
     let mut mixtures: Vec<&Mixture> = Vec::new();

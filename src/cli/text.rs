@@ -68,7 +68,7 @@ pub(super) fn cost(study: &Study, cost: f64) -> String {
 /// How the result of a trial was corrected, if it was.
 pub(super) fn correction(study: &Study, trial: &Trial) -> Option<String> {
     let correction = trial.correction.as_ref()?;
-    let was = study.before(correction).map_or_else(|| correction.before.name().to_owned(), |y| number(y, 5));
+    let was = study.before(trial, correction).map_or_else(|| correction.before.name().to_owned(), |y| number(y, 5));
     Some(format!("corrected, was {was}: {}", correction.reason))
 }
 

@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use super::error::{ConfigError, Origin, Problem};
 use super::export::{DomainFiles, export};
+use super::stated::StatedMixture;
 use super::tree::{self, Problems, Section};
 use super::value::{Node, Value};
 use super::{Budget, LauncherConfig, ReplayConfig, StudyConfig, confirm, guard, placeholders, slurm};
 use crate::problem::{
     AcquisitionKind, Aggregate, Direction, Fidelities, Fidelity, Goal, KernelKind, MOST_COMPONENTS, Metric,
-    ModelChoice, Objective, OptimizerSettings, Structure, Warp, check_domain_name, check_folder_name, check_name,
+    ModelChoice, Objective, OptimizerSettings, Reference, RelativeTo, Structure, Warp, check_domain_name,
+    check_folder_name, check_name,
 };
 use crate::space::{Domain, Granularity, GroupSpec, Limits, MOST_DOMAINS, SearchSpace};
 
@@ -32,7 +34,7 @@ pub(super) fn build(path: &Path, root: &Node) -> Result<StudyConfig, ConfigError
     let groups = groups(&document, &names);
     let fidelities = fidelities(&document);
     let (limits, granularity) = limits(&document, &domains, fidelities.as_ref());
-    let mut objective = objective(&document);
+    let (mut objective, relative_to) = objective(&document, &domains);
     let optimizer = optimizer(&document);
     let written = guard::read(&document, &domains, &objective, &optimizer);
     let budget = budget(&document, optimizer.acquisition);
@@ -58,6 +60,11 @@ pub(super) fn build(path: &Path, root: &Node) -> Result<StudyConfig, ConfigError
         .and_then(|space| space.with_granularity(granularity))
         .map_err(|source| ConfigError::Infeasible { path: path.to_owned(), source })?;
     let guards = guard::guards(written, &space, &mut objective);
+    let reference = relative_to.and_then(|to| {
+        let mixture = StatedMixture::of_word(to.name())?.mixture(&space).ok()?;
+        Some(Reference { to, mixture })
+    });
+    let objective = objective.relative_to(reference);
     let references = confirm::references(against, &space, optimizer.tolerance);
     let path = path.to_owned();
     Ok(StudyConfig {
@@ -267,13 +274,18 @@ fn granularity(section: &Section<'_>, domains: &[Domain]) -> Granularity {
     granularity
 }
 
-fn objective(document: &Section<'_>) -> Objective {
+/// The objective, and what it is to be compared with.
+fn objective(document: &Section<'_>, domains: &[Domain]) -> (Objective, Option<RelativeTo>) {
     let section = document.section("objective");
     let metric = section.text("metric");
     let weights = section.entries("metrics", "{ web = 1.0, code = 2.0 }", "a finite number", Value::number);
     let directions = [("minimize", Direction::Minimize), ("maximize", Direction::Maximize)];
     let direction = section.choice("direction", &directions).unwrap_or(Direction::Minimize);
     let aggregate = section.choice("aggregate", &Aggregate::NAMED).unwrap_or_default();
+    let relative_to = section.choice("relative_to", &RelativeTo::NAMED);
+    if let Some(problem) = relative_to.and_then(|to| StatedMixture::of_word(to.name())?.problem(domains)) {
+        section.report(Some("relative_to"), problem);
+    }
     if metric.is_some() && weights.is_some() {
         section.report(Some("metrics"), "`metric` and `metrics` exclude one another; keep one of them");
     }
@@ -291,7 +303,7 @@ fn objective(document: &Section<'_>) -> Objective {
     section.finish();
     let weights = weights.unwrap_or_else(|| vec![(metric.unwrap_or_else(|| "loss".into()), 1.0)]);
     let metrics = weights.into_iter().filter(|(_, w)| *w != 0.0).map(|(name, weight)| Metric { name, weight });
-    Objective::new(metrics.collect(), direction, aggregate)
+    (Objective::new(metrics.collect(), direction, aggregate), relative_to)
 }
 
 fn optimizer(document: &Section<'_>) -> OptimizerSettings {

@@ -3,7 +3,7 @@
 use nalgebra::DVector;
 
 use super::Optimizer;
-use crate::problem::{Evidence, FidelityId, Goal, Mixture, Observation, Weights};
+use crate::problem::{Baseline, Evidence, FidelityId, Goal, Mixture, Observation, Weights};
 use crate::surrogate::{Lookahead, Surrogate};
 
 impl Optimizer {
@@ -22,13 +22,19 @@ impl Optimizer {
         runs.next().filter(|_| self.settings.goal == Goal::Run)
     }
 
+    /// What the objective compares runs with.
+    pub(super) fn baseline(&self, evidence: &Evidence) -> Baseline {
+        Baseline::of(&self.objective, evidence.observations.iter().map(Observation::measurement))
+    }
+
     /// For each mixture the loss of its run at the target, if runs are what counts and it has one.
     pub(super) fn known_values<'a>(
         &self,
         evidence: &Evidence,
         mixtures: impl IntoIterator<Item = &'a Mixture>,
     ) -> Vec<Option<f64>> {
-        let loss = |o: &Observation| self.objective.loss(&o.metrics);
+        let baseline = self.baseline(evidence);
+        let loss = |o: &Observation| self.objective.loss(&o.metrics, o.fidelity, &baseline);
         mixtures.into_iter().map(|mixture| self.run_of(evidence, mixture).map(loss)).collect()
     }
 

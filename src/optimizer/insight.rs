@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::Optimizer;
-use crate::problem::{Evidence, FidelityId, Mixture, ModelSpec, Prediction, Structure, normal};
+use crate::problem::{Evidence, FidelityId, Metric, Mixture, ModelSpec, Objective, Prediction, Structure, normal};
 use crate::surrogate::{self, ModelTable, Surrogate, Task};
 
 /// By how much one mixture's noise-free objective, or a metric, is better than another's, in its unit; below zero it is worse,
@@ -104,7 +104,7 @@ impl Optimizer {
     ) -> Option<Vec<PerMetric<Prediction>>> {
         let surrogate = self.integrated(&evidence.observations).ok()?;
         let objectives = mixtures.iter().map(|mixture| self.prediction(&surrogate, mixture, m));
-        if let [metric] = self.objective.metrics.as_slice() {
+        if let Some(metric) = self.only_metric() {
             let per_weight = |p: Prediction| {
                 let scale = metric.weight.abs();
                 Prediction { mean: p.mean / metric.weight, sd: p.sd / scale, noise: p.noise.map(|noise| noise / scale) }
@@ -138,7 +138,7 @@ impl Optimizer {
         let surrogate = self.integrated(&evidence.observations).ok()?;
         let x = self.columns(std::iter::once(mixture).chain(others).map(Mixture::weights));
         let objectives = surrogate.gains(&x, m).into_iter().map(Gain::from);
-        if let [metric] = self.objective.metrics.as_slice() {
+        if let Some(metric) = self.only_metric() {
             let scale = metric.weight.abs();
             let per_weight = |gain: Gain| Gain { mean: gain.mean / scale, sd: gain.sd / scale };
             let answer = |objective| PerMetric { objective, metrics: vec![per_weight(objective)] };
@@ -147,6 +147,12 @@ impl Optimizer {
         let gains = self.per_metric(evidence)?.metric_gains(&x, m);
         let metrics = |i: usize| gains.iter().map(|metric| Gain::from(metric[i])).collect();
         Some(objectives.enumerate().map(|(i, objective)| PerMetric { objective, metrics: metrics(i) }).collect())
+    }
+
+    /// The metric that is the objective, but for its weight, if there is one.
+    fn only_metric(&self) -> Option<&Metric> {
+        let Objective { metrics, reference: None, .. } = &self.objective else { return None };
+        if let [metric] = metrics.as_slice() { Some(metric) } else { None }
     }
 
     /// The model with one process per metric: where the one in use has the objective alone, another one that is fitted to the same runs.

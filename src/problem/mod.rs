@@ -9,9 +9,9 @@
 //! let objective = Objective::new(metrics, Direction::Maximize, Aggregate::Mean);
 //! // A mean with these weights: code counts twice as much. A run may report more than the objective asks for.
 //! let reported = [("code", 0.75), ("web", 0.0), ("steps", 1000.0)].map(|(name, y)| (name.to_owned(), y)).into();
-//! assert_eq!(objective.reported(&reported), Some(0.5));
+//! assert_eq!(objective.value(&objective.select(&reported).unwrap()), 0.5);
 //! // The optimizer minimizes, whatever the direction.
-//! assert_eq!(objective.loss(&[0.75, 0.0]), -0.5);
+//! assert_eq!(objective.sign() * objective.value(&[0.75, 0.0]), -0.5);
 //! ```
 
 mod attempt;
@@ -35,7 +35,7 @@ pub use fidelity::{Fidelities, Fidelity, FidelityId, affordable, params_of};
 pub use guard::{Guard, Threshold, Tolerance};
 pub use mixture::{Mixture, Weights, columns};
 pub use name::{check_domain_name, check_folder_name, check_name, is_hidden};
-pub use objective::{Aggregate, Direction, Metric, Objective};
+pub use objective::{Aggregate, Baseline, Direction, Metric, Objective, Reference, RelativeTo};
 pub use observation::{Observation, RunId};
 pub use prediction::Prediction;
 pub use run_set::RunSet;

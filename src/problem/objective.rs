@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::{FidelityId, Mixture};
+
 /// Weights whose sum (or mean) differs from 1 by less than this are left as they are: the difference is rounding.
 const ROUNDING: f64 = 1e-9;
 
@@ -49,6 +51,68 @@ impl Aggregate {
     }
 }
 
+/// The mixture that metrics are compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RelativeTo {
+    /// The uniform one.
+    Uniform,
+    /// The prior.
+    Prior,
+}
+
+impl RelativeTo {
+    /// All of them, with their names in configs and journals.
+    pub const NAMED: [(&'static str, Self); 2] = [("uniform", Self::Uniform), ("prior", Self::Prior)];
+
+    /// Its name in configs and journals.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::NAMED[usize::from(self == Self::Prior)].0
+    }
+}
+
+/// The reference of an objective that is made of differences: what each metric is at a mixture, less what it is at the reference at the
+/// same fidelity.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reference {
+    /// How it is stated.
+    pub to: RelativeTo,
+    /// The mixture.
+    pub mixture: Mixture,
+}
+
+/// What runs of the [`Reference`] measured: the mean of each metric (one value per metric) at each fidelity; `None` where there is no run.
+#[derive(Clone, Debug, Default)]
+pub struct Baseline(Vec<Option<Vec<f64>>>);
+
+/// Mixtures closer than this are the same one, but for rounding.
+const SAME: f64 = 1e-6;
+
+impl Baseline {
+    /// That of these runs, each with its mixture, its fidelity and its metrics; empty for an objective without a reference.
+    #[must_use]
+    pub fn of<'a>(
+        objective: &Objective,
+        runs: impl IntoIterator<Item = (&'a Mixture, FidelityId, &'a Vec<f64>)>,
+    ) -> Self {
+        let mut sums: Vec<Option<(Vec<f64>, f64)>> = Vec::new();
+        let Some(reference) = &objective.reference else { return Self::default() };
+        for (_, m, metrics) in runs.into_iter().filter(|(w, ..)| w.distance(&reference.mixture) < SAME) {
+            sums.resize(sums.len().max(m.index() + 1), None);
+            let (sum, count) = sums[m.index()].get_or_insert_with(|| (vec![0.0; metrics.len()], 0.0));
+            sum.iter_mut().zip(metrics).for_each(|(sum, y)| *sum += y);
+            *count += 1.0;
+        }
+        let mean = |(sum, count): (Vec<f64>, f64)| sum.into_iter().map(|sum| sum / count).collect();
+        Self(sums.into_iter().map(|sums| sums.map(mean)).collect())
+    }
+
+    fn at(&self, m: FidelityId) -> Option<&[f64]> {
+        self.0.get(m.index())?.as_deref()
+    }
+}
+
 /// A metric that trials report, with its weight in the objective.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Metric {
@@ -67,6 +131,8 @@ pub struct Objective {
     pub direction: Direction,
     /// How the metrics make it.
     pub aggregate: Aggregate,
+    /// What each of them is compared with, if they are.
+    pub reference: Option<Reference>,
 }
 
 impl Objective {
@@ -83,7 +149,13 @@ impl Objective {
         if (unit - 1.0).abs() > ROUNDING {
             metrics.iter_mut().for_each(|metric| metric.weight /= unit);
         }
-        Self { metrics, direction, aggregate }
+        Self { metrics, direction, aggregate, reference: None }
+    }
+
+    /// The same objective, of the differences to a reference if there is one.
+    #[must_use]
+    pub fn relative_to(self, reference: Option<Reference>) -> Self {
+        Self { reference, ..self }
     }
 
     /// The metrics that it is made of, without those that only a guard is about.
@@ -91,7 +163,25 @@ impl Objective {
         self.metrics.iter().filter(|metric| metric.weight != 0.0)
     }
 
-    /// Its value for these `metrics` (one value per metric), in the user's orientation.
+    /// What a run that reported these `metrics` at fidelity `m` measured, in the user's orientation. Compared with a reference, this is
+    /// `None` where no run of that was made at the fidelity.
+    #[must_use]
+    pub fn measured(&self, metrics: &[f64], m: FidelityId, baseline: &Baseline) -> Option<f64> {
+        if self.reference.is_none() {
+            return Some(self.value(metrics));
+        }
+        let differences: Vec<f64> = metrics.iter().zip(baseline.at(m)?).map(|(y, reference)| y - reference).collect();
+        Some(self.value(&differences))
+    }
+
+    /// By what runs are compared at their own fidelity: the loss that a run measured, or, where there is nothing to compare it with, that
+    /// of its metrics as they are.
+    #[must_use]
+    pub fn loss(&self, metrics: &[f64], m: FidelityId, baseline: &Baseline) -> f64 {
+        self.sign() * self.measured(metrics, m, baseline).unwrap_or_else(|| self.value(metrics))
+    }
+
+    /// Its value for these `metrics` (one value per metric), in the user's orientation; where it has a reference, for differences of them.
     #[must_use]
     pub fn value(&self, metrics: &[f64]) -> f64 {
         match self.aggregate {
@@ -123,18 +213,6 @@ impl Objective {
         self.metrics.iter().map(|metric| reported.get(&metric.name).copied()).collect()
     }
 
-    /// Its value given `reported` metrics, in the user's orientation; `None` where one of its own is missing.
-    #[must_use]
-    pub fn reported(&self, reported: &BTreeMap<String, f64>) -> Option<f64> {
-        self.select(reported).map(|values| self.value(&values))
-    }
-
-    /// What the optimizer minimizes, given the `metrics` (one value per metric).
-    #[must_use]
-    pub fn loss(&self, metrics: &[f64]) -> f64 {
-        self.sign() * self.value(metrics)
-    }
-
     /// +1 when minimized, −1 when maximized: `sign() · value()` is what the optimizer minimizes.
     #[must_use]
     pub fn sign(&self) -> f64 {
@@ -145,6 +223,7 @@ impl Objective {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::problem::{Observation, RunId};
 
     fn objective(weights: [f64; 2], direction: Direction, aggregate: Aggregate) -> Objective {
         let metrics = ["code", "web"].into_iter().zip(weights);
@@ -152,13 +231,18 @@ mod tests {
         Objective::new(metrics, direction, aggregate)
     }
 
+    fn loss(objective: &Objective, metrics: &[f64]) -> f64 {
+        objective.loss(metrics, FidelityId::new(0), &Baseline::default())
+    }
+
     #[test]
     fn without_one_of_its_metrics_there_is_no_objective() {
         let objective = objective([2.0, 1.0], Direction::Maximize, Aggregate::Mean);
         let reported = |list: &[(&str, f64)]| list.iter().map(|(name, y)| ((*name).to_owned(), *y)).collect();
-        assert_eq!(objective.reported(&reported(&[("web", 1.5), ("code", 3.0), ("other", 9.0)])), Some(2.5));
-        assert_eq!(objective.reported(&reported(&[("web", 1.0)])), None);
-        assert_eq!(objective.loss(&[3.0, 1.5]), -2.5);
+        let selected = objective.select(&reported(&[("web", 1.5), ("code", 3.0), ("other", 9.0)]));
+        assert_eq!(selected.map(|metrics| objective.value(&metrics)), Some(2.5));
+        assert_eq!(objective.select(&reported(&[("web", 1.0)])), None);
+        assert_eq!(loss(&objective, &[3.0, 1.5]), -2.5);
     }
 
     #[test]
@@ -168,13 +252,38 @@ mod tests {
             assert_eq!((mean.value(&[2.0, 2.0]), mean.value(&[2.0, 0.0])), (2.0, 1.5));
             assert_eq!(mean.standard_error(&[2.0, 2.0], &[Some(0.4), Some(1.6)]), 0.5);
             let worst = objective([factor; 2], Direction::Minimize, Aggregate::Worst);
-            assert_eq!((worst.value(&[2.0, 1.0]), worst.loss(&[1.0, 3.0])), (2.0, 3.0));
+            assert_eq!((worst.value(&[2.0, 1.0]), loss(&worst, &[1.0, 3.0])), (2.0, 3.0));
             assert_eq!(worst.standard_error(&[1.0, 2.0], &[Some(0.5), Some(0.1)]), 0.1);
             let weighted = objective([3.0 * factor, factor], Direction::Minimize, Aggregate::Worst);
             assert_eq!((weighted.value(&[2.0, 5.0]), weighted.value(&[2.0, 7.0])), (3.0, 3.5));
         }
         let smallest = objective([1.0; 2], Direction::Maximize, Aggregate::Worst);
-        assert_eq!((smallest.value(&[0.3, 0.2]), smallest.loss(&[0.3, 0.2])), (0.2, -0.2));
+        assert_eq!((smallest.value(&[0.3, 0.2]), loss(&smallest, &[0.3, 0.2])), (0.2, -0.2));
+    }
+
+    #[test]
+    fn compared_with_a_reference_a_run_measures_differences_where_that_was_run() {
+        let mixture = |a: f64| Mixture::new(vec![a, 1.0 - a]);
+        let run = |a: f64, m: usize, metrics: [f64; 2]| Observation {
+            run: RunId::Trial(1),
+            mixture: mixture(a),
+            fidelity: FidelityId::new(m),
+            metrics: metrics.to_vec(),
+            se: vec![None; 2],
+        };
+        let runs = [run(0.5, 0, [2.0, 1.0]), run(0.5, 0, [4.0, 2.0]), run(0.2, 0, [2.5, 2.0]), run(0.2, 1, [1.0, 0.5])];
+        let worst = objective([1.0; 2], Direction::Minimize, Aggregate::Worst);
+        let reference = Reference { to: RelativeTo::Uniform, mixture: mixture(0.5) };
+        let relative = worst.clone().relative_to(Some(reference));
+        let baseline = |objective: &Objective| Baseline::of(objective, runs.iter().map(Observation::measurement));
+        let measured = |objective: &Objective| {
+            let baseline = baseline(objective);
+            [0, 2, 3].map(|i| objective.measured(&runs[i].metrics, runs[i].fidelity, &baseline))
+        };
+        assert_eq!(measured(&worst), [Some(2.0), Some(2.5), Some(1.0)]);
+        assert_eq!(measured(&relative), [Some(-0.5), Some(0.5), None]);
+        let loss = |run: &Observation| relative.loss(&run.metrics, run.fidelity, &baseline(&relative));
+        assert_eq!([&runs[2], &runs[3]].map(loss), [0.5, 1.0]);
     }
 
     #[test]

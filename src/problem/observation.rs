@@ -25,3 +25,11 @@ pub struct Observation {
     /// Standard error of each metric's measurement, where the training command reported one.
     pub se: Vec<Option<f64>>,
 }
+
+impl Observation {
+    /// What was measured, of what and where.
+    #[must_use]
+    pub fn measurement(&self) -> (&Mixture, FidelityId, &Vec<f64>) {
+        (&self.mixture, self.fidelity, &self.metrics)
+    }
+}

@@ -1,6 +1,6 @@
 //! The pool of a replay: which logged runs can be bought, and which can be recommended.
 
-use crate::problem::{Fidelities, Fidelity, FidelityId, Guard, Mixture, Objective, Threshold};
+use crate::problem::{Baseline, Fidelities, Fidelity, FidelityId, Guard, Mixture, Objective, Threshold};
 use std::collections::BTreeMap;
 
 use super::error::ReplayError;
@@ -43,6 +43,8 @@ pub struct Pool {
     pub candidates: Vec<usize>,
     /// Target runs past the candidates: never sold nor recommended, they score predictions.
     pub held_out: Vec<Run>,
+    /// What the objective compares runs with.
+    baseline: Baseline,
     /// What has to hold of a recommendation ([`Self::guarded`]).
     pub guards: Vec<Guard>,
     /// Whether the guards hold on each candidate, by what was logged; empty without guards.
@@ -103,6 +105,19 @@ impl Pool {
                 held_out.push(run);
             }
         }
+        let mut objective = objective.clone();
+        if let Some(reference) = &mut objective.reference {
+            let at_target = pool.iter().filter(|run| run.fidelity == fidelities.target()).chain(&held_out);
+            let what = format!("the objective compares with {}", reference.to.name());
+            let (run, warning) = stand_in(at_target, &reference.mixture, &what);
+            warnings.extend(warning);
+            reference.mixture = run.map_or_else(|| reference.mixture.clone(), |run| run.mixture.clone());
+        }
+        let runs = || pool.iter().chain(&held_out).map(|run| (&run.mixture, run.fidelity, &run.metrics));
+        let baseline = Baseline::of(&objective, runs());
+        for run in pool.iter_mut().chain(&mut held_out) {
+            run.loss = objective.loss(&run.metrics, run.fidelity, &baseline);
+        }
         let losses: Vec<f64> = chosen.iter().map(|i| pool[*i].loss).collect();
         let best = losses.iter().copied().fold(f64::INFINITY, f64::min);
         let all: Vec<f64> = losses.iter().copied().chain(held_out.iter().map(|run| run.loss)).collect();
@@ -113,7 +128,8 @@ impl Pool {
         Ok(Self {
             space: space.clone(),
             fidelities,
-            objective: objective.clone(),
+            objective,
+            baseline,
             runs: pool,
             candidates: chosen,
             held_out,
@@ -138,15 +154,10 @@ impl Pool {
             let value = match &mut guard.threshold {
                 Threshold::Value(value) => *value,
                 Threshold::Mixture { name, mixture } => {
-                    let nearest = at_target.iter().map(|run| (run.mixture.distance(mixture), run));
-                    let Some((distance, run)) = nearest.min_by(|a, b| a.0.total_cmp(&b.0)) else { continue };
-                    if distance > BOUND_TOLERANCE {
-                        let (id, distance) = (&run.id, number(distance, 2));
-                        let warning = format!(
-                            "a guard compares with {name}: run {id} stands in for it, at a distance of {distance}"
-                        );
-                        self.warnings.push(warning);
-                    }
+                    let what = format!("a guard compares with {name}");
+                    let (run, warning) = stand_in(at_target.iter().copied(), mixture, &what);
+                    self.warnings.extend(warning);
+                    let Some(run) = run else { continue };
                     *mixture = run.mixture.clone();
                     run.metrics[guard.metric]
                 }
@@ -169,6 +180,12 @@ impl Pool {
             }
         }
         Ok(self)
+    }
+
+    /// The loss of these metrics (one value per metric) at the target.
+    #[must_use]
+    pub fn loss(&self, metrics: &[f64]) -> f64 {
+        self.objective.loss(metrics, self.fidelities.target(), &self.baseline)
     }
 
     /// Whether the guards hold on a candidate (index into [`Self::candidates`]).
@@ -237,10 +254,22 @@ fn usable(
             column: "cost".into(),
             message: "the run states no cost; add the column, or give the fidelity a cost in the config".into(),
         })?;
-        let loss = objective.loss(&values);
-        runs.push(Run { id: logged.id.clone(), mixture, fidelity: index, metrics: values, cost, loss });
+        runs.push(Run { id: logged.id.clone(), mixture, fidelity: index, metrics: values, cost, loss: f64::NAN });
     }
     Ok((runs, skipped.iter().map(|(reason, runs)| runs.warning(reason)).collect()))
+}
+
+/// Which of the `runs` stands in for a mixture that is not among them, the nearest one, and a warning where it is another mixture.
+fn stand_in<'a>(
+    runs: impl Iterator<Item = &'a Run>,
+    mixture: &Mixture,
+    what: &str,
+) -> (Option<&'a Run>, Option<String>) {
+    let nearest = runs.map(|run| (run.mixture.distance(mixture), run)).min_by(|a, b| a.0.total_cmp(&b.0));
+    let warning = nearest.filter(|(distance, _)| *distance > BOUND_TOLERANCE).map(|(distance, run)| {
+        format!("{what}: run {} stands in for it, at a distance of {}", run.id, number(distance, 2))
+    });
+    (nearest.map(|(_, run)| run), warning)
 }
 
 /// Which metrics of the objective a run lacks, as a clause.

@@ -38,7 +38,7 @@ impl BoostedTrees {
         let x = column_major(pool.candidates.iter().map(|run| pool.runs[*run].mixture.weights()), n, dim);
         let matrix = Matrix::new(&x, n, dim);
         let metrics: Vec<Vec<f64>> = self.boosters.iter().map(|booster| booster.predict(&matrix, false)).collect();
-        let loss = |i: usize| pool.objective.loss(&metrics.iter().map(|values| values[i]).collect::<Vec<_>>());
+        let loss = |i: usize| pool.loss(&metrics.iter().map(|values| values[i]).collect::<Vec<_>>());
         (0..n).map(loss).collect()
     }
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use tracing::{Level, debug, info, warn};
 
 use crate::problem::{Mixture, Prediction};
-use crate::study::{Completed, Spent, Study, Trial, TrialId, TrialState};
+use crate::study::{Completed, Spent, Study, Trial, TrialId};
 use crate::text::{Uncertain, number};
 
 /// Something that happened. What is not known, or not about a trial, is `None`.
@@ -76,7 +76,7 @@ impl Notice {
             attempt: Some(trial.attempts),
             fidelity: Some(study.config().fidelities[trial.fidelity].name.clone()),
             cost: Some(if spent > 0.0 || trial.failure.is_some() { spent } else { study.costs()[trial.fidelity] }),
-            objective: if let TrialState::Complete(outcome) = &trial.state { study.objective(outcome) } else { None },
+            objective: study.measured(trial),
             expected: trial.expected,
             ..notice
         }
@@ -100,7 +100,7 @@ impl Notice {
 
     /// That a trial is complete.
     pub(super) fn complete(study: &Study, trial: &Trial, outcome: &Completed) -> Self {
-        let value = study.objective(outcome).map_or_else(|| "?".into(), |y| number(y, 4));
+        let value = study.measured(trial).map_or_else(|| "?".into(), |y| number(y, 4));
         let expected = trial.expected.map_or_else(String::new, |e| format!(" (expected {})", prediction(e)));
         Self::ended("trial_complete", study, trial.id, outcome.duration, format!("complete: {value}{expected}"))
     }

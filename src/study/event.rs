@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::{Completed, Purpose, StopReason, TrialId};
 use crate::config::{Settings, StudyConfig};
-use crate::problem::{Aggregate, Direction, Handle, Metric, Objective, Prediction, RunSet};
+use crate::problem::{Aggregate, Direction, Handle, Metric, Objective, Prediction, RelativeTo, RunSet};
 use crate::text::counted;
 
 /// The journal format that this version writes, and the newest that it reads.
@@ -17,8 +17,9 @@ use crate::text::counted;
 /// Readers ignore fields they do not know, so adding one keeps the number; a new kind of event, or a field that must
 /// not be ignored, raises it. 2 added [`Event::Submitted`], 3 [`Event::Forked`] and [`Event::Imported`], 4 the number and
 /// the checksum of every line, and [`Event::Halted`], 5 [`Purpose::ConfirmReference`], 6 [`Event::Cancelled`],
-/// [`Event::Amended`] and [`Event::Withdrawn`], 7 [`Header::aggregate`].
-pub const FORMAT: u32 = 7;
+/// [`Event::Amended`] and [`Event::Withdrawn`], 7 [`Header::aggregate`],
+/// 8 [`Header::relative_to`].
+pub const FORMAT: u32 = 8;
 
 /// The first format whose lines have numbers and checksums.
 pub(super) const CHAINED: u32 = 4;
@@ -297,6 +298,9 @@ pub struct Header {
     /// How the metrics make the objective: a mean where journals do not say.
     #[serde(default)]
     pub aggregate: Aggregate,
+    /// What metrics are compared with, if they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relative_to: Option<RelativeTo>,
 }
 
 impl Header {
@@ -322,6 +326,7 @@ impl Header {
             metrics: config.objective.own().map(|m| (m.name.clone(), m.weight)).collect(),
             maximize: config.objective.direction == Direction::Maximize,
             aggregate: config.objective.aggregate,
+            relative_to: config.objective.reference.as_ref().map(|reference| reference.to),
         }
     }
 
@@ -369,6 +374,8 @@ impl Header {
             check(&format!("relative weight of the metric `{name}`"), weight.to_string(), is.to_string());
         }
         check("objective.aggregate", self.aggregate.name().into(), now.aggregate.name().into());
+        let reference = |to: Option<RelativeTo>| to.map_or("none", RelativeTo::name).to_owned();
+        check("objective.relative_to", reference(self.relative_to), reference(now.relative_to));
         let direction = |maximize| if maximize { "maximize" } else { "minimize" }.to_owned();
         check("objective.direction", direction(self.maximize), direction(now.maximize));
         check("target fidelity (`target = true`)", self.target.clone(), now.target.clone());

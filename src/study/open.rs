@@ -1,6 +1,7 @@
 //! How a study is read, begun and gone on with.
 
 use std::ops::Deref;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use super::state::{Misfit, State};
@@ -145,7 +146,13 @@ impl Study {
     }
 
     pub(super) fn empty(config: StudyConfig) -> Self {
-        Self { config, state: State { unit: 1.0, ..State::default() }, warnings: Vec::new(), what_ifs: Changes::new() }
+        Self {
+            config,
+            state: State { unit: 1.0, ..State::default() },
+            warnings: Vec::new(),
+            what_ifs: Changes::new(),
+            baseline: OnceLock::new(),
+        }
     }
 
     /// Takes an event into account that is recorded nowhere, as of a dry run.
@@ -158,6 +165,7 @@ impl Study {
 
     /// Takes an entry into account, in memory alone.
     pub(crate) fn take(&mut self, entry: &Entry) -> Result<(), StudyError> {
+        self.baseline.take();
         let misfit = |misfit: Misfit| StudyError::Misfit { reason: misfit.to_string() };
         self.state.apply(&self.config, entry).map_err(misfit)
     }

@@ -42,14 +42,16 @@ impl Study {
     #[must_use]
     pub fn outliers(&self) -> Vec<Outlier> {
         let mut runs: Vec<Vec<(String, f64)>> = vec![Vec::new(); self.config.fidelities.list().len()];
+        // Whatever they are compared with, these numbers were reported.
+        let value = |metrics: &[f64]| self.config.objective.value(metrics);
         for ImportedRun { run, observation, .. } in self.imported() {
-            runs[observation.fidelity].push((run.source.clone(), self.config.objective.value(&observation.metrics)));
+            runs[observation.fidelity].push((run.source.clone(), value(&observation.metrics)));
         }
         for trial in &self.state.trials {
             if let TrialState::Complete(outcome) = &trial.state
-                && let Some(value) = self.objective(outcome)
+                && let Some(metrics) = self.config.objective.select(&outcome.metrics)
             {
-                runs[trial.fidelity].push((format!("trial {}", trial.id), value));
+                runs[trial.fidelity].push((format!("trial {}", trial.id), value(&metrics)));
             }
         }
         let fidelities = self.config.fidelities.list().iter().zip(runs);

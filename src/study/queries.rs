@@ -1,7 +1,8 @@
 //! A study: what can be asked of it, and a new trial of it.
 
-use crate::problem::{Evidence, FidelityId, Mixture, Observation, Prediction, RunId, seed_of};
+use crate::problem::{Baseline, Evidence, FidelityId, Mixture, Observation, Prediction, RunId, seed_of};
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use super::state::{Counts, Model, State, Stopped, observation};
 use super::{Changes, Completed, Correction, Event, Purpose, StudyError, Suggested, Trial, TrialId, TrialState};
@@ -14,6 +15,8 @@ pub struct Study {
     pub(super) state: State,
     pub(super) warnings: Vec<String>,
     pub(super) what_ifs: Changes,
+    /// What the objective compares runs with, once it has been asked for.
+    pub(super) baseline: OnceLock<Baseline>,
 }
 
 /// A trial to be recorded.
@@ -133,22 +136,36 @@ impl Study {
         self.state.counts()
     }
 
-    /// The objective of a completed trial, in the user's orientation.
+    /// The objective that a run with these metrics at fidelity `m` measured, in the user's orientation; `None` where it lacks a metric, or
+    /// where metrics are compared with a reference and no run of that was made at the fidelity.
     #[must_use]
-    pub fn objective(&self, outcome: &Completed) -> Option<f64> {
-        self.config.objective.reported(&outcome.metrics)
+    pub fn objective(&self, metrics: &BTreeMap<String, f64>, m: FidelityId) -> Option<f64> {
+        let objective = &self.config.objective;
+        objective.measured(&objective.select(metrics)?, m, self.baseline())
+    }
+
+    /// What the objective compares runs with.
+    pub(super) fn baseline(&self) -> &Baseline {
+        self.baseline.get_or_init(|| match self.config.objective.reference {
+            Some(_) => {
+                let observations = self.evidence().observations;
+                Baseline::of(&self.config.objective, observations.iter().map(Observation::measurement))
+            }
+            None => Baseline::default(),
+        })
     }
 
     /// The objective that a trial measured, in the user's orientation; `None` where it is not complete.
     #[must_use]
     pub fn measured(&self, trial: &Trial) -> Option<f64> {
-        self.objective(trial.outcome()?)
+        self.objective(&trial.outcome()?.metrics, trial.fidelity)
     }
 
     /// The objective that a trial had measured before it was corrected; `None` where it had not.
     #[must_use]
-    pub fn before(&self, correction: &Correction) -> Option<f64> {
-        if let TrialState::Complete(outcome) = &correction.before { self.objective(outcome) } else { None }
+    pub fn before(&self, trial: &Trial, correction: &Correction) -> Option<f64> {
+        let TrialState::Complete(outcome) = &correction.before else { return None };
+        self.objective(&outcome.metrics, trial.fidelity)
     }
 
     /// What the optimizer may look at. What confirmation runs measured is given to the search, as imported runs are; what becomes of

@@ -43,6 +43,7 @@ impl Study {
         let complete = |study: &Self| study.evidence().observations.len();
         let before = complete(self);
         self.config.objective = objective;
+        self.baseline.take();
         let state = &mut self.state;
         state.model = None;
         for trial in &mut state.trials {
@@ -78,5 +79,7 @@ fn differences(own: &Objective, asked: &Objective) -> Changes {
     let directions = ("objective.direction".to_owned(), Change { from: direction(own), to: direction(asked) });
     let aggregate = |objective: &Objective| Some(json!(objective.aggregate));
     let aggregates = ("objective.aggregate".to_owned(), Change { from: aggregate(own), to: aggregate(asked) });
-    weights.chain([directions, aggregates]).filter(|(_, change)| change.from != change.to).collect()
+    let reference = |objective: &Objective| objective.reference.as_ref().map(|reference| json!(reference.to));
+    let references = ("objective.relative_to".to_owned(), Change { from: reference(own), to: reference(asked) });
+    weights.chain([directions, aggregates, references]).filter(|(_, change)| change.from != change.to).collect()
 }

@@ -52,6 +52,15 @@ pub struct GpView {
     fidelity: usize,
 }
 
+/// A linear combination of the values at some points: pairs of a point's index and its coefficient.
+pub type Combination = Vec<(usize, f64)>;
+
+/// Of each point but the first, its value times its slope less that of the first.
+#[must_use]
+pub fn differences(slopes: &[f64]) -> Vec<Combination> {
+    (1..slopes.len()).map(|i| vec![(0, -slopes[0]), (i, slopes[i])]).collect()
+}
+
 /// Prediction of one noise-free value.
 #[derive(Clone, Copy, Debug)]
 pub struct Predicted {
@@ -286,21 +295,25 @@ impl Gp {
         (mean, covariance)
     }
 
-    /// Posterior mean and variance of the noise-free value at each of the points `z` but the first, minus that at the first, at
-    /// fidelity `m`, with what is not known of the level (Rasmussen & Williams 2006, eq. 2.42). Each value is multiplied by its slope
-    /// (length p) before that.
+    /// Posterior mean and variance of linear combinations of the noise-free values at the points `z`, at fidelity `m`, with what is not
+    /// known of the level (Rasmussen & Williams 2006, eq. 2.42).
     #[must_use]
-    pub fn differences(&self, z: &Warped, m: usize, slopes: &[f64]) -> Vec<(f64, f64)> {
+    pub fn combinations(&self, z: &Warped, m: usize, combinations: &[Combination]) -> Vec<(f64, f64)> {
         let (mean, covariance) = self.posterior(z, m);
         let level_weight = self.cross(z, m).tr_mul(&self.solved.indicators);
-        (1..z.len())
-            .map(|i| {
-                let mut u = (level_weight.row(0) * slopes[0] - level_weight.row(i) * slopes[i]).transpose();
-                u[m] += slopes[i] - slopes[0];
+        combinations
+            .iter()
+            .map(|combination| {
+                let mut u = DVector::zeros(self.sizes.len());
+                let (mut total, mut variance) = (0.0, 0.0);
+                for (i, a) in combination {
+                    u.axpy(-a, &level_weight.row(*i).transpose(), 1.0);
+                    u[m] += a;
+                    total += a * mean[*i];
+                    variance += combination.iter().map(|(j, b)| a * b * covariance[(*i, *j)]).sum::<f64>();
+                }
                 let level = (&self.solved.level_covariance * &u).dot(&u);
-                let variance = slopes[0].powi(2) * covariance[(0, 0)] + slopes[i].powi(2) * covariance[(i, i)]
-                    - 2.0 * slopes[0] * slopes[i] * covariance[(0, i)];
-                (slopes[i] * mean[i] - slopes[0] * mean[0], variance.max(0.0) + level.max(0.0))
+                (total, variance.max(0.0) + level.max(0.0))
             })
             .collect()
     }

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::aggregate::combined;
 use super::data::Data;
 use super::error::FitError;
-use super::gp::Predicted;
+use super::gp::{Combination, Predicted, differences};
 use super::largest::Normal;
 use super::process::Process;
 use super::scale::{Moments, Scale};
@@ -24,6 +24,8 @@ pub(super) struct MetricModel {
     pub data: Data,
     pub process: Process,
     unit: Unit,
+    /// What its values are compared with at each fidelity: those of the reference, oriented so that smaller is better; empty without one.
+    reference: Vec<f64>,
 }
 
 /// A metric's value, oriented so that smaller is better, as a linear function of its standardized place.
@@ -44,7 +46,19 @@ impl Reading {
 
 impl MetricModel {
     pub fn new(series: &Series, standardization: Standardization, data: Data, process: Process) -> Self {
-        Self { standardization, data, process, unit: series.unit }
+        Self { standardization, data, process, unit: series.unit, reference: Vec::new() }
+    }
+
+    /// The same metric, whose values are differences to those expected at the point `z` at each of so many fidelities.
+    pub fn relative_to(self, z: &Warped, fidelities: usize) -> Self {
+        let absolute = Self { reference: Vec::new(), ..self };
+        let reference = (0..fidelities).map(|m| absolute.readings(z, m)[0].mean).collect();
+        Self { reference, ..absolute }
+    }
+
+    /// What values at fidelity `m` are compared with, or 0.
+    pub fn reference(&self, m: usize) -> f64 {
+        self.reference.get(m).copied().unwrap_or(0.0)
     }
 
     /// The model with further runs.
@@ -59,7 +73,8 @@ impl MetricModel {
     pub fn believing(&self, later: &Data) -> Result<Self, FitError> {
         let data = self.data.followed_by(later);
         let process = self.process.extend(&data)?;
-        Ok(Self { standardization: self.standardization.clone(), data, process, unit: self.unit })
+        let (standardization, reference) = (self.standardization.clone(), self.reference.clone());
+        Ok(Self { standardization, data, process, unit: self.unit, reference })
     }
 
     /// The scale that it is modelled on.
@@ -82,7 +97,7 @@ impl MetricModel {
         let (Unit { scale, sign, .. }, unit) = (self.unit, self.standardization.scale[m]);
         let place = sign * (self.standardization.level[m] + unit * mean);
         let moments = scale.moments(place, unit * unit * variance);
-        Reading { mean: sign * moments.mean, slope: unit * moments.slope }
+        Reading { mean: sign * moments.mean - self.reference(m), slope: unit * moments.slope }
     }
 
     /// [`Self::reading`], with its derivatives with respect to the mean and the variance.
@@ -94,7 +109,9 @@ impl MetricModel {
             mean: sign * moments.mean * factor,
             slope: unit * moments.slope * factor,
         };
-        (reading(moments, 1.0), [reading(gradient[0], sign * unit), reading(gradient[1], unit * unit)])
+        let slopes = [reading(gradient[0], sign * unit), reading(gradient[1], unit * unit)];
+        let value = reading(moments, 1.0);
+        (Reading { mean: value.mean - self.reference(m), ..value }, slopes)
     }
 
     /// The slope of the value of a usual mixture at fidelity `m`.
@@ -127,7 +144,7 @@ impl MetricModel {
         let value = |Predicted { mean, variance, level_variance }| {
             let variance = variance + level_variance;
             let reading = self.reading(m, mean, variance);
-            (self.unit.sign * reading.mean, reading.slope.powi(2) * variance)
+            (self.unit.sign * (reading.mean + self.reference(m)), reading.slope.powi(2) * variance)
         };
         self.process.predict(z, m).into_iter().map(value).collect()
     }
@@ -153,11 +170,22 @@ impl MetricModel {
         (reading.mean, gradient.collect())
     }
 
+    /// The values of the first p points `z` at fidelity `m` less that of the last one, whose error they share.
+    pub fn differences_to_last(&self, z: &Warped, m: usize) -> Vec<Normal> {
+        let readings = self.readings(z, m);
+        let last = readings.len() - 1;
+        let combination = |i: usize| vec![(i, readings[i].slope), (last, -readings[last].slope)];
+        let combinations: Vec<Combination> = (0..last).map(combination).collect();
+        let variances = self.process.combination_variances(z, m, &combinations);
+        let value = |(i, variance): (usize, f64)| Normal { mean: readings[i].mean - readings[last].mean, variance };
+        variances.into_iter().enumerate().map(value).collect()
+    }
+
     /// By how much the value is smaller at the first of the points `z` than at each of the others, at fidelity `m`: mean and variance.
     pub fn gains(&self, z: &Warped, m: usize) -> Vec<(f64, f64)> {
         let values = self.readings(z, m);
         let slopes: Vec<f64> = values.iter().map(|value| value.slope).collect();
-        let variances = self.process.difference_variances(z, m, &slopes);
+        let variances = self.process.combination_variances(z, m, &differences(&slopes));
         values[1..].iter().zip(variances).map(|(value, variance)| (value.mean - values[0].mean, variance)).collect()
     }
 }

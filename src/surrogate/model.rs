@@ -8,14 +8,16 @@ use super::aggregate::{Linear, Lookahead, aggregate};
 use super::data::Data;
 use super::error::FitError;
 use super::fitting::{FRESH_ITERATIONS, better_scales, fit_all};
-use super::gp::Predicted;
+use super::gp::{Predicted, differences};
 use super::hyper::Layout;
+use super::largest::Normal;
 use super::metric::{MetricModel, Reading, inflation, leave_one_out};
 use super::process::Process;
 use super::scale::Scale;
 use super::snapshot::ModelSnapshot;
 use super::standardize::{Series, Standardization};
 use super::task::{MOST_KNOWN, Task};
+use crate::space::Warped;
 
 /// L-BFGS iterations from the last fit.
 const WARM_ITERATIONS: u64 = 12;
@@ -39,6 +41,8 @@ pub struct Surrogate {
     /// Factor on the objective's variances that makes leave-one-out errors as large as predicted: metrics are modelled
     /// as independent, but their errors are not.
     pub(super) inflation: f64,
+    /// What metrics are compared with, if they are. The search takes its values for known; what is stated of mixtures does not.
+    pub(super) reference: Option<Warped>,
 }
 
 /// How well a size has agreed with the target so far, according to the fitted model.
@@ -176,13 +180,23 @@ impl Surrogate {
             .zip(&series)
             .map(|(metric, series)| metric.extend(task, series))
             .collect::<Result<Vec<_>, _>>()?;
-        Ok(self.with(inflation(&metrics, self.aggregate), metrics))
+        Ok(self.with(metrics).compared())
     }
 
     /// The same model of other metrics.
-    fn with(&self, inflation: f64, metrics: Vec<MetricModel>) -> Self {
-        let Self { aggregate, target, dim, warp, sizes, .. } = *self;
-        Self { metrics, aggregate, inflation, target, dim, warp, sizes }
+    fn with(&self, metrics: Vec<MetricModel>) -> Self {
+        let Self { aggregate, target, dim, warp, sizes, inflation, .. } = *self;
+        Self { metrics, aggregate, inflation, target, dim, warp, sizes, reference: self.reference.clone() }
+    }
+
+    /// The model, whose metrics are compared with what it now expects of the reference, and whose errors are as large as its runs say.
+    fn compared(mut self) -> Self {
+        if let Some(z) = &self.reference {
+            let (z, sizes) = (z.clone(), self.sizes);
+            self.metrics = self.metrics.into_iter().map(|metric| metric.relative_to(&z, sizes)).collect();
+        }
+        self.inflation = inflation(&self.metrics, self.aggregate);
+        self
     }
 
     fn assemble(task: &Task<'_>, metrics: Vec<MetricModel>) -> Result<Self, FitError> {
@@ -190,17 +204,19 @@ impl Surrogate {
             return Err(FitError::Empty);
         }
         let dim = task.observations[0].mixture.weights().len();
-        let aggregate = aggregate(task.objective, task.spec.structure);
-        let inflation = inflation(&metrics, aggregate);
-        Ok(Self {
+        let warp = task.spec.warp;
+        let reference = task.objective.reference.as_ref();
+        let surrogate = Self {
             metrics,
-            aggregate,
+            aggregate: aggregate(task.objective, task.spec.structure),
             target: task.fidelities.target(),
             dim,
-            warp: task.spec.warp,
+            warp,
             sizes: task.fidelities.list().len(),
-            inflation,
-        })
+            inflation: 1.0,
+            reference: reference.map(|reference| warp.warped(&columns(dim, [reference.mixture.weights()]))),
+        };
+        Ok(surrogate.compared())
     }
 
     /// The same model with runs under way added at their expected outcome: means stay, variances shrink (the "kriging
@@ -224,7 +240,7 @@ impl Surrogate {
                 })
             })
             .collect::<Result<Vec<_>, _>>()?;
-        Ok(self.with(self.inflation, metrics))
+        Ok(self.with(metrics))
     }
 
     /// Posterior means of the target objective (minimized) at the p mixtures `x`.
@@ -285,6 +301,16 @@ impl Surrogate {
     #[must_use]
     pub fn predict(&self, x: &Weights, m: FidelityId) -> Vec<(f64, f64)> {
         let x = &self.warp.warped(x);
+        if let Some(differences) = self.differences(x, m) {
+            let variance = |i: usize, linear: &Linear| -> f64 {
+                linear.coefficients.iter().zip(&differences).map(|(a, metric)| a * a * metric[i].variance).sum()
+            };
+            let at = |i: usize| {
+                let linear = self.combined(differences.iter().map(|metric| metric[i]));
+                (linear.mean, self.inflation * variance(i, &linear))
+            };
+            return (0..x.len()).map(at).collect();
+        }
         let predicted: Vec<Vec<Predicted>> = self.metrics.iter().map(|k| k.process.predict(x, m.index())).collect();
         let at = |i: usize| {
             let of = |(k, predicted): (&MetricModel, &Vec<Predicted>)| {
@@ -309,19 +335,42 @@ impl Surrogate {
     /// By how much the first of the mixtures `x` is better than each of the others in the objective, noise-free and at fidelity `m`.
     #[must_use]
     pub fn gains(&self, x: &Weights, m: FidelityId) -> Vec<Gain> {
-        let (x, m) = (&self.warp.warped(x), m.index());
-        let linear = self.linear(x, m);
+        let warped = self.warp.warped(x);
+        let linear: Vec<Linear> = match self.differences(&warped, m) {
+            Some(metrics) => (0..x.len()).map(|i| self.combined(metrics.iter().map(|metric| metric[i]))).collect(),
+            None => self.linear(&warped, m.index()),
+        };
+        let (x, m) = (self.with_reference(&warped), m.index());
         let variances = |(j, metric): (usize, &MetricModel)| {
-            let slopes = metric.readings(x, m).into_iter().zip(&linear);
-            let slopes: Vec<f64> = slopes.map(|(reading, linear)| reading.slope * linear.coefficients[j]).collect();
-            metric.process.difference_variances(x, m, &slopes)
+            let readings = metric.readings(&x, m);
+            let share = |i: usize| linear[i].coefficients[j];
+            let mut combinations =
+                differences(&(0..linear.len()).map(|i| readings[i].slope * share(i)).collect::<Vec<_>>());
+            // The reference counts in each of the two values by its coefficient there.
+            for (i, combination) in (1..).zip(&mut combinations) {
+                combination.extend((linear.len()..x.len()).map(|r| (r, (share(0) - share(i)) * readings[r].slope)));
+            }
+            metric.process.combination_variances(&x, m, &combinations)
         };
         let parts: Vec<Vec<f64>> = self.metrics.par_iter().enumerate().map(variances).collect();
         let gain = |i: usize| Gain {
             mean: linear[i].mean - linear[0].mean,
             variance: self.inflation * parts.iter().map(|variances| variances[i - 1]).sum::<f64>(),
         };
-        (1..x.len()).map(gain).collect()
+        (1..linear.len()).map(gain).collect()
+    }
+
+    /// The points `x`, and after them the reference if there is one.
+    fn with_reference(&self, x: &Warped) -> Warped {
+        self.reference.as_ref().map_or_else(|| x.clone(), |reference| x.followed_by(reference))
+    }
+
+    /// Where metrics are compared with a reference: the difference of each (the outer vector) at each of the p points `x` at fidelity
+    /// `m`. What is not known of the reference is part of its variance.
+    fn differences(&self, x: &Warped, m: FidelityId) -> Option<Vec<Vec<Normal>>> {
+        self.reference.as_ref()?;
+        let x = self.with_reference(x);
+        Some(self.metrics.par_iter().map(|metric| metric.differences_to_last(&x, m.index())).collect())
     }
 
     /// By how much the first of the mixtures `x` is better than each of the others in each process, noise-free and at fidelity `m`: in the

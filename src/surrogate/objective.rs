@@ -57,11 +57,14 @@ impl Surrogate {
     }
 
     /// Noise variance of one run's objective at fidelity `m`, of the mixture `x` (a single one). The worst of noisy metrics is worse on
-    /// average than the worst of their noise-free values: the mean square of the difference is part of the noise.
+    /// average than the worst of their noise-free values: the mean square of the difference is part of the noise. So is what is not known of
+    /// a reference: a run is compared with what was measured of it.
     #[must_use]
     pub fn noise_of(&self, x: &Weights, m: FidelityId) -> f64 {
+        let reference = |k: &MetricModel| self.reference.as_ref().map_or(0.0, |z| k.predict(z, m.index())[0].1);
         if self.aggregate == Aggregate::Mean {
-            return self.noise(m);
+            let compared: f64 = self.metrics.iter().map(|k| k.weight().powi(2) * reference(k)).sum();
+            return self.noise(m) + self.inflation * compared;
         }
         let (x, m) = (self.warp.warped(x), m.index());
         let value = |k: &MetricModel, noise: f64| {
@@ -69,7 +72,7 @@ impl Surrogate {
             weighted((k.weight(), Normal { variance: value.variance + noise, ..value }))
         };
         let values: Vec<Normal> = self.metrics.iter().map(|k| value(k, 0.0)).collect();
-        let measured: Vec<Normal> = self.metrics.iter().map(|k| value(k, k.noise(m))).collect();
+        let measured: Vec<Normal> = self.metrics.iter().map(|k| value(k, k.noise(m) + reference(k))).collect();
         let (expected, measured) = (Largest::of(&values), Largest::of(&measured));
         let added = measured.variance + (measured.mean - expected.mean).powi(2) - expected.variance;
         self.inflation * added.max(0.0)

@@ -5,7 +5,7 @@ use rand::Rng;
 
 use super::data::Data;
 use super::error::FitError;
-use super::gp::{Gp, GpView, Joint, Predicted};
+use super::gp::{Combination, Gp, GpView, Joint, Predicted};
 use super::hyper::{Hyperparameters, Layout};
 use super::linalg::{Factored, jittered};
 use super::sample::sample;
@@ -100,11 +100,11 @@ impl Process {
         (mean, (within + &deviation * deviation.transpose()) / self.draws.len() as f64)
     }
 
-    /// Variances of [`Gp::differences`].
-    pub fn difference_variances(&self, z: &Warped, m: usize, slopes: &[f64]) -> Vec<f64> {
-        let draws: Vec<Vec<(f64, f64)>> = self.draws.iter().map(|gp| gp.differences(z, m, slopes)).collect();
+    /// Variances of [`Gp::combinations`].
+    pub fn combination_variances(&self, z: &Warped, m: usize, combinations: &[Combination]) -> Vec<f64> {
+        let draws: Vec<Vec<(f64, f64)>> = self.draws.iter().map(|gp| gp.combinations(z, m, combinations)).collect();
         let n = draws.len() as f64;
-        (0..z.len() - 1)
+        (0..combinations.len())
             .map(|i| {
                 let mean = draws.iter().map(|draw| draw[i].0).sum::<f64>() / n;
                 draws.iter().map(|draw| draw[i].1 + (draw[i].0 - mean).powi(2)).sum::<f64>() / n

@@ -26,6 +26,6 @@ impl Surrogate {
         let (mean, mut gradient) = metric.mean_with_gradient(&self.warp.warped(w), self.target.index());
         self.unwarp(w, &mut gradient);
         gradient.iter_mut().for_each(|g| *g *= metric.sign());
-        (metric.sign() * mean, gradient)
+        (metric.sign() * (mean + metric.reference(self.target.index())), gradient)
     }
 }

@@ -29,6 +29,10 @@ impl Findings<'_> {
             let why = "The page does not predict the worst of several metrics. Ask `admire predict` instead.";
             return Explorer::Impossible { why: why.into() };
         }
+        if objective.reference.is_some() {
+            let why = "The page does not predict differences to a reference. Ask `admire predict` instead.";
+            return Explorer::Impossible { why: why.into() };
+        }
         let mut starts = vec![("the recommendation".to_owned(), self.mixture.clone())];
         starts.extend(others.iter().cloned());
         starts.extend(study.trials().iter().map(|trial| {

@@ -42,19 +42,21 @@ pub fn objective(config: &StudyConfig) -> String {
         (Aggregate::Worst, Direction::Minimize) => ("the largest of ", ", "),
         (Aggregate::Worst, Direction::Maximize) => ("the smallest of ", ", "),
     };
+    let reference = objective.reference.as_ref();
+    let relative = reference.map_or_else(String::new, |reference| format!(", relative to {}", reference.to.name()));
     if metrics.len() > MOST_TERMS {
         let kind = if kind.is_empty() { "a weighted mean of " } else { kind };
-        return format!("{verb} {kind}{} metrics", metrics.len());
+        return format!("{verb} {kind}{} metrics{relative}", metrics.len());
     }
     let term =
         |m: &&Metric| if m.weight == 1.0 { m.name.clone() } else { format!("{} {}", number(m.weight, 3), m.name) };
-    format!("{verb} {kind}{}", metrics.iter().map(term).collect::<Vec<_>>().join(separator))
+    format!("{verb} {kind}{}{relative}", metrics.iter().map(term).collect::<Vec<_>>().join(separator))
 }
 
 /// The metrics that are shown beside the objective: all, unless the objective is the only one.
 pub fn metrics(config: &StudyConfig) -> Vec<String> {
     match config.objective.metrics.as_slice() {
-        [only] if only.weight == 1.0 => Vec::new(),
+        [only] if only.weight == 1.0 && config.objective.reference.is_none() => Vec::new(),
         metrics => metrics.iter().map(|metric| metric.name.clone()).collect(),
     }
 }

@@ -260,7 +260,7 @@ fn trials(study: &Study) -> Trials {
             fidelity: (run.fidelity.clone(), fidelity.index()),
             purpose: "imported",
             state: if withdrawn.is_some() { "withdrawn" } else { "complete" },
-            objective: config.objective.reported(&run.metrics),
+            objective: study.objective(&run.metrics, fidelity),
             expected: None,
             cost: Some(0.0),
             duration: None,

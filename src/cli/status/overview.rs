@@ -256,7 +256,7 @@ impl Row {
         let corrected = trial.correction.as_ref().map(|correction| Corrected {
             reason: correction.reason.clone(),
             time: correction.time,
-            was: Was { state: correction.before.name(), objective: study.before(correction) },
+            was: Was { state: correction.before.name(), objective: study.before(trial, correction) },
         });
         Self {
             trial: trial.id,

@@ -131,7 +131,8 @@ impl Optimizer {
         evidence: &Evidence,
         candidates: Option<&[Mixture]>,
     ) -> Recommendation {
-        let loss = |o: &Observation| self.objective.loss(&o.metrics);
+        let baseline = self.baseline(evidence);
+        let loss = |o: &Observation| self.objective.loss(&o.metrics, o.fidelity, &baseline);
         let usable = |mixture: &Mixture| Mixture::new(self.space.usable(mixture.weights()));
         let best = evidence
             .observations
