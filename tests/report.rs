@@ -335,13 +335,13 @@ fn it_works_in_a_browser() {
 }
 
 /// A study of imported runs with two metrics (one spans orders of magnitude), a bound, a group and both kinds of guards.
-fn explored(kernel: &str, warp: &str) -> Fixture {
+fn explored(kernel: &str, warp: &str, objective: &str) -> Fixture {
     let guards = "[[group]]\nname = \"bc\"\ndomains = [\"b\", \"c\"]\nmax = 0.85\n\
                   [[guard]]\nmetric = \"perplexity\"\nno_worse_than = \"uniform\"\ntolerance = \"20%\"\n\
                   [[guard]]\nmetric = 'loss'\nat_most = 1.35\n";
     let f = Fixture::new(GOOD, "", &format!("[optimizer]\nkernel = \"{kernel}\"\nwarp = \"{warp}\"\n{guards}"));
     f.edit("name = \"b\"", "name = \"b\"\nmax = 0.5");
-    f.edit("metric = \"loss\"", "metrics = { loss = 1.0, perplexity = 0.001 }");
+    f.edit("metric = \"loss\"", objective);
     let mut runs = String::from("run_id,fidelity,w:a,w:b,w:c,y:loss,y:perplexity\n");
     let mixtures: [(f64, f64); 8] =
         [(0.2, 0.3), (0.5, 0.4), (0.8, 0.1), (0.3, 0.1), (0.4, 0.3), (0.6, 0.3), (0.25, 0.5), (0.9, 0.1)];
@@ -386,15 +386,24 @@ fn predicted(f: &Fixture, mixture: &str) -> Vec<Vec<f64>> {
 #[test]
 fn the_explorer_predicts_what_predict_does_and_keeps_bounds_and_groups() {
     let Some(browser) = Browser::start() else { return };
-    for (kernel, warp) in [("spectral-mixture", "sqrt"), ("matern52", "log")] {
-        let f = explored(kernel, warp);
+    let worst = "aggregate = \"worst\"\nmetrics = { loss = 1.0, perplexity = 0.02 }";
+    for (kernel, warp, objective) in [
+        ("rbf", "sqrt", worst),
+        ("rbf", "sqrt", &format!("{worst}\nrelative_to = \"uniform\"")),
+        ("matern52", "log", "metrics = { loss = 1.0, perplexity = 0.001 }\nrelative_to = \"uniform\""),
+        ("spectral-mixture", "sqrt", "metrics = { loss = 1.0, perplexity = 0.001 }"),
+    ] {
+        let f = explored(kernel, warp, objective);
         // No trial has this mixture.
         browser.open(&f.path("page.html#mix=a:0.35,b:0.27,c:0.38"));
         ready(&browser);
         let (page, program) = (shown(&browser), predicted(&f, "a=0.35,b=0.27,c=0.38"));
         assert_eq!(page.len(), 5);
         for (page, program) in page.iter().flatten().zip(program.iter().flatten()) {
-            assert!((page - program).abs() <= 1e-6 * program.abs().max(1.0), "{kernel} {warp}: {page} for {program}");
+            assert!(
+                (page - program).abs() <= 1e-6 * program.abs().max(1.0),
+                "{kernel} {objective}: {page} for {program}"
+            );
         }
     }
 

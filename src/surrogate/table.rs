@@ -6,7 +6,8 @@ use super::kernel::Component;
 use super::metric::MetricModel;
 use super::model::Surrogate;
 use super::scale::Scale;
-use crate::problem::{FidelityId, KernelKind, Warp};
+use crate::problem::{Aggregate, FidelityId, KernelKind, Warp};
+use crate::space::Warped;
 
 /// A model. Vectors over runs have length n, over domains D, over fidelities F.
 #[derive(Clone, Debug, Serialize)]
@@ -21,6 +22,10 @@ pub struct ModelTable {
     pub fidelity: usize,
     /// Factor on the objective's variance.
     pub inflation: f64,
+    /// How the processes make the objective.
+    pub aggregate: Aggregate,
+    /// The warped mixture that the objective is compared with, if it is (length D).
+    pub reference: Option<Vec<f64>>,
     /// One per metric, or one of the objective.
     pub processes: Vec<ProcessTable>,
 }
@@ -77,12 +82,15 @@ impl Surrogate {
         // All metrics have the same runs.
         let data = self.metrics.first().map(|metric| &metric.data);
         let points = data.map(|data| data.x.matrix().column_iter().map(|x| x.iter().copied().collect()).collect());
+        let coordinates = |z: &Warped| z.matrix().iter().copied().collect();
         ModelTable {
             warp: self.warp,
             points: points.unwrap_or_default(),
             fidelities: data.map(|data| data.fidelity.clone()).unwrap_or_default(),
             fidelity: m.index(),
             inflation: self.inflation,
+            aggregate: self.aggregate,
+            reference: self.reference.as_ref().map(coordinates),
             processes: self.metrics.iter().map(|metric| metric.table(m.index())).collect(),
         }
     }

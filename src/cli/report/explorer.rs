@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::findings::{self, Findings};
 use crate::advice;
-use crate::problem::{Aggregate, Guard, Mixture, Threshold, Tolerance};
+use crate::problem::{Guard, Mixture, Threshold, Tolerance};
 use crate::report::html::{Exploration, ExploredDomain, ExploredGuard, ExploredThreshold, Explorer};
 use crate::study::Study;
 use crate::text::number;
@@ -25,14 +25,6 @@ impl Findings<'_> {
             return Explorer::Impossible { why: why.into() };
         }
         let objective = &self.config.objective;
-        if objective.aggregate == Aggregate::Worst && objective.own().count() > 1 {
-            let why = "The page does not predict the worst of several metrics. Ask `admire predict` instead.";
-            return Explorer::Impossible { why: why.into() };
-        }
-        if objective.reference.is_some() {
-            let why = "The page does not predict differences to a reference. Ask `admire predict` instead.";
-            return Explorer::Impossible { why: why.into() };
-        }
         let mut starts = vec![("the recommendation".to_owned(), self.mixture.clone())];
         starts.extend(others.iter().cloned());
         starts.extend(study.trials().iter().map(|trial| {

@@ -45,6 +45,43 @@ function distribution(x) {
   return 0.5 + sum * Math.exp(-0.5 * x * x) / Math.sqrt(2 * Math.PI);
 }
 
+const density = x => Math.exp(-0.5 * x * x) / Math.sqrt(2 * Math.PI);
+
+// Positive nodes of the Gauss-Legendre rule with eight nodes, and their weights.
+const RULE = [[0.1834346424956498, 0.362683783378362], [0.525532409916329, 0.3137066458778873],
+  [0.7966664774136267, 0.2223810344533745], [0.9602898564975363, 0.1012285362903763]];
+
+// Mean and variance of the largest of independent normal variables, and the probability of each that it is the largest.
+function largest(variables) {
+  const origin = Math.max(...variables.map(({mean}) => mean));
+  const least = 1e-6 * Math.max(...variables.map(({variance}) => Math.sqrt(variance)));
+  const all = variables.map(({mean, variance}, k) => ({k, mean: mean - origin, sd: Math.max(Math.sqrt(variance), least)}));
+  const low = Math.max(...all.map(({mean, sd}) => mean - 7 * sd)), high = Math.max(...all.map(({mean, sd}) => mean + 7 * sd));
+  const able = all.filter(({mean, sd}) => mean + 7 * sd >= low), probability = variables.map(() => 0);
+  if (able.length === 1) {
+    probability[able[0].k] = 1;
+    return {mean: origin, variance: variables[able[0].k].variance, probability};
+  }
+  let mean = 0, square = 0;
+  for (let from = low; from < high;) {
+    const within = able.filter(variable => from < variable.mean + 7 * variable.sd);
+    const length = Math.min(high - from, ...within.map(({sd}) => 2 * sd));
+    for (const [node, weight] of RULE.flatMap(([node, weight]) => [[-node, weight], [node, weight]])) {
+      const x = from + 0.5 * length * (1 + node);
+      const below = able.map(({mean, sd}) => distribution((x - mean) / sd));
+      able.forEach((variable, i) => {
+        let share = 0.5 * length * weight * density((x - variable.mean) / variable.sd) / variable.sd;
+        for (let other = 0; other < able.length; other++) if (other !== i) share *= below[other];
+        probability[variable.k] += share;
+        mean += share * x;
+        square += share * x * x;
+      });
+    }
+    from += length;
+  }
+  return {mean: origin + mean, variance: Math.max(square - mean * mean, 0), probability};
+}
+
 // Scales of metrics: the value at a place, and mean and slope of the value whose place is normal.
 
 const VALUE = {identity: x => x, logarithm: Math.exp, logit: x => 1 / (1 + Math.exp(-x))};
@@ -178,15 +215,21 @@ function reading(process, mean, variance) {
   return {mean: sign * value, slope: unit * slope};
 }
 
-// Variance of the difference of a process between two mixtures, each value multiplied by its slope.
-function differenceVariance(gps, [a, b], [slope, other]) {
-  const means = gps.map((_, d) => other * b[d].mean - slope * a[d].mean), mean = average(means);
+// Variance of a linear combination of a process's values at some mixtures, given what its draws see of each.
+function combinationVariance(gps, points, coefficients) {
+  const means = gps.map((_, d) => total(points.map((views, i) => coefficients[i] * views[d].mean))), mean = average(means);
   const within = gps.map((gp, d) => {
-    const x = a[d], y = b[d];
-    const shared = gp.scale * covariances(gp.kernel, x.parts, 1, y.parts, 0)[0] - dot(x.runs, y.runs);
-    const own = slope ** 2 * (gp.prior - dot(x.runs, x.runs)) + other ** 2 * (gp.prior - dot(y.runs, y.runs));
-    const level = total(Array.from(x.level, (_, m) => (other * y.level[m] - slope * x.level[m]) ** 2));
-    return Math.max(own - 2 * slope * other * shared, 0) + level + (means[d] - mean) ** 2;
+    let variance = 0;
+    for (let i = 0; i < points.length; i++) {
+      const x = points[i][d];
+      variance += coefficients[i] ** 2 * (gp.prior - dot(x.runs, x.runs));
+      for (let j = 0; j < i; j++) {
+        const y = points[j][d], shared = gp.scale * covariances(gp.kernel, x.parts, 1, y.parts, 0)[0] - dot(x.runs, y.runs);
+        variance += 2 * coefficients[i] * coefficients[j] * shared;
+      }
+    }
+    const level = points[0][d].level.map((_, m) => total(points.map((views, i) => coefficients[i] * views[d].level[m])));
+    return Math.max(variance, 0) + dot(level, level) + (means[d] - mean) ** 2;
   });
   return average(within);
 }
@@ -196,42 +239,84 @@ function differenceVariance(gps, [a, b], [slope, other]) {
 const models = [page.model.objective, page.model.metrics].filter(model => model !== null);
 const ofObjective = models[0], ofMetrics = models[models.length - 1];
 
-// What all processes see of a mixture.
-function seen(weights) {
-  return models.map(model => {
-    const point = weights.map(w => WARP[model.warp](Math.max(w, 0)));
-    return model.processes.map(process => {
-      const views = process.gps.map(gp => look(gp, point, model.fidelity));
-      return {views, ...predicted(process.gps, views)};
-    });
+// What the processes of a model see of a point.
+function viewed(model, point) {
+  return model.processes.map(process => {
+    const views = process.gps.map(gp => look(gp, point, model.fidelity));
+    return {views, ...predicted(process.gps, views)};
   });
 }
 
-// The objective of metrics whose errors are independent but for those of their levels, which all move together.
-function objective(readings) {
-  let mean = 0, variance = 0, level = 0;
-  for (const {process, value, at} of readings) {
-    const slope = process.weight * value.slope;
-    mean += process.weight * value.mean;
-    variance += slope * slope * at.variance * ofObjective.inflation;
-    level += slope * Math.sqrt(at.level);
-  }
-  return {mean: page.sign * mean, sd: Math.sqrt(variance + level * level)};
+// What all processes see of a mixture.
+const seen = weights => models.map(model => viewed(model, weights.map(w => WARP[model.warp](Math.max(w, 0)))));
+
+// The objective as a linear function of the metrics, whose errors are independent.
+function combined(values) {
+  const weighted = values.map(({process: {weight}, mean, variance}) => ({mean: weight * mean, variance: weight ** 2 * variance}));
+  const weights = values.map(({process}) => process.weight);
+  if (ofObjective.aggregate === "mean") return {mean: total(weighted.map(({mean}) => mean)), coefficients: weights};
+  // Where only a guard is about a metric, that is never the largest.
+  const own = weights.flatMap((weight, j) => weight > 0 ? [j] : []);
+  const {mean, variance, probability} = largest(own.map(j => weighted[j]));
+  const square = total(own.map((j, k) => probability[k] ** 2 * weighted[j].variance));
+  const factor = square > 0 ? Math.sqrt(variance / square) : 1, coefficients = weights.map(() => 0);
+  own.forEach((j, k) => { coefficients[j] = factor * probability[k] * weights[j]; });
+  return {mean, coefficients};
 }
 
-// By how much the objective is better, given by how much the metrics are.
-function objectiveGain(gains) {
-  const sum = value => total(gains.map(value));
-  const variance = ofObjective.inflation * sum(({process, gain}) => (process.weight * gain.sd) ** 2);
-  return {mean: sum(({process, gain}) => process.weight * gain.mean), sd: Math.sqrt(variance)};
+// What the objective is made of at a mixture: the value of each process, less that at the reference if there is one.
+function terms(at) {
+  return ofObjective.processes.map((process, j) => {
+    const {mean, slope} = reading(process, at[j].mean, at[j].variance);
+    if (!ofObjective.sight) return {process, slope, mean, variance: slope ** 2 * at[j].variance};
+    const other = ofObjective.sight[j], reference = reading(process, other.mean, other.variance);
+    const variance = combinationVariance(process.gps, [at[j].views, other.views], [slope, -reference.slope]);
+    return {process, slope, mean: mean - reference.mean, variance, reference: reference.slope};
+  });
+}
+
+// The objective. The errors of levels move together, but those that the reference shares.
+function objective(at) {
+  let variance = 0, level = 0, whole;
+  if (ofObjective.sight) {
+    const values = terms(at);
+    whole = combined(values);
+    values.forEach((value, j) => { variance += whole.coefficients[j] ** 2 * value.variance * ofObjective.inflation; });
+  } else {
+    const values = ofObjective.processes.map((process, j) => {
+      const all = at[j].variance + at[j].level, {mean, slope} = reading(process, at[j].mean, all);
+      return {process, slope, mean, variance: slope ** 2 * all};
+    });
+    whole = combined(values);
+    values.forEach(({slope}, j) => {
+      variance += (whole.coefficients[j] * slope) ** 2 * at[j].variance * ofObjective.inflation;
+      level += whole.coefficients[j] * slope * Math.sqrt(at[j].level);
+    });
+  }
+  return {mean: page.sign * whole.mean, sd: Math.sqrt(variance + level * level)};
+}
+
+// By how much the objective is better at the mixture `b` than at `a`.
+function objectiveGain(a, b) {
+  const [from, to] = [terms(a), terms(b)], [first, second] = [combined(from), combined(to)];
+  const variance = total(ofObjective.processes.map((process, j) => {
+    const points = [a[j].views, b[j].views], [c, d] = [first.coefficients[j], second.coefficients[j]];
+    const coefficients = [-c * from[j].slope, d * to[j].slope];
+    if (ofObjective.sight) {
+      points.push(ofObjective.sight[j].views);
+      coefficients.push((c - d) * to[j].reference);
+    }
+    return combinationVariance(process.gps, points, coefficients);
+  }));
+  return {mean: first.mean - second.mean, sd: Math.sqrt(ofObjective.inflation * variance)};
 }
 
 // Mean and standard deviation of the objective and of every metric.
 function expectations(sight) {
   const readings = (model, at) => model.processes.map((process, j) =>
     ({process, at: at[j], value: reading(process, at[j].mean, at[j].variance + at[j].level)}));
-  const whole = objective(readings(ofObjective, sight[0]));
-  if (page.weights.length === 1) {
+  const whole = objective(sight[0]);
+  if (page.weights.length === 1 && !ofObjective.sight) {
     const [weight] = page.weights;
     return {objective: whole, metrics: [{mean: whole.mean / weight, sd: whole.sd / Math.abs(weight)}]};
   }
@@ -246,20 +331,20 @@ function processGains(model, a, b) {
   const value = (process, at) => reading(process, at.mean, at.variance);
   return model.processes.map((process, j) => {
     const from = value(process, a[j]), to = value(process, b[j]);
-    const variance = differenceVariance(process.gps, [a[j].views, b[j].views], [from.slope, to.slope]);
-    return {process, gain: {mean: from.mean - to.mean, sd: Math.sqrt(variance)}};
+    const variance = combinationVariance(process.gps, [a[j].views, b[j].views], [-from.slope, to.slope]);
+    return {mean: from.mean - to.mean, sd: Math.sqrt(variance)};
   });
 }
 
 // By how much the objective and every metric are better at the second mixture.
 function advantages(a, b) {
-  const whole = objectiveGain(processGains(ofObjective, a[0], b[0]));
-  if (page.weights.length === 1) {
+  const whole = objectiveGain(a[0], b[0]);
+  if (page.weights.length === 1 && !ofObjective.sight) {
     const scale = Math.abs(page.weights[0]);
     return {objective: whole, metrics: [{mean: whole.mean / scale, sd: whole.sd / scale}]};
   }
   const last = a.length - 1;
-  return {objective: whole, metrics: processGains(ofMetrics, a[last], b[last]).map(({gain}) => gain)};
+  return {objective: whole, metrics: processGains(ofMetrics, a[last], b[last])};
 }
 
 // Probability that a guard holds.
@@ -269,7 +354,7 @@ function holds(guard, sight) {
   let {mean, sd} = value(sight[0][j]), threshold = guard.threshold;
   if (guard.sight) {
     threshold = value(guard.sight[0][j]).mean;
-    const {gain} = processGains(ofObjective, guard.sight[0], sight[0])[j];
+    const gain = processGains(ofObjective, guard.sight[0], sight[0])[j];
     mean = threshold - process.sign * gain.mean;
     sd = gain.sd;
   }
@@ -455,6 +540,7 @@ async function open() {
       process.gps = process.draws.map(draw => condition(model, process, draw));
     }
   }
+  if (ofObjective.reference) ofObjective.sight = viewed(ofObjective, ofObjective.reference);
   for (const guard of page.guards) if (guard.reference) guard.sight = seen(guard.reference);
   const shared = linked();
   startFrom(Number(start.value));
