@@ -388,9 +388,8 @@ fn the_explorer_predicts_what_predict_does_and_keeps_bounds_and_groups() {
     let Some(browser) = Browser::start() else { return };
     let worst = "aggregate = \"worst\"\nmetrics = { loss = 1.0, perplexity = 0.02 }";
     for (kernel, warp, objective) in [
-        ("rbf", "sqrt", worst),
-        ("rbf", "sqrt", &format!("{worst}\nrelative_to = \"uniform\"")),
-        ("matern52", "log", "metrics = { loss = 1.0, perplexity = 0.001 }\nrelative_to = \"uniform\""),
+        ("rbf", "sqrt", &*format!("{worst}\nrelative_to = \"uniform\"")),
+        ("matern52", "log", worst),
         ("spectral-mixture", "sqrt", "metrics = { loss = 1.0, perplexity = 0.001 }"),
     ] {
         let f = explored(kernel, warp, objective);
