@@ -159,6 +159,7 @@ fn half_of_the_change_has_most_of_the_gain() {
     assert_eq!(last["weights"], best["weights"], "all of the change is what is recommended");
     assert!(steps[0]["gain"]["sd"].as_f64().unwrap() < last["gain"]["sd"].as_f64().unwrap(), "{tradeoff}");
     let shown = String::from_utf8(f.run("best", &["--tradeoff", "distance"]).stdout).unwrap();
+    assert!(!shown.contains("guards"), "there are none: {shown}");
     assert!(shown.contains("Trade-off by distance from the uniform mixture"), "{shown}");
 }
 
@@ -493,7 +494,8 @@ fn least(mut w: Vec<f64>, value: impl Fn(&[f64]) -> f64) -> Vec<f64> {
 }
 
 /// Mixing laws of 17 domains with a guard that decides which mixture is best: docs/measured.md has the figures.
-/// `BUDGET=10 cargo test --release --test guards mixing_laws -- --ignored --nocapture`
+/// `BUDGET=10 cargo test --release --test guards mixing_laws -- --ignored --nocapture`, with `KIND` one of `value`, `good
+/// mixture`, `poor mixture` and `free`, or all of them.
 #[test]
 #[ignore = "takes minutes"]
 fn on_mixing_laws_guards_hold_as_often_as_they_say() {
@@ -517,19 +519,34 @@ fn on_mixing_laws_guards_hold_as_often_as_they_say() {
             tolerance: Tolerance::Absolute(0.0),
             probability: 0.9,
         };
-        // A mixture whose metric is the limit, on the way from the best of all to the best for the metric.
+        // Mixtures whose metric is the limit, on the way to the best for the metric: from the best of all, and from the uniform one, or the
+        // single domain that is worst for the metric if the uniform one keeps the limit.
         let other = best_of(&problem, j, -1e3);
-        let between = |share: f64| -> Vec<f64> { free.iter().zip(&other).map(|(a, b)| a + share * (b - a)).collect() };
-        let (mut low, mut high) = (0.0, 1.0);
-        for _ in 0..50 {
-            let middle = 0.5 * (low + high);
-            *(if problem.truth(&between(middle), target)[j] > limit { &mut low } else { &mut high }) = middle;
-        }
-        let reference = Threshold::Mixture { name: "reference".into(), mixture: Mixture::new(between(high)) };
+        let on_the_way = |from: &[f64]| -> Vec<f64> {
+            let between =
+                |share: f64| -> Vec<f64> { from.iter().zip(&other).map(|(a, b)| a + share * (b - a)).collect() };
+            let (mut low, mut high) = (0.0, 1.0);
+            for _ in 0..50 {
+                let middle = 0.5 * (low + high);
+                *(if problem.truth(&between(middle), target)[j] > limit { &mut low } else { &mut high }) = middle;
+            }
+            between(high)
+        };
+        let value = |w: &[f64]| problem.truth(w, target)[j];
+        let vertex = |i: usize| (0..17).map(|d| f64::from(u8::from(d == i))).collect::<Vec<f64>>();
+        let worst = (0..17).map(vertex).max_by(|a, b| value(a).total_cmp(&value(b))).unwrap();
+        let even = vec![1.0 / 17.0; 17];
+        let poor = on_the_way(if value(&even) > limit { &even } else { &worst });
+        let compared = |w: Vec<f64>| guard(Threshold::Mixture { name: "reference".into(), mixture: Mixture::new(w) });
         let uniform = problem.loss(problem.space().uniform().weights(), target);
-        let kinds =
-            [("value", vec![guard(Threshold::Value(limit))]), ("mixture", vec![guard(reference)]), ("free", vec![])];
-        for (kind, guards) in kinds {
+        let kinds = [
+            ("value", vec![guard(Threshold::Value(limit))]),
+            ("good mixture", vec![compared(on_the_way(&free))]),
+            ("poor mixture", vec![compared(poor)]),
+            ("free", vec![]),
+        ];
+        let asked = std::env::var("KIND").unwrap_or_default();
+        for (kind, guards) in kinds.into_iter().filter(|(kind, _)| kind.contains(&asked)) {
             let mut optimizer = problem.optimizer(OptimizerSettings::default()).with_guards(guards);
             let (mut evidence, mut rng, mut spent) = (problem.evidence(vec![]), rng(seed), 0.0);
             while spent < budget {

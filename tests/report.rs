@@ -336,7 +336,7 @@ fn it_works_in_a_browser() {
 
 /// A study of imported runs with two metrics (one spans orders of magnitude), a bound, a group and both kinds of guards.
 fn explored(kernel: &str, warp: &str, objective: &str) -> Fixture {
-    let guards = "[[group]]\nname = \"bc\"\ndomains = [\"b\", \"c\"]\nmax = 0.85\n\
+    let guards = "[limits]\nsmallest_weight = 0.02\n[[group]]\nname = \"bc\"\ndomains = [\"b\", \"c\"]\nmax = 0.85\n\
                   [[guard]]\nmetric = \"perplexity\"\nno_worse_than = \"uniform\"\ntolerance = \"20%\"\n\
                   [[guard]]\nmetric = 'loss'\nat_most = 1.35\n";
     let f = Fixture::new(GOOD, "", &format!("[optimizer]\nkernel = \"{kernel}\"\nwarp = \"{warp}\"\n{guards}"));
@@ -431,6 +431,10 @@ fn the_explorer_predicts_what_predict_does_and_keeps_bounds_and_groups() {
     let id = range.as_object().unwrap().values().next().unwrap().as_str().unwrap();
     browser.ask(&format!("/element/{id}/value"), &json!({"text": "\u{e012}"}));
     assert_eq!(weights(), [49.9, 50.0, 0.1]);
+    let summary = browser.script("return document.getElementById('explorer-summary').textContent");
+    assert!(summary.as_str().unwrap().contains("a weight is too small to be used"), "{summary}");
+    let limits = browser.script("return document.getElementById('limits').textContent");
+    assert!(limits.as_str().unwrap().contains("Every weight is 0 or at least 2.0 %."), "{limits}");
     assert_eq!(
         browser.script("return [location.hash, document.getElementById('explorer-link').hash]"),
         json!(["#mix=a:0.499,b:0.5,c:0.001", "#mix=a:0.499,b:0.5,c:0.001"])

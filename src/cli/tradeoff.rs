@@ -49,7 +49,9 @@ pub(super) fn show(tradeoff: &Tradeoff) {
     let mut columns = vec![(levels(tradeoff), Align::Right)];
     columns.extend(metric.map(|metric| (metric.as_str(), Align::Right)));
     columns.extend([("expected", Align::Right), (over.as_str(), Align::Right), ("90 % interval", Align::Right)]);
-    columns.extend([("of all", Align::Right), ("guards", Align::Left)]);
+    columns.push(("of all", Align::Right));
+    let broken = tradeoff.steps.iter().any(|step| !step.hold);
+    columns.extend(broken.then_some(("guards", Align::Left)));
     let mut table = Table::new(columns);
     for step in &tradeoff.steps {
         let gain = uncertain_gain(step.gain);
@@ -59,10 +61,8 @@ pub(super) fn show(tradeoff: &Tradeoff) {
         }];
         row.extend(step.metric.map(|metric| uncertain(metric).to_string()));
         row.extend([uncertain(step.expected).to_string(), gain.signed_mean(), gain.signed_interval()]);
-        row.extend([
-            step.share.map_or_else(String::new, |share| format!("{:.0} %", 100.0 * share)),
-            if step.hold { String::new() } else { "do not hold".into() },
-        ]);
+        row.push(step.share.map_or_else(String::new, |share| format!("{:.0} %", 100.0 * share)));
+        row.extend(broken.then(|| if step.hold { String::new() } else { "do not hold".into() }));
         table.row(row);
     }
     out!("{}", table.fitted(text::width()));

@@ -12,7 +12,7 @@ use super::tree::{self, Problems, Section};
 use super::value::{Node, Value};
 use super::{Budget, LauncherConfig, ReplayConfig, StudyConfig, confirm, guard, placeholders, slurm};
 use crate::problem::{
-    AcquisitionKind, Aggregate, Direction, Fidelities, Fidelity, Goal, KernelKind, MOST_COMPONENTS, Metric,
+    AcquisitionKind, Aggregate, Direction, Fidelities, Fidelity, Goal, KernelKind, MOST_COMPONENTS, Metric, Mixture,
     ModelChoice, Objective, OptimizerSettings, Reference, RelativeTo, Structure, Warp, check_domain_name,
     check_folder_name, check_name,
 };
@@ -61,8 +61,9 @@ pub(super) fn build(path: &Path, root: &Node) -> Result<StudyConfig, ConfigError
         .map_err(|source| ConfigError::Infeasible { path: path.to_owned(), source })?;
     let guards = guard::guards(written, &space, &mut objective);
     let reference = relative_to.and_then(|to| {
+        // It is trained: its weights are such as can be used.
         let mixture = StatedMixture::of_word(to.name())?.mixture(&space).ok()?;
-        Some(Reference { to, mixture })
+        Some(Reference { to, mixture: Mixture::new(space.usable(mixture.weights())) })
     });
     let objective = objective.relative_to(reference);
     let references = confirm::references(against, &space, optimizer.tolerance);

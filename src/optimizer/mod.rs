@@ -156,6 +156,7 @@ impl Optimizer {
         if let Some(m) = self.design_fidelity(evidence, candidates)
             && let Some(suggestion) = self.design(evidence, candidates, m, rng)
         {
+            let suggestion = self.with_reference(suggestion, evidence, candidates);
             return Ok(self.with_expectation(suggestion, evidence));
         }
         self.learn(evidence);
@@ -164,7 +165,7 @@ impl Optimizer {
         if let Ok((pending, surrogate)) = &model
             && let Some(suggestion) = self.propose((surrogate, pending), evidence, candidates, &open, rng)
         {
-            return Ok(suggestion);
+            return Ok(self.with_reference(suggestion, evidence, candidates));
         }
         // With nothing new at the fidelities that are open, there is nothing to wait for at the others.
         let others = possible.into_iter().filter(|m| !open.contains(m));

@@ -3,6 +3,9 @@
 use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
 
+/// Mixtures closer than this are the same one, but for rounding.
+const ROUNDING: f64 = 1e-6;
+
 /// The weights of a training mixture: non-negative, summing to one, in the domain order of the
 /// [`SearchSpace`](crate::space::SearchSpace) (that is, sorted by domain name).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,6 +44,12 @@ impl Mixture {
     #[must_use]
     pub fn distance(&self, other: &Self) -> f64 {
         0.5 * self.0.iter().zip(&other.0).map(|(a, b)| (a - b).abs()).sum::<f64>()
+    }
+
+    /// Whether it is the other one, but for rounding.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        self.distance(other) < ROUNDING
     }
 }
 

@@ -86,9 +86,6 @@ pub struct Reference {
 #[derive(Clone, Debug, Default)]
 pub struct Baseline(Vec<Option<Vec<f64>>>);
 
-/// Mixtures closer than this are the same one, but for rounding.
-const SAME: f64 = 1e-6;
-
 impl Baseline {
     /// That of these runs, each with its mixture, its fidelity and its metrics; empty for an objective without a reference.
     #[must_use]
@@ -98,7 +95,7 @@ impl Baseline {
     ) -> Self {
         let mut sums: Vec<Option<(Vec<f64>, f64)>> = Vec::new();
         let Some(reference) = &objective.reference else { return Self::default() };
-        for (_, m, metrics) in runs.into_iter().filter(|(w, ..)| w.distance(&reference.mixture) < SAME) {
+        for (_, m, metrics) in runs.into_iter().filter(|(w, ..)| w.is(&reference.mixture)) {
             sums.resize(sums.len().max(m.index() + 1), None);
             let (sum, count) = sums[m.index()].get_or_insert_with(|| (vec![0.0; metrics.len()], 0.0));
             sum.iter_mut().zip(metrics).for_each(|(sum, y)| *sum += y);

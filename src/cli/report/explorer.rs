@@ -32,11 +32,13 @@ impl Findings<'_> {
             let measured = measured.map_or_else(String::new, |value| format!(", {}", number(value, 5)));
             (format!("trial {} ({size}{measured})", trial.id), trial.mixture.clone())
         }));
+        let granularity = self.config.space.granularity();
         Explorer::Possible(Box::new(Exploration {
             target: self.target().name.clone(),
             domains: self.explored_domains(),
             order: findings::order(self.config).collect(),
             groups: self.explored_groups(),
+            granularity: (granularity.least(), granularity.step().unwrap_or(0.0)),
             starts: starts.into_iter().map(|(name, mixture)| (name, mixture.weights().to_vec())).collect(),
             metrics: objective.metrics.iter().map(|metric| (metric.name.clone(), metric.weight)).collect(),
             sign: objective.sign(),

@@ -9,7 +9,7 @@ use crate::report::html::{
     Cell, Comparison, DomainRow, EffectCurve, Effects, GroupRow, LimitRow, Limits, MetricRow, Metrics, Part,
     Recommendation, SizeRow, Sizes, Ternary,
 };
-use crate::space::Group;
+use crate::space::{Granularity, Group};
 use crate::text::{Uncertain, number};
 
 /// Weights at which effects are looked at.
@@ -131,10 +131,14 @@ impl Findings<'_> {
             recommended: group.domains.iter().map(|i| self.mixture.weights()[*i]).sum(),
         };
         let free = |i: usize| domains[i].min == 0.0 && polytope.upper()[i] >= 1.0;
-        let limited = !polytope.groups().is_empty() || !(0..space.dim()).all(free);
+        let granularity = space.granularity();
+        let usable = granularity == Granularity::default();
+        let limited = !usable || !polytope.groups().is_empty() || !(0..space.dim()).all(free);
         limited.then(|| Limits {
             domains: order(self.config).map(row).collect(),
             groups: polytope.groups().iter().map(group).collect(),
+            smallest: granularity.smallest,
+            step: granularity.step(),
         })
     }
 

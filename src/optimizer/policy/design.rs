@@ -60,8 +60,8 @@ impl Optimizer {
         }
     }
 
-    /// The candidate at fidelity `m` whose run is most informative ([`Self::most_informative`]); before any run there, the reference of the
-    /// objective or the most even one of a space, or any of a pool. `None` where no candidate is new.
+    /// The candidate at fidelity `m` whose run is most informative ([`Self::most_informative`]); before any run there, the most even one of
+    /// a space, or any of a pool. `None` where no candidate is new.
     pub(in crate::optimizer) fn fill_space(
         &self,
         evidence: &Evidence,
@@ -72,9 +72,7 @@ impl Optimizer {
         let known = self.columns(evidence.taken(m).map(Mixture::weights));
         let (mixture, pool_index) = match candidates {
             Candidates::Space(_) if known.is_empty() => {
-                let first =
-                    self.objective.reference.as_ref().map_or_else(|| self.space.uniform(), |r| r.mixture.clone());
-                (Mixture::new(self.space.usable(first.weights())), None)
+                (Mixture::new(self.space.usable(self.space.uniform().weights())), None)
             }
             Candidates::Space(_) => {
                 let mut new = self.new_mixtures(evidence, m, rng);

@@ -7,6 +7,7 @@ pub mod fidelities;
 pub(super) mod guards;
 mod proposal;
 mod recommendation;
+mod references;
 pub mod stopping;
 mod usable;
 mod value;

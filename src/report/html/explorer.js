@@ -470,6 +470,8 @@ function show() {
     `90 % interval ${range(expected.objective, fixed)}`];
   if (guards.length > 0) said.push(certain ? "guards hold" : "a guard is not certain enough");
   if (bounds) said.push("outside the bounds of the study");
+  if (mixture.some(w => w > 1e-6 && w < page.smallest - 1e-6)) said.push("a weight is too small to be used");
+  else if (page.step > 0 && mixture.some(w => Math.abs(w / page.step - Math.round(w / page.step)) > 1e-4)) said.push("weights are not rounded to steps");
   find("summary").textContent = said.join("; ") + ".";
   for (const {domain, range, field, row} of rows) {
     const w = mixture[domain], text = (100 * w).toFixed(1);

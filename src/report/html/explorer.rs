@@ -26,6 +26,8 @@ pub struct Exploration {
     pub order: Vec<usize>,
     /// Groups: their domains, and the smallest and the largest sum of their weights.
     pub groups: Vec<(Vec<usize>, f64, f64)>,
+    /// The smallest weight above 0 that can be used, and the step of weights; 0 where any can be.
+    pub granularity: (f64, f64),
     /// Mixtures to start from, with their names; not empty.
     pub starts: Vec<(String, Vec<f64>)>,
     /// Names of the metrics with their weights in the objective.
@@ -185,6 +187,8 @@ impl Exploration {
             "reach": self.domains.iter().map(|domain| domain.reach).collect::<Vec<_>>(),
             "groups": self.groups.iter().map(|(domains, min, max)| json!({"domains": domains, "min": min, "max": max}))
                 .collect::<Vec<_>>(),
+            "smallest": self.granularity.0,
+            "step": self.granularity.1,
             "starts": self.starts.iter().map(|(_, weights)| weights).collect::<Vec<_>>(),
             "guards": self.guards.iter().map(guard).collect::<Vec<_>>(),
             "model": self.model,

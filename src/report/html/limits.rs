@@ -11,6 +11,10 @@ pub struct Limits {
     pub domains: Vec<LimitRow>,
     /// One per group.
     pub groups: Vec<GroupRow>,
+    /// Every weight is 0 or at least this.
+    pub smallest: Option<f64>,
+    /// Every weight is a multiple of this.
+    pub step: Option<f64>,
 }
 
 /// What limits a domain.
@@ -61,6 +65,8 @@ impl Limits {
                 }
             }
             @if !self.groups.is_empty() { (self.groups()) }
+            @if let Some(smallest) = self.smallest { p { "Every weight is 0 or at least " (percent(smallest)) "." } }
+            @if let Some(step) = self.step { p { "Every weight is a multiple of " (percent(step)) "." } }
         }
     }
 
