@@ -8,8 +8,8 @@ use admire::optimizer::policy::constants::{COMPARED_FROM, PROXY_HEAD_START};
 use admire::optimizer::policy::fidelities::{exceeds_in_flight_cap, open};
 use admire::optimizer::{Candidates, Optimizer};
 use admire::problem::{
-    Aggregate, Direction, Evidence, Fidelities, Fidelity, Metric, Mixture, ModelChoice, ModelSpec, Objective,
-    Observation, OptimizerSettings, Warp, Weights, columns,
+    Aggregate, Direction, Evidence, Fidelities, Fidelity, Guard, Metric, Mixture, ModelChoice, ModelSpec, Objective,
+    Observation, OptimizerSettings, Threshold, Tolerance, Warp, Weights, columns,
 };
 use admire::space::{Domain, SearchSpace};
 use admire::surrogate::{Surrogate, Task};
@@ -277,4 +277,29 @@ fn no_mixture_is_trained_twice_at_a_fidelity() {
         });
     }
     assert!(trained.len() >= 8);
+}
+
+#[test]
+fn what_guards_compare_with_is_trained_before_anything_else_at_a_size() {
+    let problem = Problem::new(3, 2, 2, 5);
+    let threshold = Threshold::Mixture { name: "today's".into(), mixture: Mixture::new(vec![0.6, 0.3, 0.1]) };
+    let guards = vec![Guard { metric: 0, sign: 1.0, threshold, tolerance: Tolerance::Absolute(0.0), probability: 0.9 }];
+    let (mut evidence, today) = (problem.evidence(problem.runs(&[6, 1], 6)), Mixture::new(vec![0.6, 0.3, 0.1]));
+    let mut optimizer = problem.optimizer(OptimizerSettings::default()).with_guards(guards.clone());
+    let mut compared_at = [0, 0];
+    for trial in 0..6 {
+        let suggestion = optimizer.suggest(&evidence, Candidates::Space(&SIZES[..2]), &mut rng(trial)).unwrap();
+        let m = suggestion.fidelity.index();
+        assert_eq!(suggestion.mixture == today, compared_at[m] == 0, "trial {trial}: {suggestion:?}");
+        compared_at[m] += 1;
+        evidence.observations.push(problem.observe(&suggestion.mixture, suggestion.fidelity, &mut rng(trial)));
+    }
+    // Not a mixture that breaks a bound.
+    let domains = ["d00", "d01", "d02"].map(|name| Domain { max: 0.5, ..Domain::new(name) });
+    let space = SearchSpace::new(domains.to_vec(), vec![], None).unwrap();
+    let mut bounded = Optimizer::new(space, problem.fidelities(), problem.objective(), OptimizerSettings::default())
+        .with_guards(guards);
+    let evidence = problem.evidence(problem.runs(&[6, 1], 6));
+    let suggestion = bounded.suggest(&evidence, Candidates::Space(&SIZES[..2]), &mut rng(1)).unwrap();
+    assert!(suggestion.mixture.weights()[0] <= 0.5 + 1e-9, "{suggestion:?}");
 }
