@@ -1,70 +1,126 @@
-//! Draws hyperparameters from their posterior: elliptical slice sampling (Murray, Adams & MacKay 2010).
+//! Draws hyperparameters from their posterior: elliptical slice sampling (Murray, Adams & MacKay 2010), in turn on ellipses of the prior and
+//! on those of a normal approximation (Nishihara, Murray & Adams 2014).
 //!
-//! Hyperparameters are standard normal a priori ([`super::hyper`]), which is all that the method asks for: it has no step size to tune
-//! and needs likelihoods only.
+//! Hyperparameters are standard normal a priori ([`super::hyper`]). Where runs say little, ellipses of the prior reach all of the
+//! posterior, and the approximation may miss some. Where runs say much, a chain needs hundreds of steps on ellipses of the prior.
 
+use nalgebra::{DMatrix, DVector, SymmetricEigen};
 use rand::Rng;
-use rand_distr::{Distribution, StandardNormal};
+use rand_distr::StandardNormal;
 
 use super::data::Data;
+use super::fit::negative_log_posterior;
 use super::gp::Gp;
 use super::hyper::Layout;
 
 /// Draws that are kept.
 pub(super) const DRAWS: usize = 16;
-/// Steps of the chain before the first draw that is kept, and between two: it starts at the posterior's mode, which no draw is near
-/// where there are many hyperparameters.
-const BURN_IN: usize = 30;
-const STEPS: usize = 6;
+/// Steps of the chain, on ellipses of both kinds each, before the first draw that is kept, and between two.
+const BURN_IN: usize = 12;
+const STEPS: usize = 3;
 /// Runs that they are drawn by, at most: a step takes time cubic in their number, and hyperparameters hardly change with more.
 const MOST_SAMPLED: usize = 64;
+/// Variances of the normal approximation, relative to what the curvature at the mode says: in the tails of a narrower one the chain would
+/// get stuck.
+const WIDER: f64 = 2.0;
+/// Step of the finite differences of the gradient, in prior standard deviations.
+const STEP: f64 = 0.01;
 
-/// [`DRAWS`] draws from the posterior of the hyperparameters given `data`, from a chain that starts at `z`. Levels are integrated
-/// out, too.
+/// [`DRAWS`] draws from the posterior of the hyperparameters given `data`, from a chain that starts at `z`, near its mode. Levels are
+/// integrated out, too.
 pub(super) fn sample(data: &Data, layout: &Layout, z: &[f64], rng: &mut impl Rng) -> Vec<Vec<f64>> {
     let data = data.thinned(MOST_SAMPLED);
-    let log_likelihood = |z: &[f64]| {
-        let process = Gp::condition(&data, layout.natural(z));
-        process.map_or(f64::NEG_INFINITY, |process| process.log_marginal())
-    };
-    let mut state = (z.to_vec(), log_likelihood(z));
+    let log_posterior = |z: &DVector<f64>| log_posterior(&data, layout, z);
+    let mut z = DVector::from_column_slice(z);
+    let near = Ellipses::at(&data, layout, &z);
+    let ellipses = [Some(Ellipses::prior(z.len())), near];
     let mut draws = Vec::with_capacity(DRAWS);
     for step in 1..=BURN_IN + (DRAWS - 1) * STEPS {
-        state = slice(state, &log_likelihood, rng);
+        for ellipses in ellipses.iter().flatten() {
+            z = ellipses.step(z, &log_posterior, rng);
+        }
         if step >= BURN_IN && (step - BURN_IN).is_multiple_of(STEPS) {
-            draws.push(state.0.clone());
+            draws.push(z.as_slice().to_vec());
         }
     }
     draws
 }
 
-/// One step: a point on the ellipse through `z` and a draw from the prior, with a likelihood above a level drawn below that of `z`.
-fn slice((z, log): (Vec<f64>, f64), log_likelihood: &impl Fn(&[f64]) -> f64, rng: &mut impl Rng) -> (Vec<f64>, f64) {
-    let other: Vec<f64> = (0..z.len()).map(|_| StandardNormal.sample(rng)).collect();
-    let level = log + (1.0 - rng.random::<f64>()).ln();
-    let mut angle = rng.random_range(0.0..std::f64::consts::TAU);
-    let (mut low, mut high) = (angle - std::f64::consts::TAU, angle);
-    // The bracket shrinks to the point itself, which is above the level: this many halvings leave nothing of it.
-    for _ in 0..64 {
-        let moved: Vec<f64> = z.iter().zip(&other).map(|(a, b)| a * angle.cos() + b * angle.sin()).collect();
-        let reached = log_likelihood(&moved);
-        if reached > level {
-            return (moved, reached);
-        }
-        *(if angle < 0.0 { &mut low } else { &mut high }) = angle;
-        angle = rng.random_range(low..high);
+fn log_posterior(data: &Data, layout: &Layout, z: &DVector<f64>) -> f64 {
+    let process = Gp::condition(data, layout.natural(z.as_slice()));
+    process.map_or(f64::NEG_INFINITY, |process| process.log_marginal() - 0.5 * z.norm_squared())
+}
+
+/// A normal distribution near the posterior, whose ellipses the chain moves on (Nishihara, Murray & Adams 2014).
+struct Ellipses {
+    mean: DVector<f64>,
+    /// Inverse of its covariance.
+    precision: DMatrix<f64>,
+    /// A root of its covariance.
+    root: DMatrix<f64>,
+}
+
+impl Ellipses {
+    /// The prior.
+    fn prior(n: usize) -> Self {
+        Self { mean: DVector::zeros(n), precision: DMatrix::identity(n, n), root: DMatrix::identity(n, n) }
     }
-    (z, log)
+
+    /// The Laplace approximation at the mode `z`, widened, but nowhere wider than the prior. `None` where there is no curvature.
+    fn at(data: &Data, layout: &Layout, z: &DVector<f64>) -> Option<Self> {
+        let n = z.len();
+        let mut curvature = DMatrix::zeros(n, n);
+        for i in 0..n {
+            let gradient = |h: f64| {
+                let mut moved = z.clone();
+                moved[i] += h;
+                negative_log_posterior(data, layout, &moved).map(|(_, gradient)| gradient)
+            };
+            curvature.set_column(i, &((gradient(STEP)? - gradient(-STEP)?) / (2.0 * STEP)));
+        }
+        let eigen = SymmetricEigen::new(0.5 * (&curvature + curvature.transpose()));
+        let precisions = eigen.eigenvalues.map(|x| (x / WIDER).max(1.0));
+        let v = &eigen.eigenvectors;
+        let precision = v * DMatrix::from_diagonal(&precisions) * v.transpose();
+        let root = v * DMatrix::from_diagonal(&precisions.map(|x| x.sqrt().recip()));
+        Some(Self { mean: z.clone(), precision, root })
+    }
+
+    /// Log density of the posterior at `z`, relative to this distribution's.
+    fn relative(&self, z: &DVector<f64>, log_posterior: &impl Fn(&DVector<f64>) -> f64) -> f64 {
+        let from_mean = z - &self.mean;
+        log_posterior(z) + 0.5 * from_mean.dot(&(&self.precision * &from_mean))
+    }
+
+    /// One step: a point on the ellipse through `z` and a draw from this distribution, where the relative density is above a level drawn
+    /// below that of `z`.
+    fn step(&self, z: DVector<f64>, log_posterior: &impl Fn(&DVector<f64>) -> f64, rng: &mut impl Rng) -> DVector<f64> {
+        let other = &self.root * DVector::from_fn(z.len(), |_, _| rng.sample::<f64, _>(StandardNormal));
+        let from_mean = &z - &self.mean;
+        let level = self.relative(&z, log_posterior) + (1.0 - rng.random::<f64>()).ln();
+        let mut angle = rng.random_range(0.0..std::f64::consts::TAU);
+        let (mut low, mut high) = (angle - std::f64::consts::TAU, angle);
+        // The bracket shrinks to the point itself, which is above the level: this many halvings leave nothing of it.
+        for _ in 0..64 {
+            let moved = &self.mean + &from_mean * angle.cos() + &other * angle.sin();
+            if self.relative(&moved, log_posterior) > level {
+                return moved;
+            }
+            *(if angle < 0.0 { &mut low } else { &mut high }) = angle;
+            angle = rng.random_range(low..high);
+        }
+        z
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use nalgebra::DVector;
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
     use crate::problem::{KernelKind, Warp, columns};
+    use crate::surrogate::fit::fit;
 
     /// Means over a long chain against those over the prior, weighted by the likelihood.
     #[test]
@@ -79,29 +135,32 @@ mod tests {
             level_sd: vec![3.0],
         };
         let layout = Layout { kind: KernelKind::Rbf, components: 1, dim: 2, size_steps: vec![], lengthscale_sd: 0.6 };
-        let log_likelihood = |z: &[f64]| Gp::condition(&data, layout.natural(z)).unwrap().log_marginal();
+        let log_posterior = |z: &DVector<f64>| log_posterior(&data, &layout, z);
         let mut rng = ChaCha8Rng::seed_from_u64(5);
         let n = layout.len();
 
         let (mut total, mut expected) = (0.0, vec![0.0; 2 * n]);
-        let add = |sums: &mut [f64], weight: f64, z: &[f64]| {
+        let add = |sums: &mut [f64], weight: f64, z: &DVector<f64>| {
             z.iter().enumerate().for_each(|(i, z)| {
                 sums[i] += weight * z;
                 sums[n + i] += weight * z * z;
             });
         };
         for _ in 0..20_000 {
-            let z: Vec<f64> = (0..n).map(|_| StandardNormal.sample(&mut rng)).collect();
-            let weight = log_likelihood(&z).exp();
+            let z = DVector::from_fn(n, |_, _| rng.sample::<f64, _>(StandardNormal));
+            let weight = (log_posterior(&z) + 0.5 * z.norm_squared()).exp();
             total += weight;
             add(&mut expected, weight, &z);
         }
-        let (steps, mut found) = (8000, vec![0.0; 2 * n]);
-        let start = layout.start();
-        let mut state = (start.clone(), log_likelihood(&start));
+        let (mode, _) = fit(&data, &layout, &[layout.start()], 100).unwrap();
+        let mode = DVector::from_vec(mode);
+        let ellipses = [Ellipses::prior(n), Ellipses::at(&data, &layout, &mode).unwrap()];
+        let (steps, mut found, mut z) = (5000, vec![0.0; 2 * n], mode);
         for _ in 0..steps {
-            state = slice(state, &log_likelihood, &mut rng);
-            add(&mut found, 1.0, &state.0);
+            for ellipses in &ellipses {
+                z = ellipses.step(z, &log_posterior, &mut rng);
+            }
+            add(&mut found, 1.0, &z);
         }
         for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
             let (found, expected) = (found / f64::from(steps), expected / total);
@@ -109,5 +168,33 @@ mod tests {
         }
         // What the data say shows: the noise is below its prior, the second of the two parameters that set it.
         assert!(expected[n - 2] / total < -0.2, "{}", expected[n - 2] / total);
+    }
+
+    /// Forty runs say much: on ellipses of the prior, draws so few steps apart would nearly be the same.
+    #[test]
+    fn draws_are_hardly_correlated() {
+        let mut rng = ChaCha8Rng::seed_from_u64(6);
+        let weights: Vec<[f64; 2]> = (0..40).map(|i| f64::from(i) / 39.0).map(|a| [a, 1.0 - a]).collect();
+        let noisy = |[a, _]: &[f64; 2]| 3.0 * (5.0 * a).sin() + 0.2 * rng.sample::<f64, _>(StandardNormal);
+        let data = Data {
+            y: DVector::from_iterator(40, weights.iter().map(noisy)),
+            x: Warp::Sqrt.warped(&columns(2, weights.iter().map(|w| w.as_slice()))),
+            fidelity: vec![0; 40],
+            known_noise: vec![0.0; 40],
+            level_sd: vec![3.0],
+        };
+        let layout = Layout { kind: KernelKind::Rbf, components: 1, dim: 2, size_steps: vec![], lengthscale_sd: 0.6 };
+        let (mode, _) = fit(&data, &layout, &[layout.start()], 100).unwrap();
+        let noise = layout.len() - 1;
+        let chains: Vec<Vec<f64>> =
+            (0..12).map(|_| sample(&data, &layout, &mode, &mut rng).iter().map(|z| z[noise]).collect()).collect();
+        let mean = chains.iter().flatten().sum::<f64>() / (12 * DRAWS) as f64;
+        let products = |lag: usize| -> f64 {
+            let of =
+                |chain: &Vec<f64>| chain.iter().zip(&chain[lag..]).map(|(a, b)| (a - mean) * (b - mean)).sum::<f64>();
+            chains.iter().map(of).sum::<f64>() / (DRAWS - lag) as f64
+        };
+        let correlation = products(1) / products(0);
+        assert!(correlation < 0.35, "{correlation}");
     }
 }
