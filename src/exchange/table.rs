@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use csv::StringRecord;
 
-use super::columns::{ColumnMap, identifies};
-use crate::runs::{self, LogError, RunLog};
+use super::columns::ColumnMap;
+use crate::runs::{self, LogError, RunLog, identifies};
 
 /// A file and what is in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,13 +21,9 @@ impl InputFile {
     /// Reads a file.
     ///
     /// # Errors
-    /// [`LogError::Unreadable`]
+    /// [`LogError::Unreadable`], and [`LogError::Header`] for a folder.
     pub fn read(path: &Path) -> Result<Self, LogError> {
-        let path = path.to_owned();
-        match std::fs::read(&path) {
-            Ok(text) => Ok(Self { path, text }),
-            Err(source) => Err(LogError::Unreadable { file: path, source }),
-        }
+        Ok(Self { path: path.to_owned(), text: runs::read(path)? })
     }
 }
 
@@ -130,7 +126,10 @@ impl Table {
     fn distinct(&self, key: usize) -> Result<(), LogError> {
         let mut seen = HashSet::new();
         match self.rows.iter().map(|row| &row[key]).find(|id| !seen.insert(identity(id))) {
-            Some(id) => Err(self.wrong(format!("two rows have the {} \"{id}\"", self.header[key]))),
+            Some(id) => {
+                let remedy = "if they are of one run at different times, choose one with --where COLUMN=VALUE";
+                Err(self.wrong(format!("two rows have the {} \"{id}\"; {remedy}", self.header[key])))
+            }
             None => Ok(()),
         }
     }
