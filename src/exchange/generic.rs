@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use csv::StringRecord;
 
 use super::columns::{ColumnMap, Rule};
-use super::table::{Part, Table, identity};
+use super::table::{Part, SIZES, Table, identity};
 use crate::runs::{LogError, is_state};
 
 /// The columns of logged runs, under their own names.
@@ -34,7 +34,7 @@ pub(super) fn long(table: Table, rules: &[Rule]) -> Result<Part, LogError> {
     let is = |target: &str| fixed.iter().find(|(_, t)| t == target).map(|(i, _)| *i);
     let id = is("run_id").ok_or_else(|| table.wrong("no column is the run_id; say which with --map run_id=COLUMN"))?;
     // Rows of one run at several sizes, as of checkpoints, are several runs.
-    let sizes: Vec<usize> = ["fidelity", "params", "tokens"].into_iter().filter_map(is).collect();
+    let sizes: Vec<usize> = SIZES.into_iter().filter_map(is).collect();
 
     let (mut quantities, mut ignored): (Vec<String>, Vec<String>) = (vec![], vec![]);
     let (mut runs, mut place) = (Vec::<(&StringRecord, HashMap<String, &str>)>::new(), HashMap::new());

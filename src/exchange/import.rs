@@ -81,6 +81,10 @@ pub fn import(format: ImportFormat, inputs: &[Input], options: &Options) -> Resu
     let (mut log, mut notes) = (RunLog::default(), vec![]);
     for input in inputs {
         let rules = &options.rules;
+        if let (ImportFormat::Doremi, false, [file, ..]) = (format, options.only.is_empty(), &input.files[..]) {
+            let message = "this is one mixture, which has no rows to choose from with --where".into();
+            return Err(LogError::Header { file: file.path.clone(), message });
+        }
         let mut left_out = 0;
         let mut tables = || {
             let (tables, others) = filter::tables(&input.files, &options.only)?;
@@ -116,6 +120,7 @@ pub fn import(format: ImportFormat, inputs: &[Input], options: &Options) -> Resu
     }
     log.separate_sizes();
     for run in &mut log.runs {
+        run.params = run.params.or_else(|| params_of(&run.fidelity));
         // The sizes of one name have costs of their own.
         run.cost = options.cost.get(&run.fidelity).copied().filter(|cost| *cost > 0.0).or(run.cost);
     }
@@ -146,9 +151,7 @@ fn complete(mut table: Table, size: Option<&str>, options: &Options) -> Result<T
         let own = table.column(column);
         table.set(column, |_, row| {
             let written = own.map(|c| row[c].to_owned()).filter(|cell| !cell.is_empty());
-            let guess = || if column == "params" { params_of(&row[fidelity]) } else { None };
-            let stated = known(sizes, &row[fidelity]).map(|x| x.to_string());
-            stated.or(written).or_else(|| guess().map(|x| x.to_string())).unwrap_or_default()
+            known(sizes, &row[fidelity]).map(|x| x.to_string()).or(written).unwrap_or_default()
         });
     }
     Ok(table)

@@ -2,9 +2,24 @@
 
 use crate::input::number;
 
-/// What identifiers, seeds and counters are called, at least at the end of their names.
-const IDENTIFIERS: [&str; 12] =
-    ["id", "uid", "uuid", "idx", "index", "seed", "step", "steps", "epoch", "iteration", "timestamp", "runtime"];
+/// What identifiers, seeds, counters and sizes are called, at least at the end of their names.
+const IDENTIFIERS: [&str; 15] = [
+    "id",
+    "uid",
+    "uuid",
+    "idx",
+    "index",
+    "seed",
+    "step",
+    "steps",
+    "epoch",
+    "iteration",
+    "timestamp",
+    "runtime",
+    "tokens",
+    "params",
+    "flops",
+];
 
 /// So many whole numbers that are all different are more likely to number runs than to measure them.
 const FEWEST: usize = 5;

@@ -21,6 +21,8 @@ pub struct LoggedRun {
     pub fidelity: String,
     /// `fidelity`, as it is written in the file.
     pub written: String,
+    /// Whether runs of that name have several counts of parameters, and of tokens.
+    pub several: [bool; 2],
     /// `params` of the model, where given.
     pub params: Option<f64>,
     /// Training `tokens`, where given.
@@ -340,6 +342,7 @@ impl Row<'_> {
         let run = LoggedRun {
             id: self.record[columns.run_id].to_owned(),
             written: fidelity.clone(),
+            several: [false; 2],
             fidelity,
             params: positive("params", columns.params)?,
             tokens: positive("tokens", columns.tokens)?,

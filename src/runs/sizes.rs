@@ -9,6 +9,9 @@ use crate::text::{counted, number};
 /// Sizes within this factor are the same, written with two digits or more.
 const SAME_SIZE: f64 = 1.05;
 
+/// What sizes are, in the order of [`LoggedRun::sizes`].
+const WHAT: [&str; 2] = ["params", "tokens"];
+
 /// So many fidelities of one name are listed in a warning.
 const MOST_LISTED: usize = 8;
 
@@ -20,40 +23,38 @@ impl RunLog {
         let names: BTreeSet<String> = self.runs.iter().map(|run| run.fidelity.clone()).collect();
         for name in names {
             let mut runs: Vec<&mut LoggedRun> = self.runs.iter_mut().filter(|run| run.fidelity == name).collect();
-            let sizes = |of: fn(&LoggedRun) -> Option<f64>| distinct(runs.iter().filter_map(|run| of(run)).collect());
-            let (params, tokens) = (sizes(LoggedRun::stated_params), sizes(|run| run.tokens));
-            if params.len() < 2 && tokens.len() < 2 {
+            let sizes = [0, 1].map(|i| distinct(runs.iter().filter_map(|run| run.sizes()[i]).collect()));
+            let several = [0, 1].map(|i| sizes[i].len() > 1);
+            if several == [false; 2] {
                 continue;
             }
             let mut counts = BTreeMap::new();
             for run in &mut runs {
-                let place = [place(&params, run.stated_params()), place(&tokens, run.tokens)];
-                let sizes = [&params, &tokens].into_iter().zip(place).filter_map(|(sizes, place)| Some(sizes[place?]));
-                run.fidelity.extend(sizes.map(|size| format!("@{}", short(size))));
+                run.several = several;
+                let place = [0, 1].map(|i| place(&sizes[i], run.sizes()[i]).filter(|_| several[i]));
+                let parts = place.iter().zip(&sizes).filter_map(|(place, sizes)| Some(short(sizes[(*place)?])));
+                run.fidelity.extend(parts.map(|size| format!("@{size}")));
                 counts.entry(place).or_insert_with(|| (run.fidelity.clone(), 0)).1 += 1;
             }
+            let differ = WHAT.iter().zip(several).filter(|(_, several)| *several).map(|(what, _)| *what);
+            let differ = differ.collect::<Vec<_>>().join(" and ");
             let count = |(name, n): &(String, usize)| format!("{name} ({})", counted(*n, "run"));
             let mut listed: Vec<String> = counts.values().take(MOST_LISTED).map(count).collect();
             if counts.len() > MOST_LISTED {
                 listed.push(format!("and {} more", counts.len() - MOST_LISTED));
             }
+            let listed = listed.join(", ");
             self.warnings.push(format!(
-                "runs at \"{name}\" state different {}; each size is a fidelity of its own: {}",
-                match (params.len() > 1, tokens.len() > 1) {
-                    (true, true) => "params and tokens",
-                    (true, false) => "params",
-                    _ => "tokens",
-                },
-                listed.join(", ")
+                "runs at \"{name}\" state different {differ}; each size is a fidelity of its own: {listed}"
             ));
         }
     }
 }
 
 impl LoggedRun {
-    /// Parameters that say more than the name of the fidelity, as those of `60M` do not if they are 60 million.
-    fn stated_params(&self) -> Option<f64> {
-        self.params.filter(|params| params_of(&self.fidelity) != Some(*params))
+    /// Parameters and tokens.
+    fn sizes(&self) -> [Option<f64>; 2] {
+        [self.params, self.tokens]
     }
 
     /// The fidelity of a study that has the name of the run's, or the name that the log has for it.
@@ -61,21 +62,26 @@ impl LoggedRun {
         fidelities.find(&self.fidelity).or_else(|| fidelities.find(&self.written))
     }
 
-    /// Why the run is not one of this fidelity, although it has its name. Where runs of that name have several sizes, the fidelity
-    /// has to state which.
+    /// Why the run is not one of this fidelity, although it has its name. Parameters that only repeat the name, as `60M` does, say
+    /// nothing more than the name. Where runs of that name have several sizes, the fidelity has to state which.
     pub(crate) fn misfit(&self, fidelity: &Fidelity) -> Option<String> {
-        let several = fidelity.name != self.fidelity;
-        let sizes = [("params", self.stated_params(), fidelity.params), ("tokens", self.tokens, fidelity.tokens)];
-        sizes.into_iter().find_map(|(what, run, config)| match (run?, config) {
-            (run, Some(config)) => {
-                let differ = run / config > SAME_SIZE || config / run > SAME_SIZE;
-                differ.then(|| format!("at \"{}\" with other {what} than the config's {config:e}", fidelity.name))
+        let name = &fidelity.name;
+        let of_config = [fidelity.params, fidelity.tokens];
+        let named = [params_of(&self.written), None];
+        (0..WHAT.len()).find_map(|i| {
+            let what = WHAT[i];
+            let several = self.several[i] && *name != self.fidelity;
+            let run = self.sizes()[i].filter(|size| several || named[i] != Some(*size))?;
+            match of_config[i] {
+                Some(config) => (run / config > SAME_SIZE || config / run > SAME_SIZE)
+                    .then(|| format!("at \"{name}\" with other {what} than the config's {config:e}")),
+                None => several.then(|| {
+                    let own = &self.fidelity;
+                    format!(
+                        "at \"{name}\", for which the config has to state {what}, or have a fidelity \"{own}\" instead"
+                    )
+                }),
             }
-            (_, None) if several => Some(format!(
-                "at \"{}\", where runs have several sizes and the config states no {what}: state it, or add a fidelity \"{}\"",
-                fidelity.name, self.fidelity
-            )),
-            (_, None) => None,
         })
     }
 }
@@ -89,7 +95,6 @@ fn distinct(mut sizes: Vec<f64>) -> Vec<f64> {
 
 /// Which of several distinct sizes this is.
 fn place(distinct: &[f64], size: Option<f64>) -> Option<usize> {
-    (distinct.len() > 1).then_some(())?;
     distinct.iter().rposition(|smallest| Some(*smallest) <= size)
 }
 
