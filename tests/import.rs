@@ -438,7 +438,7 @@ fn runs_of_one_name_with_other_tokens_or_params_are_fidelities_of_their_own() {
     let files = Files::new(&[
         ("log.csv", &log.replace(",9e7,", ",,")),
         ("params.csv", &log.replace("60M,,", "60M,6e7,")),
-        ("priced.csv", &log.replace(",9e7,", ",6e7,").replace("1B,,", "1B,1e9,")),
+        ("priced.csv", &log.replace(",9e7,", ",6e7,").replace("60M,,", "60M,6e7,").replace("1B,,", "1B,1e9,")),
         ("ratios.csv", "run,a,b\nr1,0.5,0.5\nr2,0.25,0.75\nr3,1,0\n"),
         ("metrics.csv", "run,trained,x\nr1,1e9,3\nr1,2e9,2.5\nr2,2e9,2.75\nr9,2e9,1\n"),
         ("long.csv", "run_id,tokens,name,value\nr,1e9,w:a,1\nr,1e9,y:x,3\nr,2e9,w:a,1\nr,2e9,y:x,2.5\n"),
