@@ -202,18 +202,22 @@ impl RunLog {
                 counted(rest.len() + 1, "run"),
             ));
         }
-        let values =
-            |metric: usize| self.runs[before..].iter().map(move |run| run.metrics[metric]).filter(|y| !y.is_nan());
-        let doubtful = self.metrics.iter().enumerate().filter(|(i, metric)| may_identify(metric, values(*i).collect()));
-        let doubtful: Vec<&str> = doubtful.map(|(_, metric)| metric.as_str()).collect();
+        let doubtful = self.doubtful(before).join(", ");
         if !doubtful.is_empty() {
-            let names = doubtful.join(", ");
             self.warnings.push(format!(
-                "{name}: taken for metrics, although they look like identifiers: {names} (`admire import --drop COLUMN` leaves \
-                 one out)"
+                "{name}: taken for metrics, although they look like identifiers: {doubtful} (`admire import --drop COLUMN` \
+                 leaves one out)"
             ));
         }
         Ok(())
+    }
+
+    /// The metrics that look like identifiers in the runs from `first` on.
+    fn doubtful(&self, first: usize) -> Vec<&str> {
+        let values = |metric: usize| self.runs[first..].iter().map(move |run| run.metrics[metric]);
+        let finite = |metric: usize| values(metric).filter(|y| !y.is_nan()).collect();
+        let doubtful = self.metrics.iter().enumerate().filter(|(i, metric)| may_identify(metric, finite(*i)));
+        doubtful.map(|(_, metric)| metric.as_str()).collect()
     }
 }
 
