@@ -115,7 +115,7 @@ fn every_refusal_has_its_code_and_names_its_place() {
         ("replay", 2, &["--config"]),
         ("replay --config study.toml", 2, &["--runs FILE", "replay.runs"]),
         ("replay --runs none.csv", 2, &["none.csv"]),
-        ("replay --runs .", 2, &["cannot read ."]),
+        ("replay --runs .", 2, &[".: this is a folder"]),
         ("replay --runs empty", 2, &["empty", "header"]),
         ("replay --runs header.csv", 2, &["header.csv", "no rows"]),
         ("replay --runs garbage", 2, &["garbage", "line 1"]),

@@ -28,7 +28,7 @@ fn the_region_says_what_limits_it_and_how_often_data_is_repeated() {
     assert_eq!(books["epochs_at_most"], json!({"1M": 0.2, "60M": 1.0, "1B": 4.0}));
     assert_eq!(checked["domains"]["code"]["limited_by"], json!(["its max"]));
     let notes = checked["notes"].to_string();
-    assert!(notes.contains("repeat books in the final run"), "{notes}");
+    assert!(notes.contains("repeat books in the final run; runs at 1M, 60M see data less or more often"), "{notes}");
 
     let sets = ["domain.web.min=0.3", "group=[{name='g', domains=['code'], min=0.1}]", "domain.books.tokens=40e9"];
     let sets = sets.iter().flat_map(|set| ["--set", set]).collect::<Vec<_>>();
@@ -39,10 +39,54 @@ fn the_region_says_what_limits_it_and_how_often_data_is_repeated() {
 }
 
 #[test]
+fn a_trial_is_told_how_often_it_repeats_data() {
+    let f = Fixture::new(
+        &format!("cp \"$ADMIRE_MIXTURE_FILE\" told.json; {GOOD}"),
+        "",
+        "[limits]\nmatch_repetition = true",
+    );
+    for (entry, tokens) in [("a", 1000), ("b", 4000), ("c", 505), ("small", 100), ("large", 1000)] {
+        f.edit(&format!("name = \"{entry}\"\n"), &format!("name = \"{entry}\"\ntokens = {tokens}\n"));
+    }
+    f.edit("\"{seed}\"", "\"{seed}\", \"{epochs.a}\", \"{unique_tokens.c}\"");
+    let checked = f.json("check", &["--trial", "-q"]);
+    let told: Value = serde_json::from_str(&f.lines("told.json").concat()).unwrap();
+    // A tenth of the target's tokens: a tenth of the data, in whole tokens.
+    assert_eq!(told["unique_tokens"], json!({"a": 100.0, "b": 400.0, "c": 51.0}));
+    for (name, unique) in [("a", 100.0), ("b", 400.0), ("c", 51.0)] {
+        assert_eq!(told["epochs"][name], told["weights"][name].as_f64().unwrap() * 100.0 / unique);
+    }
+    let trial = &checked["trial"];
+    assert_eq!(trial["command"][6], told["epochs"]["a"].to_string());
+    assert_eq!(trial["command"][7], "51");
+    assert_eq!(trial["environment"]["ADMIRE_UNIQUE_TOKENS"], "a=100,b=400,c=51");
+    assert!(trial["environment"]["ADMIRE_EPOCHS"].as_str().unwrap().starts_with(&format!("a={}", told["epochs"]["a"])));
+    assert_eq!(checked["first_trial"]["unique_tokens"], told["unique_tokens"]);
+    assert_eq!(checked["domains"]["a"]["epochs_at_most"], json!({"small": 1.0, "large": 1.0}));
+    assert!(!checked["notes"].to_string().contains("repeat"), "{checked}");
+
+    // The final run is longer than the largest trial. No trial draws from more than there is.
+    let large = |tokens: &str| {
+        let set = format!("limits.target_tokens={tokens}");
+        let asked = f.json("suggest", &["--dry-run", "--fidelity", "large", "--set", &set]);
+        asked["trials"][0]["unique_tokens"].clone()
+    };
+    assert_eq!(large("4000"), json!({"a": 250.0, "b": 1000.0, "c": 126.0}));
+    assert_eq!(large("500"), json!({"a": 1000.0, "b": 4000.0, "c": 505.0}));
+
+    f.edit(", \"{epochs.a}\", \"{unique_tokens.c}\"", "");
+    let checked = f.json("check", &["--trial", "-q", "--set", "limits.match_repetition=false"]);
+    let told: Value = serde_json::from_str(&f.lines("told.json").concat()).unwrap();
+    assert!(told.get("unique_tokens").is_none() && checked["first_trial"].get("epochs").is_none(), "{told}");
+    assert_eq!(checked["trial"]["environment"]["ADMIRE_UNIQUE_TOKENS"], "");
+    assert!(checked["notes"].to_string().contains("repeat c in the final run; runs at small see data"), "{checked}");
+}
+
+#[test]
 fn weights_that_can_be_used_are_shown_and_are_those_of_the_design() {
     let f = Fixture::new(GOOD, "", "[limits]\nsmallest_weight = 0.1\nstep = 0.05\n[optimizer]\ninitial = 12");
     let checked = f.json("check", &[]);
-    assert_eq!(checked["limits"], json!({"smallest_weight": 0.1, "step": 0.05}));
+    assert_eq!(checked["limits"], json!({"smallest_weight": 0.1, "step": 0.05, "match_repetition": false}));
     let design = checked["design"].as_array().unwrap();
     assert_eq!(design.len(), 12);
     for weight in design.iter().flat_map(|trial| trial["weights"].as_object().unwrap().values()) {

@@ -93,6 +93,10 @@ fn wrong_configs_are_refused() {
     assert!(with("[launcher]\ncommand = [\"x\", \"{mixturefile}\"]").contains("did you mean `{mixture_file}`?"));
     assert!(with("[launcher]\ncommand = [\"x\", \"{w.cod}\"]").contains("did you mean `{w.code}`?"));
     assert!(with("[limits]\nmax_epochs = 4").contains("needs limits.target_tokens"));
+    let unknown = with("[limits]\nmatch_repetition = true");
+    let expected = "line 15: limits.match_repetition: needs `tokens` in every [[domain]] and [[fidelity]]; domain `web`, \
+                    domain `code`, fidelity `1M`, fidelity `1B` have none";
+    assert!(unknown.contains(expected), "{unknown}");
     assert!(with("[objective]\nmetric = \"a\"\nmetrics = { b = 1 }").contains("exclude one another"));
     assert!(with("[objective]\nmetrics = { b = 0 }").contains("no metric has a weight"));
     assert!(with("[optimizer]\nkernel = \"matern\"").contains("is not one of \"spectral-mixture\""));
@@ -160,9 +164,14 @@ fn durations_take_numbers_and_units() {
 
 #[test]
 fn placeholders_and_braces() {
-    assert_eq!(check_placeholders("a{trial}{{x}}{w.web}", &["web"]), Ok(()));
-    assert!(check_placeholders("{trial", &[]).unwrap_err().contains("a single `{`"));
-    assert!(check_placeholders("}", &[]).unwrap_err().contains("a single `}`"));
+    assert_eq!(check_placeholders("a{trial}{{x}}{w.web}", &["web"], false), Ok(()));
+    assert_eq!(check_placeholders("{epochs.web}{unique_tokens.web}", &["web"], true), Ok(()));
+    let unmatched = check_placeholders("{unique_tokens.web}", &["web"], false).unwrap_err();
+    assert!(unmatched.contains("`{unique_tokens.web}` is known only with limits.match_repetition = true"));
+    let misspelled = check_placeholders("{epoch.web}", &["web"], true).unwrap_err();
+    assert!(misspelled.contains("did you mean `{epochs.web}`?"), "{misspelled}");
+    assert!(check_placeholders("{trial", &[], false).unwrap_err().contains("a single `{`"));
+    assert!(check_placeholders("}", &[], false).unwrap_err().contains("a single `}`"));
 }
 
 #[test]

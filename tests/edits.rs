@@ -67,6 +67,19 @@ fn what_may_change_is_recorded_and_said_once() {
 }
 
 #[test]
+fn repetition_may_change_and_is_recorded() {
+    let f = Fixture::new(GOOD, "", "");
+    for (entry, tokens) in [("a", 1000), ("b", 4000), ("c", 500), ("small", 100), ("large", 1000)] {
+        f.edit(&format!("name = \"{entry}\"\n"), &format!("name = \"{entry}\"\ntokens = {tokens}\n"));
+    }
+    assert!(f.json("suggest", &[])["trials"][0].get("unique_tokens").is_none());
+    let output = f.run("suggest", &["--set", "limits.match_repetition=true", "--format", "json"]);
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(told["trials"][0]["unique_tokens"]["b"], 400.0);
+    assert!(stderr(&output).contains("limits.match_repetition not set → true"), "{}", stderr(&output));
+}
+
+#[test]
 fn fidelities_come_and_only_untrained_ones_go() {
     let f = Fixture::new(GOOD, "", "[budget]\ntrials = 8\n[optimizer]\ninitial = 6");
     f.edit("[objective]", "[[fidelity]]\nname = \"unused\"\ncost = 3.0\nparams = 5e3\n[objective]");

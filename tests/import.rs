@@ -305,7 +305,14 @@ fn files_that_are_no_csv_say_what_they_are() {
         ([b"\xff\xfe", &utf16(header)[..]].concat(), "this is UTF-16"),
         (utf16(header), "this is UTF-16"),
         (b"run_id,fidelity,w:caf\xe9,y:loss\n".to_vec(), "this is not UTF-8"),
-        (b"PK\x03\x04\x14\0\x06\0".to_vec(), "an Excel workbook"),
+        (b"PK\x03\x04\x14\0\x06\0..[Content_Types].xml".to_vec(), "an Excel workbook"),
+        (b"PK\x03\x04..mimetypeapplication/vnd.oasis.opendocument.spreadsheet".to_vec(), "an OpenDocument spreadsheet"),
+        (b"PK\x03\x04..archive/data.pkl".to_vec(), "a file of PyTorch"),
+        (b"PK\x03\x04..runs.csv".to_vec(), "a ZIP archive; unpack it"),
+        (b"\x80\x04\x95\x0b\0".to_vec(), "a Python pickle"),
+        (b":W&B\xe1\xbe\0".to_vec(), "of Weights & Biases; export the table of all runs as CSV"),
+        (b"\x18\0\0\0\0\0\0\0\xa3\x7fK\"\t\0\0\x80\x1a\x0dbrain.Event:2".to_vec(), "an event file of TensorBoard"),
+        (b"SQLite format 3\0".to_vec(), "mlflow experiments csv"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1".to_vec(), "an old Excel workbook"),
         (b"PAR1\x15\x04".to_vec(), "a Parquet file"),
         (b"\x1f\x8b\x08\0".to_vec(), "compressed with gzip"),
@@ -319,6 +326,9 @@ fn files_that_are_no_csv_say_what_they_are() {
         let said = files.refused(&["--from", "wide", "1M=runs.csv"]);
         assert!(said.contains("error: runs.csv") && said.contains(part), "{part}: {said}");
     }
+    let folder = Files::new(&[]);
+    fs::create_dir(folder.0.path().join("wandb")).unwrap();
+    assert!(folder.refused(&["--from", "wide", "1M=wandb"]).contains("error: wandb: this is a folder"));
     // Commas in quotes separate nothing, nor do semicolons there.
     let files = Files::new(&[("runs.csv", "run_id,fidelity,w:a,\"y:loss;x;y;z;v\"\nr,1M,1,2\n")]);
     assert!(files.csv(&["--from", "wide", "runs.csv"]).0.contains("y:loss;x;y;z;v"));
@@ -418,6 +428,119 @@ fn runs_of_another_size_than_the_configs_are_left_out() {
     }
     let sources: Vec<_> = f.of("imported").into_iter().map(|run| run["source"].clone()).collect();
     assert_eq!(sources, ["runs.csv, run 1", "runs.csv, run 5"]);
+}
+
+#[test]
+fn runs_of_one_name_with_other_tokens_or_params_are_fidelities_of_their_own() {
+    let log = "run_id,fidelity,params,tokens,w:a,w:b,y:loss\n\
+               r1,60M,,1e9,0.5,0.5,3\nr1,60M,,2e9,0.5,0.5,2.5\nr2,60M,,1.02e9,0.25,0.75,3.5\nr2,60M,,2e9,0.25,0.75,2.75\n\
+               r3,60M,9e7,2e9,0.75,0.25,2\nr4,1B,,2e9,0.5,0.5,2\n";
+    let files = Files::new(&[
+        ("log.csv", &log.replace(",9e7,", ",,")),
+        ("params.csv", &log.replace("60M,,", "60M,6e7,")),
+        ("priced.csv", &log.replace(",9e7,", ",6e7,").replace("60M,,", "60M,6e7,").replace("1B,,", "1B,1e9,")),
+        ("ratios.csv", "run,a,b\nr1,0.5,0.5\nr2,0.25,0.75\nr3,1,0\n"),
+        ("metrics.csv", "run,trained,x\nr1,1e9,3\nr1,2e9,2.5\nr2,2e9,2.75\nr9,2e9,1\n"),
+        ("long.csv", "run_id,tokens,name,value\nr,1e9,w:a,1\nr,1e9,y:x,3\nr,2e9,w:a,1\nr,2e9,y:x,2.5\n"),
+    ]);
+    let (text, said) = files.csv(&["--from", "wide", "log.csv", "--cost", "60M@1B=0.1", "--cost", "60M@2B=0.2"]);
+    let named =
+        "runs at \"60M\" state different tokens; each size is a fidelity of its own: 60M@1B (2 runs), 60M@2B (3 runs)";
+    assert!(said.contains(named) && said.contains("6 runs (1 at 1B, 2 at 60M@1B, 3 at 60M@2B)"), "{said}");
+    // Sizes that are nearly the same are one, and a name like 60M still says how many parameters there are.
+    assert!(text.contains("r2,60M@1B,60000000,1020000000,0.1,0.25,0.75,3.5\n"), "{text}");
+    let (text, said) = files.csv(&["--from", "wide", "params.csv"]);
+    let named_both = "different params and tokens; each size is a fidelity of its own: 60M@60M@1B (2 runs), 60M@60M@2B (2 \
+                      runs), 60M@90M@2B (1 run)";
+    assert!(said.contains(named_both) && text.contains("r3,60M@90M@2B,90000000,"), "{said}");
+
+    let (text, _) = files.csv(&["--from", "olmix", "1M=ratios.csv,metrics.csv", "--map", "tokens=trained"]);
+    let rows: Vec<&str> = text.lines().skip(1).collect();
+    assert_eq!(rows.len(), 3, "{text}");
+    assert!(rows[1].starts_with("r1,1M@2B,1000000,2000000000,,0.5,0.5,2.5"), "{text}");
+    let said = files.refused(&["--from", "olmix", "1M=ratios.csv,metrics.csv"]);
+    assert!(said.contains("two rows have the run_id \"r1\"") && said.contains("--map tokens=COLUMN"), "{said}");
+    let (text, _) = files.csv(&["--from", "long", "1M=long.csv"]);
+    assert!(text.contains("r,1M@1B,") && text.contains("r,1M@2B,"), "{text}");
+
+    // A log can be replayed as it is.
+    let mut replay = Command::new(env!("CARGO_BIN_EXE_admire"));
+    replay.args(["replay", "--runs", "priced.csv", "--seeds", "1", "--strategy", "random"]).current_dir(files.0.path());
+    let output = replay.output().unwrap();
+    assert!(code(&output) == Some(0) && stderr(&output).contains(named), "{}", stderr(&output));
+}
+
+#[test]
+fn a_study_takes_the_sizes_that_its_config_states() {
+    let f = Fixture::new(GOOD, "", "");
+    f.write(
+        "runs.csv",
+        "run_id,fidelity,tokens,w:a,w:b,y:loss\n1,large,1e9,1,0,2\n1,large,2e9,1,0,1.5\n2,large,1e9,0,1,3\n",
+    );
+    let runs = f.path("runs.csv").display().to_string();
+    let import = |dir: &str, sets: &[&str]| {
+        let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", set]).collect();
+        f.run("import", &[&["--from", "wide", &runs, "--dir", dir], &sets[..]].concat())
+    };
+    let refused = import("any", &[]);
+    let said = stderr(&refused);
+    let advice = "2 at \"large\", for which the config has to state tokens, or have a fidelity \"large@1B\" instead";
+    assert!(code(&refused) == Some(2) && said.contains(advice), "{said}");
+    let said = stderr(&import("one", &["fidelity.large.tokens=2e9"]));
+    assert!(said.contains("1 run imported") && said.contains("2 left out, at \"large\" with other tokens"), "{said}");
+    let named = r#"fidelity=[{name="large@1B",cost=1},{name="large@2B",cost=2}]"#;
+    let said = stderr(&import("both", &[named]));
+    assert!(said.contains("3 runs imported into the study t"), "{said}");
+    assert!(stderr(&import("both", &[named])).contains("3 were there already"));
+}
+
+#[test]
+fn where_chooses_rows() {
+    let files = Files::new(&[
+        (
+            "wide.csv",
+            "run_id,fidelity,sweep,step,w:a,y:loss\n1,1M,old,500,1,2\n2,1M,new,500,1,3\n3,1M,newer,500.0,1,4\n4,1M,new,9,1,5\n",
+        ),
+        ("ratios.csv", "run,a,b\nr1,1,0\nr2,0,1\n"),
+        ("metrics.csv", "run,step,x\nr1,1,9\nr1,2,1\nr2,1,8\nr2,2,1\n"),
+        ("doremi.json", r#"{"train_domain_weights": {"a": 1}}"#),
+    ]);
+    let ids = |conditions: &[&str]| {
+        let conditions: Vec<&str> = conditions.iter().flat_map(|condition| ["--where", condition]).collect();
+        let (text, said) = files.csv(&[&["--from", "wide", "wide.csv"], &conditions[..]].concat());
+        (rows(&text).into_keys().collect::<Vec<_>>().concat(), said)
+    };
+    assert_eq!(ids(&["sweep=new"]).0, "24");
+    assert_eq!(ids(&["sweep=new", "sweep=newer"]).0, "234");
+    let (chosen, said) = ids(&["sweep=new", "sweep=newer", "step=500"]);
+    assert!(chosen == "23" && said.contains("wide.csv: left out by --where: 2 rows"), "{said}");
+    // Of a pair, a condition is about the file that has the column.
+    let (text, _) = files.csv(&["--from", "olmix", "1M=ratios.csv,metrics.csv", "--where", "step=2", "-q"]);
+    assert_eq!(text, "run_id,fidelity,params,tokens,cost,w:a,w:b,y:x\nr1,1M,1000000,,,1,0,1\nr2,1M,1000000,,,0,1,1\n");
+    for (arguments, part) in [
+        (&["wide", "wide.csv", "--where", "sweep=best"][..], "no row has sweep=best; there are new, newer, old"),
+        (
+            &["wide", "wide.csv", "--where", "sweeps=new"],
+            "no column is called \"sweeps\" (--where); did you mean \"sweep\"?",
+        ),
+        (&["wide", "wide.csv", "--where", "new"], "expected COLUMN=VALUE"),
+        (&["doremi", "1M=doremi.json", "--metric", "x=1", "--where", "a=1"], "has no rows to choose from with --where"),
+    ] {
+        let said = files.refused(&[&["--from"], arguments].concat());
+        assert!(said.contains(part), "{said}");
+    }
+}
+
+#[test]
+fn metrics_that_look_like_identifiers_are_named() {
+    let header = "run_id,fidelity,w:a,y:loss,y:run_index,y:number,y:correct\n";
+    let row = |i: usize| format!("{i},1M,1,{}.5,{},{},{}\n", 2 * i, 7 * i % 5, 97 * i % 41, i / 2);
+    let files = Files::new(&[("runs.csv", &(header.to_owned() + &(0..5).map(row).collect::<String>()))]);
+    let (text, said) = files.csv(&["--from", "wide", "runs.csv"]);
+    let named = "runs.csv: taken for metrics, although they look like identifiers: number, run_index (";
+    assert!(text.contains("y:run_index") && said.contains(named), "{said}");
+    let (_, said) = files.csv(&["--from", "wide", "runs.csv", "--drop", "y:run_index", "--drop", "y:number"]);
+    assert!(!said.contains("look like"), "{said}");
 }
 
 #[test]

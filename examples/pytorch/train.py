@@ -70,6 +70,16 @@ def load(corpus):
     return {path.stem: (read(path), read(path.with_suffix(".validation"))) for path in sorted(files)}
 
 
+def cut(texts, unique_tokens):
+    """The start of every domain's training text that this run may draw from. A small run sees a part of what a large one sees."""
+    for domain, tokens in unique_tokens.items():
+        training, validation = texts[domain]
+        if not CONTEXT < tokens <= len(training):
+            raise SystemExit(f"unique_tokens.{domain} is {tokens}: there are {len(training)} bytes of {domain}")
+        texts[domain] = training[: int(tokens)], validation
+    return texts
+
+
 def sample(texts, weights, generator):
     """A batch of windows: for each a domain by its weight, then a place in its text."""
     windows = []
@@ -138,6 +148,8 @@ def main():
     texts = load(args.corpus)
     if set(texts) != set(mixture["weights"]):
         raise SystemExit(f"the mixture is of {sorted(mixture['weights'])}, the text of {sorted(texts)}")
+    # Only with limits.match_repetition: bytes of each domain, so that this run repeats them as the target run does.
+    texts = cut(texts, mixture.get("unique_tokens", {}))
     losses = train(mixture, texts, device, rank, processes)
     if rank == 0:
         # Under another name first: admire never sees half a file. A loss that is NaN is written as NaN: diverged.

@@ -5,7 +5,7 @@ use clap::Args;
 
 use super::{ConfigArgs, UsageError, WriterArgs, text};
 use crate::config::StudyConfig;
-use crate::exchange::{self, ImportFormat, Input, InputFile, Options, Rule};
+use crate::exchange::{self, ImportFormat, Input, InputFile, Options, Rule, Where};
 use crate::input;
 use crate::problem::RunId;
 use crate::runs::RunLog;
@@ -27,6 +27,10 @@ pub struct ImportArgs {
     /// Leave columns out, e.g. --drop 'eval_avg*'; repeatable
     #[arg(long, value_name = "COLUMN")]
     drop: Vec<String>,
+    /// Only rows of which a column has this value, e.g. --where state=finished; repeatable: several values of one column are
+    /// alternatives, several columns must all fit
+    #[arg(long = "where", value_name = "COLUMN=VALUE")]
+    only: Vec<Where>,
     /// A result that is not in the files (DoReMi's have none), e.g. --metric loss=2.53; repeatable
     #[arg(long, value_name = "NAME=VALUE", value_parser = metric)]
     metric: Vec<(String, f64)>,
@@ -158,6 +162,7 @@ impl ImportArgs {
         let table = |list: &[(String, f64)]| -> BTreeMap<String, f64> { list.iter().cloned().collect() };
         Options {
             rules: self.drop.iter().map(|column| Rule::drop(column)).chain(self.map.iter().cloned()).collect(),
+            only: self.only.clone(),
             metrics: self.metric.clone(),
             params: table(&self.params),
             tokens: table(&self.tokens),

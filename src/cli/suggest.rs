@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 use super::{ConfigArgs, ForkArgs, WriterArgs, best, mixture, text};
 use crate::advice;
 use crate::config::StudyConfig;
+use crate::launcher::Repetition;
 use crate::optimizer::{NoTrial, Optimizer};
+use crate::runner::repetition;
 use crate::study::{Event, OpenStudy, Plan, Purpose, Study, StudyError, Trial};
 
 /// Ask for the next mixture(s) to train
@@ -185,16 +187,30 @@ fn show(study: &Study, trials: &[&Trial]) {
         let gap = if i == 0 { "" } else { "\n" };
         outln!("{gap}trial {} at {fidelity}, seed {}{cost}{expected}\n", trial.id, trial.seed);
         best::show_weights(study, &trial.mixture);
+        if let Some(told) = repetition(study.config(), trial) {
+            let tokens = told.unique_tokens.iter().map(|(name, tokens)| format!("{name} {tokens}"));
+            outln!("\nunique tokens: {}", tokens.collect::<Vec<_>>().join(", "));
+        }
     }
 }
 
 fn object(study: &Study, trial: &Trial, cost: f64) -> Value {
-    json!({
+    let mut object = json!({
         "trial": trial.id,
         "fidelity": study.config().fidelities[trial.fidelity].name,
         "weights": study.named(&trial.mixture),
         "cost": cost,
         "seed": trial.seed,
         "expected": trial.expected,
-    })
+    });
+    tell_repetition(&mut object, repetition(study.config(), trial).as_ref());
+    object
+}
+
+/// Adds to a trial how often it repeats data, if it has to keep to that.
+pub(super) fn tell_repetition(trial: &mut Value, told: Option<&Repetition>) {
+    if let Some(Repetition { epochs, unique_tokens }) = told {
+        trial["epochs"] = json!(epochs);
+        trial["unique_tokens"] = json!(unique_tokens);
+    }
 }

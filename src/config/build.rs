@@ -10,7 +10,7 @@ use super::export::{DomainFiles, export};
 use super::stated::StatedMixture;
 use super::tree::{self, Problems, Section};
 use super::value::{Node, Value};
-use super::{Budget, LauncherConfig, ReplayConfig, StudyConfig, confirm, guard, placeholders, slurm};
+use super::{Budget, LauncherConfig, ReplayConfig, StudyConfig, confirm, guard, placeholders, repetition, slurm};
 use crate::problem::{
     AcquisitionKind, Aggregate, Direction, Fidelities, Fidelity, Goal, KernelKind, MOST_COMPONENTS, Metric, Mixture,
     ModelChoice, Objective, OptimizerSettings, Reference, RelativeTo, Structure, Warp, check_domain_name,
@@ -33,13 +33,13 @@ pub(super) fn build(path: &Path, root: &Node) -> Result<StudyConfig, ConfigError
     let names: Vec<&str> = domains.iter().map(|d| d.name.as_str()).collect();
     let groups = groups(&document, &names);
     let fidelities = fidelities(&document);
-    let (limits, granularity) = limits(&document, &domains, fidelities.as_ref());
+    let (limits, granularity, match_repetition) = limits(&document, &domains, fidelities.as_ref());
     let (mut objective, relative_to) = objective(&document, &domains);
     let optimizer = optimizer(&document);
     let written = guard::read(&document, &domains, &objective, &optimizer);
     let budget = budget(&document, optimizer.acquisition);
     let sizes: Vec<&str> = fidelities.iter().flat_map(Fidelities::list).map(|f| f.name.as_str()).collect();
-    let launcher = launcher(&document, &names, &sizes);
+    let launcher = launcher(&document, &names, &sizes, match_repetition);
     let (confirm, against) = confirm::read(&document, &domains);
     let replay = replay(&document);
     let export = export(&document, files);
@@ -75,6 +75,7 @@ pub(super) fn build(path: &Path, root: &Node) -> Result<StudyConfig, ConfigError
         dir,
         space,
         domain_order,
+        match_repetition,
         fidelities,
         objective,
         guards,
@@ -239,7 +240,7 @@ fn limits(
     document: &Section<'_>,
     domains: &[Domain],
     fidelities: Option<&Fidelities>,
-) -> (Option<Limits>, Granularity) {
+) -> (Option<Limits>, Granularity, bool) {
     let section = document.section("limits");
     let target_tokens = section.positive("target_tokens");
     let max_epochs = section.positive("max_epochs");
@@ -252,8 +253,9 @@ fn limits(
         }
     }
     let granularity = granularity(&section, domains);
+    let match_repetition = repetition::read(&section, domains, fidelities);
     section.finish();
-    (target_tokens.map(|target_tokens| Limits { target_tokens, max_epochs }), granularity)
+    (target_tokens.map(|target_tokens| Limits { target_tokens, max_epochs }), granularity, match_repetition)
 }
 
 /// `limits.smallest_weight` and `limits.step`.
@@ -353,7 +355,12 @@ fn budget(document: &Section<'_>, acquisition: AcquisitionKind) -> Budget {
     budget
 }
 
-fn launcher(document: &Section<'_>, domains: &[&str], fidelities: &[&str]) -> Option<LauncherConfig> {
+fn launcher(
+    document: &Section<'_>,
+    domains: &[&str],
+    fidelities: &[&str],
+    match_repetition: bool,
+) -> Option<LauncherConfig> {
     let section = document.section("launcher");
     let is_slurm = section.choice("kind", &[("local", false), ("slurm", true)]).unwrap_or(false);
     let command = section.texts("command").unwrap_or_default();
@@ -364,7 +371,7 @@ fn launcher(document: &Section<'_>, domains: &[&str], fidelities: &[&str]) -> Op
         if argument.contains('\0') {
             section.report(Some("command"), NUL);
         }
-        if let Err(message) = placeholders::check(argument, domains) {
+        if let Err(message) = placeholders::check(argument, domains, match_repetition) {
             section.report(Some("command"), message);
         }
     }

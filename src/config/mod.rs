@@ -9,6 +9,7 @@ mod error;
 mod export;
 mod guard;
 mod placeholders;
+mod repetition;
 mod slurm;
 mod spelling;
 mod stated;
@@ -50,6 +51,8 @@ pub struct StudyConfig {
     pub space: SearchSpace,
     /// Names of the domains in the order of the config file, for display.
     pub domain_order: Vec<String>,
+    /// `limits.match_repetition`: whether small runs draw from so few data that they repeat them as the target run does.
+    pub match_repetition: bool,
     /// `[[fidelity]]`
     pub fidelities: Fidelities,
     /// `[objective]`

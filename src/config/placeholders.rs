@@ -6,6 +6,9 @@ use crate::text::nearest;
 pub const PLACEHOLDERS: [&str; 8] =
     ["mixture_file", "result_file", "trial", "fidelity", "params", "tokens", "seed", "weights"];
 
+/// Names before a dot and the name of a domain, `w.web`: the weight, and what a trial is told of repetition.
+const PER_DOMAIN: [&str; 3] = ["w", "epochs", "unique_tokens"];
+
 /// A piece of an argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Piece<'a> {
@@ -46,11 +49,12 @@ fn brace(text: &str) -> (Piece<'_>, &str) {
     }
 }
 
-/// Checks the placeholders of one argument: `{name}` of [`PLACEHOLDERS`] or `{w.DOMAIN}`; `{{` and `}}` are braces.
+/// Checks the placeholders of one argument: `{name}` of [`PLACEHOLDERS`], `{w.DOMAIN}`, and if repetition is matched
+/// `{epochs.DOMAIN}` and `{unique_tokens.DOMAIN}`; `{{` and `}}` are braces.
 ///
 /// # Errors
 /// What is wrong with the first wrong one.
-pub fn check(argument: &str, domains: &[&str]) -> Result<(), String> {
+pub fn check(argument: &str, domains: &[&str], match_repetition: bool) -> Result<(), String> {
     for piece in pieces(argument) {
         let name = match piece {
             Piece::Text(_) => continue,
@@ -59,15 +63,19 @@ pub fn check(argument: &str, domains: &[&str]) -> Result<(), String> {
                 return Err(format!("a single `{brace}` in `{argument}`; write `{brace}{brace}` for the brace itself"));
             }
         };
-        let known = match name.strip_prefix("w.") {
-            Some(domain) => domains.contains(&domain),
+        let of_domain = name.split_once('.').filter(|(kind, _)| PER_DOMAIN.contains(kind));
+        let known = match of_domain {
+            Some((_, domain)) => domains.contains(&domain),
             None => PLACEHOLDERS.contains(&name),
         };
+        if known && !match_repetition && of_domain.is_some_and(|(kind, _)| kind != "w") {
+            return Err(format!("`{{{name}}}` is known only with limits.match_repetition = true"));
+        }
         if !known {
-            let weights = domains.iter().map(|d| format!("w.{d}"));
-            let all: Vec<String> = PLACEHOLDERS.iter().map(|p| (*p).to_owned()).chain(weights).collect();
+            let per_domain = PER_DOMAIN.iter().flat_map(|kind| domains.iter().map(move |d| format!("{kind}.{d}")));
+            let all: Vec<String> = PLACEHOLDERS.iter().map(|p| (*p).to_owned()).chain(per_domain).collect();
             let hint = nearest(name, all.iter().map(String::as_str)).map_or_else(
-                || format!("known are {}, w.DOMAIN", PLACEHOLDERS.join(", ")),
+                || format!("known are {}, {}.DOMAIN", PLACEHOLDERS.join(", "), PER_DOMAIN.join(".DOMAIN, ")),
                 |n| format!("did you mean `{{{n}}}`?"),
             );
             return Err(format!("unknown placeholder `{{{name}}}`; {hint} (`{{{{` and `}}}}` stand for braces)"));

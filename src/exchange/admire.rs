@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::columns::{ColumnMap, Rule};
-use super::table::{InputFile, Part, Table};
+use super::table::{Part, Table};
 use crate::input::number;
 use crate::problem::params_of;
 use crate::runs::LogError;
@@ -18,10 +18,10 @@ const COLUMNS: [(&str, &str); 5] = [
     ("cost", "train_time"),
 ];
 
-/// Reads the file. A model counts by its size (`Qwen2.5-0.5B` is `0.5B`), and costs the mean training time of its runs,
+/// Reads the table. A model counts by its size (`Qwen2.5-0.5B` is `0.5B`), and costs the mean training time of its runs,
 /// relative to the most expensive one: the times themselves are mostly such means.
-pub(super) fn read(file: &InputFile, rules: &[Rule]) -> Result<Part, LogError> {
-    let mut part = Table::read(file)?.rename(&ColumnMap::new(rules, &COLUMNS));
+pub(super) fn read(table: Table, rules: &[Rule]) -> Result<Part, LogError> {
+    let mut part = table.rename(&ColumnMap::new(rules, &COLUMNS));
     let table = &mut part.table;
     let model = table.require("fidelity")?;
     let size = |name: &str| match name.rsplit_once('-') {

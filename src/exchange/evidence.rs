@@ -47,7 +47,7 @@ pub fn evidence(log: &RunLog, config: &StudyConfig) -> Result<Evidence, LogError
 
 /// A run in the study's words, or why it has no place there.
 fn fitted(log: &RunLog, run: &LoggedRun, config: &StudyConfig) -> Result<Imported, String> {
-    let Some(fidelity) = config.fidelities.find(&run.fidelity) else {
+    let Some(fidelity) = run.fidelity_in(&config.fidelities) else {
         return Err(format!("at \"{}\", which is no fidelity of the config", run.fidelity));
     };
     if let Some(reason) = run.misfit(&config.fidelities[fidelity]) {
@@ -69,7 +69,7 @@ fn fitted(log: &RunLog, run: &LoggedRun, config: &StudyConfig) -> Result<Importe
     let file = log.files[run.file].file_name().unwrap_or_default().to_string_lossy();
     Ok(Imported {
         source: format!("{file}, run {}", run.id),
-        fidelity: run.fidelity.clone(),
+        fidelity: config.fidelities[fidelity].name.clone(),
         weights: config.space.named(&mixture).map(|(name, weight)| (name.to_owned(), weight)).collect(),
         metrics,
         se: BTreeMap::new(),

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use csv::StringRecord;
 
 use super::columns::{ColumnMap, Rule};
-use super::table::{InputFile, Part, Table, identity};
+use super::table::{Part, SIZES, Table, identity};
 use crate::runs::{LogError, is_state};
 
 /// The columns of logged runs, under their own names.
@@ -20,21 +20,21 @@ const LOGGED: [(&str, &str); 7] = [
 ];
 
 /// Reads one row per run.
-pub(super) fn wide(file: &InputFile, rules: &[Rule]) -> Result<Part, LogError> {
-    Ok(Table::read(file)?.rename(&ColumnMap::new(rules, &LOGGED)))
+pub(super) fn wide(table: Table, rules: &[Rule]) -> Part {
+    table.rename(&ColumnMap::new(rules, &LOGGED))
 }
 
 /// Reads one row per run and quantity: its columns `name` and `value` say what and how much; the others are the run's. The
 /// rules are for columns and for names alike. A weight that a run does not have is 0.
-pub(super) fn long(file: &InputFile, rules: &[Rule]) -> Result<Part, LogError> {
+pub(super) fn long(table: Table, rules: &[Rule]) -> Result<Part, LogError> {
     let map = ColumnMap::new(rules, &LOGGED);
-    let table = Table::read(file)?;
     let (name, value) = (table.require("name")?, table.require("value")?);
     let fixed: Vec<(usize, String)> =
         table.header.iter().enumerate().filter_map(|(i, column)| Some((i, map.target(column)?.name))).collect();
     let is = |target: &str| fixed.iter().find(|(_, t)| t == target).map(|(i, _)| *i);
     let id = is("run_id").ok_or_else(|| table.wrong("no column is the run_id; say which with --map run_id=COLUMN"))?;
-    let size = is("fidelity");
+    // Rows of one run at several sizes, as of checkpoints, are several runs.
+    let sizes: Vec<usize> = SIZES.into_iter().filter_map(is).collect();
 
     let (mut quantities, mut ignored): (Vec<String>, Vec<String>) = (vec![], vec![]);
     let (mut runs, mut place) = (Vec::<(&StringRecord, HashMap<String, &str>)>::new(), HashMap::new());
@@ -49,13 +49,15 @@ pub(super) fn long(file: &InputFile, rules: &[Rule]) -> Result<Part, LogError> {
         if !quantities.contains(&quantity) {
             quantities.push(quantity.clone());
         }
-        let run = *place.entry((identity(&row[id]), size.map(|size| &row[size]))).or_insert_with(|| {
-            runs.push((row, HashMap::new()));
-            runs.len() - 1
-        });
+        let run = *place
+            .entry((identity(&row[id]), sizes.iter().map(|size| &row[*size]).collect::<Vec<_>>()))
+            .or_insert_with(|| {
+                runs.push((row, HashMap::new()));
+                runs.len() - 1
+            });
         if runs[run].1.insert(quantity.clone(), &row[value]).is_some() {
             return Err(LogError::Cell {
-                file: file.path.clone(),
+                file: table.file.clone(),
                 line: row.position().map_or(0, csv::Position::line),
                 column: "name".into(),
                 message: format!("run \"{}\" has a second \"{quantity}\"", &row[id]),
@@ -71,5 +73,5 @@ pub(super) fn long(file: &InputFile, rules: &[Rule]) -> Result<Part, LogError> {
         record
     });
     let rows = rows.collect();
-    Ok(Part { table: Table { file: file.path.clone(), header, rows }, ignored, guessed: vec![], skipped: 0 })
+    Ok(Part { table: Table { file: table.file.clone(), header, rows }, ignored, guessed: vec![], skipped: 0 })
 }

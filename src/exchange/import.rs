@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::columns::Rule;
+use super::filter::{self, Where};
 use super::table::{InputFile, Table};
 use super::{admire, doremi, generic, olmix, regmix};
 use crate::problem::{check_domain_name, params_of};
 use crate::runs::{LogError, RunLog};
+use crate::text::counted;
 
 /// Whose files. `cli/formats.rs` has the names and the help of the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +52,8 @@ pub struct Input {
 pub struct Options {
     /// Which column is what, before the format's own rules.
     pub rules: Vec<Rule>,
+    /// Which rows count, by the columns of the files.
+    pub only: Vec<Where>,
     /// Results for formats that have none.
     pub metrics: Vec<(String, f64)>,
     /// Parameters by fidelity; else read off its name where that is one like `60M`.
@@ -77,15 +81,28 @@ pub fn import(format: ImportFormat, inputs: &[Input], options: &Options) -> Resu
     let (mut log, mut notes) = (RunLog::default(), vec![]);
     for input in inputs {
         let rules = &options.rules;
+        if let (ImportFormat::Doremi, false, [file, ..]) = (format, options.only.is_empty(), &input.files[..]) {
+            let message = "this is one mixture, which has no rows to choose from with --where".into();
+            return Err(LogError::Header { file: file.path.clone(), message });
+        }
+        let mut left_out = 0;
+        let mut tables = || {
+            let (tables, others) = filter::tables(&input.files, &options.only)?;
+            left_out = others;
+            Ok::<_, LogError>(tables)
+        };
         let part = match format {
-            ImportFormat::Regmix => regmix::read(&input.files, input.size.as_deref().unwrap_or_default(), rules),
-            ImportFormat::Olmix => olmix::read(&input.files, rules),
-            ImportFormat::Admire => admire::read(&input.files[0], rules),
-            ImportFormat::Doremi => doremi::read(&input.files[0], &options.metrics, rules),
-            ImportFormat::Wide => generic::wide(&input.files[0], rules),
-            ImportFormat::Long => generic::long(&input.files[0], rules),
-        }?;
+            ImportFormat::Regmix => regmix::read(tables()?, input.size.as_deref().unwrap_or_default(), rules)?,
+            ImportFormat::Olmix => olmix::read(tables()?, rules)?,
+            ImportFormat::Admire => admire::read(tables()?.swap_remove(0), rules)?,
+            ImportFormat::Doremi => doremi::read(&input.files[0], &options.metrics, rules)?,
+            ImportFormat::Wide => generic::wide(tables()?.swap_remove(0), rules),
+            ImportFormat::Long => generic::long(tables()?.swap_remove(0), rules)?,
+        };
         let files = input.files.iter().map(|f| f.path.display().to_string()).collect::<Vec<_>>().join(", ");
+        if left_out > 0 {
+            notes.push(format!("{files}: left out by --where: {}", counted(left_out, "row")));
+        }
         if part.skipped > 0 {
             notes.push(format!("{files}: {} rows have no partner in the other file; skipped", part.skipped));
         }
@@ -100,6 +117,12 @@ pub fn import(format: ImportFormat, inputs: &[Input], options: &Options) -> Resu
         }
         let table = complete(part.table, input.size.as_deref(), options)?;
         distinct(table, &log)?.add_to(&mut log)?;
+    }
+    log.separate_sizes();
+    for run in &mut log.runs {
+        run.params = run.params.or_else(|| params_of(&run.fidelity));
+        // The sizes of one name have costs of their own.
+        run.cost = options.cost.get(&run.fidelity).copied().filter(|cost| *cost > 0.0).or(run.cost);
     }
     notes.append(&mut log.warnings);
     notes.push(summary(&log));
@@ -128,9 +151,7 @@ fn complete(mut table: Table, size: Option<&str>, options: &Options) -> Result<T
         let own = table.column(column);
         table.set(column, |_, row| {
             let written = own.map(|c| row[c].to_owned()).filter(|cell| !cell.is_empty());
-            let guess = || if column == "params" { params_of(&row[fidelity]) } else { None };
-            let stated = known(sizes, &row[fidelity]).map(|x| x.to_string());
-            stated.or(written).or_else(|| guess().map(|x| x.to_string())).unwrap_or_default()
+            known(sizes, &row[fidelity]).map(|x| x.to_string()).or(written).unwrap_or_default()
         });
     }
     Ok(table)

@@ -1,13 +1,13 @@
 //! Logs that are a pair of files: mixtures and results.
 
 use super::columns::ColumnMap;
-use super::table::{InputFile, Part, Table};
+use super::table::{Part, Table};
 use crate::runs::LogError;
 
-/// A pair of files, each with its own columns, whose rows have the same `run_id`.
-pub(super) fn pair(files: &[InputFile], mixtures: &ColumnMap, results: &ColumnMap) -> Result<Part, LogError> {
-    let weights = Table::read(&files[0])?.rename(mixtures);
-    let metrics = Table::read(&files[1])?.rename(results);
+/// A pair of tables, the mixtures and the results, each with its own columns, whose rows have the same `run_id`.
+pub(super) fn pair(mut files: Vec<Table>, mixtures: &ColumnMap, results: &ColumnMap) -> Result<Part, LogError> {
+    let metrics = files.swap_remove(1).rename(results);
+    let weights = files.swap_remove(0).rename(mixtures);
     if !weights.table.header.iter().any(|column| column.starts_with("w:")) {
         return Err(weights.table.wrong("there are no weights in it; of a pair, the file of the mixtures comes first"));
     }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::columns::{ColumnMap, Rule};
 use super::pair::pair;
 use super::recipe::{ExportError, Recipe};
-use super::table::{InputFile, Part};
+use super::table::{Part, Table};
 use super::text::yaml as write;
 use crate::runs::LogError;
 
@@ -20,8 +20,8 @@ const LOSSES: [(&str, &str); 5] = [
     ("y:*", "metric/*"),
 ];
 
-/// Reads the pair of files of one size. An index is only unique within it.
-pub(super) fn read(files: &[InputFile], size: &str, rules: &[Rule]) -> Result<Part, LogError> {
+/// Reads the pair of tables of one size. An index is only unique within it.
+pub(super) fn read(files: Vec<Table>, size: &str, rules: &[Rule]) -> Result<Part, LogError> {
     let mut part = pair(files, &ColumnMap::new(rules, &MIXTURES), &ColumnMap::new(rules, &LOSSES))?;
     let index = part.table.require("run_id")?;
     part.table.set("run_id", |_, row| format!("{size}-{}", &row[index]));

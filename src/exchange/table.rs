@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use csv::StringRecord;
 
-use super::columns::{ColumnMap, identifies};
-use crate::runs::{self, LogError, RunLog};
+use super::columns::ColumnMap;
+use crate::runs::{self, LogError, RunLog, identifies};
 
 /// A file and what is in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,15 +21,14 @@ impl InputFile {
     /// Reads a file.
     ///
     /// # Errors
-    /// [`LogError::Unreadable`]
+    /// [`LogError::Unreadable`], and [`LogError::Header`] for a folder.
     pub fn read(path: &Path) -> Result<Self, LogError> {
-        let path = path.to_owned();
-        match std::fs::read(&path) {
-            Ok(text) => Ok(Self { path, text }),
-            Err(source) => Err(LogError::Unreadable { file: path, source }),
-        }
+        Ok(Self { path: path.to_owned(), text: runs::read(path)? })
     }
 }
+
+/// The columns that tell apart runs of one name.
+pub(super) const SIZES: [&str; 3] = ["fidelity", "params", "tokens"];
 
 /// A table of text, with the lines its rows were on.
 #[derive(Clone, Debug)]
@@ -97,20 +96,25 @@ impl Table {
         Part { table: Self { file: self.file, header, rows }, ignored, guessed, skipped: 0 }
     }
 
-    /// The rows of two tables that have the same `key`, in the order of this one. Also says how many rows of both have
-    /// no partner.
+    /// The rows of two tables that have the same `key`, in the order of this one. The other table may have several rows with a key
+    /// if they are of several sizes, such as checkpoints. Also says how many rows of both have no partner.
     pub fn join(self, other: &Self, key: &str) -> Result<(Self, usize), LogError> {
         let (mine, theirs) = (self.require(key)?, other.require(key)?);
-        self.distinct(mine)?;
-        other.distinct(theirs)?;
-        let partners: HashMap<&str, &StringRecord> =
-            other.rows.iter().map(|row| (identity(&row[theirs]), row)).collect();
+        self.distinct(&[mine])?;
+        let sizes = SIZES.into_iter().filter_map(|name| other.column(name));
+        other.distinct(&[theirs].into_iter().chain(sizes).collect::<Vec<_>>())?;
+        let mut partners: HashMap<&str, Vec<&StringRecord>> = HashMap::new();
+        for row in &other.rows {
+            partners.entry(identity(&row[theirs])).or_default().push(row);
+        }
         let others = |row: &'_ StringRecord| -> Vec<String> {
             row.iter().enumerate().filter(|(i, _)| *i != theirs).map(|(_, cell)| cell.to_owned()).collect()
         };
-        let (mut rows, all) = (vec![], self.rows.len() + other.rows.len());
+        let (mut rows, mut alone) = (vec![], other.rows.len());
         for row in &self.rows {
-            if let Some(partner) = partners.get(identity(&row[mine])) {
+            let found = partners.get(identity(&row[mine])).map_or(&[][..], Vec::as_slice);
+            alone = if found.is_empty() { alone + 1 } else { alone - found.len() };
+            for partner in found {
                 let added = others(partner);
                 rows.push(with_place(row, row.iter().chain(added.iter().map(String::as_str))));
             }
@@ -122,17 +126,20 @@ impl Table {
             return Err(self.wrong(message));
         }
         let header = self.header.iter().chain(other.header.iter().filter(|column| *column != key));
-        let skipped = all - 2 * rows.len();
-        Ok((Self { header: header.cloned().collect(), rows, file: self.file }, skipped))
+        Ok((Self { header: header.cloned().collect(), rows, file: self.file }, alone))
     }
 
-    /// Refuses two rows for the same run.
-    fn distinct(&self, key: usize) -> Result<(), LogError> {
+    /// Refuses two rows for the same run: the same cells in the columns `key`, of which the first is its name.
+    fn distinct(&self, key: &[usize]) -> Result<(), LogError> {
         let mut seen = HashSet::new();
-        match self.rows.iter().map(|row| &row[key]).find(|id| !seen.insert(identity(id))) {
-            Some(id) => Err(self.wrong(format!("two rows have the {} \"{id}\"", self.header[key]))),
-            None => Ok(()),
-        }
+        let cells = |row: &'_ StringRecord| key.iter().map(|i| identity(&row[*i]).to_owned()).collect::<Vec<_>>();
+        let (Some(twice), Some(name)) = (self.rows.iter().find(|row| !seen.insert(cells(row))), key.first()) else {
+            return Ok(());
+        };
+        let (column, id) = (&self.header[*name], &twice[*name]);
+        let remedy = "if they are of one run at different times, say at how many tokens (--map tokens=COLUMN), or choose \
+                      one (--where COLUMN=VALUE)";
+        Err(self.wrong(format!("two rows have the {column} \"{id}\"; {remedy}")))
     }
 
     /// Sets a column, which is added where it does not exist, to `value` of the row's number (from 0) and cells.

@@ -22,6 +22,9 @@ pub struct Facts {
     pub params: Option<f64>,
     /// Training tokens, when configured.
     pub tokens: Option<f64>,
+    /// How often data is repeated, if the trial has to keep to it.
+    #[serde(flatten)]
+    pub repetition: Option<Repetition>,
     /// Seed of the run.
     pub seed: u32,
     /// Number of the trial.
@@ -35,6 +38,15 @@ pub struct Facts {
     /// Name of the file in the directory where the attempt's result is expected.
     #[serde(skip)]
     pub result: String,
+}
+
+/// What makes a trial repeat data as the target run does (`limits.match_repetition`).
+#[derive(Clone, Debug, Serialize)]
+pub struct Repetition {
+    /// How often the trial sees the data of each domain that it draws from.
+    pub epochs: BTreeMap<String, f64>,
+    /// The tokens of each domain that the trial draws from, a whole number.
+    pub unique_tokens: BTreeMap<String, f64>,
 }
 
 impl Facts {
@@ -64,8 +76,14 @@ impl Facts {
 
     /// The value of a placeholder; `None` for an unknown one. Facts that the config does not state are empty.
     fn value(&self, name: &str) -> Option<String> {
-        if let Some(domain) = name.strip_prefix("w.") {
-            return self.weights.get(domain).map(ToString::to_string);
+        if let Some((kind, domain)) = name.split_once('.') {
+            let values = match kind {
+                "w" => Some(&self.weights),
+                "epochs" => self.repetition.as_ref().map(|told| &told.epochs),
+                "unique_tokens" => self.repetition.as_ref().map(|told| &told.unique_tokens),
+                _ => None,
+            };
+            return values?.get(domain).map(ToString::to_string);
         }
         let text = match name {
             "mixture_file" => self.mixture_file().display().to_string(),
@@ -75,7 +93,7 @@ impl Facts {
             "params" => number(self.params),
             "tokens" => number(self.tokens),
             "seed" => self.seed.to_string(),
-            "weights" => self.weights.iter().map(|(n, w)| format!("{n}={w}")).collect::<Vec<_>>().join(","),
+            "weights" => list(&self.weights),
             _ => return None,
         };
         Some(text)
@@ -97,6 +115,9 @@ impl Facts {
     /// The environment variables that carry the same facts.
     #[must_use]
     pub fn environment(&self) -> Vec<(&'static str, String)> {
+        let repetition = |values: fn(&Repetition) -> &BTreeMap<String, f64>| {
+            self.repetition.as_ref().map_or_else(String::new, |told| list(values(told)))
+        };
         vec![
             ("ADMIRE_TRIAL_ID", self.trial.to_string()),
             ("ADMIRE_ATTEMPT", self.attempt.to_string()),
@@ -104,6 +125,8 @@ impl Facts {
             ("ADMIRE_FIDELITY", self.fidelity.clone()),
             ("ADMIRE_PARAMS", number(self.params)),
             ("ADMIRE_TOKENS", number(self.tokens)),
+            ("ADMIRE_EPOCHS", repetition(|told| &told.epochs)),
+            ("ADMIRE_UNIQUE_TOKENS", repetition(|told| &told.unique_tokens)),
             ("ADMIRE_MIXTURE_FILE", self.mixture_file().display().to_string()),
             ("ADMIRE_RESULT_FILE", self.result_file().display().to_string()),
             ("ADMIRE_TRIAL_DIR", self.dir.display().to_string()),
@@ -148,6 +171,11 @@ pub fn prepare(facts: &Facts, tried: bool) -> io::Result<()> {
 /// That a file is not there is no error.
 fn unless_missing(done: io::Result<()>) -> io::Result<()> {
     done.or_else(|e| if e.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(e) })
+}
+
+/// `a=0.25,b=0.75`
+fn list(values: &BTreeMap<String, f64>) -> String {
+    values.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(",")
 }
 
 /// Counts print without exponent or fraction, so that `int()` of any language reads them.

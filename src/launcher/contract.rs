@@ -62,6 +62,7 @@ impl<'a> Case<'a> {
             fidelity: "1M".into(),
             params: None,
             tokens: None,
+            repetition: None,
             seed: 1,
             trial,
             dir: root.join("trials").join(format!("{trial:04}")),

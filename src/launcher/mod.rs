@@ -25,6 +25,7 @@
 //!     fidelity: "1B".into(),
 //!     params: None,
 //!     tokens: None,
+//!     repetition: None,
 //!     seed: 1,
 //!     trial: 1,
 //!     dir: folder.path().join("trials/0001"),
@@ -69,7 +70,7 @@ use crate::config::LauncherConfig;
 use crate::problem::{Handle, Launch, TrialId};
 
 pub use backend::{Backend, BoxFuture, Description, End, Ending, Fate, Orphan, Running};
-pub use command::{Facts, prepare};
+pub use command::{Facts, Repetition, prepare};
 pub(crate) use local::Process;
 pub(crate) use processes::Tag;
 pub use protocol::Outcome;

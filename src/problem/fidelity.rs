@@ -25,10 +25,10 @@ pub struct Fidelity {
     pub initial: Option<usize>,
 }
 
-/// The number of parameters in a name like `60M`, `0.5B`, `Qwen2.5-7B`.
+/// The number of parameters in a name like `60M`, `0.5B`, `Qwen2.5-7B`, `60M@5B` (on 5 billion tokens).
 #[must_use]
 pub fn params_of(name: &str) -> Option<f64> {
-    let last = name.rsplit(['-', '_', ' ']).next()?;
+    let last = name.split('@').next()?.rsplit(['-', '_', ' ']).next()?;
     let unit = last.chars().next_back()?;
     let scale = match unit.to_ascii_uppercase() {
         'K' => 1e3,
@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn sizes_are_read_off_names_that_are_sizes() {
-        let sizes = [("1M", 1e6), ("60m", 6e7), ("0.5B", 5e8), ("Qwen2.5-7B", 7e9), ("tiny 30k", 3e4)];
+        let sizes = [("1M", 1e6), ("60m", 6e7), ("0.5B", 5e8), ("Qwen2.5-7B", 7e9), ("tiny 30k", 3e4), ("1M@5B", 1e6)];
         assert!(sizes.iter().all(|(name, params)| params_of(name) == Some(*params)));
         assert!(["", "B", "small", "1e3M", "-B", "0M", "model", "1Mé"].iter().all(|name| params_of(name).is_none()));
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::error::ReplayError;
 use crate::problem::Direction;
-use crate::runs::{LogError, RunLog};
+use crate::runs::RunLog;
 
 /// What the rows of one fidelity say about it.
 #[derive(Default)]
@@ -22,13 +22,13 @@ struct Scale {
 /// fidelity at 1.
 ///
 /// # Errors
-/// No cost column and no sizes to estimate costs from, or sizes that differ within one fidelity.
+/// No cost column and no sizes to estimate costs from.
 pub fn infer_config(
     log: &RunLog,
     direction: Direction,
     mean_objective: bool,
 ) -> Result<(toml::Table, Vec<String>), ReplayError> {
-    let scales = scales(log)?;
+    let scales = scales(log);
     let mut warnings = Vec::new();
     let costs = costs(&scales, &mut warnings)?;
 
@@ -81,28 +81,16 @@ fn table<const N: usize>(entries: [(&str, toml::Value); N]) -> toml::Table {
     entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
-fn scales(log: &RunLog) -> Result<BTreeMap<String, Scale>, LogError> {
+/// Sizes are those of the first run that states them; [`RunLog::separate_sizes`] has seen to it that others are nearly the same.
+fn scales(log: &RunLog) -> BTreeMap<String, Scale> {
     let mut scales: BTreeMap<String, Scale> = BTreeMap::new();
     for run in &log.runs {
         let scale = scales.entry(run.fidelity.clone()).or_default();
         scale.costs.extend(run.cost);
-        for (column, known, stated) in
-            [("params", &mut scale.params, run.params), ("tokens", &mut scale.tokens, run.tokens)]
-        {
-            if let (Some(known), Some(stated)) = (*known, stated)
-                && known != stated
-            {
-                return Err(LogError::Cell {
-                    file: log.files[run.file].clone(),
-                    line: run.line,
-                    column: column.into(),
-                    message: format!("{stated} differs from {known} in an earlier run at \"{}\"", run.fidelity),
-                });
-            }
-            *known = known.or(stated);
-        }
+        scale.params = scale.params.or(run.params);
+        scale.tokens = scale.tokens.or(run.tokens);
     }
-    Ok(scales)
+    scales
 }
 
 /// The cost of a run at each fidelity.

@@ -317,7 +317,7 @@ fn match_metrics(log: &RunLog, objective: &Objective) -> Result<Vec<usize>, LogE
 }
 
 fn match_fidelity(log: &RunLog, run: &LoggedRun, fidelities: &Fidelities) -> Result<FidelityId, LogError> {
-    fidelities.find(&run.fidelity).ok_or_else(|| LogError::Cell {
+    run.fidelity_in(fidelities).ok_or_else(|| LogError::Cell {
         file: log.files[run.file].clone(),
         line: run.line,
         column: "fidelity".into(),

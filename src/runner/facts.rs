@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use crate::launcher::{Facts, command};
+use crate::config::StudyConfig;
+use crate::launcher::{Facts, Repetition, command};
 use crate::study::{Study, Trial, TrialState};
 
 /// The facts about the latest attempt at `trial`, or about the next one where it is pending. Its files are in
@@ -24,10 +25,24 @@ pub fn facts(study: &Study, trial: &Trial, root: &Path) -> Facts {
         fidelity: fidelity.name.clone(),
         params: fidelity.params,
         tokens: fidelity.tokens,
+        repetition: repetition(study.config(), trial),
         seed: trial.seed,
         trial: trial.id,
         dir: root.join("trials").join(format!("{:04}", trial.id)),
         attempt,
         result: result.unwrap_or_else(|| command::result_name(attempt)),
     }
+}
+
+/// What makes a trial repeat data as the target run does, if the config asks for it.
+#[must_use]
+pub fn repetition(config: &StudyConfig, trial: &Trial) -> Option<Repetition> {
+    let named = |values: Vec<Option<f64>>| {
+        let names = config.space.domains().iter().map(|domain| domain.name.clone());
+        names.zip(values).filter_map(|(name, value)| Some((name, value?))).collect()
+    };
+    config.match_repetition.then(|| Repetition {
+        epochs: named(config.epochs(&trial.mixture, trial.fidelity)),
+        unique_tokens: named(config.unique_tokens(trial.fidelity)),
+    })
 }

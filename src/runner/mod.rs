@@ -53,7 +53,7 @@ use crate::optimizer::Recommendation;
 use crate::study::{OpenStudy, StopReason, Study, StudyError};
 
 use driver::Driver;
-pub use facts::facts;
+pub use facts::{facts, repetition};
 use signals::Signals;
 
 /// Failure rates of fewer trials say nothing.

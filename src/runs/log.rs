@@ -1,14 +1,14 @@
 //! Logged runs as they stand in CSV files.
 
-use crate::problem::{Fidelity, check_domain_name, check_name, params_of};
+use crate::problem::{check_domain_name, check_name};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use csv::{Position, StringRecord};
 
 use super::error::LogError;
-use super::rows::rows;
+use super::identifiers::may_identify;
+use super::rows::{read, rows};
 use crate::input::number;
 use crate::text::counted;
 
@@ -17,8 +17,12 @@ use crate::text::counted;
 pub struct LoggedRun {
     /// `run_id`
     pub id: String,
-    /// `fidelity`: the name of the training scale.
+    /// The name of the training scale: `fidelity`, with the size where several have that name ([`RunLog::separate_sizes`]).
     pub fidelity: String,
+    /// `fidelity`, as it is written in the file.
+    pub written: String,
+    /// Whether runs of that name have several counts of parameters, and of tokens.
+    pub several: [bool; 2],
     /// `params` of the model, where given.
     pub params: Option<f64>,
     /// Training `tokens`, where given.
@@ -57,9 +61,6 @@ pub const SUM_TOLERANCE: f64 = 1e-2;
 
 /// What adding up a few dozen weights can be off by.
 const ROUNDING: f64 = 1e-9;
-
-/// Sizes within this factor are the same, written with two digits or more.
-const SAME_SIZE: f64 = 1.05;
 
 /// How trackers and queues call runs that did not end as they should, or not yet.
 const UNFINISHED: [&str; 26] = [
@@ -105,18 +106,6 @@ impl LoggedRun {
     pub fn diverged(&self) -> bool {
         self.metrics.iter().all(|y| y.is_nan())
     }
-
-    /// Why the run is not one of this fidelity, although it has its name. Parameters that only repeat the name, as `60M`
-    /// does, say nothing more than the name.
-    pub(crate) fn misfit(&self, fidelity: &Fidelity) -> Option<String> {
-        let params = self.params.filter(|x| params_of(&self.fidelity) != Some(*x));
-        let sizes = [("params", params, fidelity.params), ("tokens", self.tokens, fidelity.tokens)];
-        sizes.into_iter().find_map(|(what, run, config)| {
-            let (run, config) = run.zip(config)?;
-            let differ = run / config > SAME_SIZE || config / run > SAME_SIZE;
-            differ.then(|| format!("at \"{}\" with other {what} than the config's {config:e}", fidelity.name))
-        })
-    }
 }
 
 impl RunLog {
@@ -124,7 +113,8 @@ impl RunLog {
     /// by name in any order; other columns are ignored. All files must have the same domains and metrics.
     ///
     /// Weights are renormalized, with a warning where the sum is off by more than 0.01. Rows are left out, with a warning,
-    /// whose `state` or `status` says that the run has not finished.
+    /// whose `state` or `status` says that the run has not finished. Different sizes are [separated](Self::separate_sizes).
+    /// Metrics that look like identifiers are named.
     ///
     /// # Errors
     /// Any file that is unreadable, empty, or lacks or repeats a column; any cell that is not the number it should be.
@@ -132,13 +122,13 @@ impl RunLog {
     pub fn read(files: &[PathBuf]) -> Result<Self, LogError> {
         let mut log = Self::default();
         for file in files {
-            let unreadable = |source| LogError::Unreadable { file: file.clone(), source };
-            log.add(file, &fs::read(file).map_err(unreadable)?)?;
+            log.add(file, &read(file)?)?;
         }
+        log.separate_sizes();
         Ok(log)
     }
 
-    /// Adds the rows of one more file, whose content is `text`; what [`Self::read`] does for each file.
+    /// Adds the rows of one more file, whose content is `text`; what [`Self::read`] does for each file, without separating sizes.
     ///
     /// # Errors
     /// Those of [`Self::read`]; the log must not be used then.
@@ -212,7 +202,22 @@ impl RunLog {
                 counted(rest.len() + 1, "run"),
             ));
         }
+        let doubtful = self.doubtful(before).join(", ");
+        if !doubtful.is_empty() {
+            self.warnings.push(format!(
+                "{name}: taken for metrics, although they look like identifiers: {doubtful} (`admire import --drop COLUMN` \
+                 leaves one out)"
+            ));
+        }
         Ok(())
+    }
+
+    /// The metrics that look like identifiers in the runs from `first` on.
+    fn doubtful(&self, first: usize) -> Vec<&str> {
+        let values = |metric: usize| self.runs[first..].iter().map(move |run| run.metrics[metric]);
+        let finite = |metric: usize| values(metric).filter(|y| !y.is_nan()).collect();
+        let doubtful = self.metrics.iter().enumerate().filter(|(i, metric)| may_identify(metric, finite(*i)));
+        doubtful.map(|(_, metric)| metric.as_str()).collect()
     }
 }
 
@@ -340,6 +345,8 @@ impl Row<'_> {
         }
         let run = LoggedRun {
             id: self.record[columns.run_id].to_owned(),
+            written: fidelity.clone(),
+            several: [false; 2],
             fidelity,
             params: positive("params", columns.params)?,
             tokens: positive("tokens", columns.tokens)?,

@@ -3,10 +3,13 @@
 //! The manual of the [crate] has an example.
 
 mod error;
+mod identifiers;
 mod log;
 mod rows;
+mod sizes;
 
 pub use error::LogError;
+pub(crate) use identifiers::identifies;
 pub(crate) use log::is_state;
 pub use log::{LoggedRun, RunLog, SUM_TOLERANCE};
-pub(crate) use rows::{rows, text};
+pub(crate) use rows::{read, rows, text};

@@ -1,5 +1,6 @@
 //! The rows of a CSV file, with their lines; and what a file is that is no CSV.
 
+use std::fs;
 use std::path::Path;
 
 use csv::{Position, StringRecord};
@@ -8,14 +9,21 @@ use super::error::LogError;
 use crate::input::{self, NotText};
 
 /// What begins with these bytes is no text, or not the text of a table.
-const MAGIC: [(&[u8], &str); 13] = [
-    (b"PK\x03\x04", "an Excel workbook (.xlsx) or another ZIP archive; save it as CSV"),
+const MAGIC: [(&[u8], &str); 17] = [
     (b"\xd0\xcf\x11\xe0", "an old Excel workbook (.xls); save it as CSV"),
     (b"PAR1", "a Parquet file; write it as CSV (with pandas: to_csv)"),
     (b"ARROW1", "an Arrow (Feather) file; write it as CSV (with pandas: to_csv)"),
     (b"\x89HDF", "an HDF5 file; write it as CSV (with pandas: to_csv)"),
     (b"\x93NUMPY", "a NumPy file; write it as CSV"),
-    (b"SQLite format 3", "an SQLite database; export the table as CSV"),
+    (b"SQLite format 3", "an SQLite database; export its table of runs as CSV (of MLflow: mlflow experiments csv)"),
+    (
+        b":W&B",
+        "the binary log of a run of Weights & Biases; export the table of all runs as CSV from the project's page",
+    ),
+    (b"\x80\x02", "a Python pickle; write it as CSV (with pandas: to_csv)"),
+    (b"\x80\x03", "a Python pickle; write it as CSV (with pandas: to_csv)"),
+    (b"\x80\x04", "a Python pickle; write it as CSV (with pandas: to_csv)"),
+    (b"\x80\x05", "a Python pickle; write it as CSV (with pandas: to_csv)"),
     (b"\x1f\x8b", "compressed with gzip; unpack it with gunzip"),
     (b"BZh", "compressed with bzip2; unpack it with bunzip2"),
     (b"\xfd7zXZ", "compressed with xz; unpack it with unxz"),
@@ -24,18 +32,55 @@ const MAGIC: [(&[u8], &str); 13] = [
     (b"version https://git-lfs", "a pointer that Git LFS left in place of the file; get the file with git lfs pull"),
 ];
 
+/// The content of a file.
+///
+/// # Errors
+/// [`LogError::Unreadable`], and [`LogError::Header`] for a folder.
+pub(crate) fn read(file: &Path) -> Result<Vec<u8>, LogError> {
+    if file.is_dir() {
+        let message = "this is a folder; name the CSV file in it, and export the runs of a tracker as CSV first";
+        return Err(LogError::Header { file: file.to_owned(), message: message.into() });
+    }
+    fs::read(file).map_err(|source| LogError::Unreadable { file: file.to_owned(), source })
+}
+
 /// The text of a file, without a byte-order mark.
 ///
 /// # Errors
 /// What the file is instead of text in UTF-8.
 pub(crate) fn text<'a>(file: &Path, bytes: &'a [u8]) -> Result<&'a str, LogError> {
-    if let Some((_, what)) = MAGIC.iter().find(|(magic, _)| bytes.starts_with(magic)) {
+    let magic = || Some(MAGIC.iter().find(|(magic, _)| bytes.starts_with(magic))?.1);
+    if let Some(what) = archive(bytes).or_else(|| events(bytes)).or_else(magic) {
         return Err(LogError::Header { file: file.to_owned(), message: format!("this is {what}") });
     }
     input::text(bytes).map_err(|e| {
         let at = if let NotText::NotUtf8 { at } = e { at } else { 0 };
         LogError::Csv { file: file.to_owned(), line: Lines::new(bytes).of(at), message: e.to_string() }
     })
+}
+
+/// Whether `part` is in the first kilobytes.
+fn begins_with(bytes: &[u8], part: &[u8]) -> bool {
+    bytes[..bytes.len().min(4096)].windows(part.len()).any(|window| window == part)
+}
+
+/// What a ZIP archive is, by the files in it.
+fn archive(bytes: &[u8]) -> Option<&'static str> {
+    let kinds: [(&[&[u8]], &str); 3] = [
+        (&[b"[Content_Types].xml", b"xl/"], "an Excel workbook (.xlsx); save the sheet with the runs as CSV"),
+        (&[b"opendocument.spreadsheet"], "an OpenDocument spreadsheet (.ods); save the sheet with the runs as CSV"),
+        (&[b"data.pkl"], "a file of PyTorch; write the runs in it as CSV"),
+    ];
+    let kind = kinds.into_iter().find(|(parts, _)| parts.iter().any(|part| begins_with(bytes, part)));
+    let other = "a ZIP archive; unpack it, and name the CSV file in it";
+    bytes.starts_with(b"PK\x03\x04").then(|| kind.map_or(other, |(_, kind)| kind))
+}
+
+/// The events of TensorBoard have no magic number: a length, a checksum, and then their version.
+fn events(bytes: &[u8]) -> Option<&'static str> {
+    let head = &bytes[..bytes.len().min(64)];
+    begins_with(head, b"brain.Event:")
+        .then_some("an event file of TensorBoard; download its scalars as CSV, and make a table with one row per run")
 }
 
 /// What a text is, by its first line, where it is no table with commas between the columns.

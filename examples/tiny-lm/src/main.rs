@@ -51,7 +51,8 @@ struct CorpusArgs {
 
 #[derive(Args)]
 struct TrainArgs {
-    /// JSON file `{"weights": {"rust": 0.5, "docs": 0.5}}`; weights sum to 1, other keys are ignored.
+    /// JSON file `{"weights": {"rust": 0.5, "docs": 0.5}}`; weights sum to 1. With `"unique_tokens": {"rust": 65536}` text is
+    /// drawn from so many first bytes of a domain. Other keys are ignored.
     #[arg(long, value_name = "FILE")]
     mixture: PathBuf,
     /// Model size (about this many parameters).
@@ -99,8 +100,10 @@ impl CorpusArgs {
 impl TrainArgs {
     fn run(self) -> Result<()> {
         let mixture = Mixture::read(&self.mixture)?;
-        let corpus = self.corpus.load()?;
-        let weights = mixture.weights_for(&corpus).with_context(|| format!("{}", self.mixture.display()))?;
+        let mut corpus = self.corpus.load()?;
+        let place = || format!("{}", self.mixture.display());
+        let weights = mixture.weights_for(&corpus).with_context(place)?;
+        mixture.cut(&mut corpus).with_context(place)?;
         let options = Options {
             size: self.size,
             tokens: self.tokens,

@@ -8,15 +8,19 @@ use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
 use crate::corpus::Corpus;
+use crate::model::WINDOW;
 
 /// Shares of the domains in the training data.
 #[derive(Debug, Deserialize)]
 pub struct Mixture {
     weights: BTreeMap<String, f64>,
+    /// Bytes of each domain to draw from, from its start; all of it where there is no entry.
+    #[serde(default)]
+    unique_tokens: BTreeMap<String, f64>,
 }
 
 impl Mixture {
-    /// Reads `{"weights": {domain: share, …}}`; other keys are ignored.
+    /// Reads `{"weights": {domain: share, …}, "unique_tokens": {domain: bytes, …}}`; other keys are ignored.
     pub fn read(path: &Path) -> Result<Self> {
         let text = fs::read_to_string(path).with_context(|| format!("cannot read the mixture {}", path.display()))?;
         let mixture: Self = serde_json::from_str(&text).with_context(|| {
@@ -32,6 +36,24 @@ impl Mixture {
         }
         let sum: f64 = self.weights.values().sum();
         ensure!((sum - 1.0).abs() <= 1e-3, "the weights sum to {sum:.4}: they must sum to 1");
+        Ok(())
+    }
+
+    /// Leaves the first `unique_tokens` bytes of each domain's training text. A shorter prefix is part of a longer one, so that
+    /// a small run sees the beginning of what a large one sees.
+    ///
+    /// # Errors
+    /// A domain that has not so many, or so few that no window fits.
+    pub fn cut(&self, corpus: &mut Corpus) -> Result<()> {
+        for domain in &mut corpus.domains {
+            let Some(&unique) = self.unique_tokens.get(&domain.name) else { continue };
+            let (name, all) = (&domain.name, domain.train.len());
+            ensure!(
+                (WINDOW as f64..=all as f64).contains(&unique),
+                "unique_tokens.{name} is {unique}: there are {all} bytes of {name}, and a window has {WINDOW}"
+            );
+            domain.train.truncate(unique as usize);
+        }
         Ok(())
     }
 

@@ -158,6 +158,29 @@ fn the_same_seed_gives_the_same_losses_and_another_seed_does_not() {
 }
 
 #[test]
+fn a_run_draws_from_the_unique_tokens_that_it_is_told() {
+    let place = Workplace::new("unique");
+    let told = r#"{"weights": {"rust": 0.5, "tests": 0.2, "markdown": 0.3},
+        "unique_tokens": {"rust": 2000, "tests": 2000, "markdown": 2000}}"#;
+    let runs = |suffix: &str| {
+        for (mixture, name) in [(told, "told"), (MIXTURE, "all")] {
+            let output = place.train(mixture, "7", &format!("{name}{suffix}.json"));
+            assert!(output.status.success(), "{}", stderr(&output));
+        }
+    };
+    runs("1");
+    for domain in ["rust", "tests", "markdown"] {
+        let path = place.corpus().join(format!("{domain}.train"));
+        let mut text = fs::read(&path).unwrap();
+        text[2000..].fill(b'x');
+        fs::write(path, text).unwrap();
+    }
+    runs("2");
+    assert_eq!(place.read("told1.json"), place.read("told2.json"), "what comes after them makes no difference");
+    assert_ne!(place.read("all1.json"), place.read("all2.json"));
+}
+
+#[test]
 fn a_run_that_diverges_succeeds_and_says_nan() {
     let place = Workplace::new("nan");
     fs::write(place.0.join("mixture.json"), MIXTURE).unwrap();
@@ -180,6 +203,14 @@ fn a_bad_mixture_is_refused_with_the_reason() {
             "weights.web: there is no such domain",
         ),
         (r#"{"rust": 1.0}"#, "missing field `weights`"),
+        (
+            r#"{"weights": {"rust": 0.5, "tests": 0.2, "markdown": 0.3}, "unique_tokens": {"tests": 1e9}}"#,
+            "unique_tokens.tests is 1000000000",
+        ),
+        (
+            r#"{"weights": {"rust": 0.5, "tests": 0.2, "markdown": 0.3}, "unique_tokens": {"tests": 65}}"#,
+            "a window has 66",
+        ),
     ] {
         let output = place.train(mixture, "1", "r.json");
         assert!(!output.status.success(), "accepted: {mixture}");

@@ -128,13 +128,15 @@ impl First {
     }
 
     fn json(&self) -> Value {
-        json!({
+        let mut object = json!({
             "fidelity": self.facts.fidelity,
             "weights": self.facts.weights,
             "seed": self.facts.seed,
             "command": self.command,
             "script": self.script,
-        })
+        });
+        suggest::tell_repetition(&mut object, self.facts.repetition.as_ref());
+        object
     }
 }
 

@@ -10,7 +10,7 @@ use crate::space::Granularity;
 use crate::study::Trial;
 use crate::text::number;
 
-/// What is seen less often than this at small sizes is as good as fresh there.
+/// What is seen more often than this is repeated.
 const FRESH: f64 = 1.0;
 
 /// What is shown of a domain.
@@ -34,17 +34,19 @@ struct Row<'a> {
 struct Run {
     name: String,
     tokens: f64,
-    /// Whether it is a proxy for the run that the mixture is for.
-    small: bool,
+    /// Tokens of each domain that it draws from.
+    unique: Vec<Option<f64>>,
 }
 
 /// Every size whose tokens are stated, and the run that the mixture is for where it is longer or shorter than the target's.
 fn runs(config: &StudyConfig) -> Vec<Run> {
     let (list, target) = (config.fidelities.list(), config.fidelities.target());
     let stated = config.fidelities.iter().filter_map(|(m, f)| Some((m, f.name.clone(), f.tokens?)));
-    let mut runs: Vec<Run> = stated.map(|(m, name, tokens)| Run { name, tokens, small: m != target }).collect();
+    let mut runs: Vec<Run> =
+        stated.map(|(m, name, tokens)| Run { name, tokens, unique: config.unique_tokens(m) }).collect();
     if let Some(limits) = config.space.limits().filter(|l| list[target].tokens != Some(l.target_tokens)) {
-        runs.push(Run { name: "final run".into(), tokens: limits.target_tokens, small: false });
+        let unique = config.space.domains().iter().map(|domain| domain.tokens).collect();
+        runs.push(Run { name: "final run".into(), tokens: limits.target_tokens, unique });
     }
     runs
 }
@@ -73,7 +75,7 @@ fn rows(config: &StudyConfig) -> Vec<Row<'_>> {
                 limits: space.limited_by(i).iter().map(ToString::to_string).collect(),
                 uniform: (uniform.weights()[i], uniform_epochs[i]),
                 prior: prior.as_ref().zip(prior_epochs.as_ref()).map(|(p, e)| (p.weights()[i], e[i])),
-                epochs: runs.iter().map(|run| domain.tokens.map(|t| reach.1 * run.tokens / t)).collect(),
+                epochs: runs.iter().map(|run| run.unique[i].map(|unique| reach.1 * run.tokens / unique)).collect(),
             }
         })
         .collect()
@@ -92,7 +94,11 @@ pub(super) fn table(config: &StudyConfig, design: &[Trial]) -> String {
 /// What is asked of the weights.
 pub(super) fn limits(config: &StudyConfig) -> Value {
     let granularity = config.space.granularity();
-    json!({ "smallest_weight": granularity.smallest, "step": granularity.step() })
+    json!({
+        "smallest_weight": granularity.smallest,
+        "step": granularity.step(),
+        "match_repetition": config.match_repetition,
+    })
 }
 
 fn domains(config: &StudyConfig, design: &[Trial]) -> Table {
@@ -190,23 +196,7 @@ pub(super) fn notes(config: &StudyConfig) -> Vec<String> {
     if !moved.is_empty() {
         notes.push(format!("the prior breaks the bounds; the nearest mixture that does not: {}", moved.join(", ")));
     }
-    let runs = runs(config);
-    let last = runs.iter().rposition(|run| !run.small);
-    let most = |row: &Row<'_>, small: bool| {
-        let at = runs.iter().zip(&row.epochs).enumerate();
-        let at = at.filter(|(i, (run, _))| if small { run.small } else { Some(*i) == last });
-        at.filter_map(|(_, (_, epochs))| *epochs).reduce(f64::max)
-    };
-    let repeated =
-        rows.iter().filter(|r| most(r, false).is_some_and(|e| e > FRESH) && most(r, true).is_some_and(|e| e <= FRESH));
-    let repeated: Vec<&str> = repeated.map(|r| r.name).collect();
-    if !repeated.is_empty() {
-        notes.push(format!(
-            "large weights repeat {} in the final run but not at smaller sizes, which cannot show what repetition costs; \
-             limits.max_epochs bounds it",
-            repeated.join(", ")
-        ));
-    }
+    notes.extend(unmatched(config, &rows));
     let (least, upper) = (config.space.granularity().least(), config.space.polytope().upper());
     let excluded = rows.iter().filter(|r| upper[r.index] > 0.0 && upper[r.index] < least).map(|r| r.name);
     notes.extend(
@@ -216,6 +206,24 @@ pub(super) fn notes(config: &StudyConfig) -> Vec<String> {
         notes.push("the bounds leave one mixture only: there is nothing to search".into());
     }
     notes
+}
+
+/// What the final run repeats, and at which sizes a run repeats it more or less often.
+fn unmatched(config: &StudyConfig, rows: &[Row<'_>]) -> Option<String> {
+    let target = config.target_tokens().filter(|_| !config.match_repetition)?;
+    let epochs = |row: &Row<'_>| Some(row.reach.1 * target / config.space.domains()[row.index].tokens?);
+    let repeated = rows.iter().filter(|row| epochs(row).is_some_and(|epochs| epochs > FRESH));
+    let repeated: Vec<&str> = repeated.map(|row| row.name).collect();
+    let sizes = config.fidelities.list().iter().filter(|f| f.tokens.is_some_and(|tokens| tokens != target));
+    let sizes: Vec<&str> = sizes.map(|f| f.name.as_str()).collect();
+    (!repeated.is_empty() && !sizes.is_empty()).then(|| {
+        format!(
+            "large weights repeat {} in the final run; runs at {} see data less or more often and cannot show what \
+             repetition costs; limits.match_repetition makes the epochs equal, limits.max_epochs bounds them",
+            repeated.join(", "),
+            sizes.join(", "),
+        )
+    })
 }
 
 pub(super) fn json(config: &StudyConfig) -> Map<String, Value> {

@@ -92,6 +92,7 @@ mod tests {
             fidelity: "1M".into(),
             params: None,
             tokens: None,
+            repetition: None,
             seed: 1,
             trial: 1,
             dir: dir.clone(),

@@ -94,6 +94,7 @@ mod tests {
             fidelity: "it's <b>\n$(false)".into(),
             params: None,
             tokens: None,
+            repetition: None,
             seed: 1,
             trial: 1,
             dir: dir.to_owned(),
