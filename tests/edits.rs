@@ -215,7 +215,7 @@ fn a_fork_learns_from_the_old_runs() {
     assert!(code(&output) == Some(2) && stderr(&output).contains("leave `--fork` out"), "{}", stderr(&output));
     assert_eq!(f.json("optimize", &[&dir[..], &["-q", "--set", "budget.trials=2"]].concat())["spent"]["trials"], 2);
     let shown = stdout(&run(&f, "check", &dir));
-    assert!(shown.contains(&said) && shown.contains("format 7") && shown.ends_with("sound\n"), "{shown}");
+    assert!(shown.contains(&said) && shown.contains("format 8") && shown.ends_with("sound\n"), "{shown}");
     assert!(stdout(&f.run("status", &dir)).contains(&format!("imported runs: {kept}")));
 
     // What is advised for the others keeps them.
