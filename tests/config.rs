@@ -77,6 +77,57 @@ fn every_problem_is_reported_with_line_key_and_advice() {
 }
 
 #[test]
+fn what_domains_were_is_refused_where_it_cannot_be() {
+    let with = |domains: &[&str]| {
+        let domains: String =
+            domains.iter().map(|keys| format!("[[domain]]\n{}\n", keys.replace("; ", "\n"))).collect();
+        refusal(&format!("{domains}[[fidelity]]\nname = \"x\""), &[])
+    };
+    for (domains, expected) in [
+        (
+            &["name = 'a'; was = 'b'; split_of = 'c'"][..],
+            "line 4: domain[0].split_of: `was` and `split_of` exclude one another",
+        ),
+        (&["name = 'a'; share = 0.5"], "line 3: domain[0].share: is the share of which old domain? Add `split_of`"),
+        (&["name = 'a'; share = 2; split_of = 'b'"], "share: expected a number above 0 and at most 1"),
+        (
+            &["name = 'a'; merge_of = { b = 1 }"],
+            "line 3: domain[0].merge_of: needs at least two old domains; of one, say `was`",
+        ),
+        (&["name = 'a'; merge_of = { b = 1, c = 0 }"], "merge_of.c: expected a number above 0"),
+        (&["name = 'a'; merge_of = ['b', 'c']"], "expected a table such as { arxiv = 0.3, books = 0.7 }"),
+        (
+            &["name = 'a'; was = 'old'", "name = 'b'; merge_of = { old = 1, c = 1 }"],
+            "line 6: domain[1].merge_of: `old` has become `a` already; only parts (`split_of`) share an old domain",
+        ),
+        (
+            &["name = 'a'; was = 'b'", "name = 'b'"],
+            "line 3: domain[0].was: `b` is a domain of this config itself; say there",
+        ),
+        (&["name = 'a'; was = 'a'"], "line 3: domain[0].was: is the name that it has; leave it out"),
+        (
+            &["name = 'a'; was = 'b'", "name = 'b'; was = 'c'", "name = 'c'; was = 'a'", "name = 'd'; was = 'e'"],
+            "line 3: domain[0].was: b, c, a were renamed in a circle; if names were swapped",
+        ),
+        (
+            &["name = 'a'; split_of = 'w'; tokens = 1e9", "name = 'b'; split_of = 'w'"],
+            "line 7: domain[1].split_of: the share of `b` is not known; state `share` for all parts of `w`, or for none and",
+        ),
+        (
+            &["name = 'a'; split_of = 'w'; share = 0.5", "name = 'b'; split_of = 'w'; tokens = 1e9"],
+            "the share of `b` is not known",
+        ),
+        (
+            &["name = 'a'; split_of = 'w'; share = 0.5", "name = 'b'; split_of = 'w'; share = 0.4"],
+            "line 4: domain[0].share: the shares of the parts of `w` sum to 0.9, not to 1",
+        ),
+    ] {
+        let said = with(domains);
+        assert!(said.contains(expected), "{expected} in {said}");
+    }
+}
+
+#[test]
 fn wrong_configs_are_refused() {
     let with = |more: &str| refusal(&format!("{SMALL}\n{more}"), &[]);
     assert!(refusal("", &[]).contains("there are no domains"));

@@ -237,3 +237,81 @@ fn a_fork_learns_from_the_old_runs() {
     assert!(code(&output) == Some(1) && stderr(&output).contains(&nowhere), "{}", stderr(&output));
     assert!(!f.path("never").exists());
 }
+
+/// Three domains in place of the fixture's `[[domain]]` entries.
+fn with_domains(f: &Fixture, dir: &str, domains: &str) {
+    let text = fs::read_to_string(f.path("study.toml")).unwrap();
+    let (head, rest) = text.split_once("[[domain]]").unwrap();
+    let rest = &rest[rest.find("[[fidelity]]").unwrap()..];
+    let head = head.replace(&format!("{:?}", f.path("run")), &format!("{:?}", f.path(dir)));
+    let rest = rest.split("[launcher]").next().unwrap();
+    f.write(&format!("{dir}.toml"), &format!("{head}{domains}\n{rest}"));
+}
+
+#[test]
+fn a_fork_follows_domains_that_were_renamed_split_and_merged() {
+    let f = Fixture::new(GOOD, "", "");
+    let rows: String =
+        (1..=6).map(|i| format!("r{i},small,0.{i},0.2,{:.1},2.{i}\n", 0.8 - 0.1 * f64::from(i))).collect();
+    f.write("runs.csv", &format!("run_id,fidelity,w:a,w:b,w:c,y:loss\n{rows}"));
+    let admire = |command: &str, config: &str, more: &[&str]| {
+        let mut admire = std::process::Command::new(env!("CARGO_BIN_EXE_admire"));
+        admire.args([command, "--config", config]).args(more).current_dir(f.root.path()).output().unwrap()
+    };
+    let import = |config: &str, log: &str| {
+        let output = admire("import", config, &["--from", "wide", log]);
+        assert_eq!(code(&output), Some(0), "{}", stderr(&output));
+    };
+    import("study.toml", "runs.csv");
+    let json = |output: std::process::Output| -> Value {
+        assert_eq!(code(&output), Some(0), "{}", stderr(&output));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+
+    // Renamed, and split by tokens; a name that the old study does not have is found out.
+    let split = "[[domain]]\nname = \"docs\"\nwas = \"a\"\n[[domain]]\nname = \"b\"\nsplit_of = \"b\"\ntokens = 3e9\n\
+                 [[domain]]\nname = \"forums\"\nsplit_of = \"b\"\ntokens = 1e9\n[[domain]]\nname = \"c\"";
+    with_domains(&f, "split", &split.replace("was = \"a\"", "was = \"aa\""));
+    for command in ["check", "suggest"] {
+        let output = admire(command, "split.toml", &["--fork", "run"]);
+        let wrong =
+            "split.toml: line 7: domain[0].was: `aa` is no domain of the study that is forked; did you mean \"a\"?";
+        assert!(code(&output) == Some(2) && stderr(&output).contains(wrong), "{}", stderr(&output));
+    }
+    with_domains(&f, "split", split);
+    let shown = stdout(&admire("check", "split.toml", &["--fork", "run"]));
+    assert!(shown.contains(&format!("runs of t in {}\n  6 count fully\n", f.path("run").display())), "{shown}");
+    let forked = json(admire("check", "split.toml", &["--fork", "run", "--format", "json"]))["forked"].clone();
+    let part = |share: f64| json!({"split_of": {"domain": "b", "share": share}});
+    assert_eq!(forked["relations"], json!({"docs": {"was": "a"}, "b": part(0.75), "forums": part(0.25)}));
+    assert!(!f.path("split").exists(), "nothing was begun");
+    json(admire("suggest", "split.toml", &["--fork", "run", "--format", "json"]));
+    let events = fs::read_to_string(f.path("split/journal.jsonl")).unwrap();
+    let events: Vec<Value> = events.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let weights = |run: &Value, of: [&str; 4]| of.map(|name| run["weights"][name].as_f64().unwrap());
+    assert_eq!(events[1]["relations"], forked["relations"]);
+    let [docs, b, forums, c] = weights(&events[4], ["docs", "b", "forums", "c"]);
+    assert!([docs - 0.3, b - 0.15, forums - 0.05, c - 0.5].iter().all(|x| x.abs() < 1e-12), "{}", events[4]);
+
+    // The study goes on without --fork, and its keys may stay. One of its own runs draws the parts as nature does, one does not.
+    f.write(
+        "more.csv",
+        "run_id,fidelity,w:docs,w:b,w:forums,w:c,y:loss\nm,small,0.6,0.3,0.1,0,2\nn,small,0.7,0,0.3,0,2\n",
+    );
+    import("split.toml", "more.csv");
+    let merged = "[[domain]]\nname = \"a\"\nwas = \"docs\"\n[[domain]]\nname = \"b\"\nmerge_of = { b = 3, forums = 1 }\n\
+                  [[domain]]\nname = \"c\"";
+    with_domains(&f, "merged", merged);
+    let output = admire("suggest", "merged.toml", &["--fork", "split"]);
+    let said = "forked: 7 runs of t in";
+    let why = "1 left out, in which b was mixed in other shares than `merge_of` states";
+    assert!(stderr(&output).contains(said) && stderr(&output).contains(why), "{}", stderr(&output));
+    let events = fs::read_to_string(f.path("merged/journal.jsonl")).unwrap();
+    let runs: Vec<Value> = events.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let runs: Vec<&Value> = runs.iter().filter(|event| event["event"] == "imported").collect();
+    for (run, old) in runs.iter().zip(f.of("imported")) {
+        let same = |name: &str| (run["weights"][name].as_f64().unwrap() - old["weights"][name].as_f64().unwrap()).abs();
+        assert!(["a", "b", "c"].iter().all(|name| same(name) < 1e-12), "{run} {old}");
+        assert_eq!((&run["metrics"], &run["source"]), (&old["metrics"], &old["source"]));
+    }
+}

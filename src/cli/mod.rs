@@ -342,6 +342,7 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
             _,
             Some(
                 StudyError::Changed { .. }
+                | StudyError::Config(_)
                 | StudyError::Occupied { .. }
                 | StudyError::NoTrial(_)
                 | StudyError::NoImport(_)

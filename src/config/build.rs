@@ -10,7 +10,9 @@ use super::export::{DomainFiles, export};
 use super::stated::StatedMixture;
 use super::tree::{self, Problems, Section};
 use super::value::{Node, Value};
-use super::{Budget, LauncherConfig, ReplayConfig, StudyConfig, confirm, guard, placeholders, repetition, slurm};
+use super::{
+    Ancestry, Budget, LauncherConfig, ReplayConfig, StudyConfig, confirm, guard, lineage, placeholders, repetition, slurm,
+};
 use crate::problem::{
     AcquisitionKind, Aggregate, Direction, Fidelities, Fidelity, Goal, KernelKind, MOST_COMPONENTS, Metric, Mixture,
     ModelChoice, Objective, OptimizerSettings, Reference, RelativeTo, Structure, Warp, check_domain_name,
@@ -29,7 +31,7 @@ pub(super) fn build(path: &Path, root: &Node) -> Result<StudyConfig, ConfigError
     let document = Section::new(Some(root), String::new(), &problems);
 
     let (name, seed, dir) = study(&document, path);
-    let (domains, files) = domains(&document);
+    let (domains, files, ancestry) = domains(&document);
     let names: Vec<&str> = domains.iter().map(|d| d.name.as_str()).collect();
     let groups = groups(&document, &names);
     let fidelities = fidelities(&document);
@@ -76,6 +78,7 @@ pub(super) fn build(path: &Path, root: &Node) -> Result<StudyConfig, ConfigError
         space,
         domain_order,
         match_repetition,
+        ancestry,
         fidelities,
         objective,
         guards,
@@ -149,7 +152,7 @@ fn range(section: &Section<'_>) -> (f64, f64) {
     (min, max)
 }
 
-fn domains(document: &Section<'_>) -> (Vec<Domain>, BTreeMap<String, DomainFiles>) {
+fn domains(document: &Section<'_>) -> (Vec<Domain>, BTreeMap<String, DomainFiles>, Ancestry) {
     let (mut seen, mut paths, mut files) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
     let sections = document.sections("domain");
     if document.lacks("domain") {
@@ -162,16 +165,18 @@ fn domains(document: &Section<'_>) -> (Vec<Domain>, BTreeMap<String, DomainFiles
             format!("{n} domains are more than the {MOST_DOMAINS} that can be searched; merge small ones"),
         );
     }
-    let read = |section: Section<'_>| {
-        let name = unique_name(&section, &mut seen, check_domain_name);
-        let (min, max) = range(&section);
+    let read = |section: &Section<'_>| {
+        let name = unique_name(section, &mut seen, check_domain_name);
+        let (min, max) = range(section);
         let tokens = section.positive("tokens");
         let prior = section.number("prior", "a number of at least 0", |x| x >= 0.0);
-        files.insert(name.clone(), DomainFiles::read(&section, &mut paths));
-        section.finish();
+        files.insert(name.clone(), DomainFiles::read(section, &mut paths));
         Domain { name, min, max, tokens, prior }
     };
-    (sections.into_iter().map(read).collect(), files)
+    let domains: Vec<Domain> = sections.iter().map(read).collect();
+    let ancestry = lineage::read(&sections, &domains);
+    sections.into_iter().for_each(Section::finish);
+    (domains, files, ancestry)
 }
 
 fn groups(document: &Section<'_>, known: &[&str]) -> Vec<GroupSpec> {

@@ -8,6 +8,7 @@ pub(crate) mod duration;
 mod error;
 mod export;
 mod guard;
+mod lineage;
 mod placeholders;
 mod repetition;
 mod slurm;
@@ -26,6 +27,7 @@ use crate::space::SearchSpace;
 
 pub use error::{ConfigError, Origin, Problem};
 pub use export::{DomainFiles, ExportConfig, Stopping, Unit};
+pub use lineage::Ancestry;
 pub use placeholders::{PLACEHOLDERS, check as check_placeholders};
 pub(crate) use placeholders::{Piece, pieces};
 pub use stated::StatedMixture;
@@ -53,6 +55,8 @@ pub struct StudyConfig {
     pub domain_order: Vec<String>,
     /// `limits.match_repetition`: whether small runs draw from so few data that they repeat them as the target run does.
     pub match_repetition: bool,
+    /// What the domains were in an older study, which this one may learn from.
+    pub ancestry: Ancestry,
     /// `[[fidelity]]`
     pub fidelities: Fidelities,
     /// `[objective]`

@@ -180,10 +180,15 @@ impl<'a> Section<'a> {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
+    /// Where a key, or the whole section, was said, and its path.
+    pub fn place(&self, key: Option<&str>) -> (Origin, String) {
+        let origin = key.and_then(|k| self.table?.get(k)).map_or_else(|| self.origin.clone(), |n| n.origin.clone());
+        (origin, key.map_or_else(|| self.path.clone(), |k| self.path_of(k)))
+    }
+
     /// Reports a problem with a key, or with the whole section.
     pub fn report(&self, key: Option<&str>, message: impl Into<String>) {
-        let origin = key.and_then(|k| self.table?.get(k)).map_or_else(|| self.origin.clone(), |n| n.origin.clone());
-        let key = key.map_or_else(|| self.path.clone(), |k| self.path_of(k));
+        let (origin, key) = self.place(key);
         self.problems.borrow_mut().push(Problem { origin, key, message: message.into() });
     }
 

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::{Completed, Purpose, StopReason, TrialId};
 use crate::config::{Settings, StudyConfig};
 use crate::problem::{Aggregate, Direction, Handle, Metric, Objective, Prediction, RelativeTo, RunSet};
+use crate::space::Relation;
 use crate::text::counted;
 
 /// The journal format that this version writes, and the newest that it reads.
@@ -257,6 +258,9 @@ pub struct Forked {
     pub imported: usize,
     /// How many were left out, by reason.
     pub dropped: BTreeMap<String, usize>,
+    /// What domains were in the other study, as the config stated it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub relations: BTreeMap<String, Relation>,
 }
 
 impl fmt::Display for Forked {

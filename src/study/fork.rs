@@ -12,43 +12,57 @@ use super::{
 };
 use crate::config::StudyConfig;
 
-/// A weight that is no more than this is what rounding leaves of none.
-const NO_WEIGHT: f64 = 1e-9;
-
 impl Study {
     /// Begins a study with the completed runs of the one in `from`, as far as they fit the config, as imported ones. Waits at
     /// most so long for whoever else is about to begin a study there.
     ///
     /// # Errors
     /// [`StudyError::Occupied`] unless `config.dir` is empty or missing; [`StudyError::Missing`] and whatever else may be
-    /// wrong with the journal in `from`; those of [`Self::open`].
+    /// wrong with the journal in `from`; old domains that it does not have; those of [`Self::open`].
     pub fn fork(config: StudyConfig, from: &Path, wait: Duration) -> Result<OpenStudy, StudyError> {
         let dir = config.dir.clone();
-        let missing = || StudyError::Missing { dir: from.to_owned() };
-        let contents = journal::read(from)?.ok_or_else(missing)?;
-        let old = Old::new(from, &contents.entries()?).ok_or_else(missing)?;
+        let events = events(&config, from)?;
         // Looked at twice: a mistake must not leave a lock behind, and somebody may have been faster.
         vacant(&dir)?;
         let lock = journal::Lock::take(&dir, wait)?;
         vacant(&dir)?;
-
-        let (mut runs, mut dropped) = (Vec::new(), BTreeMap::new());
-        for run in old.runs {
-            match translated(&config, &old.sizes, run) {
-                Ok(run) => runs.push(Event::Imported(run)),
-                Err(reason) => *dropped.entry(reason).or_default() += 1,
-            }
-        }
-        let from = old.dir;
-        let origin = Event::Forked(Forked { from, name: old.name, imported: runs.len(), dropped });
-        let events = [Event::Study(Header::new(&config)), origin].into_iter().chain(runs);
         let write = || {
-            let lines = events.map(|event| serde_json::to_vec(&Entry::now(event))).collect::<Result<Vec<_>, _>>()?;
-            journal::begin(&dir, &journal::chained(lines)?.0)
+            let lines = events.into_iter().map(|event| serde_json::to_vec(&Entry::now(event)));
+            journal::begin(&dir, &journal::chained(lines.collect::<Result<Vec<_>, _>>()?)?.0)
         };
         write().map_err(|e| StudyError::io("write", &journal::path(&dir), e))?;
         Self::locked(config, lock)
     }
+
+    /// What [`Self::fork`] would begin, in memory alone.
+    ///
+    /// # Errors
+    /// Those of [`Self::fork`].
+    pub fn forked(config: StudyConfig, from: &Path) -> Result<Self, StudyError> {
+        vacant(&config.dir)?;
+        let events = events(&config, from)?;
+        let mut study = Self::empty(config);
+        events.into_iter().try_for_each(|event| study.assume(event))?;
+        Ok(study)
+    }
+}
+
+/// The events that a study begins with which learns from the one in `from`.
+fn events(config: &StudyConfig, from: &Path) -> Result<Vec<Event>, StudyError> {
+    let missing = || StudyError::Missing { dir: from.to_owned() };
+    let contents = journal::read(from)?.ok_or_else(missing)?;
+    let old = Old::new(from, &contents.entries()?).ok_or_else(missing)?;
+    config.ancestry.check(&config.path, &old.domains)?;
+    let (mut runs, mut dropped) = (Vec::new(), BTreeMap::new());
+    for run in old.runs {
+        match translated(config, &old.sizes, run) {
+            Ok(run) => runs.push(Event::Imported(run)),
+            Err(reason) => *dropped.entry(reason).or_default() += 1,
+        }
+    }
+    let relations = config.ancestry.lineage.0.clone();
+    let origin = Event::Forked(Forked { from: old.dir, name: old.name, imported: runs.len(), dropped, relations });
+    Ok([Event::Study(Header::new(config)), origin].into_iter().chain(runs).collect())
 }
 
 /// Nothing but what a fork that was cut short leaves behind.
@@ -62,6 +76,7 @@ fn vacant(dir: &Path) -> Result<(), StudyError> {
 struct Old {
     dir: String,
     name: String,
+    domains: Vec<String>,
     sizes: Sizes,
     runs: Vec<Imported>,
 }
@@ -99,7 +114,7 @@ impl Old {
             }
         }
         let runs = runs.into_iter().map(|(_, run)| run).collect();
-        Some(Self { dir, name: header.name.clone(), sizes, runs })
+        Some(Self { dir, name: header.name.clone(), domains: header.domains.clone(), sizes, runs })
     }
 }
 
@@ -123,21 +138,17 @@ fn translated(config: &StudyConfig, sizes: &Sizes, mut run: Imported) -> Result<
     if sizes.get(&run.fidelity).is_some_and(|was| differs(was.params, now.params) || differs(was.tokens, now.tokens)) {
         return Err("of a fidelity whose params or tokens have changed".into());
     }
-    let domains = config.space.domains();
-    let before = run.weights.len();
-    let gone = run.weights.iter().filter(|(name, _)| config.space.index(name).is_none());
-    let (names, weights): (Vec<&str>, Vec<f64>) = gone.map(|(name, w)| (name.as_str(), *w)).unzip();
-    if weights.iter().sum::<f64>() > NO_WEIGHT {
-        let names = names.join(", ");
-        return Err(format!("with weight on a domain that is gone (to learn from them, keep {names} with max = 0)"));
+    let domains = config.space.domains().iter().map(|domain| domain.name.as_str());
+    let carried = config.ancestry.lineage.carried(&run.weights, domains).map_err(|gone| {
+        let gone = gone.join(", ");
+        format!("with weight on a domain that is gone (to learn from them, keep {gone} with max = 0)")
+    })?;
+    if !carried.unnatural.is_empty() {
+        return Err(format!(
+            "in which {} was mixed in other shares than `merge_of` states",
+            carried.unnatural.join(", ")
+        ));
     }
-    run.weights.retain(|name, _| config.space.index(name).is_some());
-    if run.weights.len() < before {
-        let sum: f64 = run.weights.values().sum();
-        run.weights.values_mut().for_each(|w| *w /= sum);
-    }
-    for domain in domains {
-        run.weights.entry(domain.name.clone()).or_insert(0.0);
-    }
+    run.weights = carried.weights;
     observed(config, RunId::Imported(0), &run).map(|_| run).map_err(|_| "without a metric of the objective".into())
 }

@@ -85,6 +85,7 @@ pub use queries::{Plan, Study};
 pub use state::{Counts, ImportedRun, Model, Stopped};
 pub use trial::{Correction, Failure, Purpose, Trial, TrialState};
 
+use crate::config::ConfigError;
 pub use crate::problem::{Completed, TrialId};
 
 /// Why a search ended.
@@ -204,6 +205,9 @@ pub enum StudyError {
         /// Each difference.
         differences: Vec<String>,
     },
+    /// What the config says of an older study is not true of it.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// A place where no study can begin.
     #[error(
         "{} is not empty, and `--fork` begins a new study: set another study.dir; to go on with the study there, leave \

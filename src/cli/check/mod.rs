@@ -5,6 +5,7 @@ mod region;
 mod trial;
 
 use std::fmt::{self, Write};
+use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -15,7 +16,7 @@ use crate::config::{LauncherConfig, LauncherKind, StudyConfig};
 use crate::launcher::{Facts, slurm};
 use crate::optimizer::{Candidates, NoTrial};
 use crate::runner::facts;
-use crate::study::{Forecast, Rate, Study, Trial};
+use crate::study::{Forecast, Forked, Rate, Study, Trial};
 use trial::Tried;
 
 /// Trials of the initial design that are worked out; further ones are only said to exist.
@@ -29,6 +30,9 @@ pub struct CheckArgs {
     /// Also run one trial at the cheapest size for real, in a folder of its own, and see whether it keeps to the contract
     #[arg(long)]
     trial: bool,
+    /// Also show how many runs of the study in DIR a new one with this config would learn from, and why not from the others
+    #[arg(long, value_name = "DIR")]
+    fork: Option<PathBuf>,
     /// How to print the result
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -36,7 +40,10 @@ pub struct CheckArgs {
 
 pub(super) fn run(args: &CheckArgs, verbose: bool) -> anyhow::Result<u8> {
     let config = args.config.load()?;
-    let mut study = Study::peek(config.clone())?;
+    let mut study = match &args.fork {
+        Some(from) => Study::forked(config.clone(), from)?,
+        None => Study::peek(config.clone())?,
+    };
     super::warn(study.warnings());
     let begun = study.trials().len();
     let measured = Rate::measured(&study);
@@ -47,9 +54,13 @@ pub(super) fn run(args: &CheckArgs, verbose: bool) -> anyhow::Result<u8> {
     let design = &study.trials()[begun..begun + design];
     let plan = budget::Plan(Forecast::new(&study, begun, design, rate));
     let notes = [region::notes(&config), plan.notes()].concat();
+    let origin = study.origin().filter(|_| args.fork.is_some());
     match args.format {
         Format::Table => {
             out!("{}", region::table(&config, design));
+            if let Some(origin) = origin {
+                out!("{}", old_runs(origin));
+            }
             out!("{plan}");
             notes.iter().for_each(|note| outln!("note: {note}"));
             if verbose && !design.is_empty() {
@@ -64,6 +75,7 @@ pub(super) fn run(args: &CheckArgs, verbose: bool) -> anyhow::Result<u8> {
         Format::Json => {
             let mut object = json!({
                 "study": config.name,
+                "forked": origin,
                 "domains": region::json(&config),
                 "limits": region::limits(&config),
                 "fidelities": fidelities(&config),
@@ -78,6 +90,15 @@ pub(super) fn run(args: &CheckArgs, verbose: bool) -> anyhow::Result<u8> {
         }
     }
     Ok(tried.map_or(0, |tried| tried.exit_code()))
+}
+
+/// How many runs of another study count, and why others do not.
+fn old_runs(origin: &Forked) -> String {
+    let mut text = format!("\nruns of {} in {}\n  {} count fully\n", origin.name, origin.from, origin.imported);
+    for (reason, n) in &origin.dropped {
+        let _ = writeln!(text, "  {n} left out, {reason}");
+    }
+    text
 }
 
 /// Adds to a study that was only read what is left of its initial design, at least one trial, where it has none yet; how
