@@ -112,7 +112,13 @@ impl Gradient for &Quadratic {
 }
 
 fn polytope() -> Polytope {
-    let group = |domains: &[usize], min: f64, max: f64| Group { name: "g".into(), domains: domains.to_vec(), min, max };
+    let group = |domains: &[usize], min: f64, max: f64| Group {
+        name: "g".into(),
+        domains: domains.to_vec(),
+        min,
+        max,
+        freeze: None,
+    };
     let groups = vec![group(&[0, 1, 2], 0.2, 0.6), group(&[2, 3], 0.0, 0.3)];
     Polytope::new(vec![0.0, 0.05, 0.0, 0.0, 0.0], vec![0.5, 1.0, 1.0, 0.4, 0.35], groups).unwrap()
 }

@@ -118,7 +118,8 @@ fn suggestions_and_recommendations_respect_groups_and_caps() {
     domains[0].min = 0.1;
     domains[1].max = 0.3;
     domains[2].tokens = Some(1e9);
-    let group = GroupSpec { name: "code".into(), domains: vec!["d03".into(), "d04".into()], min: 0.2, max: 0.4 };
+    let group =
+        GroupSpec { name: "code".into(), domains: vec!["d03".into(), "d04".into()], min: 0.2, max: 0.4, freeze: None };
     let limits = Limits { target_tokens: 8e9, max_epochs: Some(2.0) };
     let space = SearchSpace::new(domains, vec![group], Some(limits)).unwrap();
     let mut optimizer =
@@ -139,7 +140,8 @@ fn weights_that_are_suggested_and_recommended_can_be_used() {
     let problem = Problem::new(5, 2, 2, 4);
     let mut domains: Vec<Domain> = (0..5).map(|i| Domain::new(format!("d{i:02}"))).collect();
     (domains[0].min, domains[1].max) = (0.03, 0.25);
-    let group = GroupSpec { name: "code".into(), domains: vec!["d03".into(), "d04".into()], min: 0.2, max: 0.4 };
+    let group =
+        GroupSpec { name: "code".into(), domains: vec!["d03".into(), "d04".into()], min: 0.2, max: 0.4, freeze: None };
     let space = SearchSpace::new(domains, vec![group], None).unwrap();
     let guard = Guard {
         metric: 1,

@@ -16,7 +16,7 @@ fn simplex(dim: usize) -> Polytope {
 }
 
 fn group(name: &str, domains: &[usize], min: f64, max: f64) -> Group {
-    Group { name: name.into(), domains: domains.to_vec(), min, max }
+    Group { name: name.into(), domains: domains.to_vec(), min, max, freeze: None }
 }
 
 fn norm(a: &[f64], b: &[f64]) -> f64 {
@@ -49,6 +49,41 @@ fn random_polytope(rng: &mut impl Rng) -> Polytope {
 fn random_target(dim: usize, rng: &mut impl Rng) -> Vec<f64> {
     let scale = [0.1, 1.0, 30.0][rng.random_range(0..3)];
     (0..dim).map(|_| scale * (rng.random::<f64>() - 0.4)).collect()
+}
+
+/// Like [`random_polytope`], with up to two frozen groups. It holds a random point.
+fn random_frozen(rng: &mut impl Rng) -> Polytope {
+    let dim = rng.random_range(3..10);
+    let inside = simplex(dim).sample(1, rng).remove(0);
+    let room = |rng: &mut dyn rand::RngCore| if rng.random_bool(0.3) { 0.0 } else { rng.random::<f64>() * 0.3 };
+    let lower = inside.iter().map(|x| (x - room(rng)).max(0.0)).collect();
+    let upper = inside.iter().map(|x| (x + room(rng) + 0.01).min(1.0)).collect();
+    let half = rng.random_range(2..dim);
+    let blocks: [Vec<usize>; 2] = [(0..half).collect(), (half..dim).collect()];
+    let frozen = blocks.into_iter().enumerate().filter(|(g, _)| *g == 0 || rng.random_bool(0.5)).collect::<Vec<_>>();
+    let mut groups: Vec<Group> = frozen
+        .into_iter()
+        .map(|(g, members)| {
+            let total: f64 = members.iter().map(|i| inside[*i]).sum();
+            let ratios = members.iter().map(|i| inside[*i] / total).collect();
+            Group { freeze: Some(ratios), ..group(&g.to_string(), &members, 0.0, 1.0) }
+        })
+        .collect();
+    if rng.random_bool(0.5) {
+        let sum = inside[0] + inside[dim - 1];
+        groups.push(group("sum", &[0, dim - 1], (sum - room(rng)).max(0.0), (sum + room(rng)).min(1.0)));
+    }
+    Polytope::new(lower, upper, groups).unwrap()
+}
+
+/// By how much the weights of frozen groups miss their ratios.
+fn thaw(polytope: &Polytope, w: &[f64]) -> f64 {
+    let miss = |group: &Group| {
+        let total: f64 = group.domains.iter().map(|i| w[*i]).sum();
+        let ratios = group.freeze.clone().unwrap_or_default();
+        group.domains.iter().zip(ratios).map(|(i, ratio)| (w[*i] - ratio * total).abs()).fold(0.0, f64::max)
+    };
+    polytope.groups().iter().map(miss).fold(0.0, f64::max)
 }
 
 /// Dykstra's alternating projections: slow, and nothing in common with the method under test.
@@ -86,9 +121,10 @@ proptest! {
     #[test]
     fn projection_is_the_nearest_point(seed in any::<u64>()) {
         let rng = &mut rng(seed);
-        let polytope = random_polytope(rng);
+        let polytope = if rng.random_bool(0.5) { random_frozen(rng) } else { random_polytope(rng) };
         let y = random_target(polytope.dim(), rng);
         let p = polytope.project(&y);
+        prop_assert!(thaw(&polytope, &p) < 1e-12, "thawed");
         prop_assert!(polytope.contains(&p, 1e-12), "infeasible {p:?} in {polytope:?}");
         for i in 0..p.len() {
             prop_assert!(polytope.lower()[i] <= p[i] && p[i] <= polytope.upper()[i]);
@@ -125,9 +161,10 @@ proptest! {
     #[test]
     fn samples_are_feasible_and_the_reach_holds_them(seed in any::<u64>()) {
         let rng = &mut rng(seed);
-        let polytope = random_polytope(rng);
+        let polytope = if rng.random_bool(0.5) { random_frozen(rng) } else { random_polytope(rng) };
         prop_assert!(polytope.contains(polytope.center(), 1e-12));
         for w in polytope.sample(20, rng) {
+            prop_assert!(thaw(&polytope, &w) < 1e-12, "thawed");
             prop_assert!(polytope.contains(&w, 1e-12));
             for (x, (least, most)) in w.iter().zip(polytope.reach()) {
                 prop_assert!(least - 1e-9 <= *x && *x <= most + 1e-9);
@@ -335,7 +372,7 @@ fn domain(name: &str, min: f64, max: f64) -> Domain {
 }
 
 fn spec(name: &str, domains: &[&str], min: f64, max: f64) -> GroupSpec {
-    GroupSpec { name: name.into(), domains: domains.iter().map(|d| (*d).to_owned()).collect(), min, max }
+    GroupSpec { name: name.into(), domains: domains.iter().map(|d| (*d).to_owned()).collect(), min, max, freeze: None }
 }
 
 #[test]
@@ -504,4 +541,26 @@ fn near_a_mixture_all_weights_can_be_used() {
     assert_eq!(space.usable(&[0.6, 0.25, 0.15]), [0.5, 0.5, 0.0]);
     let near = space.within(&space.uniform(), 0.1);
     assert!(near.polytope().contains(&near.usable(&[0.6, 0.25, 0.15]), 1e-9));
+}
+
+#[test]
+fn samples_with_a_frozen_group_are_uniform_over_what_is_free() {
+    // a : b = 3 : 1, and c: one coordinate, the total of a and b.
+    let freeze =
+        |ratios: &[f64], members: &[usize]| Group { freeze: Some(ratios.into()), ..group("g", members, 0.2, 0.8) };
+    let polytope = Polytope::new(vec![0.0; 3], vec![1.0; 3], vec![freeze(&[0.75, 0.25], &[0, 1])]).unwrap();
+    assert_eq!(polytope.coordinates(), 2);
+    let totals: Vec<f64> = polytope.sample(2000, &mut rng(1)).iter().map(|w| w[0] + w[1]).collect();
+    let mean = totals.iter().sum::<f64>() / 2000.0;
+    let variance = totals.iter().map(|t| (t - mean).powi(2)).sum::<f64>() / 2000.0;
+    assert!((mean - 0.5).abs() < 0.02 && (variance - 0.6 * 0.6 / 12.0).abs() < 0.003, "{mean} {variance}");
+    let reach = |i: usize| polytope.reach()[i];
+    let near = |(a, b): (f64, f64), (c, d): (f64, f64)| (a - c).abs() < 1e-12 && (b - d).abs() < 1e-12;
+    assert!(near(reach(0), (0.15, 0.6)) && near(reach(1), (0.05, 0.2)) && near(reach(2), (0.2, 0.8)));
+    // A triangle of (a and b in equal parts), c and d: its centre of mass.
+    let polytope =
+        Polytope::new(vec![0.0; 4], vec![1.0; 4], vec![Group { min: 0.0, max: 1.0, ..freeze(&[0.5, 0.5], &[0, 1]) }]);
+    let samples = polytope.unwrap().sample(4000, &mut rng(2));
+    let mean = |i: usize| samples.iter().map(|w| w[i]).sum::<f64>() / 4000.0;
+    assert!((mean(0) - 1.0 / 6.0).abs() < 0.01 && (mean(2) - 1.0 / 3.0).abs() < 0.015, "{} {}", mean(0), mean(2));
 }

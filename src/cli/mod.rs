@@ -55,7 +55,7 @@ use crate::replay::ReplayError;
 use crate::runner::RunError;
 use crate::runs::LogError;
 use crate::space::SpaceError;
-use crate::study::{OpenStudy, Study, StudyError};
+use crate::study::{self, OpenStudy, Study, StudyError};
 
 const EXIT_CODES: &str = "Start with `admire init`, then `admire check` and `admire optimize`.
 
@@ -119,7 +119,7 @@ impl ConfigArgs {
     /// # Errors
     /// [`ConfigError`].
     pub fn load(&self) -> Result<StudyConfig, ConfigError> {
-        let mut config = StudyConfig::load(&self.config, &self.set)?;
+        let mut config = load(&self.config, &self.set)?;
         if let Some(dir) = &self.dir {
             config.dir.clone_from(dir);
         }
@@ -143,7 +143,7 @@ impl ConfigArgs {
         }
         let others: Vec<String> =
             self.set.iter().filter(|set| !["objective", "guard"].contains(&section(set).as_str())).cloned().collect();
-        let own = StudyConfig::load(&self.config, &others)?.objective;
+        let own = load(&self.config, &others)?.objective;
         Ok(Study::what_if(config, own)?)
     }
 
@@ -266,6 +266,12 @@ fn runtime() -> anyhow::Result<Runtime> {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct UsageError(String);
+
+/// Reads and validates a config, which may name other studies.
+fn load(path: &Path, overrides: &[String]) -> Result<StudyConfig, ConfigError> {
+    let recommended = |dir: &Path| study::recommended(dir).map_err(|error| error.to_string());
+    StudyConfig::load_beside(path, overrides, &recommended)
+}
 
 /// The fidelity that `--fidelity` names.
 fn fidelity(config: &StudyConfig, name: &str) -> Result<FidelityId, UsageError> {

@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use super::error::{ConfigError, Origin, Problem};
 use super::export::{DomainFiles, export};
+use super::freeze::{Recommended, Sources};
 use super::stated::StatedMixture;
 use super::tree::{self, Problems, Section};
 use super::value::{Node, Value};
 use super::{
-    Ancestry, Budget, LauncherConfig, ReplayConfig, StudyConfig, confirm, guard, lineage, placeholders, repetition, slurm,
+    Ancestry, Budget, LauncherConfig, ReplayConfig, StudyConfig, confirm, freeze, guard, lineage, placeholders, repetition,
+    slurm,
 };
 use crate::problem::{
     AcquisitionKind, Aggregate, Direction, Fidelities, Fidelity, Goal, KernelKind, MOST_COMPONENTS, Metric, Mixture,
@@ -26,16 +28,20 @@ const STRATEGIES: [&str; 4] = ["admire", "single-fidelity", "random", "regressio
 /// What is wrong with an argument that cannot be one.
 const NUL: &str = "has a NUL character in it, which no argument can hold";
 
-pub(super) fn build(path: &Path, root: &Node) -> Result<StudyConfig, ConfigError> {
+pub(super) fn build(path: &Path, root: &Node, recommended: Recommended<'_>) -> Result<StudyConfig, ConfigError> {
     let problems = Problems::default();
     let document = Section::new(Some(root), String::new(), &problems);
 
     let (name, seed, dir) = study(&document, path);
     let (domains, files, ancestry) = domains(&document);
     let names: Vec<&str> = domains.iter().map(|d| d.name.as_str()).collect();
-    let groups = groups(&document, &names);
     let fidelities = fidelities(&document);
     let (limits, granularity, match_repetition) = limits(&document, &domains, fidelities.as_ref());
+    let groups = groups(&document, &Sources { domains: &domains, lineage: &ancestry.lineage, limits, recommended });
+    if granularity.steps.is_some() && groups.iter().any(|group| group.freeze.is_some()) {
+        let message = "rounds weights, which changes the ratios of a frozen [[group]]; leave one of them out";
+        document.section("limits").report(Some("step"), message);
+    }
     let (mut objective, relative_to) = objective(&document, &domains);
     let optimizer = optimizer(&document);
     let written = guard::read(&document, &domains, &objective, &optimizer);
@@ -61,6 +67,9 @@ pub(super) fn build(path: &Path, root: &Node) -> Result<StudyConfig, ConfigError
     let space = SearchSpace::new(domains, groups, limits)
         .and_then(|space| space.with_granularity(granularity))
         .map_err(|source| ConfigError::Infeasible { path: path.to_owned(), source })?;
+    let mut settings = tree::settings(root);
+    // As ratios: another study may recommend something else later.
+    settings.extend(freeze::settings(&space));
     let guards = guard::guards(written, &space, &mut objective);
     let reference = relative_to.and_then(|to| {
         // It is trained: its weights are such as can be used.
@@ -89,7 +98,7 @@ pub(super) fn build(path: &Path, root: &Node) -> Result<StudyConfig, ConfigError
         references,
         replay,
         export,
-        settings: tree::settings(root),
+        settings,
     })
 }
 
@@ -179,27 +188,40 @@ fn domains(document: &Section<'_>) -> (Vec<Domain>, BTreeMap<String, DomainFiles
     (domains, files, ancestry)
 }
 
-fn groups(document: &Section<'_>, known: &[&str]) -> Vec<GroupSpec> {
-    let mut seen = BTreeSet::new();
-    let read = |section: Section<'_>| {
+fn groups(document: &Section<'_>, sources: &Sources<'_>) -> Vec<GroupSpec> {
+    let (mut seen, mut groups) = (BTreeSet::new(), Vec::<GroupSpec>::new());
+    let known = || sources.domains.iter().map(|domain| domain.name.as_str());
+    for section in document.sections("group") {
         let name = unique_name(&section, &mut seen, check_name);
         let domains = section.texts("domains").unwrap_or_default();
         if domains.is_empty() {
             section.report(Some("domains"), "name at least one domain");
         }
         for (i, domain) in domains.iter().enumerate() {
-            if !known.contains(&domain.as_str()) {
-                let hint = nearest(domain, known.iter().copied()).map(|n| format!("; did you mean `{n}`?"));
+            if known().all(|known| known != domain) {
+                let hint = nearest(domain, known()).map(|n| format!("; did you mean `{n}`?"));
                 section.report(Some("domains"), format!("unknown domain `{domain}`{}", hint.unwrap_or_default()));
             } else if domains[..i].contains(domain) {
                 section.report(Some("domains"), format!("`{domain}` appears twice"));
             }
         }
         let (min, max) = range(&section);
+        let mut group = GroupSpec { name, domains, min, max, freeze: None };
+        group.freeze = sources.read(&section, &group);
+        let overlaps = |other: &&GroupSpec| {
+            other.freeze.is_some() && other.domains.iter().any(|name| group.domains.contains(name))
+        };
+        if let Some(other) = groups.iter().find(overlaps).filter(|_| group.freeze.is_some()) {
+            let other = &other.name;
+            section.report(
+                Some("freeze"),
+                format!("shares a domain with `{other}`, which is frozen too; thaw one of them"),
+            );
+        }
         section.finish();
-        GroupSpec { name, domains, min, max }
-    };
-    document.sections("group").into_iter().map(read).collect()
+        groups.push(group);
+    }
+    groups
 }
 
 fn fidelities(document: &Section<'_>) -> Option<Fidelities> {

@@ -7,6 +7,7 @@ mod confirm;
 pub(crate) mod duration;
 mod error;
 mod export;
+mod freeze;
 mod guard;
 mod lineage;
 mod placeholders;
@@ -27,6 +28,7 @@ use crate::space::SearchSpace;
 
 pub use error::{ConfigError, Origin, Problem};
 pub use export::{DomainFiles, ExportConfig, Stopping, Unit};
+pub use freeze::Recommended;
 pub use lineage::Ancestry;
 pub use placeholders::{PLACEHOLDERS, check as check_placeholders};
 pub(crate) use placeholders::{Piece, pieces};
@@ -83,13 +85,22 @@ pub struct StudyConfig {
 }
 
 impl StudyConfig {
-    /// Reads and validates `path`, with `overrides` (`key.path=value`, TOML values) applied before validation.
+    /// Reads and validates `path`, with `overrides` (`key.path=value`, TOML values) applied before validation. It cannot look at
+    /// other studies.
     ///
     /// # Errors
     /// [`ConfigError`]: the file cannot be read, is not valid (all problems at once), or its bounds are infeasible.
     pub fn load(path: &Path, overrides: &[String]) -> Result<Self, ConfigError> {
+        Self::load_beside(path, overrides, &alone)
+    }
+
+    /// Like [`Self::load`], where `recommended` looks up the recommendations of other studies. Groups may be frozen in their ratios.
+    ///
+    /// # Errors
+    /// Those of [`Self::load`].
+    pub fn load_beside(path: &Path, overrides: &[String], recommended: Recommended<'_>) -> Result<Self, ConfigError> {
         let text = input::read(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        Self::parse(path, &text, overrides)
+        Self::read(path, &text, overrides, recommended)
     }
 
     /// Like [`Self::load`], with the content of the file given.
@@ -97,14 +108,23 @@ impl StudyConfig {
     /// # Errors
     /// Those of [`Self::load`], but for reading.
     pub fn parse(path: &Path, text: &str, overrides: &[String]) -> Result<Self, ConfigError> {
+        Self::read(path, text, overrides, &alone)
+    }
+
+    fn read(path: &Path, text: &str, overrides: &[String], recommended: Recommended<'_>) -> Result<Self, ConfigError> {
         let invalid = |problems| ConfigError::Invalid { path: path.to_owned(), problems };
         let mut root = tree::parse(text).map_err(|problem| invalid(vec![problem]))?;
         let failed: Vec<Problem> = overrides.iter().filter_map(|set| tree::apply(&mut root, set).err()).collect();
         if !failed.is_empty() {
             return Err(invalid(failed));
         }
-        build::build(path, &root)
+        build::build(path, &root, recommended)
     }
+}
+
+/// Where no other study can be looked at.
+fn alone(dir: &Path) -> Result<BTreeMap<String, f64>, String> {
+    Err(format!("the study in {} cannot be looked at here; state the ratios", dir.display()))
 }
 
 impl StudyConfig {

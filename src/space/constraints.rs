@@ -1,6 +1,6 @@
 //! The inequalities that bound mixtures.
 
-/// A bound on the sum of some domains' weights.
+/// A bound on the sum of some domains' weights, whose ratios may be fixed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Group {
     /// Unique name, as in the config file.
@@ -11,6 +11,8 @@ pub struct Group {
     pub min: f64,
     /// Largest sum of their weights.
     pub max: f64,
+    /// Fixed ratios of their weights, in the order of `domains`: none is negative, and they sum to 1.
+    pub freeze: Option<Vec<f64>>,
 }
 
 /// One of the inequalities that make up a [`Polytope`](super::Polytope).
@@ -26,43 +28,47 @@ pub enum Bound {
     GroupMax(usize),
 }
 
-/// What every mixture of a [`Polytope`](super::Polytope)(super::Polytope) satisfies.
+/// What every mixture of a [`Polytope`](super::Polytope) satisfies, in its coordinates ([`Blocks`](super::blocks::Blocks)).
 #[derive(Clone, Debug)]
 pub(super) struct Constraints {
     pub lower: Vec<f64>,
     pub upper: Vec<f64>,
-    pub groups: Vec<Group>,
     /// The constraints on sums of weights: the sum of all first, then one per group.
     pub rows: Vec<Row>,
 }
 
-/// A constraint `min ≤ a·w ≤ max` whose coefficients `a` are 0 or 1.
+/// A constraint `min ≤ a·u ≤ max` whose coefficients `a` are not negative; 0 or 1 where coordinates are weights.
 #[derive(Clone, Debug)]
 pub(super) struct Row {
     pub coefficients: Vec<f64>,
-    /// The weights whose coefficient is 1, ascending.
+    /// The coordinates whose coefficient is not 0, ascending.
     pub members: Vec<usize>,
     pub min: f64,
     pub max: f64,
-    /// Whether `a·w` has the same value all over the polytope.
+    /// Whether `a·u` has the same value all over the polytope.
     pub fixed: bool,
 }
 
 impl Row {
-    pub fn sum(&self, w: &[f64]) -> f64 {
-        self.members.iter().map(|&i| w[i]).sum()
+    pub fn new(coefficients: Vec<f64>, min: f64, max: f64) -> Self {
+        let members = (0..coefficients.len()).filter(|i| coefficients[*i] != 0.0).collect();
+        Self { coefficients, members, min, max, fixed: false }
+    }
+
+    pub fn sum(&self, u: &[f64]) -> f64 {
+        self.members.iter().map(|&i| self.coefficients[i] * u[i]).sum()
     }
 }
 
 impl Constraints {
-    /// Whether `w` satisfies every constraint within `tolerance`.
-    pub fn contain(&self, w: &[f64], tolerance: f64) -> bool {
-        w.len() == self.lower.len()
-            && w.iter()
+    /// Whether `u` satisfies every constraint within `tolerance`.
+    pub fn contain(&self, u: &[f64], tolerance: f64) -> bool {
+        u.len() == self.lower.len()
+            && u.iter()
                 .zip(self.lower.iter().zip(&self.upper))
                 .all(|(x, (l, u))| *x >= l - tolerance && *x <= u + tolerance)
             && self.rows.iter().all(|row| {
-                let sum = row.sum(w);
+                let sum = row.sum(u);
                 sum >= row.min - tolerance && sum <= row.max + tolerance
             })
     }

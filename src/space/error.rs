@@ -62,6 +62,8 @@ pub enum TightBound {
     GroupMin { group: String, min: f64 },
     /// `max` of a group.
     GroupMax { group: String, max: f64 },
+    /// `freeze` of a group: the ratios of its weights, which sum to 1.
+    Frozen { group: String, ratios: Vec<(String, f64)> },
     /// `limits.smallest_weight`, of a domain.
     Smallest { domain: String, smallest: f64 },
     /// `limits.step`
@@ -69,17 +71,18 @@ pub enum TightBound {
 }
 
 impl TightBound {
-    /// The bounding value.
+    /// The bounding value, if it is one.
     #[must_use]
-    pub fn value(&self) -> f64 {
+    pub fn value(&self) -> Option<f64> {
         match self {
+            Self::Frozen { .. } => None,
             Self::Min { min: value, .. }
             | Self::Max { max: value, .. }
             | Self::TokenCap { cap: value, .. }
             | Self::GroupMin { min: value, .. }
             | Self::GroupMax { max: value, .. }
             | Self::Smallest { smallest: value, .. }
-            | Self::Step { step: value } => *value,
+            | Self::Step { step: value } => Some(*value),
         }
     }
 }
@@ -99,6 +102,11 @@ impl fmt::Display for TightBound {
             ),
             Self::GroupMin { group, min } => write!(f, "group `{group}` ≥ {min}"),
             Self::GroupMax { group, max } => write!(f, "group `{group}` ≤ {max}"),
+            Self::Frozen { group, ratios } => {
+                let (names, shares): (Vec<&str>, Vec<String>) =
+                    ratios.iter().map(|(n, r)| (n.as_str(), short(*r))).unzip();
+                write!(f, "group `{group}` is frozen at {} = {}", names.join(" : "), shares.join(" : "))
+            }
             Self::Smallest { domain, smallest } => {
                 write!(f, "`{domain}` = 0 or `{domain}` ≥ {smallest} (limits.smallest_weight)")
             }
@@ -140,7 +148,7 @@ fn within(bounds: &[TightBound]) -> String {
 
 fn list(bounds: &[TightBound]) -> String {
     let one_sided =
-        |f: fn(&TightBound) -> bool| bounds.iter().all(f).then(|| bounds.iter().map(TightBound::value).sum());
+        |f: fn(&TightBound) -> bool| bounds.iter().all(f).then(|| bounds.iter().filter_map(TightBound::value).sum());
     let parts = shown(bounds);
     let least: Option<f64> = one_sided(|b| matches!(b, TightBound::Min { .. }));
     let most: Option<f64> = one_sided(|b| matches!(b, TightBound::Max { .. } | TightBound::TokenCap { .. }));

@@ -156,7 +156,8 @@ impl Usable {
 /// projection that is farther away than the best mixture found ends its branch.
 fn nearest(granularity: Granularity, polytope: &Polytope, y: &[f64]) -> Option<Vec<f64>> {
     let mut constraints = polytope.constraints().clone();
-    let mut open = vec![(constraints.lower.clone(), constraints.upper.clone())];
+    let mut open = vec![(polytope.lower().to_vec(), polytope.upper().to_vec())];
+    let start = polytope.blocks.coordinates(y);
     let mut best: Option<(f64, Vec<f64>)> = None;
     let mut nodes = 0;
     while let Some((lower, upper)) = open.pop() {
@@ -164,8 +165,10 @@ fn nearest(granularity: Granularity, polytope: &Polytope, y: &[f64]) -> Option<V
         if nodes > if best.is_some() { MOST_NODES.0 } else { MOST_NODES.1 } {
             break;
         }
-        (constraints.lower, constraints.upper) = (lower, upper);
-        let Some(w) = projected(&constraints, y) else { continue };
+        let Ok(bounds) = polytope.blocks.bounds(&lower, &upper) else { continue };
+        (constraints.lower, constraints.upper) = bounds;
+        let Some(u) = projected(&constraints, &start) else { continue };
+        let w = polytope.blocks.weights(u, &lower, &upper);
         let distance: f64 = w.iter().zip(y).map(|(w, y)| (w - y).powi(2)).sum();
         if best.as_ref().is_some_and(|(least, _)| distance >= *least) {
             continue;
@@ -176,7 +179,6 @@ fn nearest(granularity: Granularity, polytope: &Polytope, y: &[f64]) -> Option<V
             best = Some((distance, w.into_iter().map(|w| granularity.below(w)).collect()));
             continue;
         };
-        let (lower, upper) = (constraints.lower.clone(), constraints.upper.clone());
         let (mut down, mut up) = ((lower.clone(), upper.clone()), (lower, upper));
         (down.1[i], up.0[i]) = (below, above);
         let branches = if w[i] - below < above - w[i] { [up, down] } else { [down, up] };
@@ -187,7 +189,8 @@ fn nearest(granularity: Granularity, polytope: &Polytope, y: &[f64]) -> Option<V
 
 /// The projection onto constraints that may leave nothing.
 fn projected(constraints: &Constraints, y: &[f64]) -> Option<Vec<f64>> {
-    let (least, most): (f64, f64) = (constraints.lower.iter().sum(), constraints.upper.iter().sum());
+    let sum = &constraints.rows[0];
+    let (least, most) = (sum.sum(&constraints.lower), sum.sum(&constraints.upper));
     if least > 1.0 + SAME || most < 1.0 - SAME {
         return None;
     }

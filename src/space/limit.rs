@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{SearchSpace, TightBound};
+use super::{Group, SearchSpace, TightBound};
 use crate::problem::Mixture;
 
 /// Weights closer than this are the same.
@@ -23,6 +23,8 @@ pub enum LimitedBy {
     GroupMax(String),
     /// The `min` of a group that it does not belong to.
     GroupMin(String),
+    /// The ratios of a group that it belongs to, and what limits another one of its domains.
+    Frozen(String),
 }
 
 impl fmt::Display for LimitedBy {
@@ -33,6 +35,7 @@ impl fmt::Display for LimitedBy {
             Self::Max => f.write_str("its max"),
             Self::MinOf(name) | Self::GroupMin(name) => write!(f, "min of {name}"),
             Self::GroupMax(name) => write!(f, "max of {name}"),
+            Self::Frozen(name) => write!(f, "freeze of {name}"),
         }
     }
 }
@@ -52,6 +55,10 @@ impl SearchSpace {
         if most >= polytope.upper()[i] - CLOSE {
             let capped = self.token_cap(i).is_some_and(|cap| cap < domain.max);
             return vec![if capped { LimitedBy::TokenCap } else { LimitedBy::Max }];
+        }
+        let freezes = |group: &&Group| group.freeze.is_some() && group.domains.contains(&i);
+        if let Some(group) = polytope.groups().iter().find(freezes) {
+            return vec![LimitedBy::Frozen(group.name.clone())];
         }
         let mut direction = vec![0.0; self.dim()];
         direction[i] = 1.0;
@@ -114,6 +121,7 @@ mod tests {
             domains: vec![domain.into()],
             min,
             max,
+            freeze: None,
         };
         let groups = vec![group("first", "a", 0.0, 0.6), group("second", "b", 0.2, 1.0)];
         let space = space(["a", "b", "c"].map(Domain::new).into(), groups);

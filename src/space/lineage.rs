@@ -68,6 +68,17 @@ pub struct Carried {
 }
 
 impl Lineage {
+    /// What the new domain of this name was.
+    fn relation(&self, domain: &str) -> Relation {
+        self.0.get(domain).cloned().unwrap_or_else(|| Relation::Was(domain.to_owned()))
+    }
+
+    /// The weight of the new domain of this name in an old mixture.
+    #[must_use]
+    pub fn weight(&self, domain: &str, old: &BTreeMap<String, f64>) -> f64 {
+        self.relation(domain).weight(old)
+    }
+
     /// What the weights of an old mixture are in the new `domains`.
     ///
     /// # Errors
@@ -79,8 +90,7 @@ impl Lineage {
     ) -> Result<Carried, Vec<String>> {
         let (mut weights, mut unnatural, mut known) = (BTreeMap::new(), Vec::new(), BTreeSet::new());
         for name in domains {
-            let own = Relation::Was(name.to_owned());
-            let relation = self.0.get(name).unwrap_or(&own);
+            let relation = self.relation(name);
             if !relation.exact(old) {
                 unnatural.push(name.to_owned());
             }

@@ -2,6 +2,7 @@
 //!
 //! The manual of the [crate] has an example.
 
+mod blocks;
 mod constraints;
 mod error;
 mod granularity;

@@ -12,7 +12,7 @@ use super::constraints::{Bound, Constraints, Row, dot};
 const FEASIBLE: f64 = 1e-13;
 /// A conflict smaller than this is blamed on decimal fractions, not on the user.
 const CONFLICT: f64 = 1e-9;
-/// Components below this count as zero: normals are 0/1 vectors, so that true components are rationals far above it.
+/// Components below this count as zero: normals are 0/1 vectors, or ratios of frozen groups, so that true components are far above it.
 const ZERO: f64 = 1e-10;
 
 /// Where a variable is.
@@ -87,7 +87,7 @@ struct State<'a> {
 impl<'a> State<'a> {
     /// The solution without groups.
     fn water_filled(constraints: &'a Constraints, y: &[f64]) -> Self {
-        let (lower, upper) = (&constraints.lower, &constraints.upper);
+        let (lower, upper, share) = (&constraints.lower, &constraints.upper, &constraints.rows[0].coefficients);
         let dim = y.len();
         let mut sides: Vec<Side> =
             lower.iter().zip(upper).map(|(l, u)| if l == u { Side::Pinned } else { Side::Free }).collect();
@@ -100,12 +100,12 @@ impl<'a> State<'a> {
         let mut pull = vec![0.0; dim];
         for i in 0..dim {
             w[i] = match sides[i] {
-                Side::Free => (y[i] - shift).clamp(lower[i], upper[i]),
+                Side::Free => (y[i] - shift * share[i]).clamp(lower[i], upper[i]),
                 Side::Upper => upper[i],
                 Side::Lower | Side::Pinned => lower[i],
             };
             if sides[i] != Side::Free {
-                pull[i] = w[i] - y[i] + shift;
+                pull[i] = w[i] - y[i] + shift * share[i];
             }
         }
         let sum = ActiveRow { row: 0, sign: 0.0, value: 1.0, multiplier: -shift };
@@ -114,10 +114,10 @@ impl<'a> State<'a> {
         state
     }
 
-    /// Puts variables at their bounds until one shift makes the rest fit: all weights sum to 1, and none is beyond a bound.
+    /// Puts variables at their bounds until one shift along the normal of the sum makes the rest fit: all weights sum to 1, and none is beyond a bound.
     /// Returns the shift.
     fn level(constraints: &Constraints, y: &[f64], sides: &mut [Side]) -> f64 {
-        let (lower, upper) = (&constraints.lower, &constraints.upper);
+        let (lower, upper, share) = (&constraints.lower, &constraints.upper, &constraints.rows[0].coefficients);
         let mut shift = 0.0;
         // In each round the shift that would be right without bounds tells for one side of them which must be active.
         loop {
@@ -125,11 +125,11 @@ impl<'a> State<'a> {
             for i in 0..y.len() {
                 match sides[i] {
                     Side::Free => {
-                        sum += y[i];
-                        count += 1.0;
+                        sum += share[i] * y[i];
+                        count += share[i] * share[i];
                     }
-                    Side::Upper => rest -= upper[i],
-                    Side::Lower | Side::Pinned => rest -= lower[i],
+                    Side::Upper => rest -= share[i] * upper[i],
+                    Side::Lower | Side::Pinned => rest -= share[i] * lower[i],
                 }
             }
             if count == 0.0 {
@@ -139,8 +139,8 @@ impl<'a> State<'a> {
             let (mut below, mut above) = (0.0, 0.0);
             for i in 0..y.len() {
                 if sides[i] == Side::Free {
-                    below += (lower[i] - (y[i] - shift)).max(0.0);
-                    above += (y[i] - shift - upper[i]).max(0.0);
+                    below += share[i] * (lower[i] - (y[i] - shift * share[i])).max(0.0);
+                    above += share[i] * (y[i] - shift * share[i] - upper[i]).max(0.0);
                 }
             }
             if below == 0.0 && above == 0.0 {
@@ -148,9 +148,9 @@ impl<'a> State<'a> {
             }
             for i in 0..y.len() {
                 if sides[i] == Side::Free {
-                    if below >= above && y[i] - shift <= lower[i] {
+                    if below >= above && y[i] - shift * share[i] <= lower[i] {
                         sides[i] = Side::Lower;
-                    } else if above > below && y[i] - shift >= upper[i] {
+                    } else if above > below && y[i] - shift * share[i] >= upper[i] {
                         sides[i] = Side::Upper;
                     }
                 }
@@ -158,11 +158,12 @@ impl<'a> State<'a> {
         }
     }
 
-    /// With every variable at a bound, `Σ w = 1` depends on the bounds: takes one of them back out of the active set,
+    /// With every variable at a bound, the sum of all weights depends on the bounds: takes one of them back out of the active set,
     /// one whose multiplier is zero for an admissible shift, which is returned. `None` if all are pinned.
     fn free_one(constraints: &Constraints, y: &[f64], sides: &mut [Side]) -> Option<f64> {
+        let share = &constraints.rows[0].coefficients;
         let at = |side: Side, bounds: &[f64]| -> Vec<(usize, f64)> {
-            (0..y.len()).filter(|&i| sides[i] == side).map(|i| (i, y[i] - bounds[i])).collect()
+            (0..y.len()).filter(|&i| sides[i] == side).map(|i| (i, (y[i] - bounds[i]) / share[i])).collect()
         };
         let smallest = at(Side::Lower, &constraints.lower).into_iter().max_by(|a, b| a.1.total_cmp(&b.1));
         let largest = at(Side::Upper, &constraints.upper).into_iter().min_by(|a, b| a.1.total_cmp(&b.1));
@@ -290,13 +291,15 @@ impl<'a> State<'a> {
     fn split(&mut self, normal: &[f64], direction: &mut [f64]) -> Vec<f64> {
         let rows = &self.constraints.rows;
         let free = |i: &&usize| self.sides[**i] == Side::Free;
-        let over_free = |row: &Row| -> f64 { row.members.iter().filter(free).map(|i| normal[*i]).sum() };
+        let over_free =
+            |row: &Row| -> f64 { row.members.iter().filter(free).map(|i| row.coefficients[*i] * normal[*i]).sum() };
         let mut c: Vec<f64> = self.active.iter().map(|a| over_free(&rows[a.row])).collect();
         self.factor_gram();
         self.solve_gram(&mut c);
         direction.copy_from_slice(normal);
         for (active, c) in self.active.iter().zip(&c) {
-            rows[active.row].members.iter().for_each(|i| direction[*i] -= c);
+            let row = &rows[active.row];
+            row.members.iter().for_each(|i| direction[*i] -= c * row.coefficients[*i]);
         }
         c
     }
@@ -347,7 +350,7 @@ impl<'a> State<'a> {
     fn pinned_conflict(&self, bound: Bound) -> Vec<Bound> {
         let mut bounds = vec![bound];
         if let Bound::GroupMin(g) | Bound::GroupMax(g) = bound {
-            let members = &self.constraints.groups[g].domains;
+            let members = &self.constraints.rows[g + 1].members;
             let raises = matches!(bound, Bound::GroupMin(_));
             bounds.extend(members.iter().map(|&i| if raises { Bound::Upper(i) } else { Bound::Lower(i) }));
         }
@@ -359,10 +362,12 @@ impl<'a> State<'a> {
     fn refine(&mut self) {
         let Constraints { lower, upper, rows, .. } = self.constraints;
         if let [sum] = self.active.as_slice() {
-            let free = self.sides.iter().filter(|s| **s == Side::Free).count();
-            let left = (sum.value - self.w.iter().sum::<f64>()) / free.max(1) as f64;
-            for i in (0..self.w.len()).filter(|&i| self.sides[i] == Side::Free) {
-                self.w[i] = (self.w[i] + left).clamp(lower[i], upper[i]);
+            let share = &rows[0].coefficients;
+            let free: Vec<usize> = (0..self.w.len()).filter(|&i| self.sides[i] == Side::Free).collect();
+            let square: f64 = free.iter().map(|i| share[*i] * share[*i]).sum();
+            let left = (sum.value - rows[0].sum(&self.w)) / if free.is_empty() { 1.0 } else { square };
+            for i in free {
+                self.w[i] = (self.w[i] + left * share[i]).clamp(lower[i], upper[i]);
             }
             return;
         }
@@ -370,9 +375,10 @@ impl<'a> State<'a> {
         let mut residual: Vec<f64> = self.active.iter().map(|a| a.value - rows[a.row].sum(&self.w)).collect();
         self.solve_gram(&mut residual);
         for (active, r) in self.active.iter().zip(&residual) {
-            for &i in &rows[active.row].members {
+            let row = &rows[active.row];
+            for &i in &row.members {
                 if self.sides[i] == Side::Free {
-                    self.w[i] += r;
+                    self.w[i] += r * row.coefficients[i];
                 }
             }
         }
@@ -392,7 +398,7 @@ impl<'a> State<'a> {
             let members: Vec<usize> = row.members.iter().copied().filter(|&i| self.sides[i] == Side::Free).collect();
             for q in 0..=p {
                 let other = &self.constraints.rows[self.active[q].row].coefficients;
-                let inner: f64 = members.iter().map(|&i| other[i]).sum();
+                let inner: f64 = members.iter().map(|&i| row.coefficients[i] * other[i]).sum();
                 let (row_p, row_q) = (&self.gram[p * k..p * k + q], &self.gram[q * k..q * k + q]);
                 let reduced = inner - dot(row_p, row_q);
                 self.gram[p * k + q] = if p == q { reduced.max(ZERO).sqrt() } else { reduced / self.gram[q * k + q] };

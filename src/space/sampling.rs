@@ -4,7 +4,7 @@ use rand::Rng;
 use rand_distr::{Distribution, Exp1, StandardNormal};
 
 use super::Polytope;
-use super::constraints::dot;
+use super::constraints::{Constraints, dot};
 
 impl Polytope {
     /// `n` points distributed uniformly over the polytope (over its affine hull, where bounds imply equalities).
@@ -24,6 +24,7 @@ impl Polytope {
         if self.free.is_empty() {
             return vec![self.center().to_vec(); n];
         }
+        // With a group, frozen or not, the chain is needed: coordinates are weights without.
         let slack = 1.0 - self.lower().iter().sum::<f64>();
         let cut_from_below =
             |i: usize| self.lower()[i] == self.upper()[i] || self.upper()[i] - self.lower()[i] >= slack;
@@ -37,7 +38,7 @@ impl Polytope {
         (0..n)
             .map(|_| {
                 chain.sweep(rng);
-                chain.point.clone()
+                self.weights(chain.point.clone())
             })
             .collect()
     }
@@ -57,6 +58,8 @@ impl Polytope {
 /// Hit-and-run: from a point, draw a direction that does not depend on it, then a point uniformly from the chord
 /// (Smith, Operations Research 32, 1984).
 ///
+/// It runs in the coordinates of the polytope, in which distances are those between weights.
+///
 /// Three kinds of directions are mixed. Exchanges between two weights are cheap, and their chords have the scale of the
 /// two weights, however small their bounds are. Differences of extreme points have long chords in thin polytopes, since
 /// they are themselves short where it is thin. Isotropic directions within the affine hull miss nothing.
@@ -67,7 +70,7 @@ struct Chain<'a> {
     sums: Vec<f64>,
     /// The group rows that can vary, by index.
     rows: Vec<usize>,
-    /// Per free variable, the free variables it can exchange weight with: those in the same fixed groups.
+    /// Per free variable, the free variables it can exchange weight with: those of which the same share is in each fixed group.
     partners: Vec<Vec<usize>>,
     /// Orthonormal basis of the fixed rows, restricted to the free variables.
     basis: Vec<Vec<f64>>,
@@ -77,24 +80,24 @@ impl<'a> Chain<'a> {
     fn new(polytope: &'a Polytope) -> Self {
         let free = &polytope.free;
         let fixed: Vec<&Vec<f64>> = polytope.rows().iter().filter(|r| r.fixed).map(|r| &r.coefficients).collect();
-        let partners = free
-            .iter()
-            .map(|&i| free.iter().copied().filter(|&j| j != i && fixed.iter().all(|a| a[i] == a[j])).collect())
-            .collect();
+        let sum = &polytope.rows()[0].coefficients;
+        let alike = |i: usize, j: usize| fixed.iter().all(|a| a[i] / sum[i] == a[j] / sum[j]);
+        let partners =
+            free.iter().map(|&i| free.iter().copied().filter(|&j| j != i && alike(i, j)).collect()).collect();
         let mut basis: Vec<Vec<f64>> = Vec::new();
         for row in &fixed {
-            let mut v = vec![0.0; polytope.dim()];
+            let mut v = vec![0.0; polytope.coordinates()];
             free.iter().for_each(|&i| v[i] = row[i]);
             remove_components(&mut v, &basis);
             let norm = dot(&v, &v).sqrt();
-            // Entries are 0 or 1: a dependent row leaves rounding errors only.
+            // Entries are 0, 1 or of a frozen group: a dependent row leaves rounding errors only.
             if norm > 1e-6 {
                 v.iter_mut().for_each(|x| *x /= norm);
                 basis.push(v);
             }
         }
         let rows = (1..polytope.rows().len()).filter(|&k| !polytope.rows()[k].fixed).collect();
-        let point = polytope.center().to_vec();
+        let point = polytope.blocks.coordinates(polytope.center());
         let sums = polytope.rows().iter().map(|r| r.sum(&point)).collect();
         Self { polytope, point, sums, rows, partners, basis }
     }
@@ -111,7 +114,7 @@ impl<'a> Chain<'a> {
                 self.run(&direction, rng);
             }
         }
-        self.point = self.polytope.project_whole(&self.point);
+        self.point = self.polytope.nearest(&self.point);
         for (sum, row) in self.sums.iter_mut().zip(self.polytope.rows()) {
             *sum = row.sum(&self.point);
         }
@@ -125,25 +128,23 @@ impl<'a> Chain<'a> {
             return;
         }
         let (i, j) = (self.polytope.free[from], partners[rng.random_range(0..partners.len())]);
-        let (lower, upper, w) = (self.polytope.lower(), self.polytope.upper(), &self.point);
-        let mut least = (lower[i] - w[i]).max(w[j] - upper[j]);
-        let mut most = (upper[i] - w[i]).min(w[j] - lower[j]);
+        let Constraints { lower, upper, rows } = self.polytope.constraints();
+        let (sum, u) = (&rows[0].coefficients, &self.point);
+        let mut least = (sum[i] * (lower[i] - u[i])).max(sum[j] * (u[j] - upper[j]));
+        let mut most = (sum[i] * (upper[i] - u[i])).min(sum[j] * (u[j] - lower[j]));
         for &k in &self.rows {
-            let row = &self.polytope.rows()[k];
-            let slope = row.coefficients[i] - row.coefficients[j];
-            if slope > 0.0 {
-                (least, most) = (least.max(row.min - self.sums[k]), most.min(row.max - self.sums[k]));
-            } else if slope < 0.0 {
-                (least, most) = (least.max(self.sums[k] - row.max), most.min(self.sums[k] - row.min));
+            let slope = rows[k].coefficients[i] / sum[i] - rows[k].coefficients[j] / sum[j];
+            let (below, above) = ((rows[k].min - self.sums[k]) / slope, (rows[k].max - self.sums[k]) / slope);
+            if slope != 0.0 {
+                (least, most) = (least.max(below.min(above)), most.min(below.max(above)));
             }
         }
         if least < most {
             let t = least + (most - least) * rng.random::<f64>();
-            self.point[i] += t;
-            self.point[j] -= t;
+            self.point[i] += t / sum[i];
+            self.point[j] -= t / sum[j];
             for &k in &self.rows {
-                let a = &self.polytope.rows()[k].coefficients;
-                self.sums[k] += t * (a[i] - a[j]);
+                self.sums[k] += t * (rows[k].coefficients[i] / sum[i] - rows[k].coefficients[j] / sum[j]);
             }
         }
     }
@@ -159,7 +160,9 @@ impl<'a> Chain<'a> {
 
     fn difference(&self, rng: &mut impl Rng) -> Vec<f64> {
         let extremes = self.polytope.extremes();
-        let (a, b) = (&extremes[rng.random_range(0..extremes.len())], &extremes[rng.random_range(0..extremes.len())]);
+        let drawn =
+            |rng: &mut _| self.polytope.blocks.coordinates(&extremes[Rng::random_range(rng, 0..extremes.len())]);
+        let (a, b) = (drawn(rng), drawn(rng));
         let mut direction = vec![0.0; self.point.len()];
         for &i in &self.polytope.free {
             direction[i] = a[i] - b[i];
@@ -180,8 +183,9 @@ impl<'a> Chain<'a> {
                 (least, most) = (least.max(a.min(b)), most.min(a.max(b)));
             }
         };
+        let Constraints { lower, upper, .. } = self.polytope.constraints();
         for &i in &self.polytope.free {
-            clip(direction[i], self.polytope.lower()[i] - self.point[i], self.polytope.upper()[i] - self.point[i]);
+            clip(direction[i], lower[i] - self.point[i], upper[i] - self.point[i]);
         }
         for &k in &self.rows {
             let row = &self.polytope.rows()[k];

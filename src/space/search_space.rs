@@ -31,9 +31,15 @@ impl Domain {
     pub fn new(name: impl Into<String>) -> Self {
         Self { name: name.into(), min: 0.0, max: 1.0, tokens: None, prior: None }
     }
+
+    /// The largest weight that `max` and the available tokens allow.
+    #[must_use]
+    pub fn largest(&self, limits: Option<Limits>) -> f64 {
+        cap(self, limits).unwrap_or(1.0).min(self.max)
+    }
 }
 
-/// A bound on the sum of some domains' weights, by name.
+/// A bound on the sum of some domains' weights, whose ratios may be fixed, by name.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GroupSpec {
     /// Unique name.
@@ -44,6 +50,8 @@ pub struct GroupSpec {
     pub min: f64,
     /// Largest sum of their weights, in `[min, 1]`.
     pub max: f64,
+    /// Fixed ratios of their weights, in the order of `domains`: not negative, with a sum above 0.
+    pub freeze: Option<Vec<f64>>,
 }
 
 /// How much of the available data the target run may use: `w_i ≤ tokens_i · max_epochs / target_tokens`.
@@ -83,9 +91,11 @@ impl SearchSpace {
         }
         let groups = resolve_groups(groups, &domains)?;
         let lower: Vec<f64> = domains.iter().map(|d| d.min).collect();
-        let upper: Vec<f64> = domains.iter().map(|d| cap(d, limits).unwrap_or(1.0).min(d.max)).collect();
+        let upper: Vec<f64> = domains.iter().map(|d| d.largest(limits)).collect();
         let names = |bounds: Vec<Bound>| {
-            SpaceError::Infeasible(bounds.into_iter().filter_map(|b| describe(b, &domains, &groups, limits)).collect())
+            let frozen = frozen(&bounds, &domains, &groups);
+            let stated = bounds.into_iter().filter_map(|b| describe(b, &domains, &groups, limits));
+            SpaceError::Infeasible(stated.chain(frozen).collect())
         };
         if let Some(i) = (0..domains.len()).find(|&i| lower[i] > upper[i]) {
             return Err(names(vec![Bound::Lower(i), Bound::Upper(i)]));
@@ -184,6 +194,14 @@ impl SearchSpace {
     #[must_use]
     pub fn broken_bounds(&self, mixture: &Mixture) -> Vec<TightBound> {
         let mut broken = self.bounds_where(mixture, |slack| slack < -1e-6);
+        let unlike = |group: &&Group| {
+            group.freeze.as_ref().is_some_and(|ratios| {
+                let total: f64 = group.domains.iter().map(|&i| mixture.weights()[i]).sum();
+                group.domains.iter().zip(ratios).any(|(&i, ratio)| (mixture.weights()[i] - ratio * total).abs() > 1e-6)
+            })
+        };
+        let unlike = self.polytope.groups().iter().filter(unlike);
+        broken.extend(unlike.filter_map(|group| ratios(group, &self.domains)));
         let granularity = self.granularity();
         let (small, uneven): (Vec<bool>, Vec<bool>) = mixture.weights().iter().map(|w| granularity.breaks(*w)).unzip();
         let domains = self.domains.iter().zip(small).filter(|(_, small)| *small).map(|(domain, _)| &domain.name);
@@ -304,13 +322,28 @@ fn resolve_groups(groups: Vec<GroupSpec>, domains: &[Domain]) -> Result<Vec<Grou
     let mut resolved: Vec<Group> = Vec::with_capacity(groups.len());
     for group in groups {
         let wrong = |reason: String| SpaceError::Group { name: group.name.clone(), reason };
-        let mut members = Vec::with_capacity(group.domains.len());
-        for name in &group.domains {
-            members.push(*index.get(name.as_str()).ok_or_else(|| wrong(format!("unknown domain `{name}`")))?);
+        let sum = group.freeze.as_ref().map_or(1.0, |ratios| ratios.iter().sum());
+        if group
+            .freeze
+            .as_ref()
+            .is_some_and(|ratios| ratios.len() != group.domains.len() || ratios.iter().any(|r| *r < 0.0))
+            || !(sum > 0.0 && sum.is_finite())
+        {
+            return Err(wrong("needs one ratio of at least 0 per domain, and one above 0".into()));
         }
-        members.sort_unstable();
-        if members.is_empty() || members.windows(2).any(|w| w[0] == w[1]) {
+        let mut members = Vec::with_capacity(group.domains.len());
+        for (i, name) in group.domains.iter().enumerate() {
+            let member = index.get(name.as_str()).ok_or_else(|| wrong(format!("unknown domain `{name}`")))?;
+            members.push((*member, group.freeze.as_ref().map(|ratios| ratios[i] / sum)));
+        }
+        members.sort_unstable_by_key(|(member, _)| *member);
+        if members.is_empty() || members.windows(2).any(|w| w[0].0 == w[1].0) {
             return Err(wrong("needs at least one domain, each once".into()));
+        }
+        let (members, freeze): (Vec<usize>, Vec<Option<f64>>) = members.into_iter().unzip();
+        let overlaps = |g: &Group| g.freeze.is_some() && g.domains.iter().any(|i| members.contains(i));
+        if group.freeze.is_some() && resolved.iter().any(overlaps) {
+            return Err(wrong("shares a domain with another frozen group".into()));
         }
         if !(0.0 <= group.min && group.min <= group.max && group.max <= 1.0) {
             return Err(wrong(format!("needs 0 ≤ min ≤ max ≤ 1, not min = {}, max = {}", group.min, group.max)));
@@ -318,7 +351,8 @@ fn resolve_groups(groups: Vec<GroupSpec>, domains: &[Domain]) -> Result<Vec<Grou
         if resolved.iter().any(|g| g.name == group.name) {
             return Err(wrong("appears twice".into()));
         }
-        resolved.push(Group { name: group.name, domains: members, min: group.min, max: group.max });
+        let freeze = freeze.into_iter().collect();
+        resolved.push(Group { name: group.name, domains: members, min: group.min, max: group.max, freeze });
     }
     // The order in the config must not matter, not even to the last bit.
     resolved.sort_by(|a, b| a.name.cmp(&b.name));
@@ -328,6 +362,20 @@ fn resolve_groups(groups: Vec<GroupSpec>, domains: &[Domain]) -> Result<Vec<Grou
 fn cap(domain: &Domain, limits: Option<Limits>) -> Option<f64> {
     let limits = limits?;
     Some(domain.tokens? * limits.max_epochs? / limits.target_tokens)
+}
+
+/// What fixes the ratios of weights that bounds are about.
+fn frozen(bounds: &[Bound], domains: &[Domain], groups: &[Group]) -> Vec<TightBound> {
+    let about = |group: &&Group| {
+        bounds.iter().any(|bound| matches!(bound, Bound::Lower(i) | Bound::Upper(i) if group.domains.contains(i)))
+    };
+    groups.iter().filter(about).filter_map(|group| ratios(group, domains)).collect()
+}
+
+/// What a frozen group asks of its weights.
+fn ratios(group: &Group, domains: &[Domain]) -> Option<TightBound> {
+    let ratios = group.domains.iter().zip(group.freeze.as_ref()?).map(|(i, ratio)| (domains[*i].name.clone(), *ratio));
+    Some(TightBound::Frozen { group: group.name.clone(), ratios: ratios.collect() })
 }
 
 /// A bound in the user's words; `None` for those that nobody stated (`w ≥ 0`, `w ≤ 1`).

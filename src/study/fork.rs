@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::state::observed;
 use super::{
-    Amendment, Completed, Entry, Event, Forked, Header, Imported, OpenStudy, Resumed, Sizes, Study, StudyError,
-    Suggested, TrialId, TrialResult, journal,
+    Amendment, Completed, Entry, Event, Forked, Header, Imported, OpenStudy, Purpose, Resumed, Sizes, Study,
+    StudyError, Suggested, TrialId, TrialResult, journal,
 };
 use crate::config::StudyConfig;
 
@@ -45,6 +45,24 @@ impl Study {
         events.into_iter().try_for_each(|event| study.assume(event))?;
         Ok(study)
     }
+}
+
+/// What the study in `dir` recommended when its search ended: weights by domain.
+///
+/// # Errors
+/// [`StudyError::Missing`], a journal that cannot be read, and [`StudyError::Undecided`] where the search has not ended.
+pub fn recommended(dir: &Path) -> Result<BTreeMap<String, f64>, StudyError> {
+    let contents = journal::read(dir)?.ok_or_else(|| StudyError::Missing { dir: dir.to_owned() })?;
+    let mut last = None;
+    for entry in contents.entries()? {
+        match &entry.event {
+            Event::Stopped { recommended, .. } => last = Some(recommended.clone()),
+            // As for the study itself, a search that goes on has no recommendation yet.
+            Event::Suggested(trial) if trial.purpose == Purpose::Search => last = None,
+            _ => {}
+        }
+    }
+    last.ok_or_else(|| StudyError::Undecided { dir: dir.to_owned() })
 }
 
 /// The events that a study begins with which learns from the one in `from`.

@@ -78,6 +78,7 @@ pub use event::{
     Suggested, TrialResult,
 };
 pub use forecast::{Forecast, Rate, cost_of_trials};
+pub use fork::recommended;
 pub use import::Learned;
 pub use open::OpenStudy;
 pub use outlier::Outlier;
@@ -208,6 +209,14 @@ pub enum StudyError {
     /// What the config says of an older study is not true of it.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// A study of which the recommendation was asked for.
+    #[error(
+        "the search in {} has not ended, so it recommends nothing for good; `admire best` shows what it would now", dir.display()
+    )]
+    Undecided {
+        /// The study's directory.
+        dir: PathBuf,
+    },
     /// A place where no study can begin.
     #[error(
         "{} is not empty, and `--fork` begins a new study: set another study.dir; to go on with the study there, leave \

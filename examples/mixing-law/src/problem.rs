@@ -93,7 +93,13 @@ impl Problem {
     /// [`SpaceError`] if the file that the problem comes from contradicts itself.
     pub fn space(&self) -> Result<SearchSpace, SpaceError> {
         let domain = |d: &Domain| space::Domain { tokens: Some(d.tokens), ..space::Domain::new(&d.name) };
-        let group = |g: &Group| GroupSpec { name: g.name.clone(), domains: g.domains.clone(), min: g.min, max: g.max };
+        let group = |g: &Group| GroupSpec {
+            name: g.name.clone(),
+            domains: g.domains.clone(),
+            min: g.min,
+            max: g.max,
+            freeze: None,
+        };
         let limits = Limits { target_tokens: self.target().tokens, max_epochs: Some(self.max_epochs) };
         let domains = self.domains.iter().map(domain).collect();
         SearchSpace::new(domains, self.groups.iter().map(group).collect(), Some(limits))

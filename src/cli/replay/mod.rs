@@ -190,7 +190,7 @@ fn ablation_table(ablation: &Ablation) -> String {
 /// The study and its logs, and what deserves a warning.
 fn study(args: &ReplayArgs) -> anyhow::Result<(StudyConfig, RunLog, Vec<String>)> {
     if let Some(path) = &args.config {
-        let study = StudyConfig::load(path, &args.set)?;
+        let study = super::load(path, &args.set)?;
         let files = if args.runs.is_empty() { &study.replay.runs } else { &args.runs };
         if files.is_empty() {
             let message = "there are no logged runs; give --runs FILE, or set replay.runs in the config".to_owned();

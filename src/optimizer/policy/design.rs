@@ -30,7 +30,7 @@ impl Optimizer {
         }
         let target = self.fidelities.target();
         let cheapest = possible.first().copied().unwrap_or(target);
-        let domains = self.space.dim().min(MOST_DESIGN);
+        let domains = self.space.polytope().coordinates().min(MOST_DESIGN);
         let affordable = (DESIGN_COST * evidence.costs[target] / evidence.costs[cheapest]) as usize;
         let cheap = affordable.saturating_mul(2) >= domains || !possible.contains(&target);
         let place = if cheap || self.settings.initial.is_some() { cheapest } else { target };
