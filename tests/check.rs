@@ -83,6 +83,35 @@ fn a_trial_is_told_how_often_it_repeats_data() {
 }
 
 #[test]
+fn a_frozen_group_keeps_its_ratios_wherever_mixtures_come_from() {
+    let freeze = "[[group]]\nname = \"ab\"\ndomains = [\"b\", \"a\"]\nmax = 0.8\nfreeze = { a = 3, b = 1 }\n[optimizer]\ninitial = 8";
+    let f = Fixture::new(GOOD, "", freeze);
+    let kept = |weights: &Value| {
+        let [a, b] = ["a", "b"].map(|name| weights[name].as_f64().unwrap());
+        assert!((a - 3.0 * b).abs() < 1e-12 && a + b <= 0.8 + 1e-12, "{weights}");
+    };
+    let checked = f.json("check", &[]);
+    assert_eq!(checked["design"].as_array().unwrap().len(), 8);
+    checked["design"].as_array().unwrap().iter().for_each(|trial| kept(&trial["weights"]));
+    assert_eq!(checked["domains"]["b"]["limited_by"], json!(["freeze of ab"]));
+    let b = &checked["domains"]["b"];
+    assert!((b["max"].as_f64().unwrap() - 0.2).abs() < 1e-12 && b["min"].as_f64().unwrap().abs() < 1e-12, "{b}");
+    let shown = String::from_utf8(f.run("check", &[]).stdout).unwrap();
+    assert!(shown.contains("0.75 a, 0.25 b"), "{shown}");
+
+    // The loss is the weight of `a`, which falls as far as the others' bounds let it.
+    f.edit("name = \"c\"", "name = \"c\"\nmax = 0.6");
+    let done = f.json("optimize", &["-q", "--set", "budget.trials=10"]);
+    assert!((done["weights"]["a"].as_f64().unwrap() - 0.3).abs() < 0.03, "{done}");
+    kept(&done["weights"]);
+    f.of("suggested").iter().for_each(|trial| kept(&trial["weights"]));
+    kept(&f.json("export", &[])["weights"]);
+    let said = f.run("predict", &["a=0.2,b=0.2,c=0.6"]);
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    assert!(said.contains("group `ab` is frozen at a : b = 0.75 : 0.25"), "{said}");
+}
+
+#[test]
 fn weights_that_can_be_used_are_shown_and_are_those_of_the_design() {
     let f = Fixture::new(GOOD, "", "[limits]\nsmallest_weight = 0.1\nstep = 0.05\n[optimizer]\ninitial = 12");
     let checked = f.json("check", &[]);

@@ -128,6 +128,63 @@ fn what_domains_were_is_refused_where_it_cannot_be() {
 }
 
 #[test]
+fn a_freeze_that_nothing_can_keep_is_refused() {
+    let with = |more: &str| {
+        let domains = "[[domain]]\nname = 'a'\nmax = 0.1\n[[domain]]\nname = 'b'\nmin = 0.3\nprior = 1\n[[domain]]\nname = 'c'\n\
+                       tokens = 2e9\n[[fidelity]]\nname = 'x'\n";
+        refusal(&format!("{domains}{more}"), &[])
+    };
+    let group = |freeze: &str| with(&format!("[[group]]\nname = 'g'\ndomains = ['a', 'b']\nfreeze = {freeze}"));
+    for (freeze, expected) in [
+        (
+            "'never'",
+            "line 16: group[0].freeze: expected \"prior\", \"recommended of DIR\" or a table of ratios such as",
+        ),
+        ("'prior'", "line 16: group[0].freeze: `a` states no `prior`; state it, or give the ratios"),
+        ("{ a = 1 }", "`b` has no ratio; add one, or take it out of `domains`"),
+        ("{ a = 1, bb = 1 }", "`bb` is no domain of this group; did you mean \"b\"?"),
+        ("{ a = 0, b = 0 }", "needs at least one ratio above 0"),
+        ("{ a = 1, b = 0 }", "the ratio of `b` is 0, but its min is 0.3; change one of them"),
+        (
+            "{ a = 1, b = 1 }",
+            "min = 0.3 of `b` asks for a total of at least 0.6, and max = 0.1 of `a` for at most 0.2; relax one of them, or",
+        ),
+        ("'recommended of old'", "the study in old cannot be looked at here; state the ratios"),
+    ] {
+        assert!(group(freeze).contains(expected), "{expected} in {}", group(freeze));
+    }
+    let capped = "[limits]\ntarget_tokens = 100e9\nmax_epochs = 4\n[[group]]\nname = 'g'\ndomains = ['b', 'c']\nfreeze = { b = 1, c = 1 }";
+    assert!(
+        with(capped).contains("and token cap = 0.08 of `c` for at most 0.16; relax one of them"),
+        "{}",
+        with(capped)
+    );
+    let two = "[[group]]\nname = 'g'\ndomains = ['b', 'c']\nfreeze = { b = 1, c = 1 }\n[[group]]\nname = 'h'\ndomains = ['c', 'a']\n\
+               freeze = { a = 1, c = 1 }\n[limits]\nstep = 0.1";
+    let said = with(two);
+    assert!(
+        said.contains("line 20: group[1].freeze: shares a domain with `g`, which is frozen too; thaw one of them"),
+        "{said}"
+    );
+    assert!(
+        said.contains("line 22: limits.step: rounds weights, which changes the ratios of a frozen [[group]]"),
+        "{said}"
+    );
+    // Only all bounds together exclude it.
+    let most = "[[group]]\nname = 'g'\ndomains = ['b', 'c']\nmax = 0.6\nfreeze = { b = 2, c = 1 }";
+    let error = parse(
+        &format!(
+            "[[domain]]\nname = 'a'\nmax = 0.3\n[[domain]]\nname = 'b'\nmax = 0.2\n[[domain]]\nname = 'c'\n{most}\n[[fidelity]]\nname = 'x'"
+        ),
+        &[],
+    );
+    let ConfigError::Infeasible { source, .. } = error.unwrap_err() else { panic!("feasible") };
+    let expected = "the largest weights sum to only 0.5";
+    let said = source.to_string();
+    assert!(said.contains("group `g` is frozen at b : c = 0.6667 : 0.3333") && !said.contains(expected), "{said}");
+}
+
+#[test]
 fn wrong_configs_are_refused() {
     let with = |more: &str| refusal(&format!("{SMALL}\n{more}"), &[]);
     assert!(refusal("", &[]).contains("there are no domains"));

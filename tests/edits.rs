@@ -315,3 +315,38 @@ fn a_fork_follows_domains_that_were_renamed_split_and_merged() {
         assert_eq!((&run["metrics"], &run["source"]), (&old["metrics"], &old["source"]));
     }
 }
+
+#[test]
+fn a_group_is_frozen_in_the_ratios_that_another_study_recommends() {
+    let f = Fixture::new(GOOD, "", "[budget]\ntrials = 3\n[optimizer]\ninitial = 3");
+    f.json("suggest", &[]);
+    let frozen = "[[domain]]\nname = \"bb\"\nwas = \"b\"\n[[domain]]\nname = \"c\"\n[[domain]]\nname = \"new\"\n\
+                  [[group]]\nname = \"old\"\ndomains = [\"bb\", \"c\"]\nfreeze = \"recommended of run\"";
+    with_domains(&f, "new", frozen);
+    let admire = |command: &str, more: &[&str]| {
+        let mut admire = std::process::Command::new(env!("CARGO_BIN_EXE_admire"));
+        admire.args([command, "--config", "new.toml"]).args(more).current_dir(f.root.path()).output().unwrap()
+    };
+    let output = admire("check", &[]);
+    let why = "group[0].freeze: the search in run has not ended, so it recommends nothing for good";
+    assert!(code(&output) == Some(2) && stderr(&output).contains(why), "{}", stderr(&output));
+    let recommended = f.json("optimize", &["-q"])["weights"].clone();
+    let [b, c] = ["b", "c"].map(|name| recommended[name].as_f64().unwrap());
+    let output = admire("suggest", &["--fork", "run", "-n", "2", "--format", "json"]);
+    assert_eq!(code(&output), Some(0), "{}", stderr(&output));
+    let events = fs::read_to_string(f.path("new/journal.jsonl")).unwrap();
+    let events: Vec<Value> = events.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let ratio = events[0]["settings"]["group.old.freeze.bb"].as_f64().unwrap();
+    assert!((ratio - b / (b + c)).abs() < 1e-12, "{ratio} {recommended}");
+    for trial in events.iter().filter(|event| event["event"] == "suggested") {
+        let [bb, c] = ["bb", "c"].map(|name| trial["weights"][name].as_f64().unwrap());
+        assert!((bb - ratio * (bb + c)).abs() < 1e-12, "{trial}");
+    }
+    // What it recommends by then is another matter.
+    f.json("suggest", &[]);
+    let said = stderr(&admire("status", &[]));
+    assert!(
+        said.contains("has not ended") && said.contains("a study that has begun has them in its journal"),
+        "{said}"
+    );
+}

@@ -386,17 +386,20 @@ fn predicted(f: &Fixture, mixture: &str) -> Vec<Vec<f64>> {
 #[test]
 fn the_explorer_predicts_what_predict_does_and_keeps_bounds_and_groups() {
     let Some(browser) = Browser::start() else { return };
-    let worst = "aggregate = \"worst\"\nmetrics = { loss = 1.0, perplexity = 0.02 }";
-    for (kernel, warp, objective) in [
-        ("rbf", "sqrt", &*format!("{worst}\nrelative_to = \"uniform\"")),
+    let worst = "aggregate = \"worst\"
+metrics = { loss = 1.0, perplexity = 0.02 }";
+    let kinds = [
+        ("rbf", "sqrt", &*format!("{worst}
+relative_to = \"uniform\"")),
         ("matern52", "log", worst),
         ("spectral-mixture", "sqrt", "metrics = { loss = 1.0, perplexity = 0.001 }"),
-    ] {
-        let f = explored(kernel, warp, objective);
+    ];
+    let studies = kinds.map(|(kernel, warp, objective)| explored(kernel, warp, objective));
+    for (f, (kernel, _, objective)) in studies.iter().zip(kinds) {
         // No trial has this mixture.
         browser.open(&f.path("page.html#mix=a:0.35,b:0.27,c:0.38"));
         ready(&browser);
-        let (page, program) = (shown(&browser), predicted(&f, "a=0.35,b=0.27,c=0.38"));
+        let (page, program) = (shown(&browser), predicted(f, "a=0.35,b=0.27,c=0.38"));
         assert_eq!(page.len(), 5);
         for (page, program) in page.iter().flatten().zip(program.iter().flatten()) {
             assert!(
@@ -439,5 +442,14 @@ fn the_explorer_predicts_what_predict_does_and_keeps_bounds_and_groups() {
         browser.script("return [location.hash, document.getElementById('explorer-link').hash]"),
         json!(["#mix=a:0.499,b:0.5,c:0.001", "#mix=a:0.499,b:0.5,c:0.001"])
     );
+    // A frozen group moves as one.
+    let freeze = "group=[{name='ab', domains=['a', 'b'], freeze={a=3, b=1}}]";
+    let [.., f] = studies;
+    assert!(f.run("report", &["--out", "page.html", "--set", freeze]).status.success());
+    browser.open(&f.path("page.html"));
+    ready(&browser);
+    assert_eq!(type_in("0", "30"), [30.0, 10.0, 60.0]);
+    assert_eq!(type_in("2", "20"), [60.0, 20.0, 20.0]);
+    assert_eq!(type_in("1", "5"), [15.0, 5.0, 80.0]);
     assert_eq!(browser.console(), Vec::<String>::new());
 }

@@ -148,7 +148,11 @@ fn groups(config: &StudyConfig) -> Option<Table> {
     let columns = [("group", Align::Left), ("min", Align::Right), ("max", Align::Right), ("domains", Align::Left)];
     let mut table = Table::new(columns);
     for g in groups {
-        let members: Vec<&str> = g.domains.iter().map(|&i| config.space.domains()[i].name.as_str()).collect();
+        let names = g.domains.iter().map(|&i| config.space.domains()[i].name.clone());
+        let members: Vec<String> = match &g.freeze {
+            None => names.collect(),
+            Some(ratios) => names.zip(ratios).map(|(name, ratio)| format!("{} {name}", number(*ratio, 4))).collect(),
+        };
         table.row([g.name.clone(), weight(g.min), weight(g.max), members.join(", ")]);
     }
     (!groups.is_empty()).then_some(table)

@@ -5,7 +5,8 @@ use serde_json::json;
 use super::findings::{self, Findings};
 use crate::advice;
 use crate::problem::{Guard, Mixture, Threshold, Tolerance};
-use crate::report::html::{Exploration, ExploredDomain, ExploredGuard, ExploredThreshold, Explorer};
+use crate::report::html::{Exploration, ExploredDomain, ExploredGroup, ExploredGuard, ExploredThreshold, Explorer};
+use crate::space::Group;
 use crate::study::Study;
 use crate::text::number;
 
@@ -59,9 +60,14 @@ impl Findings<'_> {
         (0..space.dim()).map(domain).collect()
     }
 
-    fn explored_groups(&self) -> Vec<(Vec<usize>, f64, f64)> {
-        let groups = self.config.space.polytope().groups().iter();
-        groups.map(|group| (group.domains.clone(), group.min, group.max)).collect()
+    fn explored_groups(&self) -> Vec<ExploredGroup> {
+        let explored = |group: Group| ExploredGroup {
+            domains: group.domains,
+            min: group.min,
+            max: group.max,
+            freeze: group.freeze,
+        };
+        self.config.space.polytope().groups().iter().cloned().map(explored).collect()
     }
 
     fn explored_guard(&self, guard: &Guard) -> ExploredGuard {

@@ -380,7 +380,15 @@ function bounded(y, lower, upper) {
 }
 
 const sumOf = (group, w) => total(group.domains.map(i => w[i]));
-const excess = w => Math.max(0, ...page.groups.map(group => Math.max(group.min - sumOf(group, w), sumOf(group, w) - group.max)));
+const frozen = page.groups.filter(group => group.freeze);
+// The nearest weights of a frozen group with its ratios.
+function inRatio({domains, freeze}, w) {
+  const along = total(domains.map((i, k) => freeze[k] * w[i])) / total(freeze.map(ratio => ratio * ratio));
+  return freeze.map(ratio => ratio * along);
+}
+const thaw = (group, w) => inRatio(group, w).map((x, k) => Math.abs(x - w[group.domains[k]]));
+const excess = w => Math.max(0, ...frozen.flatMap(group => thaw(group, w)),
+  ...page.groups.map(group => Math.max(group.min - sumOf(group, w), sumOf(group, w) - group.max)));
 
 // The nearest weights within bounds and groups (the alternating projections of Dykstra, 1983); null if there are none.
 function projected(y, lower, upper) {
@@ -393,6 +401,7 @@ function projected(y, lower, upper) {
       for (const i of group.domains) w[i] += (shifts[g] + kept - sum) / group.domains.length;
       shifts[g] = sum - kept;
     });
+    for (const group of frozen) inRatio(group, w).forEach((x, k) => { w[group.domains[k]] = x; });
     const moved = w.map((x, i) => x + owed[i]);
     w = bounded(moved, lower, upper);
     owed = moved.map((x, i) => x - w[i]);
@@ -400,14 +409,25 @@ function projected(y, lower, upper) {
   return excess(w) <= 1e-7 ? w : null;
 }
 
+// The weights that domain `i` and those whose ratio to it is fixed have together.
+function together(i, weight) {
+  const set = Array(dim).fill(null), group = frozen.find(group => group.domains.includes(i));
+  set[i] = weight;
+  if (!group) return set;
+  const ratio = group.freeze[group.domains.indexOf(i)];
+  if (ratio > 0) group.domains.forEach((j, k) => { set[j] = weight * group.freeze[k] / ratio; });
+  return set;
+}
+
 // `from` with another weight of domain `i`, or the nearest mixture to that which can be. The others, but for those that are held, make
 // room in proportion, and as bounds and groups allow.
 function moved(from, i, weight, held) {
   weight = clamp(weight, ...page.reach[i]);
-  const free = from.map((_, j) => j !== i && !held[j]), of = mixture => total(mixture.filter((_, j) => free[j]));
-  const sum = of(from), room = from[i] + sum - weight, count = free.filter(Boolean).length;
+  const set = together(i, weight), free = from.map((_, j) => set[j] === null && !held[j]);
+  const of = (mixture, those) => total(mixture.filter((_, j) => those(j)));
+  const sum = of(from, j => free[j]), room = of(from, j => free[j] || set[j] !== null) - total(set), count = free.filter(Boolean).length;
   const share = j => sum > 1e-12 ? from[j] / sum : 1 / count;
-  const wished = from.map((w, j) => j === i ? weight : free[j] ? room * share(j) : w);
+  const wished = from.map((w, j) => set[j] ?? (free[j] ? room * share(j) : w));
   const within = fixed => projected(wished,
     page.lower.map((low, j) => fixed(j) ? wished[j] : low), page.upper.map((high, j) => fixed(j) ? wished[j] : high));
   return within(j => !free[j]) ?? within(j => held[j]) ?? from;

@@ -1,6 +1,7 @@
 //! What any mixture would give, computed in the page.
 
 use maud::{Markup, PreEscaped, html};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::text::{NINETY, number, percent};
@@ -24,8 +25,8 @@ pub struct Exploration {
     pub domains: Vec<ExploredDomain>,
     /// Their indices in the order in which they are shown.
     pub order: Vec<usize>,
-    /// Groups: their domains, and the smallest and the largest sum of their weights.
-    pub groups: Vec<(Vec<usize>, f64, f64)>,
+    /// The groups.
+    pub groups: Vec<ExploredGroup>,
     /// The smallest weight above 0 that can be used, and the step of weights; 0 where any can be.
     pub granularity: (f64, f64),
     /// Mixtures to start from, with their names; not empty.
@@ -51,6 +52,19 @@ pub struct ExploredDomain {
     pub reach: (f64, f64),
     /// How often the target run sees its data, per unit of weight.
     pub epochs: Option<f64>,
+}
+
+/// A group of domains.
+#[derive(Clone, Debug, Serialize)]
+pub struct ExploredGroup {
+    /// Its domains.
+    pub domains: Vec<usize>,
+    /// Smallest sum of their weights.
+    pub min: f64,
+    /// Largest sum of their weights.
+    pub max: f64,
+    /// Ratios of their weights, where they are fixed.
+    pub freeze: Option<Vec<f64>>,
 }
 
 /// A guard.
@@ -185,8 +199,7 @@ impl Exploration {
             "lower": self.domains.iter().map(|domain| domain.bounds.0).collect::<Vec<_>>(),
             "upper": self.domains.iter().map(|domain| domain.bounds.1).collect::<Vec<_>>(),
             "reach": self.domains.iter().map(|domain| domain.reach).collect::<Vec<_>>(),
-            "groups": self.groups.iter().map(|(domains, min, max)| json!({"domains": domains, "min": min, "max": max}))
-                .collect::<Vec<_>>(),
+            "groups": self.groups,
             "smallest": self.granularity.0,
             "step": self.granularity.1,
             "starts": self.starts.iter().map(|(_, weights)| weights).collect::<Vec<_>>(),

@@ -24,7 +24,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 pub use calibration::{Calibration, CoverageRow, SizeRecord};
 pub use costs::{Costs, Failure, SizeCosts};
 pub use effects::{EffectCurve, Effects};
-pub use explorer::{Exploration, ExploredDomain, ExploredGuard, ExploredThreshold, Explorer};
+pub use explorer::{Exploration, ExploredDomain, ExploredGroup, ExploredGuard, ExploredThreshold, Explorer};
 pub use figure::DrawError;
 pub use limits::{GroupRow, LimitRow, Limits};
 pub use metrics::{MetricRow, Metrics};
