@@ -389,8 +389,14 @@ fn the_explorer_predicts_what_predict_does_and_keeps_bounds_and_groups() {
     let worst = "aggregate = \"worst\"
 metrics = { loss = 1.0, perplexity = 0.02 }";
     let kinds = [
-        ("rbf", "sqrt", &*format!("{worst}
-relative_to = \"uniform\"")),
+        (
+            "rbf",
+            "sqrt",
+            &*format!(
+                "{worst}
+relative_to = \"uniform\""
+            ),
+        ),
         ("matern52", "log", worst),
         ("spectral-mixture", "sqrt", "metrics = { loss = 1.0, perplexity = 0.001 }"),
     ];
