@@ -13,7 +13,7 @@
 //! ```
 //! use admire::optimizer::{Candidates, Optimizer};
 //! use admire::problem::{
-//!     Aggregate, Direction, Evidence, Fidelities, Fidelity, Metric, Objective, Observation, OptimizerSettings, RunId, stream,
+//!     Aggregate, Direction, Evidence, Fidelities, Fidelity, Metric, Objective, Observation, OptimizerSettings, Past, RunId, stream,
 //! };
 //! use admire::space::{Domain, SearchSpace};
 //!
@@ -45,6 +45,7 @@
 //!         fidelity: next.fidelity,
 //!         metrics: vec![loss],
 //!         se: vec![None],
+//!         past: Past::default(),
 //!     });
 //! }
 //! let best = optimizer.recommend(&evidence, None, &mut stream(7, 0));

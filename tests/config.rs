@@ -104,6 +104,7 @@ fn what_domains_were_is_refused_where_it_cannot_be() {
             &["name = 'a'; was = 'b'", "name = 'b'"],
             "line 3: domain[0].was: `b` is a domain of this config itself; say there",
         ),
+        (&["name = 'a'; revised = 1"], "line 3: domain[0].revised: expected true or false"),
         (&["name = 'a'; was = 'a'"], "line 3: domain[0].was: is the name that it has; leave it out"),
         (
             &["name = 'a'; was = 'b'", "name = 'b'; was = 'c'", "name = 'c'; was = 'a'", "name = 'd'; was = 'e'"],

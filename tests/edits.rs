@@ -187,38 +187,43 @@ fn a_fork_learns_from_the_old_runs() {
 
     let output = fork("suggest", &new, &["--format", "json", "--wait"]);
     assert_eq!(code(&output), Some(0), "{}", stderr(&output));
-    let said =
-        format!("forked: {kept} runs of t in {} imported; {} left out, with weight", from.display(), runs - kept);
+    let said = format!(
+        "forked: {runs} runs of t in {} imported; {} of them count in part, on domains that are gone: c",
+        from.display(),
+        runs - kept
+    );
     assert!(stderr(&output).contains(&said), "{}", stderr(&output));
-    assert!(stderr(&output).contains("that is gone (to learn from them, keep c with max = 0)"), "{}", stderr(&output));
     let text = fs::read_to_string(new.join("journal.jsonl")).unwrap();
     let events: Vec<Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     assert_eq!(
         (&events[0]["format"], &events[1]["event"], &events[1]["name"]),
-        (&7.into(), &"forked".into(), &"t".into())
+        (&9.into(), &"forked".into(), &"t".into())
     );
     let imported: Vec<&Value> = events.iter().filter(|e| e["event"] == "imported").collect();
-    assert_eq!(imported.len(), kept);
+    assert_eq!(imported.len(), runs);
     for run in imported {
         let source = run["source"].as_str().unwrap();
         let trial: usize = source.rsplit(' ').next().unwrap().parse().unwrap();
         assert!(source.starts_with(from.to_str().unwrap()) && run["weights"]["d"] == 0.0, "{run}");
-        assert!(weights[trial - 1]["a"].as_f64().unwrap() - run["weights"]["a"].as_f64().unwrap() < 1e-9);
+        // What it drew from `c` is kept apart; the rest is a mixture of its own.
+        let [a, c] = ["a", "c"].map(|name| weights[trial - 1][name].as_f64().unwrap());
+        assert!((run["past"]["gone"]["c"].as_f64().unwrap_or(0.0) - c).abs() < 1e-9, "{run}");
+        assert!((run["weights"]["a"].as_f64().unwrap() - a / (1.0 - c)).abs() < 1e-9, "{run}");
         assert_eq!((&run["metrics"]["other"], &run["se"]["loss"]), (&2.5.into(), &0.01.into()));
     }
     assert_eq!(journal(&f), old, "the old study is as it was");
 
     let dir = ["--dir", new.to_str().unwrap()];
     let status = f.json("status", &dir);
-    assert_eq!((&status["imported"], &status["spent"]["cost"]), (&kept.into(), &0.0.into()));
+    assert_eq!((&status["imported"], &status["spent"]["cost"]), (&runs.into(), &0.0.into()));
     let output = fork("optimize", &new, &[]);
     assert!(code(&output) == Some(2) && stderr(&output).contains("leave `--fork` out"), "{}", stderr(&output));
     assert_eq!(f.json("optimize", &[&dir[..], &["-q", "--set", "budget.trials=2"]].concat())["spent"]["trials"], 2);
     let shown = stdout(&run(&f, "check", &dir));
-    assert!(shown.contains(&said) && shown.contains("format 8") && shown.ends_with("sound\n"), "{shown}");
-    assert!(stdout(&f.run("status", &dir)).contains(&format!("imported runs: {kept}")));
+    assert!(shown.contains(&said) && shown.contains("format 9") && shown.ends_with("sound\n"), "{shown}");
+    assert!(stdout(&f.run("status", &dir)).contains(&format!("imported runs: {runs}")));
 
-    // What is advised for the others keeps them.
+    // With `c` at zero, the others are runs of the new study, too.
     f.edit("[[domain]]\nname = \"d\"\n", "[[domain]]\nname = \"d\"\n[[domain]]\nname = \"c\"\nmax = 0.0\n");
     let output = fork("suggest", &f.path("kept"), &[]);
     let all = format!("forked: {runs} runs of t in {} imported\n", from.display());
@@ -303,12 +308,14 @@ fn a_fork_follows_domains_that_were_renamed_split_and_merged() {
                   [[domain]]\nname = \"c\"";
     with_domains(&f, "merged", merged);
     let output = admire("suggest", "merged.toml", &["--fork", "split"]);
-    let said = "forked: 7 runs of t in";
-    let why = "1 left out, in which b was mixed in other shares than `merge_of` states";
+    let said = "forked: 8 runs of t in";
+    let why = "1 of them count in part, with other shares than merge_of states: b";
     assert!(stderr(&output).contains(said) && stderr(&output).contains(why), "{}", stderr(&output));
     let events = fs::read_to_string(f.path("merged/journal.jsonl")).unwrap();
     let runs: Vec<Value> = events.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let runs: Vec<&Value> = runs.iter().filter(|event| event["event"] == "imported").collect();
+    assert_eq!(runs.iter().filter(|run| !run["past"].is_null()).count(), 1);
+    assert!((runs[7]["past"]["changed"]["b"].as_f64().unwrap() - 0.225).abs() < 1e-12, "{}", runs[7]);
     for (run, old) in runs.iter().zip(f.of("imported")) {
         let same = |name: &str| (run["weights"][name].as_f64().unwrap() - old["weights"][name].as_f64().unwrap()).abs();
         assert!(["a", "b", "c"].iter().all(|name| same(name) < 1e-12), "{run} {old}");
@@ -349,4 +356,57 @@ fn a_group_is_frozen_in_the_ratios_that_another_study_recommends() {
         said.contains("has not ended") && said.contains("a study that has begun has them in its journal"),
         "{said}"
     );
+}
+
+#[test]
+fn old_runs_with_changed_or_lost_data_teach_about_the_rest() {
+    // The loss is `a` squared, half of what `b` was, and twice what `c` was.
+    let f = Fixture::new(GOOD, "", "[optimizer]\ninitial = 4");
+    let row = |i: usize| {
+        let (a, b) = (i as f64 / 16.0, (i * 7 % 16) as f64 / 16.0 * (1.0 - i as f64 / 16.0));
+        let c = 1.0 - a - b;
+        format!("{i},large,{a},{b},{c},{:.4}\n", 2.0 + a * a + 0.5 * b + 2.0 * c)
+    };
+    f.write("runs.csv", &format!("run_id,fidelity,w:a,w:b,w:c,y:loss\n{}", (0..16).map(row).collect::<String>()));
+    let admire = |command: &str, config: &str, more: &[&str]| {
+        let mut admire = std::process::Command::new(env!("CARGO_BIN_EXE_admire"));
+        admire.args([command, "--config", config]).args(more).current_dir(f.root.path()).output().unwrap()
+    };
+    let json = |output: std::process::Output| -> Value {
+        assert_eq!(code(&output), Some(0), "{}", stderr(&output));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    assert_eq!(code(&admire("import", "study.toml", &["--from", "wide", "runs.csv"])), Some(0));
+
+    // `c` is gone, and `b` has other data.
+    with_domains(
+        &f,
+        "new",
+        "[[domain]]\nname = \"a\"\n[[domain]]\nname = \"b\"\nrevised = true\n[[domain]]\nname = \"d\"\n",
+    );
+    let checked = json(admire("check", "new.toml", &["--fork", "run", "--format", "json"]));
+    let partly = checked["forked"]["partly"].as_object().unwrap();
+    assert!(
+        partly.keys().any(|reason| reason == "on domains that are gone: c; on data from before a revision: b"),
+        "{partly:?}"
+    );
+    assert_eq!((&checked["forked"]["imported"], &checked["forked"]["revised"]), (&15.into(), &json!(["b"])));
+    assert_eq!(checked["forked"]["dropped"], json!({"with all weight on domains that are gone": 1}));
+    json(admire("suggest", "new.toml", &["--fork", "run", "--format", "json", "--fidelity", "large"]));
+    let predicted = |config: &str, mixture: &str| -> (f64, f64) {
+        let said = json(admire("predict", config, &[mixture, "--format", "json"]));
+        let objective = &said["mixtures"][0]["expected"]["objective"];
+        (objective["mean"].as_f64().unwrap(), objective["sd"].as_f64().unwrap())
+    };
+    let (mean, sd) = predicted("new.toml", "a=1");
+    assert!((mean - 3.0).abs() < 0.3, "{mean} ± {sd}");
+    // Of `b` as it is now little is known: less than of `a`, and than of `b` as it was.
+    let (_, unsure) = predicted("new.toml", "a=0.3,b=0.7");
+    let (_, sure) = predicted("study.toml", "a=0.3,b=0.7,c=0");
+    assert!(unsure > 1.5 * sd.max(sure), "{unsure} {sd} {sure}");
+    // Runs that are not of this study's mixtures are not exported as such.
+    let output = admire("export", "new.toml", &[]);
+    assert!(stderr(&output).contains("imported runs left out, which drew data that this study no longer has"));
+    let resumed = json(admire("status", "new.toml", &["--format", "json"]));
+    assert_eq!(resumed["imported"], 15);
 }

@@ -72,6 +72,7 @@ fn imported(i: usize) -> Imported {
         weights: weights.into_iter().map(|(name, w)| (name.to_owned(), w)).collect(),
         metrics: BTreeMap::from([("loss".to_owned(), a), ("other".to_owned(), 1.0)]),
         se: BTreeMap::new(),
+        past: admire::space::Drawn::default(),
     }
 }
 
@@ -238,7 +239,8 @@ fn the_documented_events_are_those_of_the_program() {
 #[test]
 fn a_newer_journal_is_refused_and_left_alone() {
     let f = old(1);
-    let newer = journal(&f).replace("\"format\":1", "\"format\":8").replace("\"event\":\"model\"", "\"event\":\"new\"");
+    let newer =
+        journal(&f).replace("\"format\":1", "\"format\":10").replace("\"event\":\"model\"", "\"event\":\"new\"");
     f.write("run/journal.jsonl", &newer);
     let commands = ["status", "best", "report", "export", "optimize", "suggest", "tell --trial 18 --failed", "check"];
     let mut outputs: Vec<Output> = commands
@@ -252,7 +254,7 @@ fn a_newer_journal_is_refused_and_left_alone() {
     for output in outputs {
         let said = stderr(&output);
         assert!(code(&output) == Some(1) && output.stdout.is_empty(), "{said}");
-        assert!(said.contains("journal.jsonl has format 8") && said.contains("use a newer one"), "{said}");
+        assert!(said.contains("journal.jsonl has format 10") && said.contains("use a newer one"), "{said}");
     }
     assert_eq!(journal(&f), newer);
     assert!(!f.path("run/trials").exists());

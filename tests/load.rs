@@ -3,7 +3,7 @@
 #[path = "common/study.rs"]
 mod study;
 
-use admire::problem::{FidelityId, Observation, RunId};
+use admire::problem::{FidelityId, Observation, Past, RunId};
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -67,6 +67,7 @@ fn what_a_model_knows_does_not_depend_on_results_and_leaves_no_dear_run_out() {
         fidelity: FidelityId::new(usize::from(i.is_multiple_of(10))),
         metrics: vec![i as f64],
         se: vec![None],
+        past: Past::default(),
     };
     let runs: Vec<Observation> = (0..3 * MOST_KNOWN).map(run).collect();
     assert!(known(&runs[..MOST_KNOWN]).into_iter().eq(0..MOST_KNOWN));

@@ -9,7 +9,7 @@ use admire::optimizer::policy::fidelities::{exceeds_in_flight_cap, open};
 use admire::optimizer::{Candidates, Optimizer};
 use admire::problem::{
     Aggregate, Direction, Evidence, Fidelities, Fidelity, Guard, Metric, Mixture, ModelChoice, ModelSpec, Objective,
-    Observation, OptimizerSettings, Threshold, Tolerance, Warp, Weights, columns,
+    Observation, OptimizerSettings, Past, Threshold, Tolerance, Warp, Weights, columns,
 };
 use admire::space::{Domain, SearchSpace};
 use admire::surrogate::{Surrogate, Task};
@@ -274,6 +274,7 @@ fn no_mixture_is_trained_twice_at_a_fidelity() {
             // Noise makes the model want to look again.
             metrics: vec![2.0 + 0.5 * normal()],
             se: vec![None],
+            past: Past::default(),
         });
     }
     assert!(trained.len() >= 8);

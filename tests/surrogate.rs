@@ -5,7 +5,7 @@
 mod problem;
 
 use admire::problem::{
-    Direction, FidelityId, KernelKind, Mixture, Observation, Reference, RelativeTo, Weights, columns,
+    Direction, FidelityId, KernelKind, Mixture, Observation, Past, Reference, RelativeTo, Weights, columns,
 };
 use admire::surrogate::{ModelSnapshot, Scale, Surrogate, Task};
 use nalgebra::{DMatrix, DVectorView};
@@ -339,7 +339,8 @@ fn influence_is_what_an_observation_really_does() {
             let (mean, variance) = surrogate.predict(&z, m)[0];
             let mixture = Mixture::new(z.matrix().column(0).iter().copied().collect());
             let metrics = vec![mean + variance.sqrt()];
-            let outcome = [Observation { run: new_run(), mixture, fidelity: m, metrics, se: vec![None] }];
+            let outcome =
+                [Observation { run: new_run(), mixture, fidelity: m, metrics, se: vec![None], past: Past::default() }];
             let after = surrogate.extend(&Task { observations: &outcome, ..owned.task() }).unwrap().mean(&t);
             // All move in proportion; the levels, which influence takes as known, move all of them alike.
             let moved = |i: usize| (after[i] - before[i]) - (after[0] - before[0]);
@@ -407,6 +408,46 @@ fn an_uncertain_measurement_counts_less() {
     assert!(pull(Some(0.5)) < 0.3 * pull(None), "{} and {}", pull(Some(0.5)), pull(None));
 }
 
+#[test]
+fn a_domain_that_is_gone_is_one_without_weight_from_now_on() {
+    let problem = Problem::new(4, 2, 2, 71);
+    let whole = Owned::new(&problem, KERNELS[0], problem.runs(&[14, 5], 72));
+    let mut rest = Owned::new(&problem, KERNELS[0], whole.observations.clone());
+    for o in &mut rest.observations {
+        let (kept, gone) = o.mixture.weights().split_at(3);
+        let sum: f64 = kept.iter().sum();
+        o.past = Past { kept: sum, columns: gone.to_vec() };
+        o.mixture = Mixture::new(kept.iter().map(|w| w / sum).collect());
+    }
+    let (whole, rest) = (fit(&whole), fit(&rest));
+    let few = Problem::new(3, 2, 2, 71).space().polytope().sample(5, &mut rng(73));
+    for w in few {
+        let (x, with_none) = (columns(3, [w.as_slice()]), columns(4, [[&w[..], &[0.0]].concat().as_slice()]));
+        for m in SIZES.into_iter().take(2) {
+            let (a, b) = (whole.predict(&with_none, m)[0], rest.predict(&x, m)[0]);
+            close("mean", a.0, b.0, 1e-6);
+            close("variance", a.1, b.1, 1e-4);
+            let (a, b) = (whole.lookahead_with_gradient(&with_none, m), rest.lookahead_with_gradient(&x, m));
+            for (a, b) in a.gradient.iter().zip(&b.gradient) {
+                assert_eq!(b.len(), 3);
+                a.iter().zip(b).for_each(|(a, b)| assert!((a - b).abs() < 1e-4 * a.abs().max(1e-3), "{a} {b}"));
+            }
+        }
+        let ((a, slope), (b, short)) = (whole.mean_with_gradient(&with_none), rest.mean_with_gradient(&x));
+        close("mean", a, b, 1e-6);
+        slope[..3].iter().zip(&short).for_each(|(a, b)| close("slope", *a, *b, 1e-4));
+        let pending = |w: &[f64]| vec![(Mixture::new(w.to_vec()), size(0))];
+        let after =
+            |s: &Surrogate, pending: &[(Mixture, FidelityId)], x: &Weights| s.with_pending(pending).unwrap().mean(x)[0];
+        close(
+            "with a run under way",
+            after(&whole, &pending(&[0.2, 0.3, 0.5, 0.0]), &with_none),
+            after(&rest, &pending(&[0.2, 0.3, 0.5]), &x),
+            1e-6,
+        );
+    }
+}
+
 /// Runs at the cheapest size from mixtures and values.
 fn observations(values: &[([f64; 3], f64)]) -> Vec<Observation> {
     values
@@ -417,6 +458,7 @@ fn observations(values: &[([f64; 3], f64)]) -> Vec<Observation> {
             fidelity: size(0),
             metrics: vec![*y, 2.0 * y],
             se: vec![None; 2],
+            past: Past::default(),
         })
         .collect()
 }

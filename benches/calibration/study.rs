@@ -3,7 +3,7 @@
 use admire::optimizer::{Candidates, Gain, Optimizer, Recommendation, Suggestion};
 use admire::problem::{
     Aggregate, Direction, Evidence, Fidelities, Fidelity, FidelityId, Metric, Mixture, Objective, Observation,
-    OptimizerSettings, RunId, affordable, seed_of, stream,
+    OptimizerSettings, Past, RunId, affordable, seed_of, stream,
 };
 use admire::space::{Domain, SearchSpace};
 use rand_chacha::ChaCha8Rng;
@@ -172,6 +172,7 @@ impl Study {
             fidelity: next.fidelity,
             se: vec![None; metrics.len()],
             metrics,
+            past: Past::default(),
         });
     }
 

@@ -46,8 +46,9 @@ pub fn sizes(config: &StudyConfig, optimizer: &Optimizer, evidence: &Evidence) -
 }
 
 fn pairs(fidelities: &Fidelities, objective: &Objective, evidence: &Evidence, m: FidelityId) -> Vec<(f64, f64)> {
-    let (observed, target) = (&evidence.observations, fidelities.target());
-    let baseline = Baseline::of(objective, observed.iter().map(Observation::measurement));
+    let observed: Vec<&Observation> = evidence.observations.iter().filter(|o| o.past.is_none()).collect();
+    let target = fidelities.target();
+    let baseline = Baseline::of(objective, observed.iter().filter_map(|o| o.measurement()));
     let mean = |mixture: &Mixture, m: FidelityId| {
         let same = observed.iter().filter(|o| o.fidelity == m && o.mixture.distance(mixture) < SAME);
         let values: Vec<f64> = same.filter_map(|o| objective.measured(&o.metrics, m, &baseline)).collect();

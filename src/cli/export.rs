@@ -9,6 +9,7 @@ use super::{ConfigArgs, UsageError, text};
 use crate::advice::{self, Answer};
 use crate::exchange::{ExportFormat, Ingredient, Recipe};
 use crate::study::{ImportedRun, Study, TrialId};
+use crate::text::counted;
 
 /// Write a study's runs, or its mixture for a trainer
 #[derive(Debug, Args)]
@@ -85,7 +86,14 @@ fn recipe<'a>(study: &'a Study, title: String, mixture: &Mixture) -> Recipe<'a> 
 /// trials were corrected, one says how.
 fn runs(study: &Study) -> anyhow::Result<String> {
     let runs: Vec<_> = study.trials().iter().filter_map(|t| Some((t, t.outcome()?))).collect();
-    let imported: Vec<&ImportedRun> = study.imported().collect();
+    let (imported, past): (Vec<&ImportedRun>, Vec<_>) =
+        study.imported().partition(|imported| imported.run.past.is_none());
+    if !past.is_empty() {
+        tracing::warn!(
+            "{} left out, which drew data that this study no longer has",
+            counted(past.len(), "imported run")
+        );
+    }
     let reported = runs.iter().map(|(_, o)| &o.metrics).chain(imported.iter().map(|imported| &imported.run.metrics));
     let metrics: BTreeSet<&String> = reported.flat_map(BTreeMap::keys).collect();
     let domains: Vec<&str> = study.config().space.domains().iter().map(|d| d.name.as_str()).collect();

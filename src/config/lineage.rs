@@ -1,4 +1,4 @@
-//! What `[[domain]]` says of an older study: `was`, `split_of` with `share`, `merge_of`.
+//! What `[[domain]]` says of an older study: `was`, `split_of` with `share`, `merge_of`, `revised`.
 
 use std::collections::BTreeMap;
 use std::iter::successors;
@@ -62,9 +62,15 @@ pub(super) fn read(sections: &[Section<'_>], domains: &[Domain]) -> Ancestry {
     let places = |s: &Stated<'_>| -> Vec<_> {
         s.relation.old().into_iter().map(|old| (old.to_owned(), s.section.place(Some(s.key)))).collect()
     };
-    let places = stated.iter().flat_map(places).collect();
+    let named: Vec<&str> = stated.iter().map(|s| s.domain.name.as_str()).collect();
+    let revised = sections.iter().zip(domains).filter(|(section, _)| section.bool("revised") == Some(true));
+    let revised: Vec<(&Section<'_>, &Domain)> = revised.collect();
+    let own = revised.iter().filter(|(_, domain)| !named.contains(&domain.name.as_str()));
+    let own = own.map(|(section, domain)| (domain.name.clone(), section.place(Some("revised"))));
+    let places = stated.iter().flat_map(places).chain(own).collect();
+    let revised = revised.iter().map(|(_, domain)| domain.name.clone()).collect();
     let relations = stated.into_iter().map(|s| (s.domain.name.clone(), s.relation)).collect();
-    Ancestry { lineage: Lineage(relations), places }
+    Ancestry { lineage: Lineage { relations, revised }, places }
 }
 
 fn relation<'a>(section: &'a Section<'a>, domain: &'a Domain) -> Option<Stated<'a>> {

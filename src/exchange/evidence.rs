@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::config::StudyConfig;
 use crate::runs::{LogError, LoggedRun, RunLog};
-use crate::study::Imported;
+use crate::study::{Drawn, Imported};
 use crate::text::hint;
 
 /// A weight that is no more than this is what rounding leaves of none.
@@ -73,5 +73,6 @@ fn fitted(log: &RunLog, run: &LoggedRun, config: &StudyConfig) -> Result<Importe
         weights: config.space.named(&mixture).map(|(name, weight)| (name.to_owned(), weight)).collect(),
         metrics,
         se: BTreeMap::new(),
+        past: Drawn::default(),
     })
 }

@@ -24,7 +24,7 @@ impl Optimizer {
 
     /// What the objective compares runs with.
     pub(super) fn baseline(&self, evidence: &Evidence) -> Baseline {
-        Baseline::of(&self.objective, evidence.observations.iter().map(Observation::measurement))
+        Baseline::of(&self.objective, evidence.observations.iter().filter_map(Observation::measurement))
     }
 
     /// For each mixture the loss of its run at the target, if runs are what counts and it has one.

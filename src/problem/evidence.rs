@@ -36,7 +36,15 @@ impl Evidence {
 
     /// Mixtures of all trials of the search at fidelity `m`, however they ended, and of the runs that it was given.
     pub fn taken(&self, m: FidelityId) -> impl Iterator<Item = &Mixture> {
-        let given = self.observations.iter().take(self.given).filter(move |o| o.fidelity == m);
+        let given = self.observations.iter().take(self.given).filter(move |o| o.fidelity == m && o.past.is_none());
         given.map(|o| &o.mixture).chain(self.bought(m))
+    }
+
+    /// How many runs at fidelity `m` fill the space: those that [are taken](Self::taken), and those with domains that are gone. Of data
+    /// that have changed, runs say too little to go without new ones.
+    #[must_use]
+    pub fn filling(&self, m: FidelityId) -> usize {
+        let given = self.observations.iter().take(self.given).filter(|o| o.fidelity == m && !o.past.is_none());
+        given.filter(|o| !o.past.is_outdated()).count() + self.taken(m).count()
     }
 }

@@ -36,7 +36,7 @@ pub use guard::{Guard, Threshold, Tolerance};
 pub use mixture::{Mixture, Weights, columns};
 pub use name::{check_domain_name, check_folder_name, check_name, is_hidden};
 pub use objective::{Aggregate, Baseline, Direction, Metric, Objective, Reference, RelativeTo};
-pub use observation::{Observation, RunId};
+pub use observation::{Observation, Past, RunId};
 pub use prediction::Prediction;
 pub use run_set::RunSet;
 pub use settings::{

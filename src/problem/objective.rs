@@ -220,7 +220,7 @@ impl Objective {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::problem::{Observation, RunId};
+    use crate::problem::{Observation, Past, RunId};
 
     fn objective(weights: [f64; 2], direction: Direction, aggregate: Aggregate) -> Objective {
         let metrics = ["code", "web"].into_iter().zip(weights);
@@ -267,12 +267,14 @@ mod tests {
             fidelity: FidelityId::new(m),
             metrics: metrics.to_vec(),
             se: vec![None; 2],
+            past: Past::default(),
         };
         let runs = [run(0.5, 0, [2.0, 1.0]), run(0.5, 0, [4.0, 2.0]), run(0.2, 0, [2.5, 2.0]), run(0.2, 1, [1.0, 0.5])];
         let worst = objective([1.0; 2], Direction::Minimize, Aggregate::Worst);
         let reference = Reference { to: RelativeTo::Uniform, mixture: mixture(0.5) };
         let relative = worst.clone().relative_to(Some(reference));
-        let baseline = |objective: &Objective| Baseline::of(objective, runs.iter().map(Observation::measurement));
+        let baseline =
+            |objective: &Objective| Baseline::of(objective, runs.iter().filter_map(Observation::measurement));
         let measured = |objective: &Objective| {
             let baseline = baseline(objective);
             [0, 2, 3].map(|i| objective.measured(&runs[i].metrics, runs[i].fidelity, &baseline))

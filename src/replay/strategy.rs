@@ -1,7 +1,7 @@
 //! The strategies that a replay compares.
 
 use crate::problem::{
-    AcquisitionKind, Evidence, FidelityId, Goal, Mixture, Observation, OptimizerSettings, Prediction, RunId,
+    AcquisitionKind, Evidence, FidelityId, Goal, Mixture, Observation, OptimizerSettings, Past, Prediction, RunId,
 };
 use std::fmt;
 use std::str::FromStr;
@@ -214,6 +214,7 @@ impl Policy for Searching<'_> {
             fidelity: *fidelity,
             metrics: metrics.clone(),
             se: vec![None; metrics.len()],
+            past: Past::default(),
         });
     }
 

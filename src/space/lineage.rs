@@ -46,31 +46,57 @@ impl Relation {
         }
     }
 
-    /// Whether a run of the old mixture used the same data as a run of the new one.
-    fn exact(&self, old: &BTreeMap<String, f64>) -> bool {
-        let Self::MergeOf(shares) = self else { return true };
+    /// The weight of a merged domain that an old mixture did not draw in the stated shares; 0 but for rounding.
+    fn miss(&self, old: &BTreeMap<String, f64>) -> f64 {
+        let Self::MergeOf(shares) = self else { return 0.0 };
         let sum = self.weight(old);
-        shares.iter().all(|(domain, share)| (old.get(domain).unwrap_or(&0.0) - share * sum).abs() < ROUNDING)
+        let miss = |(domain, share): (&String, &f64)| (old.get(domain).unwrap_or(&0.0) - share * sum).abs();
+        if shares.iter().map(miss).all(|miss| miss < ROUNDING) {
+            0.0
+        } else {
+            0.5 * shares.iter().map(miss).sum::<f64>()
+        }
     }
 }
 
-/// The domains of a space that state what they were in an older study, by name. Any other was the old domain of its name, or is new.
+/// What the domains of a space were in an older study.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Lineage(pub BTreeMap<String, Relation>);
+pub struct Lineage {
+    /// Those that state it, by name. Any other was the old domain of its name, or is new.
+    pub relations: BTreeMap<String, Relation>,
+    /// The domains whose data have changed since.
+    pub revised: BTreeSet<String>,
+}
 
-/// What an old mixture is in the new domains.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Carried {
-    /// Weights by new domain, a mixture.
-    pub weights: BTreeMap<String, f64>,
-    /// The merged domains that the old mixture did not draw in the stated shares.
-    pub unnatural: Vec<String>,
+/// What an old run drew that no run of the new study draws.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Drawn {
+    /// Its weights of domains that are gone, by their old names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub gone: BTreeMap<String, f64>,
+    /// Of its weights of the new domains, those of data that these no longer have.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub changed: BTreeMap<String, f64>,
+}
+
+impl Drawn {
+    /// Whether it is nothing: the run is one of the new study, too.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        self.gone.is_empty() && self.changed.is_empty()
+    }
+
+    /// The share of the run's data that was of the new domains.
+    #[must_use]
+    pub fn kept(&self) -> f64 {
+        1.0 - self.gone.values().sum::<f64>()
+    }
 }
 
 impl Lineage {
     /// What the new domain of this name was.
     fn relation(&self, domain: &str) -> Relation {
-        self.0.get(domain).cloned().unwrap_or_else(|| Relation::Was(domain.to_owned()))
+        self.relations.get(domain).cloned().unwrap_or_else(|| Relation::Was(domain.to_owned()))
     }
 
     /// The weight of the new domain of this name in an old mixture.
@@ -79,33 +105,42 @@ impl Lineage {
         self.relation(domain).weight(old)
     }
 
-    /// What the weights of an old mixture are in the new `domains`.
-    ///
-    /// # Errors
-    /// The old domains that have weight and have become none of the new ones.
+    /// The mixture of the new `domains` that an old run with these weights is, and what else it drew. `None` where it is no mixture of
+    /// theirs at all.
     pub fn carried<'a>(
         &self,
-        old: &BTreeMap<String, f64>,
+        weights: &BTreeMap<String, f64>,
+        drawn: &Drawn,
         domains: impl IntoIterator<Item = &'a str>,
-    ) -> Result<Carried, Vec<String>> {
-        let (mut weights, mut unnatural, mut known) = (BTreeMap::new(), Vec::new(), BTreeSet::new());
+    ) -> Option<(BTreeMap<String, f64>, Drawn)> {
+        // As the run was made.
+        let kept = weights.iter().map(|(name, weight)| (name.clone(), drawn.kept() * weight));
+        let old: BTreeMap<String, f64> = kept.chain(drawn.gone.clone()).collect();
+        let (mut new, mut other, mut known) = (BTreeMap::new(), Drawn::default(), BTreeSet::new());
         for name in domains {
             let relation = self.relation(name);
-            if !relation.exact(old) {
-                unnatural.push(name.to_owned());
+            let weight = relation.weight(&old);
+            let changed = if self.revised.contains(name) {
+                weight
+            } else {
+                relation.weight(&drawn.changed) + relation.miss(&old)
+            };
+            if changed > NO_WEIGHT {
+                other.changed.insert(name.to_owned(), changed.min(weight));
             }
-            weights.insert(name.to_owned(), relation.weight(old));
+            new.insert(name.to_owned(), weight);
             known.extend(relation.old().into_iter().map(str::to_owned));
         }
-        let gone: Vec<(&String, &f64)> = old.iter().filter(|(name, _)| !known.contains(*name)).collect();
-        if gone.iter().map(|(_, weight)| *weight).sum::<f64>() > NO_WEIGHT {
-            return Err(gone.into_iter().map(|(name, _)| name.clone()).collect());
+        let gone: Vec<(String, f64)> = old.into_iter().filter(|(name, _)| !known.contains(name)).collect();
+        let sum: f64 = new.values().sum();
+        if sum <= NO_WEIGHT {
+            return None;
         }
         if !gone.is_empty() {
-            let sum: f64 = weights.values().sum();
-            weights.values_mut().for_each(|weight| *weight /= sum);
+            new.values_mut().for_each(|weight| *weight /= sum);
         }
-        Ok(Carried { weights, unnatural })
+        other.gone = gone.into_iter().filter(|(_, weight)| *weight > NO_WEIGHT).collect();
+        Some((new, other))
     }
 }
 
@@ -117,30 +152,56 @@ mod tests {
         weights.iter().map(|(name, weight)| ((*name).to_owned(), *weight)).collect()
     }
 
-    #[test]
-    fn renames_splits_and_merges_are_affine() {
+    fn near(a: &BTreeMap<String, f64>, b: &[(&str, f64)]) -> bool {
+        a.len() == b.len() && b.iter().all(|(name, weight)| (a[*name] - weight).abs() < 1e-12)
+    }
+
+    const DOMAINS: [&str; 6] = ["code", "docs", "forums", "texts", "web", "fresh"];
+
+    fn lineage() -> Lineage {
         let split = |share| Relation::SplitOf { domain: "web".into(), share };
         let merge = Relation::MergeOf(mixture(&[("arxiv", 0.25), ("books", 0.75)]));
-        let lineage = Lineage(
-            [("docs", Relation::Was("pdfs".into())), ("web", split(0.4)), ("forums", split(0.6)), ("texts", merge)]
-                .map(|(name, relation)| (name.to_owned(), relation))
-                .into(),
-        );
-        let domains = ["code", "docs", "forums", "texts", "web", "fresh"];
-        let old = mixture(&[("code", 0.1), ("pdfs", 0.2), ("web", 0.5), ("arxiv", 0.05), ("books", 0.15)]);
-        let Carried { weights, unnatural } = lineage.carried(&old, domains).unwrap();
-        let new =
-            mixture(&[("code", 0.1), ("docs", 0.2), ("web", 0.2), ("forums", 0.3), ("texts", 0.2), ("fresh", 0.0)]);
-        assert!(unnatural.is_empty() && weights.iter().all(|(name, w)| (w - new[name]).abs() < 1e-12), "{weights:?}");
+        let relations =
+            [("docs", Relation::Was("pdfs".into())), ("web", split(0.4)), ("forums", split(0.6)), ("texts", merge)];
+        let relations = relations.map(|(name, relation)| (name.to_owned(), relation)).into();
+        Lineage { relations, revised: ["code".to_owned()].into() }
+    }
 
-        let old = mixture(&[("code", 0.8), ("arxiv", 0.1), ("books", 0.1)]);
-        assert_eq!(lineage.carried(&old, domains).unwrap().unnatural, ["texts"]);
+    fn carried(weights: &[(&str, f64)]) -> (BTreeMap<String, f64>, Drawn) {
+        lineage().carried(&mixture(weights), &Drawn::default(), DOMAINS).unwrap()
+    }
+
+    #[test]
+    fn renames_splits_and_merges_are_affine() {
+        let (new, drawn) = carried(&[("pdfs", 0.3), ("web", 0.5), ("arxiv", 0.05), ("books", 0.15)]);
+        let expected = [("code", 0.0), ("docs", 0.3), ("forums", 0.3), ("fresh", 0.0), ("texts", 0.2), ("web", 0.2)];
+        assert!(drawn.is_none() && near(&new, &expected), "{new:?} {drawn:?}");
         // Weights of three decimals.
-        let old = mixture(&[("code", 0.877), ("arxiv", 0.031), ("books", 0.092)]);
-        assert!(lineage.carried(&old, domains).unwrap().unnatural.is_empty());
-        let old = mixture(&[("code", 0.8), ("news", 0.2), ("mail", 0.0)]);
-        assert_eq!(lineage.carried(&old, domains).unwrap_err(), ["mail", "news"]);
+        assert!(carried(&[("web", 0.877), ("arxiv", 0.031), ("books", 0.092)]).1.is_none());
         // What was called like the old one of another is no longer meant.
-        assert_eq!(lineage.carried(&mixture(&[("docs", 1.0)]), domains).unwrap_err(), ["docs"]);
+        assert!(lineage().carried(&mixture(&[("docs", 1.0)]), &Drawn::default(), DOMAINS).is_none());
+    }
+
+    #[test]
+    fn what_no_new_run_draws_is_kept_apart() {
+        let (new, drawn) = carried(&[("code", 0.2), ("arxiv", 0.2), ("books", 0.2), ("news", 0.4), ("mail", 0.0)]);
+        assert!(
+            near(&drawn.gone, &[("news", 0.4)]) && near(&drawn.changed, &[("code", 0.2), ("texts", 0.1)]),
+            "{drawn:?}"
+        );
+        assert!((new["code"] - 1.0 / 3.0).abs() < 1e-12 && (new["texts"] - 2.0 / 3.0).abs() < 1e-12, "{new:?}");
+        assert!((drawn.kept() - 0.6).abs() < 1e-12);
+
+        // A later fork knows it again, also under other names; a domain that has come back is no longer gone.
+        let later = Lineage {
+            relations: [("scripts".to_owned(), Relation::Was("code".into()))].into(),
+            revised: BTreeSet::new(),
+        };
+        let (again, other) = later.carried(&new, &drawn, ["scripts", "docs", "forums", "texts", "news"]).unwrap();
+        assert!(other.gone.is_empty() && near(&other.changed, &[("scripts", 0.2), ("texts", 0.1)]), "{other:?}");
+        assert!(
+            near(&again, &[("scripts", 0.2), ("docs", 0.0), ("forums", 0.0), ("texts", 0.4), ("news", 0.4)]),
+            "{again:?}"
+        );
     }
 }

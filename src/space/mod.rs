@@ -19,7 +19,7 @@ pub use constraints::{Bound, Group};
 pub use error::{SpaceError, TightBound};
 pub use granularity::Granularity;
 pub use limit::LimitedBy;
-pub use lineage::{Carried, Lineage, Relation};
+pub use lineage::{Drawn, Lineage, Relation};
 pub use polytope::Polytope;
 pub use search_space::{Domain, GroupSpec, Limits, MOST_DOMAINS, SearchSpace};
 pub use warp::Warped;

@@ -36,7 +36,14 @@ impl Warp {
     /// Warps every weight.
     #[must_use]
     pub fn warped(self, weights: &Weights) -> Warped {
-        Warped(weights.matrix().map(|w| self.apply(w)))
+        self.warped_without(weights, 0)
+    }
+
+    /// Warps every weight, and those of so many further domains, which have none.
+    #[must_use]
+    pub fn warped_without(self, weights: &Weights, further: usize) -> Warped {
+        let dim = weights.matrix().nrows();
+        Warped(weights.matrix().map(|w| self.apply(w)).resize_vertically(dim + further, self.apply(0.0)))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The events of a journal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::{Completed, Purpose, StopReason, TrialId};
 use crate::config::{Settings, StudyConfig};
 use crate::problem::{Aggregate, Direction, Handle, Metric, Objective, Prediction, RelativeTo, RunSet};
-use crate::space::Relation;
+use crate::space::{Drawn, Relation};
 use crate::text::counted;
 
 /// The journal format that this version writes, and the newest that it reads.
@@ -19,8 +19,8 @@ use crate::text::counted;
 /// not be ignored, raises it. 2 added [`Event::Submitted`], 3 [`Event::Forked`] and [`Event::Imported`], 4 the number and
 /// the checksum of every line, and [`Event::Halted`], 5 [`Purpose::ConfirmReference`], 6 [`Event::Cancelled`],
 /// [`Event::Amended`] and [`Event::Withdrawn`], 7 [`Header::aggregate`],
-/// 8 [`Header::relative_to`].
-pub const FORMAT: u32 = 8;
+/// 8 [`Header::relative_to`], 9 [`Imported::past`].
+pub const FORMAT: u32 = 9;
 
 /// The first format whose lines have numbers and checksums.
 pub(super) const CHAINED: u32 = 4;
@@ -256,16 +256,31 @@ pub struct Forked {
     pub name: String,
     /// How many of its runs were imported.
     pub imported: usize,
+    /// How many of them drew something that no run of this study draws, by what it was.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub partly: BTreeMap<String, usize>,
     /// How many were left out, by reason.
     pub dropped: BTreeMap<String, usize>,
     /// What domains were in the other study, as the config stated it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub relations: BTreeMap<String, Relation>,
+    /// The domains whose data have changed since.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub revised: BTreeSet<String>,
+}
+
+impl Forked {
+    /// How many runs count like those of the study.
+    #[must_use]
+    pub fn fully(&self) -> usize {
+        self.imported.saturating_sub(self.partly.values().sum())
+    }
 }
 
 impl fmt::Display for Forked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} of {} in {} imported", counted(self.imported, "run"), self.name, self.from)?;
+        self.partly.iter().try_for_each(|(reason, n)| write!(f, "; {n} of them count in part, {reason}"))?;
         self.dropped.iter().try_for_each(|(reason, n)| write!(f, "; {n} left out, {reason}"))
     }
 }
@@ -460,4 +475,7 @@ pub struct Imported {
     /// Standard errors, where known.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub se: BTreeMap<String, f64>,
+    /// What a run of another study drew that no run of this one draws.
+    #[serde(default, skip_serializing_if = "Drawn::is_none")]
+    pub past: Drawn,
 }

@@ -11,6 +11,7 @@ use super::{
     StudyError, Suggested, TrialId, TrialResult, journal,
 };
 use crate::config::StudyConfig;
+use crate::space::{Drawn, Lineage, Relation};
 
 impl Study {
     /// Begins a study with the completed runs of the one in `from`, as far as they fit the config, as imported ones. Waits at
@@ -71,15 +72,21 @@ fn events(config: &StudyConfig, from: &Path) -> Result<Vec<Event>, StudyError> {
     let contents = journal::read(from)?.ok_or_else(missing)?;
     let old = Old::new(from, &contents.entries()?).ok_or_else(missing)?;
     config.ancestry.check(&config.path, &old.domains)?;
-    let (mut runs, mut dropped) = (Vec::new(), BTreeMap::new());
+    let (mut runs, mut partly, mut dropped) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
     for run in old.runs {
         match translated(config, &old.sizes, run) {
-            Ok(run) => runs.push(Event::Imported(run)),
+            Ok(run) => {
+                if let Some(reason) = in_part(config, &run.past) {
+                    *partly.entry(reason).or_default() += 1;
+                }
+                runs.push(Event::Imported(run));
+            }
             Err(reason) => *dropped.entry(reason).or_default() += 1,
         }
     }
-    let relations = config.ancestry.lineage.0.clone();
-    let origin = Event::Forked(Forked { from: old.dir, name: old.name, imported: runs.len(), dropped, relations });
+    let Lineage { relations, revised } = config.ancestry.lineage.clone();
+    let origin = Forked { from: old.dir, name: old.name, imported: runs.len(), partly, dropped, relations, revised };
+    let origin = Event::Forked(origin);
     Ok([Event::Study(Header::new(config)), origin].into_iter().chain(runs).collect())
 }
 
@@ -144,6 +151,7 @@ fn completed(dir: &str, trial: &Suggested, outcome: &Completed) -> (RunId, Impor
         weights: trial.weights.clone(),
         metrics: outcome.metrics.clone(),
         se: outcome.se.clone(),
+        past: Drawn::default(),
     };
     (RunId::Trial(trial.trial), run)
 }
@@ -157,16 +165,25 @@ fn translated(config: &StudyConfig, sizes: &Sizes, mut run: Imported) -> Result<
         return Err("of a fidelity whose params or tokens have changed".into());
     }
     let domains = config.space.domains().iter().map(|domain| domain.name.as_str());
-    let carried = config.ancestry.lineage.carried(&run.weights, domains).map_err(|gone| {
-        let gone = gone.join(", ");
-        format!("with weight on a domain that is gone (to learn from them, keep {gone} with max = 0)")
-    })?;
-    if !carried.unnatural.is_empty() {
-        return Err(format!(
-            "in which {} was mixed in other shares than `merge_of` states",
-            carried.unnatural.join(", ")
-        ));
-    }
-    run.weights = carried.weights;
+    let carried = config.ancestry.lineage.carried(&run.weights, &run.past, domains);
+    (run.weights, run.past) = carried.ok_or("with all weight on domains that are gone")?;
     observed(config, RunId::Imported(0), &run).map(|_| run).map_err(|_| "without a metric of the objective".into())
+}
+
+/// Why a run counts in part only: what it drew that no run of the new study draws.
+fn in_part(config: &StudyConfig, past: &Drawn) -> Option<String> {
+    let Lineage { relations, revised } = &config.ancestry.lineage;
+    let gone: Vec<&str> = past.gone.keys().map(String::as_str).collect();
+    let changed = |of: &dyn Fn(&String) -> bool| -> Vec<&str> {
+        past.changed.keys().filter(|name| of(name)).map(String::as_str).collect()
+    };
+    let merged = |name: &String| matches!(relations.get(name), Some(Relation::MergeOf(_)));
+    let reasons = [
+        ("on domains that are gone: ", gone),
+        ("on data from before a revision: ", changed(&|name| revised.contains(name) || !merged(name))),
+        ("with other shares than merge_of states: ", changed(&|name| merged(name) && !revised.contains(name))),
+    ];
+    let reasons = reasons.into_iter().filter(|(_, names)| !names.is_empty());
+    let reasons: Vec<String> = reasons.map(|(what, names)| format!("{what}{}", names.join(", "))).collect();
+    (!reasons.is_empty()).then(|| reasons.join("; "))
 }

@@ -56,6 +56,7 @@ mod import;
 pub mod journal;
 mod open;
 mod outlier;
+mod past;
 mod queries;
 mod seal;
 mod state;
@@ -88,6 +89,7 @@ pub use trial::{Correction, Failure, Purpose, Trial, TrialState};
 
 use crate::config::ConfigError;
 pub use crate::problem::{Completed, TrialId};
+pub use crate::space::Drawn;
 
 /// Why a search ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

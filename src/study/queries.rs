@@ -149,7 +149,7 @@ impl Study {
         self.baseline.get_or_init(|| match self.config.objective.reference {
             Some(_) => {
                 let observations = self.evidence().observations;
-                Baseline::of(&self.config.objective, observations.iter().map(Observation::measurement))
+                Baseline::of(&self.config.objective, observations.iter().filter_map(Observation::measurement))
             }
             None => Baseline::default(),
         })
@@ -187,6 +187,7 @@ impl Study {
                 TrialState::Withdrawn | TrialState::Cancelled => {}
             }
         }
+        self.state.look_back(&mut evidence);
         evidence
     }
 

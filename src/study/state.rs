@@ -13,7 +13,7 @@ use super::{
 use crate::config::{Settings, StudyConfig};
 use crate::input::LARGEST;
 use crate::problem::{
-    FIRST_RESULT, FidelityId, Handle, Launch, Metric, Mixture, Observation, Prediction, RunId, RunSet,
+    FIRST_RESULT, FidelityId, Handle, Launch, Metric, Mixture, Observation, Past, Prediction, RunId, RunSet,
 };
 
 /// The state of a study. Two journals whose states are equal are the same study: the same trials, and the same next
@@ -466,7 +466,7 @@ pub(super) fn observation(
 ) -> Option<Observation> {
     let metrics = config.objective.select(metrics)?;
     let se = config.objective.metrics.iter().map(|metric| se.get(&metric.name).copied()).collect();
-    Some(Observation { run, mixture: mixture.clone(), fidelity, metrics, se })
+    Some(Observation { run, mixture: mixture.clone(), fidelity, metrics, se, past: Past::default() })
 }
 
 /// Why an entry cannot follow those before it.

@@ -18,7 +18,7 @@ impl Surrogate {
     /// `Σ_j a_j² cov_j² / (var_j + noise_j)`.
     #[must_use]
     pub fn lookahead(&self, x: &Weights, at: &[FidelityId]) -> Vec<Vec<Lookahead>> {
-        let x = &self.warp.warped(x);
+        let x = &self.warped(x);
         let indices: Vec<usize> = at.iter().map(|m| m.index()).collect();
         let parts: Vec<Vec<Vec<Joint>>> =
             self.metrics.par_iter().map(|k| k.process.joint(x, &indices, self.target.index())).collect();
@@ -37,7 +37,7 @@ impl Surrogate {
     /// What [`Self::influence`] needs of the p mixtures `t` at the target, one entry per process.
     #[must_use]
     pub fn view(&self, t: &Weights) -> Vec<View> {
-        let t = &self.warp.warped(t);
+        let t = &self.warped(t);
         let m = self.target.index();
         let view = |metric: &MetricModel| {
             let mut view = metric.process.view(t, m);
@@ -63,7 +63,7 @@ impl Surrogate {
     /// [`Self::shares`].
     #[must_use]
     pub fn influence(&self, z: &Weights, m: FidelityId, view: &[View]) -> Vec<(DMatrix<f64>, Vec<f64>)> {
-        let z = &self.warp.warped(z);
+        let z = &self.warped(z);
         self.metrics
             .par_iter()
             .zip(view)
@@ -88,7 +88,7 @@ impl Surrogate {
         runs: f64,
         view: &[View],
     ) -> Result<Vec<DMatrix<f64>>, FitError> {
-        let z = &self.warp.warped(z);
+        let z = &self.warped(z);
         let parts = self.metrics.par_iter().zip(view).map(|(k, view)| {
             let mut moves = k.process.influence_of_all(z, m.index(), runs, view)?;
             scale_rows(&mut moves, view);
@@ -100,7 +100,7 @@ impl Surrogate {
     /// [`Self::lookahead`] at one mixture, with derivatives.
     #[must_use]
     pub fn lookahead_with_gradient(&self, w: &Weights, m: FidelityId) -> Lookahead {
-        let x = &self.warp.warped(w);
+        let x = &self.warped(w);
         let parts: Vec<Joint> =
             self.metrics.par_iter().map(|k| k.process.joint_with_gradient(x, m.index(), self.target.index())).collect();
         let mut lookahead = self.of_all(m, self.metrics.iter().zip(&parts));

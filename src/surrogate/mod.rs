@@ -2,7 +2,7 @@
 //!
 //! ```
 //! use admire::problem::{
-//!     Aggregate, Direction, Fidelities, Fidelity, Metric, Mixture, ModelSpec, Objective, Observation, RunId, columns,
+//!     Aggregate, Direction, Fidelities, Fidelity, Metric, Mixture, ModelSpec, Objective, Observation, Past, RunId, columns,
 //! };
 //! use admire::surrogate::{Surrogate, Task};
 //!
@@ -27,6 +27,7 @@
 //!         fidelity: target,
 //!         metrics: vec![2.0 + (code - 0.3).powi(2)],
 //!         se: vec![None],
+//!         past: Past::default(),
 //!     }
 //! };
 //! let observations: Vec<Observation> = (1..=10).map(run).collect();

@@ -36,6 +36,8 @@ pub struct Surrogate {
     pub(super) target: FidelityId,
     pub(super) dim: usize,
     pub(super) warp: Warp,
+    /// How many further domains its runs have ([`Past`](crate::problem::Past)).
+    pub(super) further: usize,
     /// How many fidelities there are.
     pub(super) sizes: usize,
     /// Factor on the objective's variances that makes leave-one-out errors as large as predicted: metrics are modelled
@@ -185,8 +187,8 @@ impl Surrogate {
 
     /// The same model of other metrics.
     fn with(&self, metrics: Vec<MetricModel>) -> Self {
-        let Self { aggregate, target, dim, warp, sizes, inflation, .. } = *self;
-        Self { metrics, aggregate, inflation, target, dim, warp, sizes, reference: self.reference.clone() }
+        let Self { aggregate, target, dim, warp, further, sizes, inflation, .. } = *self;
+        Self { metrics, aggregate, inflation, target, dim, warp, further, sizes, reference: self.reference.clone() }
     }
 
     /// The model, whose metrics are compared with what it now expects of the reference, and whose errors are as large as its runs say.
@@ -204,7 +206,7 @@ impl Surrogate {
             return Err(FitError::Empty);
         }
         let dim = task.observations[0].mixture.weights().len();
-        let warp = task.spec.warp;
+        let (warp, further) = (task.spec.warp, task.dim() - dim);
         let reference = task.objective.reference.as_ref();
         let surrogate = Self {
             metrics,
@@ -212,9 +214,11 @@ impl Surrogate {
             target: task.fidelities.target(),
             dim,
             warp,
+            further,
             sizes: task.fidelities.list().len(),
             inflation: 1.0,
-            reference: reference.map(|reference| warp.warped(&columns(dim, [reference.mixture.weights()]))),
+            reference: reference
+                .map(|reference| warp.warped_without(&columns(dim, [reference.mixture.weights()]), further)),
         };
         Ok(surrogate.compared())
     }
@@ -233,7 +237,7 @@ impl Surrogate {
             .par_iter()
             .map(|metric| {
                 pending.iter().try_fold(metric.clone(), |model, (mixture, m)| {
-                    let z = self.warp.warped(&columns(self.dim, [mixture.weights()]));
+                    let z = self.warped(&columns(self.dim, [mixture.weights()]));
                     let y = metric.process.mean(&z, m.index());
                     let level_sd = metric.data.level_sd.clone();
                     model.believing(&Data { x: z, fidelity: vec![m.index()], y, known_noise: vec![0.0], level_sd })
@@ -246,7 +250,7 @@ impl Surrogate {
     /// Posterior means of the target objective (minimized) at the p mixtures `x`.
     #[must_use]
     pub fn mean(&self, x: &Weights) -> DVector<f64> {
-        let linear = self.linear(&self.warp.warped(x), self.target.index());
+        let linear = self.linear(&self.warped(x), self.target.index());
         DVector::from_iterator(linear.len(), linear.iter().map(|linear| linear.mean))
     }
 
@@ -257,7 +261,7 @@ impl Surrogate {
             let Lookahead { mean, gradient: [gradient, ..], .. } = self.lookahead_with_gradient(w, self.target);
             return (mean, gradient);
         }
-        let x = &self.warp.warped(w);
+        let x = &self.warped(w);
         let mut total = (0.0, vec![0.0; self.dim]);
         for metric in &self.metrics {
             let (mean, gradient) = metric.mean_with_gradient(x, self.target.index());
@@ -268,8 +272,14 @@ impl Surrogate {
         total
     }
 
+    /// Mixtures of the study as the model sees them: without any of the further domains.
+    pub(super) fn warped(&self, x: &Weights) -> Warped {
+        self.warp.warped_without(x, self.further)
+    }
+
     /// The chain rule: turns a derivative with respect to the warped mixture into one with respect to its weights.
-    pub(super) fn unwarp(&self, w: &Weights, gradient: &mut [f64]) {
+    pub(super) fn unwarp(&self, w: &Weights, gradient: &mut Vec<f64>) {
+        gradient.truncate(self.dim);
         for (g, w) in gradient.iter_mut().zip(w.matrix().iter()) {
             *g *= self.warp.slope(*w);
         }
@@ -278,7 +288,7 @@ impl Surrogate {
     /// Joint posterior of the target objective (minimized) at the p mixtures `x`.
     #[must_use]
     pub fn posterior(&self, x: &Weights) -> (DVector<f64>, DMatrix<f64>) {
-        let x = &self.warp.warped(x);
+        let x = &self.warped(x);
         let p = x.len();
         let m = self.target.index();
         let mut covariance = DMatrix::zeros(p, p);
@@ -300,7 +310,7 @@ impl Surrogate {
     /// the uncertainty of its level: for reports.
     #[must_use]
     pub fn predict(&self, x: &Weights, m: FidelityId) -> Vec<(f64, f64)> {
-        let x = &self.warp.warped(x);
+        let x = &self.warped(x);
         if let Some(differences) = self.differences(x, m) {
             let variance = |i: usize, linear: &Linear| -> f64 {
                 linear.coefficients.iter().zip(&differences).map(|(a, metric)| a * a * metric[i].variance).sum()
@@ -335,7 +345,7 @@ impl Surrogate {
     /// By how much the first of the mixtures `x` is better than each of the others in the objective, noise-free and at fidelity `m`.
     #[must_use]
     pub fn gains(&self, x: &Weights, m: FidelityId) -> Vec<Gain> {
-        let warped = self.warp.warped(x);
+        let warped = self.warped(x);
         let linear: Vec<Linear> = match self.differences(&warped, m) {
             Some(metrics) => (0..x.len()).map(|i| self.combined(metrics.iter().map(|metric| metric[i]))).collect(),
             None => self.linear(&warped, m.index()),
@@ -377,7 +387,7 @@ impl Surrogate {
     /// unit of the metric, or of the objective where that has the only process.
     #[must_use]
     pub fn metric_gains(&self, x: &Weights, m: FidelityId) -> Vec<Vec<Gain>> {
-        let x = &self.warp.warped(x);
+        let x = &self.warped(x);
         let gain = |(mean, variance)| Gain { mean, variance };
         let gains = |metric: &MetricModel| metric.gains(x, m.index()).into_iter().map(gain).collect();
         self.metrics.par_iter().map(gains).collect()
@@ -387,7 +397,7 @@ impl Surrogate {
     /// unit and direction of the metric, or of the objective where that has the only process.
     #[must_use]
     pub fn predict_metrics(&self, x: &Weights, m: FidelityId) -> Vec<Vec<(f64, f64)>> {
-        let x = &self.warp.warped(x);
+        let x = &self.warped(x);
         self.metrics.par_iter().map(|metric| metric.predict(x, m.index())).collect()
     }
 

@@ -33,7 +33,7 @@ impl Surrogate {
     /// factor that makes the objective's errors as large as predicted.
     #[must_use]
     pub fn shares(&self, x: &Weights) -> DMatrix<f64> {
-        let linear = self.linear(&self.warp.warped(x), self.target.index());
+        let linear = self.linear(&self.warped(x), self.target.index());
         DMatrix::from_fn(x.len(), self.metrics.len(), |i, j| linear[i].coefficients[j] * self.inflation.sqrt())
     }
 
@@ -66,7 +66,7 @@ impl Surrogate {
             let compared: f64 = self.metrics.iter().map(|k| k.weight().powi(2) * reference(k)).sum();
             return self.noise(m) + self.inflation * compared;
         }
-        let (x, m) = (self.warp.warped(x), m.index());
+        let (x, m) = (self.warped(x), m.index());
         let value = |k: &MetricModel, noise: f64| {
             let value = k.values(&x, m)[0];
             weighted((k.weight(), Normal { variance: value.variance + noise, ..value }))

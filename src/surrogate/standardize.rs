@@ -102,12 +102,15 @@ impl Task<'_> {
     }
 
     pub(super) fn data(&self, series: &Series, standardization: &Standardization) -> Data {
-        let dim = self.observations.first().map_or(0, |o| o.mixture.weights().len());
+        let row = |o: &Observation| -> Vec<f64> {
+            o.mixture.weights().iter().map(|w| o.past.kept * w).chain(o.past.columns.iter().copied()).collect()
+        };
+        let rows: Vec<Vec<f64>> = self.observations.iter().map(row).collect();
         let fidelity: Vec<usize> = self.observations.iter().map(|o| o.fidelity.index()).collect();
         let Standardization { level, scale, level_sd } = standardization;
         let y = series.values.iter().zip(&fidelity).map(|(y, m)| (y - level[*m]) / scale[*m]);
         Data {
-            x: self.spec.warp.warped(&columns(dim, self.observations.iter().map(|o| o.mixture.weights()))),
+            x: self.spec.warp.warped(&columns(self.dim(), rows.iter().map(Vec::as_slice))),
             y: DVector::from_iterator(series.values.len(), y),
             known_noise: series.known_variance.iter().zip(&fidelity).map(|(v, m)| v / scale[*m].powi(2)).collect(),
             level_sd: level_sd.clone(),

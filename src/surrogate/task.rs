@@ -21,14 +21,18 @@ pub struct Task<'a> {
 }
 
 impl Task<'_> {
+    /// How many domains the model has: those of the study, and further ones of older studies.
+    pub(super) fn dim(&self) -> usize {
+        self.observations.first().map_or(0, |o| o.mixture.weights().len() + o.past.columns.len())
+    }
+
     /// How the hyperparameters of one process are laid out.
     pub(super) fn layout(&self) -> Layout {
         let sizes = self.fidelities.log_sizes();
         // Fidelities of equal size (say, other token counts unstated) still differ a little.
         let size_steps = sizes.windows(2).map(|s| (s[1] - s[0]).abs().max(0.1)).collect();
         let ModelSpec { kernel: kind, components, lengthscale_sd, .. } = self.spec;
-        let dim = self.observations.first().map_or(0, |o| o.mixture.weights().len());
-        Layout { kind, components, dim, size_steps, lengthscale_sd }
+        Layout { kind, components, dim: self.dim(), size_steps, lengthscale_sd }
     }
 }
 

@@ -7,7 +7,7 @@ impl Surrogate {
     /// Mean and variance of the metric with this index at each of the p mixtures `x`, including the uncertainty of its level.
     #[must_use]
     pub fn metric(&self, index: usize, x: &Weights) -> Vec<(f64, f64)> {
-        self.metrics[index].predict(&self.warp.warped(x), self.target.index())
+        self.metrics[index].predict(&self.warped(x), self.target.index())
     }
 
     /// Mean and variance of the difference of the metric between each further mixture of `x` and the first; positive where the metric is
@@ -15,7 +15,7 @@ impl Surrogate {
     #[must_use]
     pub fn metric_differences(&self, index: usize, x: &Weights) -> Vec<(f64, f64)> {
         let metric = &self.metrics[index];
-        let gains = metric.gains(&self.warp.warped(x), self.target.index());
+        let gains = metric.gains(&self.warped(x), self.target.index());
         gains.into_iter().map(|(mean, variance)| (metric.sign() * mean, variance)).collect()
     }
 
@@ -23,7 +23,7 @@ impl Surrogate {
     #[must_use]
     pub fn metric_mean_with_gradient(&self, index: usize, w: &Weights) -> (f64, Vec<f64>) {
         let metric = &self.metrics[index];
-        let (mean, mut gradient) = metric.mean_with_gradient(&self.warp.warped(w), self.target.index());
+        let (mean, mut gradient) = metric.mean_with_gradient(&self.warped(w), self.target.index());
         self.unwarp(w, &mut gradient);
         gradient.iter_mut().for_each(|g| *g *= metric.sign());
         (metric.sign() * (mean + metric.reference(self.target.index())), gradient)

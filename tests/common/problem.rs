@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use admire::optimizer::Optimizer;
 use admire::problem::{
     Aggregate, Direction, Evidence, Fidelities, Fidelity, FidelityId, KernelKind, Metric, Mixture, ModelSpec,
-    Objective, Observation, OptimizerSettings, RunId,
+    Objective, Observation, OptimizerSettings, Past, RunId,
 };
 use admire::space::{Domain, SearchSpace};
 use admire::surrogate::Task;
@@ -112,7 +112,14 @@ impl Problem {
         };
         let metrics: Vec<f64> =
             self.truth(mixture.weights(), fidelity.index()).into_iter().map(|y| noisy(y, rng)).collect();
-        Observation { run: new_run(), mixture: mixture.clone(), fidelity, se: vec![None; metrics.len()], metrics }
+        Observation {
+            run: new_run(),
+            mixture: mixture.clone(),
+            fidelity,
+            se: vec![None; metrics.len()],
+            metrics,
+            past: Past::default(),
+        }
     }
 
     /// Runs of random mixtures, `counts[m]` at size `m`.

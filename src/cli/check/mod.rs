@@ -30,7 +30,7 @@ pub struct CheckArgs {
     /// Also run one trial at the cheapest size for real, in a folder of its own, and see whether it keeps to the contract
     #[arg(long)]
     trial: bool,
-    /// Also show how many runs of the study in DIR a new one with this config would learn from, and why not from the others
+    /// Show the new study that learns from the one in DIR: how many of its runs count fully, in part or not, and why
     #[arg(long, value_name = "DIR")]
     fork: Option<PathBuf>,
     /// How to print the result
@@ -94,7 +94,10 @@ pub(super) fn run(args: &CheckArgs, verbose: bool) -> anyhow::Result<u8> {
 
 /// How many runs of another study count, and why others do not.
 fn old_runs(origin: &Forked) -> String {
-    let mut text = format!("\nruns of {} in {}\n  {} count fully\n", origin.name, origin.from, origin.imported);
+    let mut text = format!("\nruns of {} in {}\n  {} count fully\n", origin.name, origin.from, origin.fully());
+    for (reason, n) in &origin.partly {
+        let _ = writeln!(text, "  {n} count in part, {reason}");
+    }
     for (reason, n) in &origin.dropped {
         let _ = writeln!(text, "  {n} left out, {reason}");
     }

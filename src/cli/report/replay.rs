@@ -1,6 +1,6 @@
 //! The report of a replay.
 
-use crate::problem::{Evidence, Observation, RunId};
+use crate::problem::{Evidence, Observation, Past, RunId};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -32,6 +32,7 @@ pub fn report(
         fidelity: run.fidelity,
         metrics: run.metrics.clone(),
         se: vec![None; run.metrics.len()],
+        past: Past::default(),
     };
     let evidence = Evidence {
         observations: runs().enumerate().map(observation).collect(),

@@ -16,7 +16,7 @@ impl Optimizer {
     #[must_use]
     pub fn design_fidelity(&self, evidence: &Evidence, candidates: Candidates<'_>) -> Option<FidelityId> {
         let possible = possible(&self.fidelities, &self.settings, evidence, candidates);
-        possible.iter().copied().find(|m| evidence.taken(*m).count() < self.design_size(*m, &possible, evidence))
+        possible.iter().copied().find(|m| evidence.filling(*m) < self.design_size(*m, &possible, evidence))
     }
 
     /// Runs of the initial design at fidelity `m`, given the possible ones (cheapest first).

@@ -269,7 +269,7 @@ mod tests {
 
     use super::*;
     use crate::problem::{
-        Aggregate, Direction, Fidelities, Fidelity, Metric, Objective, Observation, OptimizerSettings, RunId,
+        Aggregate, Direction, Fidelities, Fidelity, Metric, Objective, Observation, OptimizerSettings, Past, RunId,
     };
     use crate::space::{Domain, SearchSpace};
 
@@ -302,6 +302,7 @@ mod tests {
             fidelity: ONLY,
             metrics: vec![2.0 + (a - 0.3).powi(2)],
             se: vec![None],
+            past: Past::default(),
         };
         let observations = (0..9).map(|i| run(f64::from(i) / 8.0)).collect();
         let evidence = Evidence { observations, costs: vec![1.0], ..Evidence::default() };
