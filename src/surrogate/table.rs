@@ -9,7 +9,7 @@ use super::scale::Scale;
 use crate::problem::{Aggregate, FidelityId, KernelKind, Warp};
 use crate::space::Warped;
 
-/// A model. Vectors over runs have length n, over domains D, over fidelities F.
+/// A model. Vectors over runs have length n, over domains D, over fidelities F. Further domains of older runs come last.
 #[derive(Clone, Debug, Serialize)]
 pub struct ModelTable {
     /// Geometry of the mixtures.

@@ -248,7 +248,9 @@ function viewed(model, point) {
 }
 
 // What all processes see of a mixture.
-const seen = weights => models.map(model => viewed(model, weights.map(w => WARP[model.warp](Math.max(w, 0)))));
+// Of the further domains of older runs, it has none.
+const seen = weights => models.map(model =>
+  viewed(model, model.points[0].map((_, i) => WARP[model.warp](Math.max(weights[i] ?? 0, 0)))));
 
 // The objective as a linear function of the metrics, whose errors are independent.
 function combined(values) {
