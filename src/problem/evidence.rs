@@ -48,3 +48,29 @@ impl Evidence {
         given.filter(|o| !o.past.is_outdated()).count() + self.taken(m).count()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::problem::{Past, RunId};
+
+    #[test]
+    fn a_run_with_a_lost_domain_fills_the_space_and_one_with_changed_data_does_not() {
+        let run = |past| Observation {
+            run: RunId::Imported(1),
+            mixture: Mixture::new(vec![0.5, 0.5]),
+            fidelity: FidelityId::new(0),
+            metrics: vec![1.0],
+            se: vec![None],
+            past,
+        };
+        let gone = Past { kept: 0.8, columns: vec![0.2, 0.0] };
+        let changed = Past { kept: 1.0, columns: vec![0.0, 0.5] };
+        let both = Past { kept: 0.8, columns: vec![0.2, 0.4] };
+        let observations = [Past::none(2), gone, changed, both].map(run).into();
+        let evidence = Evidence { observations, given: 4, ..Evidence::default() };
+        let m = FidelityId::new(0);
+        assert_eq!((evidence.taken(m).count(), evidence.filling(m)), (1, 2));
+        assert_eq!(evidence.observations.iter().filter_map(Observation::measurement).count(), 1);
+    }
+}

@@ -11,8 +11,8 @@ const FIXED: f64 = 1e-9;
 /// Sums of bounds this close to 1 were meant to be 1: decimal fractions such as 0.33333.
 const ROUNDING: f64 = 1e-5;
 
-/// `{ w : Σ w = 1, lower ≤ w ≤ upper, min_g ≤ Σ_{i ∈ g} w_i ≤ max_g for every group g }`, never empty. A frozen group also fixes the
-/// ratios of its weights.
+/// `{ w : Σ w = 1, lower ≤ w ≤ upper, min_g ≤ Σ_{i ∈ g} w_i ≤ max_g for every group g }`, never empty. A frozen group
+/// also fixes the ratios of its weights.
 ///
 /// Groups may overlap, frozen ones not. Everything that depends on the polytope alone (what each weight can reach, a point in the
 /// relative interior, the equalities that the bounds imply) is worked out once, when it is built.

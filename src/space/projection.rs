@@ -114,7 +114,8 @@ impl<'a> State<'a> {
         state
     }
 
-    /// Puts variables at their bounds until one shift along the normal of the sum makes the rest fit: all weights sum to 1, and none is beyond a bound.
+    /// Puts variables at their bounds until one shift along the normal of the sum makes the rest fit: all weights sum to 1,
+    /// and none is beyond a bound.
     /// Returns the shift.
     fn level(constraints: &Constraints, y: &[f64], sides: &mut [Side]) -> f64 {
         let (lower, upper, share) = (&constraints.lower, &constraints.upper, &constraints.rows[0].coefficients);
