@@ -12,8 +12,8 @@ use super::stated::StatedMixture;
 use super::tree::{self, Problems, Section};
 use super::value::{Node, Value};
 use super::{
-    Ancestry, Budget, LauncherConfig, ReplayConfig, StudyConfig, confirm, freeze, guard, lineage, placeholders, repetition,
-    slurm,
+    Ancestry, Budget, LauncherConfig, ReplayConfig, StudyConfig, confirm, freeze, guard, lineage, placeholders,
+    repetition, slurm,
 };
 use crate::problem::{
     AcquisitionKind, Aggregate, Direction, Fidelities, Fidelity, Goal, KernelKind, MOST_COMPONENTS, Metric, Mixture,
