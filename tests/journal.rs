@@ -90,7 +90,7 @@ fn imported_runs_are_evidence_that_cost_nothing() {
     let before = journal(&f);
     assert_eq!(open(&f).import((0..20).map(imported), None).unwrap().new, 20);
     assert_eq!(open(&f).import((10..21).map(imported), None).unwrap().new, 1, "the others are known");
-    assert!(before.contains("\"format\":8") && journal(&f).starts_with(&before));
+    assert!(before.contains("\"format\":9") && journal(&f).starts_with(&before));
 
     let status = f.json("status", &[]);
     assert_eq!(status["imported"], 21);
@@ -163,10 +163,10 @@ fn journals_of_every_format_are_read_and_gone_on_with() {
         let output = f.run("optimize", &["--set", "budget.trials=17"]);
         assert_eq!(code(&output), Some(0), "{}", stderr(&output));
         // An older journal is rewritten when it is first written to, and kept.
-        let raised = chained(before.replace(&format!("\"format\":{format}"), "\"format\":8").lines());
+        let raised = chained(before.replace(&format!("\"format\":{format}"), "\"format\":9").lines());
         assert!(journal(&f).starts_with(&raised), "the old events stay as they are");
         let backup = fs::read_to_string(f.path("run/journal.jsonl.1.bak")).ok();
-        assert_eq!(backup, (format < 8).then_some(before.clone()));
+        assert_eq!(backup, (format < 9).then_some(before.clone()));
         assert!(!f.path("run/journal.jsonl.2.bak").exists());
         let lines = before.lines().count();
         let later: Vec<Value> = f.events().split_off(lines);
@@ -177,7 +177,7 @@ fn journals_of_every_format_are_read_and_gone_on_with() {
         assert!(launched.count() >= 3);
         assert_eq!(f.json("status", &[])["trials"]["complete"], 17);
         let (found, sound) = check(&f);
-        assert!(sound && found["format"] == 8, "{found}");
+        assert!(sound && found["format"] == 9, "{found}");
         if format < 3 {
             // From now on it is known what changes.
             assert_eq!(later[0]["settings"]["budget.trials"], 17, "{}", later[0]);
@@ -436,7 +436,7 @@ fn a_compaction_that_is_cut_short_loses_nothing() {
 fn an_old_journal_whose_rewriting_is_cut_short_goes_on() {
     let f = old(1);
     let before = journal(&f);
-    let raised = chained(before.replace("\"format\":1", "\"format\":8").lines());
+    let raised = chained(before.replace("\"format\":1", "\"format\":9").lines());
     let known = told(&f);
     for limit in [600, 8000, before.len()] {
         let status = limited(&f, limit, &["suggest", "-q"]);
@@ -457,5 +457,5 @@ fn an_old_journal_whose_rewriting_is_cut_short_goes_on() {
     assert_eq!(backups, 2);
     assert_eq!(code(&f.run("optimize", &["-q"])), Some(0));
     let (found, sound) = check(&f);
-    assert!(sound && found["format"] == 8, "{found}");
+    assert!(sound && found["format"] == 9, "{found}");
 }
