@@ -7,6 +7,7 @@ mod study;
 
 use std::fmt::Write as _;
 
+use admire::config::StudyConfig;
 use admire::optimizer::Candidates;
 use admire::problem::{Guard, Mixture, OptimizerSettings, Threshold, Tolerance};
 use problem::{Problem, SIZES, rng};
@@ -408,6 +409,22 @@ fn the_worst_metric_may_be_compared_with_that_of_a_reference() {
     g.edit("aggregate = \"worst\"", "aggregate = \"worst\"\nrelative_to = \"prior\"");
     let said = stderr(&g.run("check", &[]));
     assert!(said.contains("objective.relative_to: no domain states a `prior`"), "{said}");
+}
+
+#[test]
+fn a_question_about_bounds_and_a_confirmation_keep_the_reference() {
+    let f = two_metrics("aggregate = \"worst\"\nrelative_to = \"uniform\"\nmetrics = { code = 1, web = 1 }");
+    let of = |set: &[&str]| {
+        let asked = [&["a=0.5,b=0.5"][..], set].concat();
+        f.json("predict", &asked)["mixtures"][0]["expected"]["objective"]["mean"].as_f64().unwrap()
+    };
+    let (free, bounded) = (of(&[]), of(&["--set", "domain.a.max=0.1"]));
+    assert!((free - bounded).abs() < 1e-9, "{free} {bounded}");
+    // Whatever it is to compare with, it also trains the reference.
+    let set = ["confirm.seeds=1".to_owned(), "confirm.against=[{ a = 1 }]".to_owned()];
+    let config = StudyConfig::load(&f.path("study.toml"), &set).unwrap();
+    let names: Vec<&str> = config.references.iter().map(|reference| reference.name.as_str()).collect();
+    assert_eq!(names, ["mixture #1", "uniform"]);
 }
 
 #[test]

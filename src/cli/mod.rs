@@ -133,16 +133,12 @@ impl ConfigArgs {
     /// [`ConfigError`], [`StudyError`].
     fn ask(&self) -> anyhow::Result<Study> {
         let section = |set: &String| set.split(['.', '=']).next().unwrap_or_default().trim().to_owned();
+        let asks = |set: &String| ["domain", "group", "guard", "limits", "objective"].contains(&section(set).as_str());
         let config = self.load()?;
-        if !self
-            .set
-            .iter()
-            .any(|set| ["domain", "group", "guard", "limits", "objective"].contains(&section(set).as_str()))
-        {
+        if !self.set.iter().any(asks) {
             return Ok(Study::read(config)?);
         }
-        let others: Vec<String> =
-            self.set.iter().filter(|set| !["objective", "guard"].contains(&section(set).as_str())).cloned().collect();
+        let others: Vec<String> = self.set.iter().filter(|set| !asks(set)).cloned().collect();
         let own = load(&self.config, &others)?.objective;
         Ok(Study::what_if(config, own)?)
     }

@@ -209,8 +209,10 @@ fn object(study: &Study, trial: &Trial, cost: f64) -> Value {
 
 /// Adds to a trial how often it repeats data, if it has to keep to that.
 pub(super) fn tell_repetition(trial: &mut Value, told: Option<&Repetition>) {
-    if let Some(Repetition { epochs, unique_tokens }) = told {
-        trial["epochs"] = json!(epochs);
-        trial["unique_tokens"] = json!(unique_tokens);
+    if let Some(told) = told {
+        let told = json!(told);
+        for key in ["epochs", "unique_tokens"] {
+            trial[key] = told[key].clone();
+        }
     }
 }

@@ -16,7 +16,7 @@ use super::{
     repetition, slurm,
 };
 use crate::problem::{
-    AcquisitionKind, Aggregate, Direction, Fidelities, Fidelity, Goal, KernelKind, MOST_COMPONENTS, Metric, Mixture,
+    AcquisitionKind, Aggregate, Direction, Fidelities, Fidelity, Goal, KernelKind, MOST_COMPONENTS, Metric,
     ModelChoice, Objective, OptimizerSettings, Reference, RelativeTo, Structure, Warp, check_domain_name,
     check_folder_name, check_name,
 };
@@ -72,11 +72,12 @@ pub(super) fn build(path: &Path, root: &Node, recommended: Recommended<'_>) -> R
     settings.extend(freeze::settings(&space));
     let guards = guard::guards(written, &space, &mut objective);
     let reference = relative_to.and_then(|to| {
-        // It is trained: its weights are such as can be used.
         let mixture = StatedMixture::of_word(to.name())?.mixture(&space).ok()?;
-        Some(Reference { to, mixture: Mixture::new(space.usable(mixture.weights())) })
+        Some(Reference { to, mixture })
     });
     let objective = objective.relative_to(reference);
+    // Without a run of it, what the other runs of a confirmation measure is not known.
+    let against = against.into_iter().chain(relative_to.and_then(|to| StatedMixture::of_word(to.name()))).collect();
     let references = confirm::references(against, &space, optimizer.tolerance);
     let path = path.to_owned();
     Ok(StudyConfig {

@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::config::{Piece, pieces};
 use crate::files;
@@ -46,7 +46,12 @@ pub struct Repetition {
     /// How often the trial sees the data of each domain that it draws from.
     pub epochs: BTreeMap<String, f64>,
     /// The tokens of each domain that the trial draws from, a whole number.
+    #[serde(serialize_with = "whole")]
     pub unique_tokens: BTreeMap<String, f64>,
+}
+
+fn whole<S: Serializer>(values: &BTreeMap<String, f64>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(values.iter().map(|(name, value)| (name, *value as u64)))
 }
 
 impl Facts {

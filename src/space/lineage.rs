@@ -139,9 +139,18 @@ impl Lineage {
         if !gone.is_empty() {
             new.values_mut().for_each(|weight| *weight /= sum);
         }
-        other.gone = gone.into_iter().filter(|(_, weight)| *weight > NO_WEIGHT).collect();
+        let gone = gone.into_iter().filter(|(_, weight)| *weight > NO_WEIGHT);
+        other.gone = gone.map(|(name, weight)| (former(name, &new), weight)).collect();
         Some((new, other))
     }
+}
+
+/// A name for a domain that is gone, whose own name another one of `domains` may have by now.
+fn former(mut name: String, domains: &BTreeMap<String, f64>) -> String {
+    while domains.contains_key(&name) {
+        name = format!("former {name}");
+    }
+    name
 }
 
 #[cfg(test)]
@@ -154,6 +163,24 @@ mod tests {
 
     fn near(a: &BTreeMap<String, f64>, b: &[(&str, f64)]) -> bool {
         a.len() == b.len() && b.iter().all(|(name, weight)| (a[*name] - weight).abs() < 1e-12)
+    }
+
+    #[test]
+    fn the_name_of_a_domain_that_is_gone_may_be_given_to_another_one() {
+        let renamed =
+            Lineage { relations: [("news".to_owned(), Relation::Was("pdfs".into()))].into(), revised: BTreeSet::new() };
+        let old = mixture(&[("web", 0.5), ("pdfs", 0.3), ("news", 0.2)]);
+        let (new, drawn) = renamed.carried(&old, &Drawn::default(), ["web", "news"]).unwrap();
+        assert!(
+            near(&new, &[("web", 0.625), ("news", 0.375)]) && near(&drawn.gone, &[("former news", 0.2)]),
+            "{drawn:?}"
+        );
+        // A fork of this fork knows both.
+        let (later, drawn) = Lineage::default().carried(&new, &drawn, ["web", "news"]).unwrap();
+        assert!(
+            near(&later, &[("web", 0.625), ("news", 0.375)]) && near(&drawn.gone, &[("former news", 0.2)]),
+            "{drawn:?}"
+        );
     }
 
     const DOMAINS: [&str; 6] = ["code", "docs", "forums", "texts", "web", "fresh"];

@@ -1,7 +1,7 @@
 //! Runs from elsewhere: evidence that cost the study nothing.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry as Place;
+use std::collections::{HashMap, HashSet};
 
 use super::state::observed;
 use super::{Event, Imported, ImportedRun, OpenStudy, Study, StudyError};
@@ -61,11 +61,20 @@ impl Study {
             self.imported().map(|known| (known.run.id(), known.observation.clone())).collect();
         let room = MOST_RUNS.saturating_sub(known.len());
         let (mut events, mut replaced): (Vec<Event>, Vec<RunId>) = (Vec::new(), Vec::new());
+        let partly: HashSet<_> =
+            self.imported().filter(|known| !known.run.past.is_none()).map(|known| known.run.id()).collect();
         for run in runs {
             let unfit = |reason| StudyError::Unfit { run: run.source.clone(), reason };
             let observation = observed(&self.config, next, &run).map_err(|misfit| unfit(misfit.to_string()))?;
             match known.entry(run.id()) {
                 Place::Occupied(known) if same(known.get(), &observation) => continue,
+                // What it drew besides would be forgotten.
+                Place::Occupied(_) if replacing.is_some() && partly.contains(&run.id()) => {
+                    return Err(unfit(
+                        "this run counts in part only, as one of an older study; correct it there and fork anew, or withdraw it"
+                            .into(),
+                    ));
+                }
                 Place::Occupied(mut known) if replacing.is_some() && known.get().run != next => {
                     replaced.push(known.insert(observation).run);
                 }
@@ -134,9 +143,9 @@ impl Imported {
     }
 }
 
-/// Whether two observations say the same, whatever their identities.
+/// Whether two observations say the same, whatever their identities. A fork may have rounded weights.
 fn same(a: &Observation, b: &Observation) -> bool {
-    *a == Observation { run: a.run, ..b.clone() }
+    a.mixture.is(&b.mixture) && *a == Observation { run: a.run, mixture: a.mixture.clone(), ..b.clone() }
 }
 
 /// In what two observations of a run differ.
@@ -144,7 +153,7 @@ fn changes(known: &Observation, new: &Observation, objective: &Objective) -> Str
     let values = objective.metrics.iter().zip(known.metrics.iter().zip(&new.metrics));
     let values = values.filter(|(_, (was, is))| was != is);
     let mut changes: Vec<String> = values.map(|(metric, (was, is))| format!("{} {was} → {is}", metric.name)).collect();
-    if known.mixture != new.mixture {
+    if !known.mixture.is(&new.mixture) {
         changes.push("other weights".into());
     }
     if known.se != new.se {

@@ -19,7 +19,13 @@ impl Study {
     /// Those of [`Self::read`].
     pub fn what_if(config: StudyConfig, own: Objective) -> Result<Self, StudyError> {
         let contents = journal::read(&config.dir)?.ok_or_else(|| StudyError::Missing { dir: config.dir.clone() })?;
-        let asked = config.objective.clone();
+        let mut asked = config.objective.clone();
+        // What-ifs of bounds compare with what the study compares with.
+        if let (Some(own), Some(asked)) = (&own.reference, &mut asked.reference)
+            && own.to == asked.to
+        {
+            asked.mixture = own.mixture.clone();
+        }
         let mut study = Self::empty(StudyConfig { objective: own, ..config });
         study.replay(&contents)?;
         let mut changed = study.adopt()?;

@@ -3,6 +3,9 @@
 use crate::optimizer::{Candidates, Optimizer, Suggestion};
 use crate::problem::{Evidence, FidelityId, Mixture, Threshold};
 
+/// By so little a mixture may break a bound.
+const WITHIN: f64 = 1e-6;
+
 impl Optimizer {
     /// What the objective and the guards compare mixtures with.
     fn references(&self) -> impl Iterator<Item = &Mixture> {
@@ -24,7 +27,9 @@ impl Optimizer {
         let m = suggestion.fidelity;
         let lacks = |mixture: &&Mixture| !evidence.taken(m).any(|taken| taken.is(mixture));
         let offered = |mixture: &Mixture| place(candidates, mixture, m).map(|pool_index| (mixture.clone(), pool_index));
-        let mut due = self.references().filter(|mixture| self.space.broken_bounds(mixture).is_empty()).filter(lacks);
+        // Its weights are stated: they may be smaller, or less round, than those that can be used.
+        let allowed = |mixture: &&Mixture| self.space.polytope().contains(mixture.weights(), WITHIN);
+        let mut due = self.references().filter(allowed).filter(lacks);
         match due.find_map(offered) {
             Some((mixture, pool_index)) => {
                 self.with_expectation(Suggestion { mixture, pool_index, gain: None, ..suggestion }, evidence)
