@@ -11,6 +11,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
 
 use admire::config::StudyConfig;
+use admire::space::Drawn;
 use admire::study::{self as study_of, Entry, Imported, OpenStudy, Study};
 use std::process::Output;
 
@@ -72,7 +73,7 @@ fn imported(i: usize) -> Imported {
         weights: weights.into_iter().map(|(name, w)| (name.to_owned(), w)).collect(),
         metrics: BTreeMap::from([("loss".to_owned(), a), ("other".to_owned(), 1.0)]),
         se: BTreeMap::new(),
-        past: admire::space::Drawn::default(),
+        past: Drawn::default(),
     }
 }
 
@@ -81,6 +82,21 @@ const WAIT: Duration = Duration::from_secs(60);
 
 fn open(f: &Fixture) -> OpenStudy {
     Study::open(config(f), WAIT).unwrap()
+}
+
+#[test]
+fn a_run_that_counts_in_part_is_not_replaced_and_rounding_is_no_correction() {
+    let f = Fixture::new(GOOD, "", "");
+    f.json("suggest", &[]);
+    let part = Drawn { gone: BTreeMap::from([("d".to_owned(), 0.2)]), ..Drawn::default() };
+    assert_eq!(open(&f).import([Imported { past: part, ..imported(1) }, imported(2)], None).unwrap().new, 2);
+    let corrected = Imported { metrics: BTreeMap::from([("loss".to_owned(), 0.9)]), ..imported(1) };
+    let error = open(&f).import([corrected], Some("other data")).unwrap_err().to_string();
+    assert!(error.contains("counts in part only") && error.contains("fork anew"), "{error}");
+    // As a fork may write it.
+    let mut rounded = imported(2);
+    rounded.weights.values_mut().for_each(|weight| *weight *= 1.0 + 1e-12);
+    assert_eq!(open(&f).import([rounded], None).unwrap().new, 0);
 }
 
 #[test]
