@@ -339,6 +339,12 @@ fn a_group_is_frozen_in_the_ratios_that_another_study_recommends() {
     assert!(code(&output) == Some(2) && stderr(&output).contains(why), "{}", stderr(&output));
     let recommended = f.json("optimize", &["-q"])["weights"].clone();
     let [b, c] = ["b", "c"].map(|name| recommended[name].as_f64().unwrap());
+    // A misspelled name is not a domain that drew nothing.
+    let right = fs::read_to_string(f.path("new.toml")).unwrap();
+    f.write("new.toml", &right.replace("was = \"b\"", "was = \"bee\""));
+    let said = stderr(&admire("check", &[]));
+    f.write("new.toml", &right);
+    assert!(said.contains("group[0].freeze: `bee` is no domain of the study in run"), "{said}");
     let output = admire("suggest", &["--fork", "run", "-n", "2", "--format", "json"]);
     assert_eq!(code(&output), Some(0), "{}", stderr(&output));
     let events = fs::read_to_string(f.path("new/journal.jsonl")).unwrap();

@@ -61,6 +61,13 @@ impl Sources<'_> {
             Written::Recommended(dir) => {
                 let remedy = "state the ratios instead; a study that has begun has them in its journal";
                 let old = (self.recommended)(Path::new(dir)).map_err(|error| format!("{error}. Or {remedy}"))?;
+                for domain in members {
+                    let relation = self.lineage.relation(&domain.name);
+                    if let Some(name) = relation.old().into_iter().find(|name| !old.contains_key(*name)) {
+                        let hint = hint(name, old.keys().map(String::as_str));
+                        return Err(format!("`{name}` is no domain of the study in {dir}; {hint}. Or {remedy}"));
+                    }
+                }
                 Ok(members.iter().map(|domain| self.lineage.weight(&domain.name, &old)).collect())
             }
             Written::Ratios(ratios) => {

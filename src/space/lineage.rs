@@ -95,7 +95,8 @@ impl Drawn {
 
 impl Lineage {
     /// What the new domain of this name was.
-    fn relation(&self, domain: &str) -> Relation {
+    #[must_use]
+    pub fn relation(&self, domain: &str) -> Relation {
         self.relations.get(domain).cloned().unwrap_or_else(|| Relation::Was(domain.to_owned()))
     }
 
