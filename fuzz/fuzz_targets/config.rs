@@ -45,6 +45,7 @@ fn accepted(config: &StudyConfig) {
         dir: Path::new("/it's a\n#SBATCH --wait").to_owned(),
         attempt: 1,
         result: "result.json".into(),
+        repetition: None,
     };
     assert!(!launcher.command[0].is_empty());
     let LauncherKind::Slurm { directives, fidelity: special } = &launcher.kind else { return };
