@@ -11,7 +11,7 @@ use admire::problem::{
     Aggregate, Direction, Evidence, Fidelities, Fidelity, Guard, Metric, Mixture, ModelChoice, ModelSpec, Objective,
     Observation, OptimizerSettings, Past, Threshold, Tolerance, Warp, Weights, columns,
 };
-use admire::space::{Domain, SearchSpace};
+use admire::space::{Domain, Granularity, SearchSpace};
 use admire::surrogate::{Surrogate, Task};
 use problem::{Problem, SIZES, new_run, rng, size};
 use rand_distr::{Distribution, StandardNormal};
@@ -299,8 +299,15 @@ fn what_guards_compare_with_is_trained_before_anything_else_at_a_size() {
     let domains = ["d00", "d01", "d02"].map(|name| Domain { max: 0.5, ..Domain::new(name) });
     let space = SearchSpace::new(domains.to_vec(), vec![], None).unwrap();
     let mut bounded = Optimizer::new(space, problem.fidelities(), problem.objective(), OptimizerSettings::default())
-        .with_guards(guards);
+        .with_guards(guards.clone());
     let evidence = problem.evidence(problem.runs(&[6, 1], 6));
     let suggestion = bounded.suggest(&evidence, Candidates::Space(&SIZES[..2]), &mut rng(1)).unwrap();
     assert!(suggestion.mixture.weights()[0] <= 0.5 + 1e-9, "{suggestion:?}");
+    // Nor one with a weight that is too small to be used.
+    let space =
+        problem.space().with_granularity(Granularity { smallest: Some(0.2), ..Granularity::default() }).unwrap();
+    let mut usable = Optimizer::new(space, problem.fidelities(), problem.objective(), OptimizerSettings::default())
+        .with_guards(guards);
+    let suggestion = usable.suggest(&evidence, Candidates::Space(&SIZES[..2]), &mut rng(1)).unwrap();
+    assert!(suggestion.mixture.weights().iter().all(|w| *w < 1e-9 || *w >= 0.2 - 1e-9), "{suggestion:?}");
 }

@@ -3,9 +3,6 @@
 use crate::optimizer::{Candidates, Optimizer, Suggestion};
 use crate::problem::{Evidence, FidelityId, Mixture, Threshold};
 
-/// By so little a mixture may break a bound.
-const WITHIN: f64 = 1e-6;
-
 impl Optimizer {
     /// What the objective and the guards compare mixtures with.
     fn references(&self) -> impl Iterator<Item = &Mixture> {
@@ -27,8 +24,8 @@ impl Optimizer {
         let m = suggestion.fidelity;
         let lacks = |mixture: &&Mixture| !evidence.taken(m).any(|taken| taken.is(mixture));
         let offered = |mixture: &Mixture| place(candidates, mixture, m).map(|pool_index| (mixture.clone(), pool_index));
-        // Its weights are stated: they may be smaller, or less round, than those that can be used.
-        let allowed = |mixture: &&Mixture| self.space.polytope().contains(mixture.weights(), WITHIN);
+        // No trial breaks a bound or has weights that cannot be used.
+        let allowed = |mixture: &&Mixture| self.space.broken_bounds(mixture).is_empty();
         let mut due = self.references().filter(allowed).filter(lacks);
         match due.find_map(offered) {
             Some((mixture, pool_index)) => {
