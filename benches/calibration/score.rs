@@ -5,7 +5,7 @@ use std::fmt;
 use admire::optimizer::Gain;
 use admire::problem::mean_and_error;
 
-use super::study::{Answers, Kind, Statement};
+use super::study::{Answers, Kept, Kind, Statement};
 
 /// Half the width of central intervals of 50 % and 90 %, in standard deviations.
 const CENTRAL: [f64; 2] = [0.674_489_750_196, 1.644_853_626_951];
@@ -16,6 +16,10 @@ const MOST: f64 = 0.97;
 const SURE: f64 = 0.95;
 /// The limits of the classes of stated probabilities.
 const CLASSES: [f64; 9] = [0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999, f64::INFINITY];
+
+/// What probabilities are stated of: gains of the recommendation and of random mixtures in single metrics, guards on a random mixture, and the
+/// guard under which a mixture is recommended.
+const CLAIMS: [&str; 4] = ["gain", "metric gain", "guards", "guard, rec."];
 
 /// In which way a coverage is outside of the bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,8 +56,8 @@ pub struct Tally {
     /// Studies that are sure of a gain, and such statements with those that are false.
     sure: usize,
     sure_statements: Class,
-    /// Of gains of the recommendation and of single metrics.
-    classes: [[Class; CLASSES.len() - 1]; 2],
+    /// Of [`CLAIMS`].
+    classes: [[Class; CLASSES.len() - 1]; CLAIMS.len()],
 }
 
 /// What a statement says on whether there is a gain: with which probability there is, or there is none, whichever is larger; and
@@ -97,8 +101,7 @@ impl Tally {
             if matches!(kind, Kind::Gain | Kind::MetricGain)
                 && let Some((probability, holds)) = claim(statement)
             {
-                let class = CLASSES[1..].iter().position(|limit| probability < *limit).unwrap_or_default();
-                self.classes[usize::from(kind == Kind::MetricGain)][class].add(holds);
+                self.claimed(usize::from(kind == Kind::MetricGain), probability, holds);
                 if kind == Kind::Gain && probability > SURE {
                     sure = true;
                     self.sure_statements.add(holds);
@@ -106,6 +109,18 @@ impl Tally {
             }
         }
         self.sure += usize::from(sure);
+        for (claim, kept) in
+            answers.kept.iter().map(|kept| (2, kept)).chain(answers.recommended_kept.iter().map(|kept| (3, kept)))
+        {
+            let Kept { probability, holds } = *kept;
+            self.claimed(claim, probability.max(1.0 - probability), holds == (probability > 0.5));
+        }
+    }
+
+    /// Adds a statement that was made with this probability, at least 1/2, to the classes of [`CLAIMS`]`[claim]`.
+    fn claimed(&mut self, claim: usize, probability: f64, holds: bool) {
+        let class = CLASSES[1..].iter().position(|limit| probability < *limit).unwrap_or_default();
+        self.classes[claim][class].add(holds);
     }
 
     /// Adds the studies of another tally.
@@ -203,13 +218,15 @@ pub fn head() -> String {
 
 /// How many of the stated probabilities of each class were true.
 pub fn reliability(tally: &Tally) -> String {
-    let mut text = format!("{:<16}{:>24}{:>24}\n", "stated", "gain: how many, true", "metrics: how many, true");
+    let mut text = format!("{:<16}", "stated");
+    CLAIMS.iter().for_each(|claim| text += &format!("{claim:>16} true"));
+    text += "\n";
     for (class, limits) in CLASSES.windows(2).enumerate() {
         let upper = if limits[1] > 1.0 { "1".to_owned() } else { limits[1].to_string() };
         text += &format!("{:<16}", format!("{} to {upper}", limits[0]));
         for classes in &tally.classes {
             let Class { statements, held } = classes[class];
-            text += &format!("{statements:>16}{:>6} %", percent(held, statements));
+            text += &format!("{statements:>14}{:>5} %", percent(held, statements));
         }
         text += "\n";
     }

@@ -2,8 +2,8 @@
 
 use admire::optimizer::{Candidates, Gain, Optimizer, Recommendation, Suggestion};
 use admire::problem::{
-    Aggregate, Direction, Evidence, Fidelities, Fidelity, FidelityId, Metric, Mixture, Objective, Observation,
-    OptimizerSettings, Past, RunId, affordable, seed_of, stream,
+    Aggregate, Direction, Evidence, Fidelities, Fidelity, FidelityId, Guard, Metric, Mixture, Objective, Observation,
+    OptimizerSettings, Past, Prediction, RunId, Threshold, Tolerance, affordable, seed_of, stream,
 };
 use admire::space::{Domain, SearchSpace};
 use rand_chacha::ChaCha8Rng;
@@ -39,17 +39,23 @@ pub enum Kind {
     MetricGain,
     /// The value of a run at the target, stated before it is made.
     NextRun,
+    /// The worst metric of a random mixture at the target.
+    Worst,
+    /// The worst metric of the mixture that is recommended for it.
+    WorstRecommended,
 }
 
 impl Kind {
     /// Every kind with its name.
-    pub const NAMED: [(Self, &str); 6] = [
+    pub const NAMED: [(Self, &str); 8] = [
         (Self::Recommended, "recommended"),
         (Self::Gain, "gain"),
         (Self::Target, "target"),
         (Self::Smaller, "smaller"),
         (Self::MetricGain, "metric gain"),
         (Self::NextRun, "next run"),
+        (Self::Worst, "worst"),
+        (Self::WorstRecommended, "worst, rec."),
     ];
 }
 
@@ -62,12 +68,30 @@ pub struct Statement {
     pub truth: f64,
 }
 
+/// A probability that guards hold on a mixture, and whether they do.
+#[derive(Clone, Copy, Debug)]
+pub struct Kept {
+    pub probability: f64,
+    pub holds: bool,
+}
+
 /// What was stated at one stage.
 #[derive(Clone, Debug)]
 pub struct Answers {
     pub statements: Vec<Statement>,
+    /// That no metric of a random mixture is worse than the uniform one's.
+    pub kept: Vec<Kept>,
+    /// That one metric of the mixture that is recommended under this guard is no worse than the uniform one's.
+    pub recommended_kept: Option<Kept>,
     /// By how much the recommended mixture is worse than the best one, in the same unit.
     pub regret: f64,
+}
+
+/// Standard deviations of noise-free values over random mixtures at the target.
+struct Units {
+    objective: f64,
+    metrics: Vec<f64>,
+    worst: f64,
 }
 
 /// A study under way.
@@ -75,10 +99,11 @@ struct Study {
     space: SearchSpace,
     truth: Truth,
     noise: Noise,
+    metrics: Vec<Metric>,
     optimizer: Optimizer,
     evidence: Evidence,
-    /// The units of the objective and of each metric.
-    units: (f64, Vec<f64>),
+    /// The units of the objective, of each metric and of the worst one.
+    units: Units,
     references: Vec<Mixture>,
     asked: Vec<Mixture>,
     choices: ChaCha8Rng,
@@ -109,8 +134,8 @@ pub fn play(regime: &Regime, number: u64, stages: &[f64]) -> Vec<Answers> {
     let least = starts.iter().map(|w| loss(w)).fold(f64::INFINITY, f64::min);
     let (best, value) = minimum(loss, starts);
     assert!(value <= least && study.space.polytope().contains(&best, 1e-9), "{best:?} at {value}, not {least}");
-    let regret = |mixture: &Mixture| (loss(mixture.weights()) - value) / study.units.0;
-    stated.into_iter().map(|(mixture, statements)| Answers { statements, regret: regret(&mixture) }).collect()
+    let regret = |mixture: &Mixture| (loss(mixture.weights()) - value) / study.units.objective;
+    stated.into_iter().map(|(mixture, answers)| Answers { regret: regret(&mixture), ..answers }).collect()
 }
 
 impl Study {
@@ -133,15 +158,17 @@ impl Study {
         let asked = random(ASKED).collect();
         let references = [space.uniform()].into_iter().chain(space.prior()).chain(random(FIXED)).collect();
         let weight = 1.0 / regime.metrics as f64;
-        let metrics = (0..regime.metrics).map(|j| Metric { name: format!("m{j:02}"), weight }).collect();
-        let objective = Objective::new(metrics, Direction::Minimize, Aggregate::Mean);
+        let metrics: Vec<Metric> = (0..regime.metrics).map(|j| Metric { name: format!("m{j:02}"), weight }).collect();
+        let objective = Objective::new(metrics.clone(), Direction::Minimize, Aggregate::Mean);
+        let worst = if nothing { unit } else { spreads(&sample, |w| vec![largest(&truth.metrics(w, TARGET))])[0] };
         Self {
             optimizer: Optimizer::new(space.clone(), fidelities(), objective, OptimizerSettings::default()),
             space,
             truth,
             noise,
             evidence: Evidence { costs: COSTS.to_vec(), ..Evidence::default() },
-            units: (unit, metric_units),
+            units: Units { objective: unit, metrics: metric_units, worst },
+            metrics,
             references,
             asked,
             choices: stream(seed, 1),
@@ -177,7 +204,7 @@ impl Study {
     }
 
     /// The recommended mixture, and everything that is stated now. The study goes on as if nobody had asked.
-    fn answer(&mut self, rng: &mut ChaCha8Rng) -> (Mixture, Vec<Statement>) {
+    fn answer(&mut self, rng: &mut ChaCha8Rng) -> (Mixture, Answers) {
         let mut asked = self.optimizer.clone();
         asked.learn(&self.evidence);
         let Recommendation { mixture: best, expected, .. } = asked.recommend(&self.evidence, None, rng);
@@ -199,7 +226,62 @@ impl Study {
             self.of_objective(Kind::Gain, mean, sd, loss(reference, TARGET) - loss(&best, TARGET))
         }));
         statements.extend(self.metric_gains(&asked));
-        (best, statements)
+        let mut answers = Answers { statements, kept: Vec::new(), recommended_kept: None, regret: f64::NAN };
+        // With one metric the worst one is the objective, and a guard compares what gains do.
+        if self.metrics.len() > 1 {
+            answers.statements.extend(self.of_worst(&asked, rng));
+            (answers.kept, answers.recommended_kept) = self.of_guards(&asked, rng);
+        }
+        (best, answers)
+    }
+
+    /// What a study of the same runs states of the worst metric, which it minimizes.
+    fn of_worst(&self, asked: &Optimizer, rng: &mut ChaCha8Rng) -> Vec<Statement> {
+        let metrics = self.metrics.iter().map(|metric| Metric { weight: 1.0, ..metric.clone() }).collect();
+        let objective = Objective::new(metrics, Direction::Minimize, Aggregate::Worst);
+        let mut optimizer = Optimizer::new(self.space.clone(), fidelities(), objective, OptimizerSettings::default());
+        asked.snapshot().cloned().into_iter().for_each(|snapshot| optimizer.restore(snapshot));
+        optimizer.learn(&self.evidence);
+        let recommended = optimizer.recommend(&self.evidence, None, rng).mixture;
+        let mixtures: Vec<&Mixture> = self.asked.iter().chain([&recommended]).collect();
+        let points: Vec<_> = mixtures.iter().map(|mixture| ((*mixture).clone(), FidelityId::new(TARGET))).collect();
+        let predictions = optimizer.predict(&self.evidence, &points).into_iter().flatten().enumerate();
+        let statement = |(i, p): (usize, Prediction)| Statement {
+            kind: if i < self.asked.len() { Kind::Worst } else { Kind::WorstRecommended },
+            mean: p.mean / self.units.worst,
+            sd: p.sd / self.units.worst,
+            truth: largest(&self.truth.metrics(mixtures[i].weights(), TARGET)) / self.units.worst,
+        };
+        predictions.map(statement).collect()
+    }
+
+    /// What is stated of guards against the uniform mixture.
+    fn of_guards(&self, asked: &Optimizer, rng: &mut ChaCha8Rng) -> (Vec<Kept>, Option<Kept>) {
+        let uniform = self.space.uniform();
+        let limits = self.truth.metrics(uniform.weights(), TARGET);
+        let guard = |metric: usize| Guard {
+            metric,
+            sign: 1.0,
+            threshold: Threshold::Mixture { name: "uniform".into(), mixture: uniform.clone() },
+            tolerance: Tolerance::Absolute(0.0),
+            probability: 0.9,
+        };
+        let kept = |metrics: &[usize], optimizer: &Optimizer, mixture: &Mixture| {
+            let probability = optimizer.guard_states(&self.evidence, mixture)?.probability;
+            let values = self.truth.metrics(mixture.weights(), TARGET);
+            Some(Kept { probability, holds: metrics.iter().all(|j| values[*j] <= limits[*j]) })
+        };
+        let guarded = |metrics: &[usize]| {
+            let mut optimizer = asked.clone().with_guards(metrics.iter().map(|j| guard(*j)).collect());
+            optimizer.learn(&self.evidence);
+            optimizer
+        };
+        let all: Vec<usize> = (0..self.metrics.len()).collect();
+        let optimizer = guarded(&all);
+        let of_random = self.asked.iter().filter_map(|mixture| kept(&all, &optimizer, mixture)).collect();
+        let optimizer = guarded(&all[..1]);
+        let recommended = optimizer.recommend(&self.evidence, None, rng).mixture;
+        (of_random, kept(&all[..1], &optimizer, &recommended))
     }
 
     fn metric_gains(&self, asked: &Optimizer) -> Vec<Statement> {
@@ -209,7 +291,7 @@ impl Study {
                 asked.advantages(&self.evidence, &pair[0], &pair[1..], FidelityId::new(TARGET)).into_iter().flatten();
             let gains = gains.flat_map(|gain| gain.metrics);
             let truth = metrics(&pair[1]).into_iter().zip(metrics(&pair[0])).map(|(other, one)| other - one);
-            let gains = gains.zip(truth).zip(&self.units.1);
+            let gains = gains.zip(truth).zip(&self.units.metrics);
             let statement = |((Gain { mean, sd }, truth), unit): ((Gain, f64), &f64)| Statement {
                 kind: Kind::MetricGain,
                 mean: mean / unit,
@@ -222,9 +304,13 @@ impl Study {
     }
 
     fn of_objective(&self, kind: Kind, mean: f64, sd: f64, truth: f64) -> Statement {
-        let unit = self.units.0;
+        let unit = self.units.objective;
         Statement { kind, mean: mean / unit, sd: sd / unit, truth: truth / unit }
     }
+}
+
+fn largest(metrics: &[f64]) -> f64 {
+    metrics.iter().copied().fold(f64::NEG_INFINITY, f64::max)
 }
 
 /// The standard deviation over the mixtures of `sample` of each value that `values` gives.

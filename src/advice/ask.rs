@@ -29,6 +29,8 @@ pub fn optimizer(study: &Study) -> Optimizer {
     let mut optimizer = optimizer.with_guards(config.guards.clone());
     if let Some(model) = study.model() {
         match serde_json::from_value::<ModelSnapshot>(Value::Object(model.snapshot.clone())) {
+            // Fitted by an earlier version, in other units.
+            Ok(snapshot) if !snapshot.is_current() => optimizer.learn(&study.evidence()),
             Ok(snapshot) if snapshot.is_possible() => {
                 // Earlier versions journalled a fit before anything else happened, so that it was to the runs known then.
                 let runs = if snapshot.runs.is_empty() { model.runs.clone() } else { snapshot.runs };

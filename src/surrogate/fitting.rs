@@ -43,11 +43,11 @@ pub(super) fn fit_all(
     start: impl Fn(usize) -> (Vec<Vec<f64>>, u64) + Sync,
 ) -> Result<Vec<Fitted>, FitError> {
     let layout = task.layout();
-    Standardization::all(task, series)
-        .into_par_iter()
-        .zip(series)
+    series
+        .par_iter()
         .enumerate()
-        .map(|(j, (standardization, series))| {
+        .map(|(j, series)| {
+            let standardization = Standardization::new(task, series);
             let all = task.data(series, &standardization);
             let data = all.thinned(MOST_FITTED);
             let (starts, iterations) = start(j);

@@ -94,7 +94,7 @@ impl MetricModel {
 
     /// The value of a place at fidelity `m` with this mean and variance.
     pub fn reading(&self, m: usize, mean: f64, variance: f64) -> Reading {
-        let (Unit { scale, sign, .. }, unit) = (self.unit, self.standardization.scale[m]);
+        let (Unit { scale, sign, .. }, unit) = (self.unit, self.standardization.scale);
         let place = sign * (self.standardization.level[m] + unit * mean);
         let moments = scale.moments(place, unit * unit * variance);
         Reading { mean: sign * moments.mean - self.reference(m), slope: unit * moments.slope }
@@ -102,7 +102,7 @@ impl MetricModel {
 
     /// [`Self::reading`], with its derivatives with respect to the mean and the variance.
     pub fn reading_with_gradient(&self, m: usize, mean: f64, variance: f64) -> (Reading, [Reading; 2]) {
-        let (Unit { scale, sign, .. }, unit) = (self.unit, self.standardization.scale[m]);
+        let (Unit { scale, sign, .. }, unit) = (self.unit, self.standardization.scale);
         let place = sign * (self.standardization.level[m] + unit * mean);
         let (moments, gradient) = scale.moments_with_gradient(place, unit * unit * variance);
         let reading = |moments: Moments, factor: f64| Reading {

@@ -14,7 +14,7 @@ use super::largest::Normal;
 use super::metric::{MetricModel, Reading, inflation, leave_one_out};
 use super::process::Process;
 use super::scale::Scale;
-use super::snapshot::ModelSnapshot;
+use super::snapshot::{ModelSnapshot, UNITS};
 use super::standardize::{Series, Standardization};
 use super::task::{MOST_KNOWN, Task};
 use crate::space::Warped;
@@ -104,6 +104,7 @@ impl Surrogate {
             hyperparameters: fitted.iter().map(|fitted| fitted.hyperparameters.clone()).collect(),
             scales: if scales.iter().all(|scale| *scale == Scale::Identity) { Vec::new() } else { scales },
             spec: task.spec,
+            units: UNITS,
             compared: 0,
         };
         Ok((Self::assemble(task, fitted.into_iter().map(|fitted| fitted.model).collect())?, snapshot))
@@ -152,12 +153,14 @@ impl Surrogate {
         {
             return Err(FitError::OtherKind);
         }
-        let metrics = Standardization::all(&basis, &basis.series(&snapshot.scales))
-            .into_par_iter()
+        let metrics = basis
+            .series(&snapshot.scales)
+            .par_iter()
             .zip(&series)
             .zip(&snapshot.hyperparameters)
             .enumerate()
-            .map(|(j, ((standardization, series), z))| {
+            .map(|(j, ((fitted, series), z))| {
+                let standardization = Standardization::new(&basis, fitted);
                 let data = first.data(series, &standardization).thinned(MOST_KNOWN).into_owned();
                 let process = process(j, &data, &layout, z)?;
                 Ok(MetricModel::new(series, standardization, data, process))

@@ -12,6 +12,9 @@ use crate::problem::{MOST_COMPONENTS, ModelSpec, Observation, RunSet};
 /// less time then.
 const MOST_APPENDED: usize = 256;
 
+/// How values are standardized ([`super::standardize`]): another number where it changes.
+pub(super) const UNITS: u32 = 1;
+
 /// Fitted hyperparameters, as kept in the journal so that a resumed study continues exactly as an undisturbed one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelSnapshot {
@@ -28,6 +31,9 @@ pub struct ModelSnapshot {
     /// Kind of model they belong to.
     #[serde(default)]
     pub spec: ModelSpec,
+    /// The units that they are in; journals of earlier versions do not say.
+    #[serde(default)]
+    pub units: u32,
     /// Number of observations when kinds of models were last compared; 0 before.
     #[serde(default)]
     pub compared: usize,
@@ -42,6 +48,12 @@ impl ModelSnapshot {
             && spread > 0.0
             && spread.is_finite()
             && self.hyperparameters.iter().flatten().all(|z| z.is_finite())
+    }
+
+    /// Whether they are in the units of this version.
+    #[must_use]
+    pub fn is_current(&self) -> bool {
+        self.units == UNITS
     }
 
     /// `observations` with those that it was fitted to first; their order is kept otherwise.

@@ -9,8 +9,6 @@ use crate::problem::{Observation, Structure, columns};
 
 /// Prior standard deviation of the level of a fidelity that has observations, in standardized units: vague.
 const OBSERVED_LEVEL_SD: f64 = 3.0;
-/// Runs at a size from which its spread is believed.
-const ENOUGH: usize = 3;
 
 /// The values that one process models: a metric's, or the objective's.
 pub(super) struct Series {
@@ -63,8 +61,8 @@ impl Series {
         let Unit { scale, sign, .. } = self.unit;
         let Standardization { level, scale: unit, .. } = standardization;
         let share = |(y, m): (&f64, &usize)| {
-            let value = scale.value(sign * (level[*m] + unit[*m] * y));
-            scale.derivative(value).ln() - unit[*m].ln()
+            let value = scale.value(sign * (level[*m] + unit * y));
+            scale.derivative(value).ln() - unit.ln()
         };
         data.y.iter().zip(&data.fidelity).map(share).sum()
     }
@@ -108,24 +106,24 @@ impl Task<'_> {
         let rows: Vec<Vec<f64>> = self.observations.iter().map(row).collect();
         let fidelity: Vec<usize> = self.observations.iter().map(|o| o.fidelity.index()).collect();
         let Standardization { level, scale, level_sd } = standardization;
-        let y = series.values.iter().zip(&fidelity).map(|(y, m)| (y - level[*m]) / scale[*m]);
+        let y = series.values.iter().zip(&fidelity).map(|(y, m)| (y - level[*m]) / scale);
         Data {
             x: self.spec.warp.warped(&columns(self.dim(), rows.iter().map(Vec::as_slice))),
             y: DVector::from_iterator(series.values.len(), y),
-            known_noise: series.known_variance.iter().zip(&fidelity).map(|(v, m)| v / scale[*m].powi(2)).collect(),
+            known_noise: series.known_variance.iter().map(|v| v / scale.powi(2)).collect(),
             level_sd: level_sd.clone(),
             fidelity,
         }
     }
 }
 
-/// How one series is standardized: `y = (value − level[m]) / scale[m]`.
+/// How one series is standardized: `y = (value − level[m]) / scale`.
 #[derive(Clone, Debug)]
 pub(super) struct Standardization {
     /// One per fidelity.
     pub level: Vec<f64>,
-    /// One per fidelity.
-    pub scale: Vec<f64>,
+    /// The same for all fidelities: by how much less values vary at one than at another is fitted.
+    pub scale: f64,
     /// Prior standard deviation of each fidelity's level, in standardized units.
     pub level_sd: Vec<f64>,
 }
@@ -147,62 +145,29 @@ fn spread(series: &Series, values: &[f64]) -> f64 {
 }
 
 impl Standardization {
-    /// Standardizes every series: each size by its own mean, and by a scale that follows the size with the most runs but
-    /// for a ratio common to all series. Few runs say little about one metric's spread at a size, but all metrics
-    /// together say how much smaller spreads are there; the rest is left to the fitted scales.
-    pub fn all(task: &Task<'_>, series: &[Series]) -> Vec<Self> {
+    /// Standardizes a series: each size by its own mean, and all of them by the spread at the size with the most runs. Spreads at other
+    /// sizes say nothing of their scales: the few runs there are of other mixtures, and most of them good ones, which are alike.
+    pub fn new(task: &Task<'_>, series: &Series) -> Self {
         let log_sizes = task.fidelities.log_sizes();
-        let f = log_sizes.len();
-        let mut values = vec![vec![Vec::new(); f]; series.len()];
-        for (of_size, one) in values.iter_mut().zip(series) {
-            for (o, y) in task.observations.iter().zip(&one.values) {
-                of_size[o.fidelity].push(*y);
-            }
+        let mut values = vec![Vec::new(); log_sizes.len()];
+        for (o, y) in task.observations.iter().zip(&series.values) {
+            values[o.fidelity.index()].push(*y);
         }
-        let counts: Vec<usize> = values.first().map_or_else(|| vec![0; f], |v| v.iter().map(Vec::len).collect());
         // Of sizes with equally many runs the cheapest.
-        let anchor = (0..f).rev().max_by_key(|m| counts[*m]).unwrap_or(0);
-        let log_ratio: Vec<f64> = (0..f)
-            .map(|m| {
-                if m == anchor || counts[m] < ENOUGH || counts[anchor] < ENOUGH {
-                    return 0.0;
-                }
-                let ratio =
-                    |(v, series): (&Vec<Vec<f64>>, &Series)| (spread(series, &v[m]) / spread(series, &v[anchor])).ln();
-                let ratios: Vec<f64> = values.iter().zip(series).map(ratio).collect();
-                let n = counts[m] as f64;
-                mean(&ratios) * n / (n + 2.0)
-            })
-            .collect();
-        // A size without runs is scaled like the nearest that has some.
-        let nearest = |m: usize| {
-            (0..f)
-                .filter(|l| counts[*l] >= ENOUGH)
-                .min_by(|a, b| (log_sizes[*a] - log_sizes[m]).abs().total_cmp(&(log_sizes[*b] - log_sizes[m]).abs()))
-                .unwrap_or(anchor)
+        let most = values.iter().rev().max_by_key(|values| values.len());
+        let scale = most.map_or(1.0, |values| spread(series, values));
+        let trained = log_sizes.iter().zip(&values).filter(|(_, values)| !values.is_empty());
+        let seen: Vec<(f64, f64)> = trained.map(|(size, values)| (*size, mean(values))).collect();
+        let level = |(values, size): (&Vec<f64>, &f64)| {
+            if values.is_empty() {
+                let (guess, sd) = extrapolate(series, &seen, *size);
+                (guess, (sd / scale).max(1.0))
+            } else {
+                (mean(values), OBSERVED_LEVEL_SD)
+            }
         };
-        values
-            .iter()
-            .zip(series)
-            .map(|(values, series)| {
-                let unit = spread(series, &values[anchor]);
-                let scale: Vec<f64> =
-                    (0..f).map(|m| unit * log_ratio[if counts[m] >= ENOUGH { m } else { nearest(m) }].exp()).collect();
-                let seen: Vec<(f64, f64)> =
-                    (0..f).filter(|m| counts[*m] > 0).map(|m| (log_sizes[m], mean(&values[m]))).collect();
-                let (level, level_sd) = (0..f)
-                    .map(|m| {
-                        if counts[m] > 0 {
-                            (mean(&values[m]), OBSERVED_LEVEL_SD)
-                        } else {
-                            let (guess, sd) = extrapolate(series, &seen, log_sizes[m]);
-                            (guess, (sd / scale[m]).max(1.0))
-                        }
-                    })
-                    .unzip();
-                Self { level, scale, level_sd }
-            })
-            .collect()
+        let (level, level_sd) = values.iter().zip(&log_sizes).map(level).unzip();
+        Self { level, scale, level_sd }
     }
 }
 

@@ -112,7 +112,7 @@ impl MetricModel {
             sign: self.sign(),
             weight: self.weight(),
             level: self.standardization.level[m],
-            unit: self.standardization.scale[m],
+            unit: self.standardization.scale,
             draws: draws.collect(),
         }
     }
