@@ -79,7 +79,7 @@ pub struct Kept {
 #[derive(Clone, Debug)]
 pub struct Answers {
     pub statements: Vec<Statement>,
-    /// That no metric of a random mixture is worse than the uniform one's.
+    /// That no metric of a random mixture is worse than the uniform one's by more than a unit.
     pub kept: Vec<Kept>,
     /// That one metric of the mixture that is recommended under this guard is no worse than the uniform one's.
     pub recommended_kept: Option<Kept>,
@@ -259,29 +259,31 @@ impl Study {
     fn of_guards(&self, asked: &Optimizer, rng: &mut ChaCha8Rng) -> (Vec<Kept>, Option<Kept>) {
         let uniform = self.space.uniform();
         let limits = self.truth.metrics(uniform.weights(), TARGET);
-        let guard = |metric: usize| Guard {
+        let guard = |metric: usize, tolerance: f64| Guard {
             metric,
             sign: 1.0,
             threshold: Threshold::Mixture { name: "uniform".into(), mixture: uniform.clone() },
-            tolerance: Tolerance::Absolute(0.0),
+            tolerance: Tolerance::Absolute(tolerance),
             probability: 0.9,
         };
-        let kept = |metrics: &[usize], optimizer: &Optimizer, mixture: &Mixture| {
-            let probability = optimizer.guard_states(&self.evidence, mixture)?.probability;
-            let values = self.truth.metrics(mixture.weights(), TARGET);
-            Some(Kept { probability, holds: metrics.iter().all(|j| values[*j] <= limits[*j]) })
-        };
-        let guarded = |metrics: &[usize]| {
-            let mut optimizer = asked.clone().with_guards(metrics.iter().map(|j| guard(*j)).collect());
+        let guarded = |guards: &[Guard]| {
+            let mut optimizer = asked.clone().with_guards(guards.to_vec());
             optimizer.learn(&self.evidence);
             optimizer
         };
-        let all: Vec<usize> = (0..self.metrics.len()).collect();
+        let kept = |optimizer: &Optimizer, guards: &[Guard], mixture: &Mixture| {
+            let probability = optimizer.guard_states(&self.evidence, mixture)?.probability;
+            let values = self.truth.metrics(mixture.weights(), TARGET);
+            let holds = |guard: &Guard| guard.slack(values[guard.metric], limits[guard.metric]) >= 0.0;
+            Some(Kept { probability, holds: guards.iter().all(holds) })
+        };
+        let all: Vec<Guard> = self.units.metrics.iter().enumerate().map(|(j, unit)| guard(j, *unit)).collect();
         let optimizer = guarded(&all);
-        let of_random = self.asked.iter().filter_map(|mixture| kept(&all, &optimizer, mixture)).collect();
-        let optimizer = guarded(&all[..1]);
+        let of_random = self.asked.iter().filter_map(|mixture| kept(&optimizer, &all, mixture)).collect();
+        let one = [guard(0, 0.0)];
+        let optimizer = guarded(&one);
         let recommended = optimizer.recommend(&self.evidence, None, rng).mixture;
-        (of_random, kept(&all[..1], &optimizer, &recommended))
+        (of_random, kept(&optimizer, &one, &recommended))
     }
 
     fn metric_gains(&self, asked: &Optimizer) -> Vec<Statement> {
