@@ -31,7 +31,7 @@ class TrialCallback(Callback):  # type: ignore[misc,unused-ignore]
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         if trainer.sanity_checking:
             return
-        self._trial.report(trainer.global_step, **self._logged(trainer))
+        self._trial.report(trainer.global_step, None, **self._logged(trainer))
         self._validated = trainer.global_step
         if trainer.state.fn == "validate":
             self._trial.finish(metrics=self._logged(trainer))
