@@ -15,18 +15,24 @@ from ._trial import Trial
 
 
 class TrialCallback(Callback):  # type: ignore[misc,unused-ignore]
-    """Reports every validation of a `Trainer`, and finishes the trial with the one after the last step.
+    """Reports every validation of a `Trainer`, validates after step `max_steps`, and finishes the trial with that.
 
         Trainer(…, callbacks=[TrialCallback(trial, {"web": "val_web", "code": "val_code"})])
 
     `metrics` maps the metrics of the objective to the names under which the module logs them. Without it all that is logged
-    is reported, under the same names. If training ends between two validations, `trainer.validate(…)` finishes the trial.
+    is reported, under the same names. If training ends elsewhere between two validations, `trainer.validate(…)` finishes the
+    trial.
     """
 
     def __init__(self, trial: Trial, metrics: Optional[Mapping[str, str]] = None) -> None:
         self._trial = trial
         self._metrics = metrics
         self._validated: Optional[int] = None
+
+    def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
+        if trainer.global_step == trainer.max_steps:
+            # Training ends here in any case. When it is stopped, Lightning validates.
+            trainer.should_stop = True
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         if trainer.sanity_checking:

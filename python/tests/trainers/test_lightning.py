@@ -71,15 +71,21 @@ class Callback(InFolder):
             self.fit(admire.trial(), max_epochs=1)
         self.assertEqual(set(self.result()["metrics"]), {"val_web", "val_code"})
 
+    def test_the_last_step_is_validated(self):
+        with self.as_trial():
+            self.fit(admire.trial(), max_steps=13, max_epochs=-1)
+        self.assertEqual([line["step"] for line in self.progress()], [10, 13])
+        self.assertEqual(self.result(), {"metrics": self.progress()[-1]["metrics"]})
+
     def test_where_training_ends_between_validations_a_validation_finishes(self):
         with self.as_trial():
             trial = admire.trial()
-            with self.assertWarnsRegex(UserWarning, "no result yet: the last step, 13, was not validated"):
-                trainer = self.fit(trial, max_steps=13, max_epochs=-1)
+            with self.assertWarnsRegex(UserWarning, "no result yet: the last step, 30, was not validated"):
+                trainer = self.fit(trial, max_epochs=3, check_val_every_n_epoch=2)
             self.assertIsNone(self.result())
             trainer.validate(trainer.lightning_module, self.validation, verbose=False)
         self.assertEqual(self.result(), {"metrics": self.progress()[-1]["metrics"]})
-        self.assertEqual([line["step"] for line in self.progress()], [10, 13])
+        self.assertEqual([line["step"] for line in self.progress()], [20, 30])
 
     def test_a_loss_that_is_not_finite_is_reported_as_such(self):
         with self.as_trial():
