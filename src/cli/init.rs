@@ -10,6 +10,7 @@ use crate::config::TEMPLATE;
 
 /// Write a commented study.toml to start from
 #[derive(Debug, Args)]
+#[command(after_help = "Example: admire init --domains web=400e9,code=60e9 --sizes 60M,1B")]
 pub struct InitArgs {
     /// The file to write; an existing file is left alone
     #[arg(default_value = "study.toml", value_name = "PATH")]
