@@ -278,7 +278,10 @@ mod tests {
             assert_eq!(result(text), Ok(Outcome::Diverged(reason.into())));
         }
         for no in ["false", "null", "[1]"] {
-            assert!(matches!(result(&format!(r#"{{"loss": 2.5, "diverged": {no}}}"#)), Ok(Outcome::Completed(..))), "{no}");
+            assert!(
+                matches!(result(&format!(r#"{{"loss": 2.5, "diverged": {no}}}"#)), Ok(Outcome::Completed(..))),
+                "{no}"
+            );
         }
     }
 

@@ -75,7 +75,8 @@ fn missing_programs(launcher: &LauncherConfig) -> Vec<String> {
 }
 
 fn is_there(program: &str, path: &OsStr) -> bool {
-    let runs = |file: &Path| fs::metadata(file).is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0);
+    let runs =
+        |file: &Path| fs::metadata(file).is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0);
     match program.contains('/') {
         true => runs(Path::new(program)),
         false => env::split_paths(path).any(|folder| runs(&folder.join(program))),
