@@ -294,7 +294,8 @@ fn programs_that_are_not_there_are_named() {
     fs::set_permissions(f.path("pyhton"), fs::Permissions::from_mode(0o755)).unwrap();
     let path = format!("launcher.env={{ PATH = {:?} }}", f.root.path());
     assert_eq!(notes(&f, &["launcher.command=['pyhton', '{weights}']", &path]), [""; 0]);
-    assert_eq!(notes(&f, &["launcher.command=['pyhton', '{weights}']", "launcher.kind='slurm'"]), [""; 0]);
+    f.edit("grace = \"1s\"\n", "");
+    assert_eq!(notes(&f, &["launcher.command=['train', '{weights}']", "launcher.kind='slurm'"]), [""; 0]);
 }
 
 #[test]
@@ -315,20 +316,18 @@ fn a_command_that_cannot_know_its_mixture_is_doubted() {
 #[test]
 fn token_counts_that_lack_an_exponent_are_doubted() {
     let f = Fixture::new(GOOD, "", "");
-    for (entry, tokens) in [("a", "400e9"), ("b", "400"), ("c", "3e5"), ("small", "20"), ("large", "1e6")] {
+    for (entry, tokens) in [("a", "400e9"), ("b", "3e5"), ("c", "5e5"), ("small", "2000"), ("large", "1e7")] {
         f.edit(&format!("name = \"{entry}\"\n"), &format!("name = \"{entry}\"\ntokens = {tokens}\n"));
     }
-    let doubted = [
-        "tokens of the fidelity small is 20: does it lack an exponent?",
-        "tokens of the domain b is 400: does it lack an exponent?",
-        "tokens of the domain c is 300000: does it lack an exponent?",
-    ];
-    assert_eq!(notes(&f, &[]), doubted);
-    // A fine-tuning run of a model of 7 billion parameters on 10 million tokens is none.
-    let tuned = ["fidelity.large.params=7e9", "fidelity.large.tokens=1e7", "fidelity.small.tokens=1e6"];
-    assert_eq!(notes(&f, &tuned), doubted[1..]);
-    let slipped = ["fidelity.large.params=7e12", tuned[1], tuned[2]];
-    assert_eq!(notes(&f, &slipped)[0], "tokens of the fidelity large is 1e7: does it lack an exponent?");
+    let doubts = |sets: &[&str]| -> Vec<String> {
+        notes(&f, sets).into_iter().filter(|note| note.ends_with("does that lack an exponent?")).collect()
+    };
+    let domain = "the domain b has 300000 tokens, where another has 4e11: does that lack an exponent?";
+    assert_eq!(doubts(&[]), [domain]);
+    // Not fine-tuning of a model of 7 billion parameters on 10 million tokens.
+    assert_eq!(doubts(&["fidelity.large.params=7e9"]), [domain]);
+    let size = "large trains 7e11 parameters on 1e7 tokens: does that lack an exponent?";
+    assert_eq!(doubts(&["fidelity.large.params=7e11"]), [size, domain]);
 }
 
 #[test]

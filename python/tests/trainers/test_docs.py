@@ -1,8 +1,11 @@
-"""The snippets of docs/python.md and the notebook run as they are written."""
+"""The snippets of docs/python.md, the notebook and the scripts of `admire init` run as they are written."""
 
 import functools
+import json
 import pathlib
 import re
+import subprocess
+import sys
 from unittest import mock
 
 import nbclient
@@ -13,6 +16,7 @@ import transformers
 from datasets import Dataset
 
 import admire
+from admire import _program
 from support import InFolder
 from test_huggingface import texts
 from test_lightning import Line
@@ -74,3 +78,35 @@ class Notebook(InFolder):
         self.assertTrue(any("w:web" in data.get("text/html", "") for data in shown), shown)
         self.assertTrue(any("<iframe srcdoc=" in data.get("text/html", "") for data in shown))
         self.assertFalse([data for data in shown if not data], "something was printed")
+
+
+class Init(InFolder):
+    """The scripts that `admire init --trainer` writes train as they are."""
+
+    def check(self, trainer, command):
+        words = {"web": "the sun is warm and rain falls", "code": "def f(x): return x + 1"}
+        data = self.folder / "data"
+        data.mkdir()
+        for domain, line in words.items():
+            for suffix, lines in (("", 300), (".validation", 60)):
+                (data / f"{domain}{suffix}.txt").write_text(f"{line}\n" * lines)
+                (data / f"{domain}{suffix}.jsonl").write_text((json.dumps({"text": line}) + "\n") * lines)
+        init = ["init", "--domains", "web,code", "--sizes", "1K,2K", "--trainer", trainer]
+        check = ["check", "--trial", "--format", "json", "--set", f"launcher.command={json.dumps(command)}"]
+        for arguments in (init, check):
+            call = [_program.find(), *arguments]
+            done = subprocess.run(call, cwd=self.folder, capture_output=True, encoding="utf-8", check=False)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        trial = json.loads(done.stdout)["trial"]
+        self.assertEqual((trial["state"], trial["result"], set(trial["metrics"])), ("complete", "file", {"web", "code"}))
+        self.assertLess(trial["objective"], 7)
+
+    def test_hugging_face(self):
+        self.check("hf", [sys.executable, "train.py"])
+
+    def test_pytorch_in_two_processes(self):
+        # What torchrun does, which in Debian's PyTorch does not run on Python 3.11.
+        variables = "export MASTER_ADDR=127.0.0.1 MASTER_PORT=29617 WORLD_SIZE=2"
+        rank = f"RANK=$rank LOCAL_RANK=$rank {sys.executable} train.py & pids=\"$pids $!\""
+        both = f"{variables}; for rank in 0 1; do {rank}; done; for pid in $pids; do wait $pid || exit 1; done"
+        self.check("torchrun", ["sh", "-c", both])

@@ -10,9 +10,6 @@ use super::short;
 use crate::config::{LauncherConfig, LauncherKind, StudyConfig};
 use crate::problem::Fidelity;
 
-/// Fewer tokens than this train nothing and are no data source.
-const FEW_TOKENS: f64 = 1e3;
-
 /// A fine-tuning run has about a thousandth as many tokens as its model has parameters.
 const TOKENS_PER_PARAMETER: f64 = 1e-4;
 
@@ -31,28 +28,24 @@ pub(super) fn notes(config: &StudyConfig) -> Vec<String> {
          admire: does it know its mixture? {mixture_file} stands for the file with it"
             .into()
     }));
-    let few = |what: String, tokens: f64| format!("{what} is {}: does it lack an exponent?", short(tokens));
-    let sizes = config.fidelities.list().iter().filter_map(|f| f.tokens.map(|tokens| (f, tokens)));
-    notes.extend(
-        sizes
-            .filter(|(size, tokens)| *tokens < fewest(size))
-            .map(|(size, tokens)| few(format!("tokens of the fidelity {}", size.name), tokens)),
-    );
+    notes.extend(config.fidelities.list().iter().filter_map(few_for_the_model));
     let domains = config.space.domains();
     let largest = domains.iter().filter_map(|domain| domain.tokens).fold(0.0, f64::max);
-    let least = FEW_TOKENS.max(SMALLEST_DOMAIN * largest);
-    let domains = domains.iter().filter_map(|domain| domain.tokens.map(|tokens| (domain, tokens)));
-    notes.extend(
-        domains
-            .filter(|(_, tokens)| *tokens < least)
-            .map(|(domain, tokens)| few(format!("tokens of the domain {}", domain.name), tokens)),
-    );
+    notes.extend(domains.iter().filter_map(|domain| {
+        let tokens = domain.tokens.filter(|tokens| *tokens < SMALLEST_DOMAIN * largest)?;
+        let (name, tokens, largest) = (&domain.name, short(tokens), short(largest));
+        Some(format!("the domain {name} has {tokens} tokens, where another has {largest}: does that lack an exponent?"))
+    }));
     notes
 }
 
-/// The fewest tokens that a run of this size is likely to have.
-fn fewest(size: &Fidelity) -> f64 {
-    FEW_TOKENS.max(TOKENS_PER_PARAMETER * size.params.unwrap_or(0.0))
+/// Tokens that train nothing. (Where others are in millions, the config does not take less than a thousand.)
+fn few_for_the_model(size: &Fidelity) -> Option<String> {
+    let (tokens, params) = (size.tokens?, size.params?);
+    (tokens < TOKENS_PER_PARAMETER * params).then(|| {
+        let (name, tokens, params) = (&size.name, short(tokens), short(params));
+        format!("{name} trains {params} parameters on {tokens} tokens: does that lack an exponent?")
+    })
 }
 
 /// What is to be started on this machine, and is not there. (The command of a job need not be there.)

@@ -104,10 +104,14 @@ impl Draft<'_> {
         let mut text = TEMPLATE.to_owned();
         if !self.domains.is_empty() {
             replace(&mut text, "[[domain]]", "# Bounds on the sum", &(self.domain_tables() + "\n"));
+            if self.domains.iter().all(|domain| domain.tokens.is_none()) {
+                // It would cap nothing.
+                replace(&mut text, "max_epochs", "# smallest_weight", "# max_epochs = 4\n");
+            }
         }
         if !self.sizes.is_empty() {
             let largest = self.sizes.iter().map(Size::tokens).fold(0.0, f64::max);
-            replace(&mut text, "target_tokens", "max_epochs", &format!("target_tokens = {largest:e}\n"));
+            replace(&mut text, "target_tokens = 20e9", "\n", &format!("target_tokens = {largest:e}"));
             replace(&mut text, "[[fidelity]]", "# What the training command reports", &(self.size_tables() + "\n"));
         }
         if let Some((trainer, script)) = self.trainer {
@@ -193,7 +197,7 @@ mod tests {
     #[test]
     fn every_trainer_has_a_config_with_its_command_and_a_loss_per_domain() {
         for trainer in Trainer::value_variants() {
-            for domains in [&["web", "code=1e9"][..], &[]] {
+            for domains in [&["web", "code=1e9"][..], &["web", "code"], &[]] {
                 let config = written(domains, &[], Some(*trainer));
                 let launcher = config.launcher.unwrap();
                 assert_eq!(launcher.command.last().map(String::as_str), Some("train.py"), "{trainer:?}");
