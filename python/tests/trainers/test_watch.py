@@ -1,5 +1,7 @@
 """A study in trackers, written by their own packages without a network."""
 
+import csv
+import io
 import json
 import os
 import struct
@@ -58,6 +60,14 @@ class Tracked(InFolder):
         self.assertIn("exit status: 1", second.data.tags["admire.reason"])
         self.assertEqual(float(first.data.params["weights.web"]), weights["web"])
         self.assertEqual((first.data.params["fidelity"], float(first.data.params["params"])), ("1M", 1e6))
+        # The way back: as the runs of another study.
+        table = mlflow.search_runs([first.info.experiment_id]).to_csv(index=False)
+        self.write("runs.csv", table)
+        call = [_program.find(), "import", "--from", "mlflow", "runs.csv"]
+        done = subprocess.run(call, cwd=self.folder, capture_output=True, encoding="utf-8", check=True)
+        (row,) = csv.DictReader(io.StringIO(done.stdout))
+        self.assertEqual((row["run_id"], row["fidelity"], float(row["y:web"])), (first.info.run_id, "1M", 2.0))
+        self.assertAlmostEqual(float(row["w:web"]), weights["web"])
         self.assertEqual((first.data.metrics["web"], first.data.metrics["admire.objective"]), (2.0, 2.25))
 
     def test_weights_and_biases_has_a_run_per_trial(self):
