@@ -4,6 +4,7 @@ import functools
 import json
 import pathlib
 import re
+import socket
 import subprocess
 import sys
 from unittest import mock
@@ -106,7 +107,9 @@ class Init(InFolder):
 
     def test_pytorch_in_two_processes(self):
         # What torchrun does, which in Debian's PyTorch does not run on Python 3.11.
-        variables = "export MASTER_ADDR=127.0.0.1 MASTER_PORT=29617 WORLD_SIZE=2"
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            variables = f"export MASTER_ADDR=127.0.0.1 MASTER_PORT={free.getsockname()[1]} WORLD_SIZE=2"
         rank = f"RANK=$rank LOCAL_RANK=$rank {sys.executable} train.py & pids=\"$pids $!\""
         both = f"{variables}; for rank in 0 1; do {rank}; done; for pid in $pids; do wait $pid || exit 1; done"
         self.check("torchrun", ["sh", "-c", both])
