@@ -126,8 +126,8 @@ fn interpret(text: &str, objective: &Objective) -> Result<Outcome, String> {
 /// The reason of `"diverged": "…"`; `true` will do.
 fn diverged(value: &RawValue) -> Option<String> {
     match serde_json::from_str(value.get()) {
-        Ok(Value::String(reason)) => Some(reason),
-        Ok(Value::Bool(true)) => Some("the result says so".into()),
+        Ok(Value::String(reason)) if !reason.is_empty() => Some(reason),
+        Ok(Value::String(_) | Value::Bool(true)) => Some("the result says so".into()),
         _ => None,
     }
 }
@@ -274,6 +274,7 @@ mod tests {
         for (text, reason) in [
             (r#"{"diverged": "a gradient of 1e9"}"#, "a gradient of 1e9"),
             (r#"{"loss": 2.5, "diverged": true}"#, "the result says so"),
+            (r#"{"diverged": ""}"#, "the result says so"),
         ] {
             assert_eq!(result(text), Ok(Outcome::Diverged(reason.into())));
         }
