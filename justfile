@@ -68,6 +68,11 @@ wheel *options:
     target/wheel-venv/bin/pip install --quiet 'maturin>=1.9,<2'
     target/wheel-venv/bin/maturin build --release --locked --out target/wheels {{options}}
 
+# The Python package on the Python at hand, with the program of `cargo build` (the rest needs the wheel: .ci/run)
+python:
+    cargo build
+    PATH="$PWD/target/debug:$PATH" PYTHONPATH="$PWD/python" python3 -m unittest discover --start-directory python/tests
+
 # A program that needs no library of the machine it runs on: target/x86_64-unknown-linux-musl/release/admire
 static:
     rustup target add x86_64-unknown-linux-musl

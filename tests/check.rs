@@ -4,6 +4,7 @@
 mod study;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
 use nix::sys::signal::Signal;
@@ -265,6 +266,68 @@ fn an_interrupted_trial_says_so() {
     let checked: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((code(&output), &checked["trial"]["state"]), (Some(130), &json!("interrupted")));
     assert_eq!(left(&f), ["go", "run.check-1", "said"]);
+}
+
+/// The notes of `check` with these overrides.
+fn notes(f: &Fixture, sets: &[&str]) -> Vec<String> {
+    let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", set]).collect();
+    serde_json::from_value(f.json("check", &sets)["notes"].clone()).unwrap()
+}
+
+#[test]
+fn programs_that_are_not_there_are_named() {
+    let f = Fixture::new(GOOD, "", "");
+    assert_eq!(notes(&f, &[]), [""; 0]);
+    let missing = notes(
+        &f,
+        &["launcher.command=['pyhton', '{weights}']", "launcher.setup=['./data.sh']", "launcher.on_event=['sh']"],
+    );
+    assert_eq!(
+        missing,
+        [
+            "launcher.command: pyhton is not on PATH on this machine",
+            "launcher.setup: ./data.sh is no program on this machine"
+        ]
+    );
+    // The command's own PATH counts, and what a job finds elsewhere is not known here.
+    f.write("pyhton", "");
+    fs::set_permissions(f.path("pyhton"), fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("launcher.env={{ PATH = {:?} }}", f.root.path());
+    assert_eq!(notes(&f, &["launcher.command=['pyhton', '{weights}']", &path]), [""; 0]);
+    f.edit("grace = \"1s\"\n", "");
+    assert_eq!(notes(&f, &["launcher.command=['train', '{weights}']", "launcher.kind='slurm'"]), [""; 0]);
+}
+
+#[test]
+fn a_command_that_cannot_know_its_mixture_is_doubted() {
+    let f = Fixture::new("echo 1", "", "");
+    let script = f.path("train.sh");
+    let doubts = |command: &str| {
+        let notes = notes(&f, &[&format!("launcher.command={command}")]);
+        notes.iter().any(|note| note.contains("does it know its mixture? {mixture_file}"))
+    };
+    assert!(doubts(&format!("['sh', {script:?}]")) && doubts("['sh', '-c', '{{}}']"));
+    assert!(!doubts(&format!("['sh', {script:?}, '{{w.a}}']")));
+    assert!(!doubts("['sh', '-c', 'train $ADMIRE_MIXTURE_FILE']"));
+    f.write("train.sh", "import admire");
+    assert!(!doubts(&format!("['sh', {script:?}]")));
+}
+
+#[test]
+fn token_counts_that_lack_an_exponent_are_doubted() {
+    let f = Fixture::new(GOOD, "", "");
+    for (entry, tokens) in [("a", "400e9"), ("b", "3e5"), ("c", "5e5"), ("small", "2000"), ("large", "1e7")] {
+        f.edit(&format!("name = \"{entry}\"\n"), &format!("name = \"{entry}\"\ntokens = {tokens}\n"));
+    }
+    let doubts = |sets: &[&str]| -> Vec<String> {
+        notes(&f, sets).into_iter().filter(|note| note.ends_with("does that lack an exponent?")).collect()
+    };
+    let domain = "the domain b has 300000 tokens, where another has 4e11: does that lack an exponent?";
+    assert_eq!(doubts(&[]), [domain]);
+    // Not fine-tuning of a model of 7 billion parameters on 10 million tokens.
+    assert_eq!(doubts(&["fidelity.large.params=7e9"]), [domain]);
+    let size = "large trains 7e11 parameters on 1e7 tokens: does that lack an exponent?";
+    assert_eq!(doubts(&["fidelity.large.params=7e11"]), [size, domain]);
 }
 
 #[test]

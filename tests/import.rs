@@ -175,6 +175,31 @@ fn olmix_and_doremi() {
 }
 
 #[test]
+fn tables_of_trackers() {
+    let files = Files::new(&[
+        (
+            "mlflow.csv",
+            "run_id,experiment_id,status,artifact_uri,metrics.admire.cost,metrics.admire.objective,metrics.loss,\
+             params.fidelity,params.params,params.seed,params.weights.code,params.weights.web,tags.admire.trial\n\
+             a1,0,FINISHED,/x,0.5,2.5,2.5,1M,1000000.0,5,0.25,0.75,1\nb2,0,FAILED,/x,0.1,,9.0,1M,1000000.0,6,0.5,0.5,2\n",
+        ),
+        (
+            "wandb.csv",
+            "Name,State,Notes,User,Tags,Created,Runtime,fidelity,params,purpose,seed,weights.code,weights.web,_step,\
+             admire.cost,admire.objective,loss\n\
+             trial-1,finished,-,me,complete,2026-11-27,41,1M,1000000,search,5,0.25,0.75,20,0.5,2.5,2.5\n\
+             trial-2,failed,-,me,failed,2026-11-27,9,1M,1000000,search,6,0.5,0.5,20,0.1,,9.0\n",
+        ),
+    ]);
+    for (format, id) in [("mlflow", "a1"), ("wandb", "trial-1")] {
+        let (text, said) = files.csv(&["--from", format, &format!("{format}.csv")]);
+        let expected = "run_id,fidelity,params,tokens,cost,w:code,w:web,y:loss\n";
+        assert_eq!(text, format!("{expected}{id},1M,1000000,,0.5,0.25,0.75,2.5\n"), "{said}");
+        assert!(said.contains("left out runs that have not finished: 1 failed"), "{said}");
+    }
+}
+
+#[test]
 fn anybodys_tables_with_a_map_of_columns() {
     let files = Files::new(&[
         ("wide.csv", "id,size,share_web,share_code,val,secs\nr1,small,30,70,2.5,9\nr2,small,50,50,2.25,9\n"),

@@ -39,6 +39,44 @@ fn completions_know_every_command() {
 }
 
 #[test]
+fn the_help_of_every_command_has_an_example() {
+    let all = admire(&["--help"]);
+    let commands = all.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let names: Vec<&str> =
+        commands.filter_map(|line| line.split_whitespace().next()).filter(|n| *n != "help").collect();
+    assert_eq!(names.len(), 16);
+    for name in names {
+        let help = admire(&[name, "--help"]);
+        assert!(help.contains(&format!("Example: admire {name}")), "{help}");
+    }
+}
+
+#[test]
+fn init_writes_what_is_said_and_leaves_files_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_admire"));
+        command.current_dir(dir.path()).args(arguments).output().unwrap()
+    };
+    let init = ["init", "--domains", "web=400e9,code=60e9", "--sizes", "60M,1B", "--trainer", "hf"];
+    assert!(run(&init).status.success());
+    assert!(fs::read_to_string(dir.path().join("train.py")).unwrap().contains("admire.trial()"));
+    // `study.toml` is the config where none is named.
+    let checked = String::from_utf8(run(&["check"]).stdout).unwrap();
+    assert!(checked.contains("1B") && checked.contains("python3 train.py"), "{checked}");
+    fs::write(dir.path().join("study.toml"), "mine").unwrap();
+    fs::remove_file(dir.path().join("train.py")).unwrap();
+    let again = run(&init);
+    assert_eq!(again.status.code(), Some(1), "{}", String::from_utf8_lossy(&again.stderr));
+    assert_eq!(fs::read_to_string(dir.path().join("study.toml")).unwrap(), "mine");
+    assert!(!dir.path().join("train.py").exists(), "nothing is written where something is in the way");
+    let twice = run(&["init", "other.toml", "--domains", "web,web"]);
+    assert_eq!(twice.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&twice.stderr).contains("web"));
+    assert!(!dir.path().join("other.toml").exists());
+}
+
+#[test]
 fn there_is_a_manual_page_for_every_command() {
     let page = admire(&["man"]);
     assert!(page.contains(".TH admire 1") && page.contains("Exit codes"), "{page}");

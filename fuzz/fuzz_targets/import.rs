@@ -13,13 +13,15 @@ use admire::runs::RunLog;
 use admire::study::{Study, StudyError};
 use libfuzzer_sys::fuzz_target;
 
-const FORMATS: [ImportFormat; 6] = [
+const FORMATS: [ImportFormat; 8] = [
     ImportFormat::Regmix,
     ImportFormat::Admire,
     ImportFormat::Olmix,
     ImportFormat::Doremi,
     ImportFormat::Wide,
     ImportFormat::Long,
+    ImportFormat::Mlflow,
+    ImportFormat::Wandb,
 ];
 
 fuzz_target!(|bytes: &[u8]| {

@@ -16,6 +16,7 @@ use crate::study::{Amendment, Study, TrialId, TrialResult};
 ///
 /// What was known stays in the journal, and the trial is shown as corrected.
 #[derive(Debug, Args)]
+#[command(after_help = "Example: admire amend --trial 7 --loss 2.42 --reason \"evaluated on the wrong split\"")]
 pub struct AmendArgs {
     #[command(flatten)]
     config: ConfigArgs,

@@ -18,6 +18,7 @@ const BAR: usize = 20;
 
 /// Show the recommended mixture
 #[derive(Debug, Args)]
+#[command(after_help = "Example: admire best --alternatives 2")]
 pub struct BestArgs {
     #[command(flatten)]
     config: ConfigArgs,

@@ -10,6 +10,7 @@ use super::Cli;
 /// For bash: admire completions bash > ~/.local/share/bash-completion/completions/admire. For zsh, into a folder of
 /// $fpath: admire completions zsh > _admire. For fish: admire completions fish > ~/.config/fish/completions/admire.fish.
 #[derive(Debug, Args)]
+#[command(after_help = "Example: admire completions bash > ~/.local/share/bash-completion/completions/admire")]
 pub struct CompletionsArgs {
     /// The shell
     shell: Shell,

@@ -13,6 +13,7 @@ use crate::text::counted;
 
 /// Write a study's runs, or its mixture for a trainer
 #[derive(Debug, Args)]
+#[command(after_help = "Example: admire export --format megatron-args --out blend.txt")]
 pub struct ExportArgs {
     #[command(flatten)]
     config: ConfigArgs,

@@ -7,7 +7,7 @@ use crate::exchange::{ExportFormat, ImportFormat};
 
 impl ValueEnum for ImportFormat {
     fn value_variants<'a>() -> &'a [Self] {
-        &[Self::Regmix, Self::Admire, Self::Olmix, Self::Doremi, Self::Wide, Self::Long]
+        &[Self::Regmix, Self::Admire, Self::Olmix, Self::Doremi, Self::Mlflow, Self::Wandb, Self::Wide, Self::Long]
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
@@ -16,6 +16,8 @@ impl ValueEnum for ImportFormat {
             Self::Admire => ("admire", "ADMIRE-BayesOpt: the CSV of its published runs"),
             Self::Olmix => ("olmix", "olmix: SIZE=ratios.csv,metrics.csv"),
             Self::Doremi => ("doremi", "DoReMi: SIZE=FILE.json, with --metric"),
+            Self::Mlflow => ("mlflow", "MLflow: the CSV of `mlflow experiments csv`"),
+            Self::Wandb => ("wandb", "Weights & Biases: the CSV of its table of runs"),
             Self::Wide => ("wide", "A CSV with one row per run; also what `admire export` writes"),
             Self::Long => ("long", "A CSV with one row per run and weight or metric, in columns `name` and `value`"),
         };

@@ -13,6 +13,7 @@ use crate::study::{Learned, Study};
 
 /// Read runs that were trained elsewhere
 #[derive(Debug, Args)]
+#[command(after_help = "Example: admire import --from wide runs.csv --out logged.csv")]
 pub struct ImportArgs {
     /// Whose files
     #[arg(long, value_enum, value_name = "FORMAT", required_unless_present = "withdraw")]

@@ -14,6 +14,7 @@ const SHOWN: usize = 20;
 
 /// Look a study's journal over, shrink it, or write out its events
 #[derive(Debug, Args)]
+#[command(after_help = "Example: admire journal check")]
 pub struct JournalArgs {
     #[command(subcommand)]
     command: Command,

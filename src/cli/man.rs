@@ -10,6 +10,7 @@ use super::Cli;
 ///
 /// To read it: admire man | man -l -. To install all: admire man ~/.local/share/man/man1.
 #[derive(Debug, Args)]
+#[command(after_help = "Example: admire man ~/.local/share/man/man1")]
 pub struct ManArgs {
     /// Where to write admire.1, admire-optimize.1, …; made where it is missing
     #[arg(value_name = "DIR")]

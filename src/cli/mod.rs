@@ -103,7 +103,7 @@ enum Command {
 #[derive(Clone, Debug, Args)]
 pub struct ConfigArgs {
     /// The study's config file (TOML)
-    #[arg(long, short, value_name = "FILE")]
+    #[arg(long, short, value_name = "FILE", default_value = "study.toml")]
     pub config: PathBuf,
     /// Override a key of the config; the value is TOML, e.g. --set budget.trials=20
     #[arg(long, value_name = "KEY.PATH=VALUE")]

@@ -12,6 +12,7 @@ use crate::text::number;
 
 /// Run the whole loop, launching training jobs; goes on where an earlier run stopped
 #[derive(Debug, Args)]
+#[command(after_help = "Example: admire optimize --set budget.trials=20")]
 pub struct OptimizeArgs {
     #[command(flatten)]
     config: ConfigArgs,

@@ -19,6 +19,7 @@ use crate::text::{Uncertain, probability};
 ///
 /// Nothing is trained or recorded. With --set, bounds and weights of metrics can be other than the study's.
 #[derive(Debug, Args)]
+#[command(after_help = "Example: admire predict web=0.7,code=0.3 --against uniform")]
 pub struct PredictArgs {
     #[command(flatten)]
     config: ConfigArgs,

@@ -12,6 +12,7 @@ use crate::study::{Event, OpenStudy, Plan, Purpose, Study, StudyError, Trial};
 
 /// Ask for the next mixture(s) to train
 #[derive(Debug, Args)]
+#[command(after_help = "Example: admire suggest -n 4 --format jsonl > trials.jsonl")]
 pub struct SuggestArgs {
     #[command(flatten)]
     config: ConfigArgs,

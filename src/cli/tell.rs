@@ -13,6 +13,7 @@ use crate::study::{Completed, Event, OpenStudy, Study, StudyError, TrialId, Tria
 
 /// Report how a suggested trial ended
 #[derive(Debug, Args)]
+#[command(after_help = "Example: admire tell --trial 7 --loss 2.31")]
 pub struct TellArgs {
     #[command(flatten)]
     config: ConfigArgs,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::columns::Rule;
 use super::filter::{self, Where};
 use super::table::{InputFile, Table};
-use super::{admire, doremi, generic, olmix, regmix};
+use super::{admire, doremi, generic, olmix, regmix, tracker};
 use crate::problem::{check_domain_name, params_of};
 use crate::runs::{LogError, RunLog};
 use crate::text::counted;
@@ -21,6 +21,10 @@ pub enum ImportFormat {
     Olmix,
     /// DoReMi: SIZE=FILE.json, with --metric.
     Doremi,
+    /// MLflow: the CSV of `mlflow experiments csv`.
+    Mlflow,
+    /// Weights & Biases: the CSV of its table of runs.
+    Wandb,
     /// A CSV with one row per run; also what `admire export` writes.
     Wide,
     /// A CSV with one row per run and weight or metric, in columns `name` and `value`.
@@ -33,7 +37,7 @@ impl ImportFormat {
     pub fn files(self) -> usize {
         match self {
             Self::Regmix | Self::Olmix => 2,
-            Self::Admire | Self::Doremi | Self::Wide | Self::Long => 1,
+            Self::Admire | Self::Doremi | Self::Mlflow | Self::Wandb | Self::Wide | Self::Long => 1,
         }
     }
 }
@@ -96,6 +100,8 @@ pub fn import(format: ImportFormat, inputs: &[Input], options: &Options) -> Resu
             ImportFormat::Olmix => olmix::read(tables()?, rules)?,
             ImportFormat::Admire => admire::read(tables()?.swap_remove(0), rules)?,
             ImportFormat::Doremi => doremi::read(&input.files[0], &options.metrics, rules)?,
+            ImportFormat::Mlflow => tracker::mlflow(tables()?.swap_remove(0), rules),
+            ImportFormat::Wandb => tracker::wandb(tables()?.swap_remove(0), rules),
             ImportFormat::Wide => generic::wide(tables()?.swap_remove(0), rules),
             ImportFormat::Long => generic::long(tables()?.swap_remove(0), rules)?,
         };

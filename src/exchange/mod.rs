@@ -44,6 +44,7 @@ mod runs;
 mod streaming;
 mod table;
 mod text;
+mod tracker;
 
 pub use columns::Rule;
 pub use evidence::{Evidence, evidence};

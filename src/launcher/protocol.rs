@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use serde::de::IgnoredAny;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::tail::tail;
@@ -46,7 +47,8 @@ fn fields(json: &str) -> serde_json::Result<Fields> {
     serde_json::from_str(json)
 }
 
-/// Reads a result: `{"loss": 2.31}` (short for the metric named `loss`) or `{"metrics": {…}, "se": …, "cost": …}`.
+/// Reads a result: `{"loss": 2.31}` (short for the metric named `loss`) or `{"metrics": {…}, "se": …, "cost": …}`, or
+/// `{"diverged": "…"}` with the reason.
 ///
 /// Metrics that the objective does not use are kept where they are finite numbers. A cost or standard error that is negative
 /// or no finite number is ignored and named, and so is a metric whose name cannot be one: nothing but the objective's metrics
@@ -67,6 +69,9 @@ fn interpret(text: &str, objective: &Objective) -> Result<Outcome, String> {
             Ok(found) => metrics = found,
             Err(_) => ignored.push(excerpt(format!("ignored metrics {value}: not an object"))),
         }
+    }
+    if let Some(reason) = stated(&mut report, "diverged").and_then(|value| diverged(&value)) {
+        return Ok(Outcome::Diverged(excerpt(reason)));
     }
     if let Some(loss) = report.remove("loss") {
         metrics.entry("loss".into()).or_insert(loss);
@@ -116,6 +121,15 @@ fn interpret(text: &str, objective: &Objective) -> Result<Outcome, String> {
         },
     };
     Ok(Outcome::Completed(Completed { metrics: reported, se, cost, duration: None }, ignored))
+}
+
+/// The reason of `"diverged": "…"`; `true` will do.
+fn diverged(value: &RawValue) -> Option<String> {
+    match serde_json::from_str(value.get()) {
+        Ok(Value::String(reason)) if !reason.is_empty() => Some(reason),
+        Ok(Value::String(_) | Value::Bool(true)) => Some("the result says so".into()),
+        _ => None,
+    }
 }
 
 /// Takes a field out that is there and not `null`.
@@ -252,6 +266,23 @@ mod tests {
         }
         for value in ["nano", "null", "\"low\"", "[2.5]", "true"] {
             assert!(result(&format!(r#"{{"loss": {value}}}"#)).is_err(), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_result_can_say_that_the_run_has_diverged() {
+        for (text, reason) in [
+            (r#"{"diverged": "a gradient of 1e9"}"#, "a gradient of 1e9"),
+            (r#"{"loss": 2.5, "diverged": true}"#, "the result says so"),
+            (r#"{"diverged": ""}"#, "the result says so"),
+        ] {
+            assert_eq!(result(text), Ok(Outcome::Diverged(reason.into())));
+        }
+        for no in ["false", "null", "[1]"] {
+            assert!(
+                matches!(result(&format!(r#"{{"loss": 2.5, "diverged": {no}}}"#)), Ok(Outcome::Completed(..))),
+                "{no}"
+            );
         }
     }
 

@@ -1,6 +1,7 @@
 //! What one reads before spending anything.
 
 mod budget;
+mod doubts;
 mod region;
 mod trial;
 
@@ -24,6 +25,7 @@ const MOST_DESIGNED: usize = 200;
 
 /// Validate a config and show what it means, before anything is spent
 #[derive(Debug, Args)]
+#[command(after_help = "Example: admire check --trial")]
 pub struct CheckArgs {
     #[command(flatten)]
     config: ConfigArgs,
@@ -53,7 +55,7 @@ pub(super) fn run(args: &CheckArgs, verbose: bool) -> anyhow::Result<u8> {
     let rate = measured.or_else(|| tried.as_ref()?.rate.clone());
     let design = &study.trials()[begun..begun + design];
     let plan = budget::Plan(Forecast::new(&study, begun, design, rate));
-    let notes = [region::notes(&config), plan.notes()].concat();
+    let notes = [region::notes(&config), plan.notes(), doubts::notes(&config)].concat();
     let origin = study.origin().filter(|_| args.fork.is_some());
     match args.format {
         Format::Table => {

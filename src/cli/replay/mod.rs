@@ -24,6 +24,7 @@ use crate::text::{counted, fixed, number};
 
 /// Simulate on logged runs: what would the search have cost?
 #[derive(Debug, Args)]
+#[command(after_help = "Example: admire replay --runs runs.csv --seeds 10 --out replay")]
 pub struct ReplayArgs {
     /// The study's config file; without one, the study is read off the columns of --runs
     #[arg(long, short, value_name = "FILE", required_unless_present = "runs")]

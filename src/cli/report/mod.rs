@@ -28,6 +28,7 @@ use crate::study::{ImportedRun, Purpose, Study, TrialState};
 ///
 /// The file needs nothing else: send it, print it, open it without a network.
 #[derive(Debug, Args)]
+#[command(after_help = "Example: admire report --compare web=0.5,code=0.5")]
 pub struct ReportArgs {
     #[command(flatten)]
     config: ConfigArgs,

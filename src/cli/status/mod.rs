@@ -22,6 +22,7 @@ const WIDTH: usize = 100;
 
 /// Show what runs, what failed, how far a study is and how long it will take
 #[derive(Debug, Args)]
+#[command(after_help = "Example: admire status --watch")]
 pub struct StatusArgs {
     #[command(flatten)]
     config: ConfigArgs,
