@@ -6,12 +6,13 @@
 use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::oneshot::error::RecvError;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Interval, interval, sleep_until};
+use tokio::time::{Interval, interval, sleep, sleep_until};
 
 use super::hook::Hook;
 use super::machine::{Adopted, Attempt, Audience, Command, Input, Machine, Question};
@@ -20,12 +21,16 @@ use super::signals::Signals;
 use super::stderr::Quoted;
 use super::{Ended, RunError, View, facts, thread};
 use crate::advice::{self, Thought, recommend, think};
-use crate::launcher::{End, Ending, Facts, Fate, Launcher, Orphan, Outcome, Started, prepare, protocol};
-use crate::problem::Objective;
+use crate::launcher::protocol::{self, Stdout};
+use crate::launcher::{End, Ending, Facts, Fate, Follower, Launcher, News, Orphan, Outcome, Started, prepare};
+use crate::problem::{Objective, TrialId};
 use crate::study::{OpenStudy, Study, TrialState, journal};
 
 /// How often somebody who watches is shown the time.
 const TICK: Duration = Duration::from_secs(1);
+
+/// Between two looks for what an attempt has said on its way.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// The machine and all that it works with.
 pub(super) struct Driver<'a, F> {
@@ -37,6 +42,9 @@ pub(super) struct Driver<'a, F> {
     pub(super) root: PathBuf,
     reports: mpsc::UnboundedReceiver<Started>,
     attempts: JoinSet<Result<Attempt, RunError>>,
+    /// Where attempts say what they said on their way, and where that is heard.
+    say: mpsc::UnboundedSender<(TrialId, u32, News)>,
+    said: mpsc::UnboundedReceiver<(TrialId, u32, News)>,
     kill: watch::Sender<bool>,
     /// At most one.
     thinking: JoinSet<Result<Thought, RecvError>>,
@@ -62,6 +70,7 @@ impl<'a, F: FnMut(View<'_>)> Driver<'a, F> {
         show: F,
     ) -> Self {
         let (study, journal) = study.split();
+        let (say, said) = mpsc::unbounded_channel();
         Self {
             hook: Hook::new(launcher.config(), root),
             machine: Machine::new(study, launcher.clone(), root, Instant::now()),
@@ -71,6 +80,8 @@ impl<'a, F: FnMut(View<'_>)> Driver<'a, F> {
             root: root.to_owned(),
             reports,
             attempts: JoinSet::new(),
+            say,
+            said,
             kill: watch::channel(false).0,
             thinking: JoinSet::new(),
             quoted: Quoted::default(),
@@ -122,13 +133,17 @@ impl<'a, F: FnMut(View<'_>)> Driver<'a, F> {
                 while let Some(more) = self.attempts.try_join_next() {
                     ended.push(more??);
                 }
-                // That they had started comes before that they have ended.
+                // That they had started, and what they said, comes before that they have ended.
                 while let Ok(started) = self.reports.try_recv() {
                     inputs.push(Input::Started(started));
+                }
+                while let Ok((trial, attempt, news)) = self.said.try_recv() {
+                    inputs.push(Input::Said(trial, attempt, news));
                 }
                 inputs.extend(ended.into_iter().map(Input::Ended));
             }
             Some(started) = self.reports.recv() => inputs.push(Input::Started(started)),
+            Some((trial, attempt, news)) = self.said.recv() => inputs.push(Input::Said(trial, attempt, news)),
             Some(thought) = self.thinking.join_next() => inputs.push(Input::Thought(Box::new(thought??))),
             () = wake => inputs.push(Input::Tick),
             _ = tick.tick() => inputs.push(Input::Tick),
@@ -195,13 +210,28 @@ impl<'a, F: FnMut(View<'_>)> Driver<'a, F> {
         Ok(None)
     }
 
-    /// Waits for the end of an attempt, beside everything else.
+    /// Waits for the end of an attempt, and listens to it, beside everything else.
     fn attend<W>(&mut self, facts: Facts, wait: impl FnOnce(Facts) -> W)
     where
         W: Future<Output = io::Result<Ending>> + Send + 'static,
     {
         let (objective, ending) = (self.study().config().objective.clone(), wait(facts.clone()));
-        self.attempts.spawn(async move { attempt(&facts, ending.await, &objective) });
+        let (say, mut follower) = (self.say.clone(), Follower::new(&facts, &objective));
+        self.attempts.spawn(async move {
+            let mut ending = pin!(ending);
+            let ending = loop {
+                tokio::select! {
+                    ending = &mut ending => break ending,
+                    () = sleep(LOOK) => {}
+                }
+                let news = follower.look(false);
+                if news != News::default() {
+                    // Nobody listens any more once the run is over.
+                    let _ = say.send((facts.trial, facts.attempt, news));
+                }
+            };
+            attempt(&facts, ending, follower, &objective)
+        });
     }
 
     fn tell(&mut self, audience: Audience, notice: Notice) {
@@ -224,7 +254,10 @@ impl<'a, F: FnMut(View<'_>)> Driver<'a, F> {
         let objective = &study.config().objective;
         let adopted = left.into_iter().zip(fates).map(|(Orphan { facts, launch, .. }, fate)| match fate {
             Fate::Running(running) => Ok(Adopted::Running(facts, launch, running)),
-            Fate::Over(ending) => attempt(&facts, Ok(ending), objective).map(Adopted::Over),
+            Fate::Over(ending) => {
+                let follower = Follower::new(&facts, objective);
+                attempt(&facts, Ok(ending), follower, objective).map(Adopted::Over)
+            }
         });
         Ok(Input::Adopted(adopted.collect::<Result<_, RunError>>()?))
     }
@@ -237,28 +270,38 @@ pub(super) fn left(study: &Study, root: &Path) -> Result<Vec<Orphan>, RunError> 
         let TrialState::Running { launch, since, .. } = &trial.state else { return None };
         let age = Duration::try_from_secs_f64(now - since).unwrap_or_default();
         let facts = facts(study, trial, root);
-        let reported = report(&facts, &study.config().objective).map(|result| result.is_ok());
+        let reported = report(&facts, Stdout::LastOfAnEnd, &study.config().objective).map(|result| result.is_ok());
         Some(reported.map(|reported| Orphan { facts, launch: launch.clone(), reported, age }))
     });
     left.collect()
 }
 
 /// An attempt that has ended, with the result that it left where it may have come to its end by itself.
-fn attempt(facts: &Facts, ending: io::Result<Ending>, objective: &Objective) -> Result<Attempt, RunError> {
+fn attempt(
+    facts: &Facts,
+    ending: io::Result<Ending>,
+    mut follower: Follower,
+    objective: &Objective,
+) -> Result<Attempt, RunError> {
     let (end, duration) = ending.map_err(|e| RunError::Io(format!("wait for trial {}", facts.trial), e))?;
-    let finished = matches!(end, End::Exited(status) if status.is_none_or(|status| status.success()));
+    let stdout = match end {
+        End::Exited(Some(status)) if status.success() => Some(Stdout::Last),
+        End::Exited(None) => Some(Stdout::LastOfAnEnd),
+        _ => None,
+    };
     Ok(Attempt {
         trial: facts.trial,
         attempt: facts.attempt,
         duration: duration.map(|d| d.as_secs_f64()),
+        news: follower.look(true),
         // Where it cannot be read, it is there and stays: the next run takes it.
-        report: finished.then(|| report(facts, objective)).transpose()?,
+        report: stdout.map(|stdout| report(facts, stdout, objective)).transpose()?,
         end,
     })
 }
 
 /// The result of an attempt, or what is wrong with it.
-fn report(facts: &Facts, objective: &Objective) -> Result<Result<Outcome, String>, RunError> {
-    let report = protocol::read(&facts.result_file(), &facts.dir.join("stdout.log"), objective);
+fn report(facts: &Facts, counts: Stdout, objective: &Objective) -> Result<Result<Outcome, String>, RunError> {
+    let report = protocol::read(&facts.result_file(), (&facts.stdout_file(), counts), objective);
     report.map_err(|e| RunError::Io(format!("read the result of trial {}", facts.trial), e))
 }

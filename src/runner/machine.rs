@@ -40,7 +40,7 @@ use super::backoff::Backoff;
 use super::notice::{Notice, Remark};
 use super::{Ended, RunError, View};
 use crate::advice::{self, Thought};
-use crate::launcher::{End, Facts, Launcher, Outcome, Running, Started};
+use crate::launcher::{End, Facts, Launcher, News, Outcome, Running, Started};
 use crate::optimizer::{Optimizer, Recommendation};
 use crate::problem::{Evidence, FidelityId, Launch};
 use crate::study::{Entry, Event, Resumed, StopReason, Study, TrialId};
@@ -57,6 +57,8 @@ pub(super) enum Input {
     SetUp { interrupted: bool },
     /// An attempt runs, or is in a queue.
     Started(Started),
+    /// What an attempt at a trial said on its way.
+    Said(TrialId, u32, News),
     /// An attempt ended.
     Ended(Attempt),
     /// The optimizer's answer.
@@ -86,6 +88,8 @@ pub(super) struct Attempt {
     pub end: End,
     /// Seconds that it ran.
     pub duration: Option<f64>,
+    /// What it said on its way and nobody has heard yet.
+    pub news: News,
     /// The result that it left, or what is wrong with it; looked for where it may have come to its end by itself.
     pub report: Option<Result<Outcome, String>>,
 }
@@ -261,6 +265,7 @@ impl<'a> Machine<'a> {
                 Ok(())
             }
             Input::Started(started) => self.started(started),
+            Input::Said(trial, attempt, news) => self.said(trial, attempt, news),
             Input::Ended(attempt) if self.listens() => self.ended(attempt),
             Input::Ended(attempt) => {
                 self.held.push(attempt);

@@ -11,7 +11,7 @@ use super::machine::{Adopted, Attempt, Input};
 use super::signals::Signals;
 use super::{Ended, RunError};
 use crate::launcher::mock::Mock;
-use crate::launcher::{End, Facts, Outcome};
+use crate::launcher::{End, Facts, News, Outcome};
 use crate::problem::{Handle, Launch};
 use crate::study::{Event, Plan, Purpose, StopReason, Study};
 use world::{World, config, launcher, study};
@@ -331,6 +331,7 @@ fn attempts_of_an_earlier_run_are_taken_over() {
         attempt: 1,
         end: End::Exited(None),
         duration: None,
+        news: News::default(),
         report: None,
     };
     let mut w = World::new(&mut study, vec![Adopted::Over(left(&facts[1]))]);
@@ -368,7 +369,7 @@ impl crate::launcher::Running for Found {
 fn an_interruption_while_attempts_are_looked_for_leaves_them_alone() {
     let mut study = study("slots = 2", "");
     let facts = left_running(&mut study);
-    let gone = Attempt { trial: facts[0].trial, attempt: 1, end: End::Unknown, duration: None, report: None };
+    let gone = Attempt { trial: facts[0].trial, attempt: 1, end: End::Unknown, duration: None, news: News::default(), report: None };
     let mut w = World::new(&mut study, vec![Adopted::Over(gone)]);
     w.on(Input::Interrupted);
     assert!(w.was_interrupted());

@@ -12,7 +12,7 @@ use super::facts;
 use super::machine::{Adopted, Attempt, Command, Machine, State};
 use super::notice::{Notice, Remark};
 use super::{MIN_FINISHED, RunError};
-use crate::launcher::{self, End, Facts, Outcome, Started};
+use crate::launcher::{self, End, Facts, News, Outcome, Started};
 use crate::problem::{Completed, Handle, Launch, affordable};
 use crate::study::{Cause, Event, StopReason, Trial, TrialId, TrialState};
 use crate::text::command_line;
@@ -83,6 +83,22 @@ impl Machine<'_> {
         })
     }
 
+    /// Journals what an attempt said on its way. Somebody may have told the trial's end meanwhile, and an attempt that was taken over
+    /// says again what is known.
+    pub(super) fn said(&mut self, id: TrialId, attempt: u32, News { reports, odd }: News) -> Result<(), RunError> {
+        for progress in reports {
+            let trial = self.study.trial(id)?;
+            if !trial.finished() && trial.is_news(attempt, &progress) {
+                self.journal(Event::Progress { trial: id, attempt, progress })?;
+            }
+        }
+        if let Some(why) = odd {
+            let text = format!("trial {id}: a report on the way does not count, and others like it: {why}");
+            self.command(Command::Say(Remark { level: Level::WARN, trial: Some(id), text }));
+        }
+        Ok(())
+    }
+
     /// Launches pending trials while there are slots; of the confirmation only once the search stops, of the search not when
     /// its time is over. Says whether anything runs, or waits to be tried again.
     pub(super) fn launch_pending(&mut self) -> Result<bool, RunError> {
@@ -122,7 +138,8 @@ impl Machine<'_> {
 
     /// Records how an attempt ended.
     pub(super) fn judge(&mut self, ended: Attempt) -> Result<(), RunError> {
-        let Attempt { trial: id, attempt, end, duration, report } = ended;
+        let Attempt { trial: id, attempt, end, duration, news, report } = ended;
+        self.said(id, attempt, news)?;
         match (end, report) {
             (End::Unknown, _) => Ok(()),
             (End::Killed, _) => self.interrupted(id, attempt, Cause::Killed, None),

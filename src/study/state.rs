@@ -203,6 +203,13 @@ impl State {
             Event::Started { trial, handle, .. } | Event::Submitted { trial, handle, .. } => {
                 return self.recognize(trial, handle);
             }
+            Event::Progress { trial, attempt, mut progress } => {
+                if progress.step.is_none() && progress.tokens.is_none() {
+                    return Err(Misfit::Damage("nothing says how far the run was".into()));
+                }
+                bound(progress.metrics.values_mut());
+                self.unfinished(trial)?.reported(attempt, progress);
+            }
             Event::Completed { trial, outcome } => return self.complete(entry.time, trial, outcome),
             Event::Failed { trial, attempt, reason, last, duration, unseen } => {
                 let trial = self.unfinished(trial)?;
@@ -307,6 +314,8 @@ impl State {
             lost: Vec::new(),
             outdated: false,
             failure: None,
+            curve: Vec::new(),
+            reporting: 0,
             ended: None,
             state,
             correction: None,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::problem::{FidelityId, Launch, Mixture, Prediction};
+use crate::problem::{FidelityId, Launch, Mixture, Prediction, Progress};
 
 use super::{Completed, TrialId};
 
@@ -39,6 +39,10 @@ pub struct Trial {
     pub outdated: bool,
     /// The latest attempt that failed or diverged, whatever came of the trial.
     pub failure: Option<Failure>,
+    /// What it reported on its way, each from further on than the one before.
+    pub curve: Vec<Progress>,
+    /// The attempt that reported last (0: told by hand).
+    pub reporting: u32,
     /// Seconds since 1970 when it finished.
     pub ended: Option<f64>,
     /// How far it got.
@@ -135,6 +139,20 @@ impl Trial {
     #[must_use]
     pub fn finished(&self) -> bool {
         !matches!(self.state, TrialState::Pending | TrialState::Running { .. })
+    }
+
+    /// Whether a report of an attempt is news: the curve goes on with it, or it is of another attempt than the reports so far.
+    #[must_use]
+    pub fn is_news(&self, attempt: u32, progress: &Progress) -> bool {
+        attempt != self.reporting || self.curve.last().is_none_or(|last| progress.follows(last))
+    }
+
+    /// Adds a report to the curve. What an earlier attempt reported from there on is left out: the run has begun again, or went on
+    /// from a checkpoint.
+    pub(super) fn reported(&mut self, attempt: u32, progress: Progress) {
+        self.curve.retain(|earlier| progress.follows(earlier));
+        self.curve.push(progress);
+        self.reporting = attempt;
     }
 
     /// What it reported, where it is complete.

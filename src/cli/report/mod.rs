@@ -19,10 +19,10 @@ use crate::files;
 use crate::optimizer::Optimizer;
 use crate::problem::{Direction, Fidelity, FidelityId, Mixture};
 use crate::report::html::{
-    Calibration, Costs, CoverageRow, Failure, Part, Progress, Report, SizeCosts, SizeRecord, Step, TradeoffCurve,
-    Tradeoffs, TrialRow, Trials,
+    Calibration, Costs, CoverageRow, Curve, Curves, Failure, Fate, Part, Progress, Report, SizeCosts, SizeCurves,
+    SizeRecord, Step, TradeoffCurve, Tradeoffs, TrialRow, Trials,
 };
-use crate::study::{ImportedRun, Purpose, Study, TrialState};
+use crate::study::{ImportedRun, Place, Purpose, Study, TrialState};
 
 /// Write what the study has found as one HTML file
 ///
@@ -97,7 +97,9 @@ fn report(study: &Study, optimizer: &Optimizer, named: Vec<(String, Mixture)>) -
     }
     parts.push(Part::Explorer(findings.explorer(study, &others)));
     parts.extend(findings.limits().map(Part::Limits));
-    parts.extend([Part::Progress(progress(study)), Part::Calibration(calibration(study))]);
+    parts.push(Part::Progress(progress(study)));
+    parts.extend(curves(study).map(Part::Curves));
+    parts.push(Part::Calibration(calibration(study)));
     parts.extend(findings.parts(&others));
     parts.extend(tradeoffs(study, optimizer, &mixture).map(Part::Tradeoffs));
     parts.extend([Part::Costs(costs(study)), Part::Trials(trials(study))]);
@@ -170,6 +172,30 @@ fn progress(study: &Study) -> Progress {
         maximize: config.objective.direction == Direction::Maximize,
         steps: steps.collect(),
     }
+}
+
+/// What trials reported on their way, by fidelity; `None` if none did. Complete trials end with their result.
+fn curves(study: &Study) -> Option<Curves> {
+    let size = |(m, fidelity): (FidelityId, &Fidelity)| {
+        let trials: Vec<_> = study.trials().iter().filter(|t| t.fidelity == m && !t.curve.is_empty()).collect();
+        let by_tokens = trials.iter().all(|t| t.curve.iter().all(|report| report.tokens.is_some()));
+        let point = |place: Place| Some((if by_tokens { place.tokens } else { place.step }?, place.objective));
+        let curve = |trial: &&crate::study::Trial| {
+            let mut points: Vec<(f64, f64)> = study.curve(trial).into_iter().filter_map(point).collect();
+            points.extend(fidelity.tokens.filter(|_| by_tokens).zip(study.measured(trial)));
+            let fate = match trial.state {
+                TrialState::Pending | TrialState::Running { .. } => Fate::UnderWay,
+                TrialState::Complete(_) => Fate::Complete,
+                _ => Fate::EndedBefore,
+            };
+            Curve { trial: trial.id.to_string(), fate, points }
+        };
+        let curves: Vec<Curve> = trials.iter().map(curve).filter(|curve| !curve.points.is_empty()).collect();
+        let unit = if by_tokens { "tokens" } else { "steps" };
+        (!curves.is_empty()).then(|| SizeCurves { name: fidelity.name.clone(), unit, curves })
+    };
+    let sizes: Vec<SizeCurves> = study.config().fidelities.iter().filter_map(size).collect();
+    (!sizes.is_empty()).then_some(Curves { sizes })
 }
 
 fn calibration(study: &Study) -> Calibration {

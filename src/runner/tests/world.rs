@@ -11,7 +11,7 @@ use super::super::{Ended, RunError};
 use crate::advice::{self, recommend, think};
 use crate::config::StudyConfig;
 use crate::launcher::mock::Mock;
-use crate::launcher::{End, Launcher, Outcome};
+use crate::launcher::{End, Launcher, News, Outcome};
 use crate::problem::{Completed, Handle};
 use crate::study::{StopReason, Study};
 
@@ -127,7 +127,7 @@ impl<'a> World<'a> {
         let (trial, attempt) = self.running.remove(at);
         // What fails here fails at once.
         let duration = Some(if report.is_some() { 1.0 } else { 0.0 });
-        self.on(Input::Ended(Attempt { trial, attempt, end, duration, report }));
+        self.on(Input::Ended(Attempt { trial, attempt, end, duration, news: News::default(), report }));
     }
 
     pub(super) fn completes(&mut self, trial: u64) {
