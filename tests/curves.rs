@@ -1,4 +1,4 @@
-//! What trials report on their way, through the built program.
+//! What trials report on their way, and what follows from it, through the built program.
 
 #[path = "common/study.rs"]
 mod study;
@@ -6,11 +6,15 @@ mod study;
 use std::collections::BTreeSet;
 use std::fs;
 
+use admire::config::StudyConfig;
+use admire::problem::RunId;
+use admire::study::Study;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use study::{Fixture, code, signal, stderr, until};
 
-/// A function of a trainer: `reports N` tells N times how far it is, of 100 tokens, with a loss that falls towards the weight of `a`.
+/// A function of a trainer: `reports N` tells N times how far it is, of 100 tokens, with a loss that falls towards 1 more than what
+/// it is in the end, which depends on the weight of `a` and on the seed.
 const REPORTS: &str = r#"
 reports() {
     i=0; while [ $i -lt "$1" ]; do
@@ -19,9 +23,9 @@ reports() {
             'BEGIN { printf "{\"step\": %d, \"tokens\": %f, \"trial\": %d, \"metrics\": {\"loss\": %f, \"lr\": 0.1}}\n", i, 100 * i / n, t, a + n / i }'
     done
 }
-A=$2
+A=$(awk -v a="$2" -v seed="$4" 'BEGIN { print 2 * (a - 0.4) ^ 2 + 0.02 * sin(seed) }')
 "#;
-const END: &str = r#"printf '{"loss": %s}' "$2" > "$1""#;
+const END: &str = r#"printf '{"loss": %s}' "$A" > "$1""#;
 
 /// A study whose runs take 100 tokens.
 fn fixture(script: &str, launcher: &str, extra: &str) -> Fixture {
@@ -150,4 +154,82 @@ fn tell_takes_reports_on_the_way_alone_and_with_the_result() {
     assert_eq!(code(&tell(&["--loss", "1", "--failed"])), Some(2));
     let trials: BTreeSet<String> = f.of("progress").iter().map(|event| event["trial"].to_string()).collect();
     assert_eq!(trials, BTreeSet::from(["1".to_owned()]));
+}
+
+/// Complete runs first; then trial 6, whose curve is far above all others, and which would never end by itself.
+const HOPELESS: &str = r#"
+if [ $ADMIRE_TRIAL_ID = 6 ] && [ $ADMIRE_ATTEMPT = 1 ]; then
+    trap 'touch ended; exit 0' TERM
+    A=3; reports 10 | head -n 4 | sed 's/^/admire: /'
+    while :; do sleep 0.05; done
+fi
+while [ $ADMIRE_TRIAL_ID = 7 ] && [ ! -e ended ]; do sleep 0.05; done
+reports 10 > "$ADMIRE_PROGRESS_FILE"
+"#;
+
+/// What a search has to be for trial 6 to be hopeless: what ends it has to pay for another trial.
+const STOPS_EARLY: &str = "[budget]\ntrials = 8\n[optimizer]\ntarget_only = true\ninitial = 5\nstop_early = true";
+
+#[test]
+fn a_hopeless_trial_is_ended_and_costs_what_it_used() {
+    let f = fixture(&format!("{HOPELESS}\n{END}"), "slots = 2", STOPS_EARLY);
+    let output = f.run("optimize", &[]);
+    assert_eq!(code(&output), Some(0), "{}", stderr(&output));
+    let (stopping, stopped) = (f.of("trial_stopping"), f.of("trial_stopped"));
+    assert_eq!((stopping.len(), stopped.len(), &stopping[0]["trial"]), (1, 1, &6.into()), "{stopping:?}");
+    assert_eq!((&stopping[0]["share"], f.path("ended").exists()), (&0.4.into(), true));
+    assert!(stopping[0]["probability"].as_f64().unwrap() < 0.05, "{stopping:?}");
+    // What it said last, and that it ended with 0, make no result of it.
+    let completed: Vec<u64> = f.of("completed").iter().map(|event| event["trial"].as_u64().unwrap()).collect();
+    assert_eq!((completed, f.of("failed").len()), (vec![1, 2, 3, 4, 5, 7, 8], 0));
+    let said = stderr(&output);
+    assert!(said.contains("trial 6 is ended after 40.0 % of its tokens: its end is expected at"), "{said}");
+    assert!(said.contains("trial 6 was ended early, after 40.0 % of its tokens; large, attempt 1, cost 1.6"), "{said}");
+    let status = f.json("status", &["--trials"]);
+    assert_eq!((&status["trials"]["stopped"], &status["trials"]["failed"]), (&1.into(), &0.into()));
+    assert_eq!((&status["spent"]["cost"], &status["list"][5]["state"]), (&(7.0 * 4.0 + 1.6).into(), &"stopped".into()));
+    // Its end, by its curve, is evidence like a result of that value; its mixture is not tried again.
+    let study = Study::read(StudyConfig::load(&f.path("study.toml"), &[]).unwrap()).unwrap();
+    let estimated = &study.evidence().observations[5];
+    assert_eq!((estimated.run, study.evidence().observations.len()), (RunId::Trial(6), 8));
+    assert!((estimated.metrics[0] - 3.0).abs() < 1e-4 && estimated.se[0].unwrap() < 1e-4, "{estimated:?}");
+    assert_eq!(code(&f.run("report", &[])), Some(0));
+    let page = fs::read_to_string(f.path("run/report.html")).unwrap();
+    assert!(page.contains("ended early: its end is expected at") && page.contains("Ended early"));
+}
+
+#[test]
+fn without_stop_early_nothing_is_ended() {
+    // It goes on after a while, and fails.
+    let script = HOPELESS.replace("while :; do sleep 0.05; done", "sleep 3; touch ended; exit 1");
+    let extra = STOPS_EARLY.replace("stop_early = true", "");
+    let f = fixture(&format!("{script}\n{END}"), "slots = 2\nretries = 0", &extra);
+    assert_eq!(code(&f.run("optimize", &[])), Some(0));
+    assert_eq!((f.of("trial_stopping").len(), f.of("failed").len()), (0, 1));
+}
+
+#[test]
+fn a_trial_that_was_to_be_ended_when_admire_died_is_ended_by_the_next_one() {
+    let slow = HOPELESS.replace("trap 'touch ended; exit 0' TERM", "trap 'touch asked; [ -e go ] && exit 0' TERM");
+    let f = fixture(&format!("{slow}\n{END}"), "slots = 2\nretries = 0", STOPS_EARLY);
+    f.edit("grace = \"1s\"", "grace = \"60s\"");
+    let mut first = f.start("optimize");
+    until("the decision", || f.path("asked").exists());
+    signal(&first, Signal::SIGKILL);
+    first.wait().unwrap();
+    assert_eq!((f.of("trial_stopping").len(), f.of("trial_stopped").len()), (1, 0), "the journal has it first");
+    f.write("go", "");
+    f.write("ended", "");
+    let output = f.run("optimize", &[]);
+    assert_eq!(code(&output), Some(0), "{}", stderr(&output));
+    assert_eq!((f.of("trial_stopping").len(), f.of("trial_stopped").len(), f.of("interrupted").len()), (1, 1, 0));
+}
+
+#[test]
+fn stop_early_needs_tokens_and_the_knowledge_gradient() {
+    let f = Fixture::new("", "", "[optimizer]\nstop_early = true");
+    let said = stderr(&f.run("check", &[]));
+    assert!(said.contains("optimizer.stop_early") && said.contains("needs `tokens` of fidelities"), "{said}");
+    let f = fixture("", "", "[optimizer]\nstop_early = true\nacquisition = \"entropy\"");
+    assert!(stderr(&f.run("check", &[])).contains("needs acquisition = \"knowledge-gradient\""));
 }

@@ -28,7 +28,7 @@ const WAIT: Duration = Duration::from_secs(60);
 
 /// The committed journal of the present format.
 fn sample() -> String {
-    fs::read_to_string("tests/fixtures/journal-v9.jsonl").unwrap()
+    fs::read_to_string("tests/fixtures/journal-v10.jsonl").unwrap()
 }
 
 fn config(f: &Fixture) -> StudyConfig {

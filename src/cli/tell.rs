@@ -137,6 +137,7 @@ pub(super) fn run(args: &TellArgs) -> anyhow::Result<u8> {
         (TrialState::Complete(known), _) => format!("completed with {}", json!(known.metrics)),
         (TrialState::Diverged, _) => "diverged".into(),
         (TrialState::Failed { .. }, _) => "failed".into(),
+        (TrialState::Stopped(_), _) => "was ended early".into(),
         (TrialState::Withdrawn, _) => "is withdrawn".into(),
         (TrialState::Cancelled, _) => "is cancelled".into(),
     };

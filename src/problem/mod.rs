@@ -15,6 +15,7 @@
 //! ```
 
 mod attempt;
+mod curve;
 mod evidence;
 mod fidelity;
 mod guard;
@@ -31,7 +32,8 @@ mod statistics;
 mod stream;
 
 pub use attempt::{Completed, FIRST_RESULT, Handle, Launch, TrialId};
-pub use evidence::Evidence;
+pub use curve::{Curve, Estimate, estimate_of_end};
+pub use evidence::{Evidence, OnTheWay};
 pub use fidelity::{Fidelities, Fidelity, FidelityId, affordable, params_of};
 pub use guard::{Guard, Threshold, Tolerance};
 pub use mixture::{Mixture, Weights, columns};

@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn a_sparkline_shows_the_last_value_of_each_part() {
         assert_eq!(sparkline(&[2.0, 1.5, 1.0], 9), "█▅▁");
-        assert_eq!(sparkline(&[9.0, 8.0, 5.0, 4.0, 1.0], 2), "█▁");
+        assert_eq!(sparkline(&[9.0, 8.0, 5.0, 4.0, 1.0], 2), "▇▁");
         assert_eq!((sparkline(&[], 3), sparkline(&[1.0, 1.0], 3)), (String::new(), "▄▄".into()));
     }
 

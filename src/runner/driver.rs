@@ -3,7 +3,7 @@
 //! One task owns the study and takes every event in turn, so that the journal is a linear account: attempts, the
 //! optimizer (on a thread of its own) and signals report to it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -20,7 +20,7 @@ use super::notice::Notice;
 use super::signals::Signals;
 use super::stderr::Quoted;
 use super::{Ended, RunError, View, facts, thread};
-use crate::advice::{self, Thought, recommend, think};
+use crate::advice::{self, recommend, think, weigh};
 use crate::launcher::protocol::{self, Stdout};
 use crate::launcher::{End, Ending, Facts, Fate, Follower, Launcher, News, Orphan, Outcome, Started, prepare};
 use crate::problem::{Objective, TrialId};
@@ -45,9 +45,10 @@ pub(super) struct Driver<'a, F> {
     /// Where attempts say what they said on their way, and where that is heard.
     say: mpsc::UnboundedSender<(TrialId, u32, News)>,
     said: mpsc::UnboundedReceiver<(TrialId, u32, News)>,
-    kill: watch::Sender<bool>,
-    /// At most one.
-    thinking: JoinSet<Result<Thought, RecvError>>,
+    /// Where each running attempt hears that it is to be ended.
+    kill: BTreeMap<TrialId, watch::Sender<bool>>,
+    /// At most one, with what it answers.
+    thinking: JoinSet<Result<Input, RecvError>>,
     /// What the log has of the stderr of failed attempts.
     quoted: Quoted,
 }
@@ -82,7 +83,7 @@ impl<'a, F: FnMut(View<'_>)> Driver<'a, F> {
             attempts: JoinSet::new(),
             say,
             said,
-            kill: watch::channel(false).0,
+            kill: BTreeMap::new(),
             thinking: JoinSet::new(),
             quoted: Quoted::default(),
         }
@@ -140,11 +141,14 @@ impl<'a, F: FnMut(View<'_>)> Driver<'a, F> {
                 while let Ok((trial, attempt, news)) = self.said.try_recv() {
                     inputs.push(Input::Said(trial, attempt, news));
                 }
-                inputs.extend(ended.into_iter().map(Input::Ended));
+                for attempt in ended {
+                    self.kill.remove(&attempt.trial);
+                    inputs.push(Input::Ended(attempt));
+                }
             }
             Some(started) = self.reports.recv() => inputs.push(Input::Started(started)),
             Some((trial, attempt, news)) = self.said.recv() => inputs.push(Input::Said(trial, attempt, news)),
-            Some(thought) = self.thinking.join_next() => inputs.push(Input::Thought(Box::new(thought??))),
+            Some(answer) = self.thinking.join_next() => inputs.push(answer??),
             () = wake => inputs.push(Input::Tick),
             _ = tick.tick() => inputs.push(Input::Tick),
         }
@@ -182,17 +186,23 @@ impl<'a, F: FnMut(View<'_>)> Driver<'a, F> {
                 prepare(&facts, tried).map_err(|e| RunError::Io(format!("prepare {}", facts.dir.display()), e))?;
             }
             Command::Launch(facts, name) => {
-                let (launcher, kill) = (self.launcher.clone(), self.kill.subscribe());
-                self.attend(facts, |facts| async move { launcher.run(&facts, name.as_deref(), kill).await });
+                let launcher = self.launcher.clone();
+                self.attend(facts, |facts, kill| async move { launcher.run(&facts, name.as_deref(), kill).await });
             }
             Command::Watch(facts, running) => {
-                let kill = self.kill.subscribe();
-                self.attend(facts, |_| running.wait(kill));
+                self.attend(facts, |_, kill| running.wait(kill));
             }
             Command::Think(question) => {
                 let Question { optimizer, evidence, fidelities, seed, next } = *question;
-                let thought = thread::spawn(move || think(optimizer, &evidence, fidelities, seed, next));
-                self.thinking.spawn(thought.map_err(RunError::thread)?);
+                self.answer(move || {
+                    Input::Thought(Box::new(think(optimizer, &evidence, fidelities, seed, next)))
+                })?;
+            }
+            Command::Weigh(question, running) => {
+                let Question { optimizer, evidence, fidelities, seed, next } = *question;
+                self.answer(move || {
+                    Input::Weighed(Box::new(weigh(optimizer, &evidence, &running, &fidelities, (seed, next))))
+                })?;
             }
             Command::Recommend => {
                 return Ok(Some(Input::Recommended(Box::new(recommend(
@@ -201,7 +211,8 @@ impl<'a, F: FnMut(View<'_>)> Driver<'a, F> {
                 )))));
             }
             Command::Halt => self.launcher.halt(),
-            Command::Kill => drop(self.kill.send_replace(true)),
+            Command::End(trial) => self.end(|running| running == trial),
+            Command::Kill => self.end(|_| true),
             Command::Tell(audience, notice) => self.tell(audience, *notice),
             Command::Say(remark) => remark.log(&self.study().config().name),
             Command::Quote(facts) => self.quoted.log(&facts),
@@ -211,11 +222,13 @@ impl<'a, F: FnMut(View<'_>)> Driver<'a, F> {
     }
 
     /// Waits for the end of an attempt, and listens to it, beside everything else.
-    fn attend<W>(&mut self, facts: Facts, wait: impl FnOnce(Facts) -> W)
+    fn attend<W>(&mut self, facts: Facts, wait: impl FnOnce(Facts, watch::Receiver<bool>) -> W)
     where
         W: Future<Output = io::Result<Ending>> + Send + 'static,
     {
-        let (objective, ending) = (self.study().config().objective.clone(), wait(facts.clone()));
+        let (kill, killed) = watch::channel(false);
+        self.kill.insert(facts.trial, kill);
+        let (objective, ending) = (self.study().config().objective.clone(), wait(facts.clone(), killed.clone()));
         let (say, mut follower) = (self.say.clone(), Follower::new(&facts, &objective));
         self.attempts.spawn(async move {
             let mut ending = pin!(ending);
@@ -230,8 +243,22 @@ impl<'a, F: FnMut(View<'_>)> Driver<'a, F> {
                     let _ = say.send((facts.trial, facts.attempt, news));
                 }
             };
-            attempt(&facts, ending, follower, &objective)
+            let asked = *killed.borrow();
+            attempt(&facts, ending, asked, follower, &objective)
         });
+    }
+
+    /// Ends the attempts at these trials that run.
+    fn end(&self, which: impl Fn(TrialId) -> bool) {
+        for (_, kill) in self.kill.iter().filter(|(trial, _)| which(**trial)) {
+            kill.send_replace(true);
+        }
+    }
+
+    /// Has the optimizer answer, on a thread of its own.
+    fn answer(&mut self, answer: impl FnOnce() -> Input + Send + 'static) -> Result<(), RunError> {
+        self.thinking.spawn(thread::spawn(answer).map_err(RunError::thread)?);
+        Ok(())
     }
 
     fn tell(&mut self, audience: Audience, notice: Notice) {
@@ -256,7 +283,7 @@ impl<'a, F: FnMut(View<'_>)> Driver<'a, F> {
             Fate::Running(running) => Ok(Adopted::Running(facts, launch, running)),
             Fate::Over(ending) => {
                 let follower = Follower::new(&facts, objective);
-                attempt(&facts, Ok(ending), follower, objective).map(Adopted::Over)
+                attempt(&facts, Ok(ending), false, follower, objective).map(Adopted::Over)
             }
         });
         Ok(Input::Adopted(adopted.collect::<Result<_, RunError>>()?))
@@ -276,17 +303,19 @@ pub(super) fn left(study: &Study, root: &Path) -> Result<Vec<Orphan>, RunError> 
     left.collect()
 }
 
-/// An attempt that has ended, with the result that it left where it may have come to its end by itself.
+/// An attempt that has ended, with the result that it left where it may have come to its end by itself. Where it was `asked` to end, what
+/// it said last may have been on its way.
 fn attempt(
     facts: &Facts,
     ending: io::Result<Ending>,
+    asked: bool,
     mut follower: Follower,
     objective: &Objective,
 ) -> Result<Attempt, RunError> {
     let (end, duration) = ending.map_err(|e| RunError::Io(format!("wait for trial {}", facts.trial), e))?;
     let stdout = match end {
-        End::Exited(Some(status)) if status.success() => Some(Stdout::Last),
-        End::Exited(None) => Some(Stdout::LastOfAnEnd),
+        End::Exited(Some(status)) if status.success() && !asked => Some(Stdout::Last),
+        End::Exited(status) if status.is_none_or(|status| status.success()) => Some(Stdout::LastOfAnEnd),
         _ => None,
     };
     Ok(Attempt {

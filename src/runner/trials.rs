@@ -15,7 +15,7 @@ use super::{MIN_FINISHED, RunError};
 use crate::launcher::{self, End, Facts, News, Outcome, Started};
 use crate::problem::{Completed, Handle, Launch, affordable};
 use crate::study::{Cause, Event, StopReason, Trial, TrialId, TrialState};
-use crate::text::command_line;
+use crate::text::{command_line, percent};
 
 /// That a trial cannot be started is said at first, and again at every pause that is at least so long.
 const REMINDED: Duration = Duration::from_secs(60);
@@ -36,6 +36,9 @@ impl Machine<'_> {
                     }
                     self.running += 1;
                     self.command(Command::Watch(facts, running));
+                    if self.study.trial(trial)?.ending.is_some() {
+                        self.command(Command::End(trial));
+                    }
                     let words = "is still running; waiting for it";
                     self.tell(Notice::trial("trial_adopted", self.study, trial, words));
                 }
@@ -90,6 +93,7 @@ impl Machine<'_> {
             let trial = self.study.trial(id)?;
             if !trial.finished() && trial.is_news(attempt, &progress) {
                 self.journal(Event::Progress { trial: id, attempt, progress })?;
+                self.heard = true;
             }
         }
         if let Some(why) = odd {
@@ -140,6 +144,10 @@ impl Machine<'_> {
     pub(super) fn judge(&mut self, ended: Attempt) -> Result<(), RunError> {
         let Attempt { trial: id, attempt, end, duration, news, report } = ended;
         self.said(id, attempt, news)?;
+        let reported = matches!((&end, &report), (End::Exited(_), Some(Ok(_))));
+        if self.study.trial(id)?.ending.is_some() && !reported && end != End::Unknown {
+            return self.ended_early(id, duration);
+        }
         match (end, report) {
             (End::Unknown, _) => Ok(()),
             (End::Killed, _) => self.interrupted(id, attempt, Cause::Killed, None),
@@ -189,6 +197,15 @@ impl Machine<'_> {
             self.command(Command::Say(Remark { level: Level::WARN, trial: Some(id), text }));
         }
         self.tell(Notice::complete(self.study, self.study.trial(id)?, &outcome));
+        Ok(())
+    }
+
+    /// Records that an attempt has ended that was to be ended.
+    fn ended_early(&mut self, id: TrialId, duration: Option<f64>) -> Result<(), RunError> {
+        self.journal(Event::TrialStopped { trial: id, duration })?;
+        let share = self.study.share_done(self.study.trial(id)?).map_or_else(String::new, percent);
+        let words = format!("was ended early, after {share} of its tokens");
+        self.tell(Notice::ended("trial_stopped", self.study, id, duration, words));
         Ok(())
     }
 

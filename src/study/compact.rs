@@ -100,6 +100,8 @@ fn needed(entries: &[&Entry], trials: &[Trial], halted: bool) -> Vec<bool> {
         | Event::Forked(_)
         | Event::Suggested(_)
         | Event::Progress { .. }
+        | Event::TrialStopping { .. }
+        | Event::TrialStopped { .. }
         | Event::Imported(_)
         | Event::Cancelled { .. }
         | Event::Amended { .. }

@@ -1,7 +1,9 @@
-//! What trials reported on their way.
+//! What trials reported on their way, and what that says of their ends.
 
-use super::{Study, Trial};
-use crate::problem::Progress;
+use std::collections::BTreeMap;
+
+use super::{Study, Trial, TrialState};
+use crate::problem::{Curve, Estimate, Observation, OnTheWay, Past, Progress, RunId, estimate_of_end};
 
 /// A place on the curve of a trial.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,5 +33,57 @@ impl Study {
     pub fn share_done(&self, trial: &Trial) -> Option<f64> {
         let all = self.config().fidelities[trial.fidelity].tokens?;
         trial.curve.last()?.tokens.map(|done| (done / all).min(1.0))
+    }
+
+    /// The running trials of the search whose curves say something of their ends.
+    #[must_use]
+    pub fn on_the_way(&self) -> Vec<OnTheWay> {
+        let running = |t: &&Trial| t.searching() && matches!(t.state, TrialState::Running { .. }) && t.ending.is_none();
+        let on_the_way = |trial: &Trial| {
+            let share_done = self.share_done(trial).filter(|share| *share < 1.0)?;
+            Some(OnTheWay { end: self.estimated(trial)?, share_done })
+        };
+        self.trials().iter().filter(running).filter_map(on_the_way).collect()
+    }
+
+    /// The end of a trial that did not come to it, estimated from curves ([`estimate_of_end`]), as an observation of it: metric by metric,
+    /// with the standard errors that make that of the objective as large as its own estimate has it, because the errors of metrics
+    /// go together. `None` where the curves do not say enough.
+    #[must_use]
+    pub fn estimated(&self, trial: &Trial) -> Option<Observation> {
+        let objective = &self.config().objective;
+        let metrics = objective.metrics.iter().map(|metric| self.estimate(trial, &|m| m.get(&metric.name).copied()));
+        let (metrics, se): (Vec<f64>, Vec<f64>) =
+            metrics.collect::<Option<Vec<_>>>()?.into_iter().map(|end| (end.value, end.se)).unzip();
+        let whole = self.estimate(trial, &|metrics| Some(objective.value(&objective.select(metrics)?)))?;
+        let scaled = |factor: f64| se.iter().map(|se| Some(factor * se)).collect::<Vec<_>>();
+        let apart = objective.standard_error(&metrics, &scaled(1.0));
+        Some(Observation {
+            run: RunId::Trial(trial.id),
+            mixture: trial.mixture.clone(),
+            fidelity: trial.fidelity,
+            se: scaled(if apart > 0.0 { whole.se / apart } else { 1.0 }),
+            metrics,
+            past: Past::default(),
+        })
+    }
+
+    /// The estimate of what `read` reads from the metrics at the end of a trial, from its own curve and those of the trials at its fidelity
+    /// that are over.
+    fn estimate(&self, trial: &Trial, read: &dyn Fn(&BTreeMap<String, f64>) -> Option<f64>) -> Option<Estimate> {
+        let at = trial.curve.last()?.tokens?;
+        let all = self.config().fidelities[trial.fidelity].tokens?;
+        let curve = |t: &Trial| Curve::of(t.curve.iter().filter_map(|p| Some((p.tokens?, read(&p.metrics)?))));
+        let (mut ends, mut others) = (Vec::new(), Vec::new());
+        for other in self.trials().iter().filter(|t| t.fidelity == trial.fidelity && t.id != trial.id) {
+            match &other.state {
+                TrialState::Complete(outcome) => ends.extend(
+                    read(&outcome.metrics).and_then(|end| Some((curve(other).ended(all, end).at(at)?, end))),
+                ),
+                TrialState::Stopped(_) => others.extend(curve(other).at(at)),
+                _ => {}
+            }
+        }
+        estimate_of_end(curve(trial).at(at)?, &ends, &others)
     }
 }

@@ -87,7 +87,7 @@ pub use open::OpenStudy;
 pub use outlier::Outlier;
 pub use queries::{Plan, Study};
 pub use state::{Counts, ImportedRun, Model, Stopped};
-pub use trial::{Correction, Failure, Purpose, Trial, TrialState};
+pub use trial::{Correction, Ending, Failure, Purpose, Trial, TrialState};
 
 use crate::config::ConfigError;
 pub use crate::problem::{Completed, TrialId};

@@ -118,6 +118,7 @@ pub struct Counts {
     pub pending: usize,
     pub failed: usize,
     pub diverged: usize,
+    pub stopped: usize,
     pub withdrawn: usize,
     pub cancelled: usize,
 }
@@ -134,6 +135,7 @@ impl Counts {
                 TrialState::Complete(_) => &mut counts.complete,
                 TrialState::Failed { .. } => &mut counts.failed,
                 TrialState::Diverged => &mut counts.diverged,
+                TrialState::Stopped(_) => &mut counts.stopped,
                 TrialState::Withdrawn => &mut counts.withdrawn,
                 TrialState::Cancelled => &mut counts.cancelled,
             } += 1;
@@ -143,13 +145,14 @@ impl Counts {
 
     /// With the names of the states.
     #[must_use]
-    pub fn named(&self) -> [(&'static str, usize); 7] {
+    pub fn named(&self) -> [(&'static str, usize); 8] {
         [
             ("complete", self.complete),
             ("running", self.running),
             ("pending", self.pending),
             ("failed", self.failed),
             ("diverged", self.diverged),
+            ("stopped", self.stopped),
             ("withdrawn", self.withdrawn),
             ("cancelled", self.cancelled),
         ]
@@ -210,6 +213,13 @@ impl State {
                 bound(progress.metrics.values_mut());
                 self.unfinished(trial)?.reported(attempt, progress);
             }
+            Event::TrialStopping { trial, ending } => {
+                if !(0.0..=1.0).contains(&ending.share) {
+                    return Err(Misfit::Damage("the trial had used less than nothing, or more than a run".into()));
+                }
+                self.unfinished(trial)?.ending = Some(ending);
+            }
+            Event::TrialStopped { trial, .. } => return self.stop_trial(entry.time, trial),
             Event::Completed { trial, outcome } => return self.complete(entry.time, trial, outcome),
             Event::Failed { trial, attempt, reason, last, duration, unseen } => {
                 let trial = self.unfinished(trial)?;
@@ -274,6 +284,16 @@ impl State {
         Ok(())
     }
 
+    fn stop_trial(&mut self, time: f64, id: TrialId) -> Result<(), Misfit> {
+        let trial = self.unfinished(id)?;
+        let ending = trial.ending.take();
+        let ending = ending.ok_or_else(|| Misfit::Damage(format!("nobody had decided to end trial {id}")))?;
+        trial.unseen = 0;
+        trial.ended = Some(time);
+        trial.state = TrialState::Stopped(ending);
+        Ok(())
+    }
+
     /// Notes by what a running attempt is recognized. What the handle says is between its backend and itself.
     fn recognize(&mut self, trial: TrialId, found: Handle) -> Result<(), Misfit> {
         if found.is_empty() {
@@ -316,6 +336,7 @@ impl State {
             failure: None,
             curve: Vec::new(),
             reporting: 0,
+            ending: None,
             ended: None,
             state,
             correction: None,

@@ -43,6 +43,8 @@ pub struct Trial {
     pub curve: Vec<Progress>,
     /// The attempt that reported last (0: told by hand).
     pub reporting: u32,
+    /// That it is to be ended early, if that was decided while it ran.
+    pub ending: Option<Ending>,
     /// Seconds since 1970 when it finished.
     pub ended: Option<f64>,
     /// How far it got.
@@ -74,6 +76,17 @@ pub struct Failure {
     pub attempt: u32,
     /// Seconds since 1970 when that was recorded.
     pub time: f64,
+    /// Why, for people.
+    pub reason: String,
+}
+
+/// That a running trial is to be ended early.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ending {
+    /// Which share of its tokens it had trained on, and so which share of a run it cost.
+    pub share: f64,
+    /// The probability that its end would have been better than the best run at its fidelity.
+    pub probability: f64,
     /// Why, for people.
     pub reason: String,
 }
@@ -112,6 +125,8 @@ pub enum TrialState {
     },
     /// Reported a NaN or infinite metric.
     Diverged,
+    /// It was ended early, because its curve was hopeless.
+    Stopped(Ending),
     /// It finished, and is no evidence any more.
     Withdrawn,
     /// It was never run.
@@ -128,6 +143,7 @@ impl TrialState {
             Self::Complete(_) => "complete",
             Self::Failed { .. } => "failed",
             Self::Diverged => "diverged",
+            Self::Stopped(_) => "stopped",
             Self::Withdrawn => "withdrawn",
             Self::Cancelled => "cancelled",
         }

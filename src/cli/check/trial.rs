@@ -200,7 +200,13 @@ impl Tried {
             Some(TrialState::Complete(_)) => ("complete", None),
             Some(TrialState::Failed { reason }) => ("failed", Some(reason)),
             Some(TrialState::Diverged) => ("diverged", Some("a metric of the objective is NaN or infinite")),
-            Some(TrialState::Pending | TrialState::Running { .. } | TrialState::Withdrawn | TrialState::Cancelled)
+            Some(
+                TrialState::Pending
+                | TrialState::Running { .. }
+                | TrialState::Stopped(_)
+                | TrialState::Withdrawn
+                | TrialState::Cancelled,
+            )
             | None => ("interrupted", None),
         }
     }

@@ -22,7 +22,7 @@ use crate::report::html::{
     Calibration, Costs, CoverageRow, Curve, Curves, Failure, Fate, Part, Progress, Report, SizeCosts, SizeCurves,
     SizeRecord, Step, TradeoffCurve, Tradeoffs, TrialRow, Trials,
 };
-use crate::study::{ImportedRun, Place, Purpose, Study, TrialState};
+use crate::study::{Ending, ImportedRun, Place, Purpose, Study, TrialState};
 
 /// Write what the study has found as one HTML file
 ///
@@ -238,6 +238,7 @@ fn costs(study: &Study) -> Costs {
             TrialState::Pending | TrialState::Running { .. } => (&mut size.unfinished, None),
             TrialState::Complete(_) => (&mut size.complete, None),
             TrialState::Failed { reason } => (&mut size.failed, Some(reason.clone())),
+            TrialState::Stopped(ending) => (&mut size.stopped, Some(format!("ended early: {}", ending.reason))),
             TrialState::Diverged => (&mut size.diverged, Some("diverged: a metric was not finite".to_owned())),
             TrialState::Withdrawn => (&mut size.withdrawn, None),
             TrialState::Cancelled => continue,
@@ -257,7 +258,10 @@ fn trials(study: &Study) -> Trials {
         names.iter().map(|name| reported.and_then(|reported| reported.get(name).copied())).collect()
     };
     let row = |trial: &crate::study::Trial| {
-        let failed = || if let TrialState::Failed { reason } = &trial.state { reason.clone() } else { String::new() };
+        let failed = || match &trial.state {
+            TrialState::Failed { reason } | TrialState::Stopped(Ending { reason, .. }) => reason.clone(),
+            _ => String::new(),
+        };
         TrialRow {
             id: trial.id.to_string(),
             fidelity: (list[trial.fidelity].name.clone(), trial.fidelity.index()),

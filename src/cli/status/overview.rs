@@ -12,7 +12,7 @@ use crate::cli::{best, text};
 use crate::launcher::{self, tail};
 use crate::runner::facts;
 use crate::study::{
-    Counts, Place, Spent, StopReason, Study, Trial, TrialState,
+    Counts, Ending, Place, Spent, StopReason, Study, Trial, TrialState,
     journal::{self, Holder},
 };
 
@@ -128,7 +128,7 @@ pub(super) struct Row {
     pub objective: Option<f64>,
     pub duration_s: Option<f64>,
     pub ended: Option<f64>,
-    /// Why it was given up.
+    /// Why it was given up, or ended early.
     pub reason: Option<String>,
     pub corrected: Option<Corrected>,
     /// What there is to say of it, for people.
@@ -272,7 +272,10 @@ impl Failed {
 
 impl Row {
     fn new(study: &Study, trial: &Trial) -> Self {
-        let reason = if let TrialState::Failed { reason } = &trial.state { Some(reason.clone()) } else { None };
+        let reason = match &trial.state {
+            TrialState::Failed { reason } | TrialState::Stopped(Ending { reason, .. }) => Some(reason.clone()),
+            _ => None,
+        };
         let corrected = trial.correction.as_ref().map(|correction| Corrected {
             reason: correction.reason.clone(),
             time: correction.time,

@@ -12,7 +12,7 @@ use crate::advice::{self, recommend, think};
 use crate::config::StudyConfig;
 use crate::launcher::mock::Mock;
 use crate::launcher::{End, Launcher, News, Outcome};
-use crate::problem::{Completed, Handle};
+use crate::problem::{Completed, Handle, OnTheWay};
 use crate::study::{StopReason, Study};
 
 pub(super) fn config(dir: &Path, launcher: &str, extra: &str) -> StudyConfig {
@@ -50,6 +50,10 @@ pub(super) struct World<'a> {
     /// What of an earlier run is found.
     pub(super) left: Vec<Adopted>,
     pub(super) kills: usize,
+    /// Running trials that are weighed.
+    pub(super) weighing: Option<(Box<Question>, Vec<OnTheWay>)>,
+    /// Trials whose attempts were asked to end.
+    pub(super) ends_asked: Vec<u64>,
     pub(super) end: Option<Result<Ended, RunError>>,
 }
 
@@ -60,7 +64,21 @@ impl<'a> World<'a> {
         let (now, slots) = (Instant::now(), launcher.config().slots);
         let machine = Machine::new(study, launcher, Path::new("/study"), now);
         let (journal, running, told) = (Vec::new(), Vec::new(), Vec::new());
-        let mut world = Self { machine, now, slots, journal, running, question: None, told, left, kills: 0, end: None };
+        let (question, weighing, ends_asked) = (None, None, Vec::new());
+        let mut world = Self {
+            machine,
+            now,
+            slots,
+            journal,
+            running,
+            question,
+            told,
+            left,
+            kills: 0,
+            weighing,
+            ends_asked,
+            end: None,
+        };
         world.on(Input::Begun);
         world
     }
@@ -99,6 +117,10 @@ impl<'a> World<'a> {
                     }
                     Command::Watch(facts, _) => self.running.push((facts.trial, facts.attempt)),
                     Command::Think(question) => assert!(self.question.replace(question).is_none(), "one at a time"),
+                    Command::Weigh(question, running) => {
+                        assert!(self.weighing.replace((question, running)).is_none(), "one at a time");
+                    }
+                    Command::End(trial) => self.ends_asked.push(trial),
                     Command::Kill => self.kills += 1,
                     Command::Tell(Audience::Log, _) | Command::Halt | Command::Say(_) | Command::Quote(_) => {}
                     Command::Tell(_, notice) => self.told.push(notice.event),
