@@ -6,8 +6,8 @@ use super::constants::{HOPELESS, SUPPORT};
 use super::fidelities::{open, possible};
 use crate::optimizer::{Candidates, Optimizer};
 use crate::problem::normal::distribution;
-use crate::problem::{Evidence, FidelityId, Mixture, OnTheWay, Prediction, RunId};
-use crate::surrogate::{FitError, Surrogate};
+use crate::problem::{Evidence, FidelityId, Mixture, Observation, OnTheWay, Prediction, RunId};
+use crate::surrogate::Surrogate;
 
 /// What there is to say of a running trial.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,19 +50,19 @@ impl Optimizer {
         rng: &mut (impl Rng + Clone),
     ) -> Option<Outlook> {
         let compared = |trial: &&OnTheWay| self.references().all(|reference| !reference.is(&trial.end.mixture));
-        let outlooks =
-            running.iter().filter(compared).filter_map(|trial| self.outlook(evidence, trial, offered, rng).ok().flatten());
+        let outlooks = running.iter().filter(compared).filter_map(|trial| self.outlook(evidence, trial, offered, rng));
         outlooks.filter(Outlook::is_hopeless).min_by(|a, b| a.probability.total_cmp(&b.probability))
     }
 
-    /// What there is to say of a running trial; `None` while nothing can be compared with it.
-    fn outlook(
+    /// What there is to say of a running trial; `None` while the initial design is not complete, and where there is no model, no new trial
+    /// or no other run at its fidelity to compare it with.
+    pub fn outlook(
         &self,
         evidence: &Evidence,
         OnTheWay { end, share_done }: &OnTheWay,
         offered: &[FidelityId],
         rng: &mut (impl Rng + Clone),
-    ) -> Result<Option<Outlook>, FitError> {
+    ) -> Option<Outlook> {
         let (mixture, m) = (&end.mixture, end.fidelity);
         // If it were ended: its estimated end is an observation, and it is not under way any more.
         let mut without = evidence.clone();
@@ -73,41 +73,46 @@ impl Optimizer {
         with_end.observations.push(end.clone());
         let space = Candidates::Space(offered);
         if self.snapshot.is_none() || self.design_fidelity(&with_end, space).is_some() {
-            return Ok(None);
+            return None;
         }
-        let unaware = self.condition(&evidence.observations)?;
-        let aware = unaware.extend(&self.task(std::slice::from_ref(end)))?;
-        let [unaware_of_end, pending] = [&*unaware, &aware].map(|surrogate| surrogate.with_pending(&without.pending));
+        let unaware = self.condition(&evidence.observations).ok()?;
+        let aware = unaware.extend(&self.task(std::slice::from_ref(end))).ok()?;
+        let [unaware_of_end, pending] = [&*unaware, &aware].map(|surrogate| surrogate.with_pending(&without.pending).ok());
         let (unaware_of_end, pending) = (unaware_of_end?, pending?);
         let open = open(&possible(&self.fidelities, &self.settings, &with_end, space), self.fidelities.target(), &with_end);
         let new = self.propose((&aware, &pending), &with_end, space, &open, &mut rng.clone());
-        let Some(worth_of_new) = new.and_then(|suggestion| suggestion.gain) else { return Ok(None) };
+        let worth_of_new = new?.gain?;
 
-        let baseline = self.baseline(evidence);
-        let measured = |metrics: &[f64]| self.objective.measured(metrics, m, &baseline);
-        let sign = self.objective.sign();
-        let at = evidence.observations.iter().filter(|o| o.fidelity == m).filter_map(|o| measured(&o.metrics));
-        let best = at.min_by(|a, b| (sign * a).total_cmp(&(sign * b)));
-        let (Some(best), Some(value)) = (best, measured(&end.metrics)) else { return Ok(None) };
-        let of_curve = self.objective.standard_error(&end.metrics, &end.se).powi(2);
-        let expected = self.prediction(&unaware, mixture, m);
-        let of_run = expected.sd.powi(2) + expected.noise.unwrap_or(0.0).powi(2);
-        let end_of = Prediction {
-            mean: (expected.mean * of_curve + value * of_run) / (of_curve + of_run),
-            sd: (of_curve * of_run / (of_curve + of_run)).sqrt(),
-            noise: None,
-        };
-        let unknown = (of_curve / (of_curve + of_run)).sqrt();
+        let (end_of, best, unknown) = self.end(evidence, end)?;
         let worth = self.worth_of_end((&unaware_of_end, &pending), &with_end, (mixture, m), unknown, rng);
-        Ok(Some(Outlook {
+        Some(Outlook {
             run: end.run,
             share_done: *share_done,
             end: end_of,
             best,
-            probability: distribution(sign * (best - end_of.mean) / end_of.sd),
+            probability: distribution(self.objective.sign() * (best - end_of.mean) / end_of.sd),
             worth: worth / ((1.0 - share_done) * evidence.costs[m]),
             worth_of_new,
-        }))
+        })
+    }
+
+    /// The objective at the end of a run, given the estimate of it from its curve and what is expected of its mixture; the best objective at its
+    /// fidelity so far; and which share of the standard deviation of a new run of its mixture the curve leaves unknown.
+    fn end(&self, evidence: &Evidence, end: &Observation) -> Option<(Prediction, f64, f64)> {
+        let (mixture, m) = (&end.mixture, end.fidelity);
+        let baseline = self.baseline(evidence);
+        let measured = |metrics: &[f64]| self.objective.measured(metrics, m, &baseline);
+        let sign = self.objective.sign();
+        let at = evidence.observations.iter().filter(|o| o.fidelity == m).filter_map(|o| measured(&o.metrics));
+        let best = at.min_by(|a, b| (sign * a).total_cmp(&(sign * b)))?;
+        let value = measured(&end.metrics)?;
+        let of_curve = self.objective.standard_error(&end.metrics, &end.se).powi(2);
+        let expected = self.expectation(evidence, mixture, m)?;
+        let of_run = expected.sd.powi(2) + expected.noise.unwrap_or(0.0).powi(2);
+        let of_both = of_curve + of_run;
+        let mean = (expected.mean * of_curve + value * of_run) / of_both;
+        let prediction = Prediction { mean, sd: (of_curve * of_run / of_both).sqrt(), noise: None };
+        Some((prediction, best, (of_curve / of_both).sqrt()))
     }
 
     /// By how much the end of a run is expected to improve the recommendation, when its curve is known: the knowledge gradient of `aware`,
