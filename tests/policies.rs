@@ -4,6 +4,8 @@
 #[path = "common/problem.rs"]
 mod problem;
 
+use std::slice::from_ref;
+
 use admire::optimizer::policy::constants::{COMPARED_FROM, PROXY_HEAD_START};
 use admire::optimizer::policy::fidelities::{exceeds_in_flight_cap, open};
 use admire::optimizer::{Candidates, Optimizer, Outlook};
@@ -357,15 +359,19 @@ fn a_trial_is_ended_if_it_is_hopeless_and_its_remaining_cost_buys_more_elsewhere
     let ended = hopeless(&[good.clone(), bad.clone()]).expect("one is hopeless");
     assert!(ended.probability < 0.01 && ended.best == best && (ended.end.mean - best - 0.5).abs() < 0.1, "{ended:?}");
     assert_eq!(hopeless(&[good]), None);
-    assert_eq!(hopeless(&[bad.clone(), worse]).map(|outlook| outlook.end.mean > best + 0.7), Some(true), "the worst first");
+    assert_eq!(
+        hopeless(&[bad.clone(), worse]).map(|outlook| outlook.end.mean > best + 0.7),
+        Some(true),
+        "the worst first"
+    );
     // A curve that says little leaves the run what it was.
     assert_eq!(hopeless(&[on_the_way([0.2, 0.5, 0.3], best + 0.5, 10.0)]), None);
     // Nothing is ended for a trial that cannot be had, nor before the design is complete.
-    assert_eq!(optimizer.hopeless(&evidence, &[bad.clone()], &[], &mut rng(1)), None);
+    assert_eq!(optimizer.hopeless(&evidence, from_ref(&bad), &[], &mut rng(1)), None);
     let problem = halfway().0;
     let mut early = problem.optimizer(OptimizerSettings { initial: Some(20), ..OptimizerSettings::default() });
     early.learn(&evidence);
-    assert_eq!(early.hopeless(&evidence, &[bad.clone()], &SIZES[..2], &mut rng(1)), None);
+    assert_eq!(early.hopeless(&evidence, from_ref(&bad), &SIZES[..2], &mut rng(1)), None);
     // Others are compared with this one.
     let threshold = Threshold::Mixture { name: "today's".into(), mixture: bad.end.mixture.clone() };
     let guard = Guard { metric: 0, sign: 1.0, threshold, tolerance: Tolerance::Absolute(9.0), probability: 0.9 };

@@ -367,7 +367,8 @@ mod tests {
 
     #[test]
     fn where_nobody_saw_the_end_a_report_on_the_way_is_no_result() {
-        let stdout = "admire: {\"loss\": 3}\nadmire: {\"step\": 5, \"loss\": 2}\nadmire: {\"tokens\": 1e6, \"loss\": 1}\n";
+        let stdout =
+            "admire: {\"loss\": 3}\nadmire: {\"step\": 5, \"loss\": 2}\nadmire: {\"tokens\": 1e6, \"loss\": 1}\n";
         assert_eq!(on_stdout(stdout, Stdout::LastOfAnEnd).as_deref(), Ok("{\"loss\": 3}"));
         assert_eq!(on_stdout(stdout, Stdout::Last).as_deref(), Ok("{\"tokens\": 1e6, \"loss\": 1}"));
         assert!(on_stdout("admire: {\"step\": 5, \"loss\": 2}", Stdout::LastOfAnEnd).is_err());

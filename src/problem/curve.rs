@@ -44,8 +44,8 @@ pub fn estimate_of_end(value: f64, ends: &[(f64, f64)], others: &[f64]) -> Optio
     let center = all().sum::<f64>() / count;
     let explained = slope.powi(2) * all().map(|x| (x - center).powi(2)).sum::<f64>() / (count - 1.0);
     let share = explained / (explained + error);
-    // Also where it is not a number: all values are alike.
-    if !(share >= LEAST_EXPLAINED) {
+    // Where all values are alike, it is not a number.
+    if share.is_nan() || share < LEAST_EXPLAINED {
         return None;
     }
     let (prediction, center) = (y + slope * (value - x), y + slope * (center - x));

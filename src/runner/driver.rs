@@ -194,9 +194,7 @@ impl<'a, F: FnMut(View<'_>)> Driver<'a, F> {
             }
             Command::Think(question) => {
                 let Question { optimizer, evidence, fidelities, seed, next } = *question;
-                self.answer(move || {
-                    Input::Thought(Box::new(think(optimizer, &evidence, fidelities, seed, next)))
-                })?;
+                self.answer(move || Input::Thought(Box::new(think(optimizer, &evidence, fidelities, seed, next))))?;
             }
             Command::Weigh(question, running) => {
                 let Question { optimizer, evidence, fidelities, seed, next } = *question;

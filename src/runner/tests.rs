@@ -369,7 +369,14 @@ impl crate::launcher::Running for Found {
 fn an_interruption_while_attempts_are_looked_for_leaves_them_alone() {
     let mut study = study("slots = 2", "");
     let facts = left_running(&mut study);
-    let gone = Attempt { trial: facts[0].trial, attempt: 1, end: End::Unknown, duration: None, news: News::default(), report: None };
+    let gone = Attempt {
+        trial: facts[0].trial,
+        attempt: 1,
+        end: End::Unknown,
+        duration: None,
+        news: News::default(),
+        report: None,
+    };
     let mut w = World::new(&mut study, vec![Adopted::Over(gone)]);
     w.on(Input::Interrupted);
     assert!(w.was_interrupted());

@@ -77,9 +77,8 @@ impl Study {
         let (mut ends, mut others) = (Vec::new(), Vec::new());
         for other in self.trials().iter().filter(|t| t.fidelity == trial.fidelity && t.id != trial.id) {
             match &other.state {
-                TrialState::Complete(outcome) => ends.extend(
-                    read(&outcome.metrics).and_then(|end| Some((curve(other).ended(all, end).at(at)?, end))),
-                ),
+                TrialState::Complete(outcome) => ends
+                    .extend(read(&outcome.metrics).and_then(|end| Some((curve(other).ended(all, end).at(at)?, end)))),
                 TrialState::Stopped(_) => others.extend(curve(other).at(at)),
                 _ => {}
             }

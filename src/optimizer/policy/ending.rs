@@ -77,9 +77,11 @@ impl Optimizer {
         }
         let unaware = self.condition(&evidence.observations).ok()?;
         let aware = unaware.extend(&self.task(std::slice::from_ref(end))).ok()?;
-        let [unaware_of_end, pending] = [&*unaware, &aware].map(|surrogate| surrogate.with_pending(&without.pending).ok());
+        let [unaware_of_end, pending] =
+            [&*unaware, &aware].map(|surrogate| surrogate.with_pending(&without.pending).ok());
         let (unaware_of_end, pending) = (unaware_of_end?, pending?);
-        let open = open(&possible(&self.fidelities, &self.settings, &with_end, space), self.fidelities.target(), &with_end);
+        let open =
+            open(&possible(&self.fidelities, &self.settings, &with_end, space), self.fidelities.target(), &with_end);
         let new = self.propose((&aware, &pending), &with_end, space, &open, &mut rng.clone());
         let worth_of_new = new?.gain?;
 

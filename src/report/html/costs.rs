@@ -37,6 +37,9 @@ pub struct SizeCosts {
     pub cost: f64,
 }
 
+/// How many trials at a fidelity are of a kind.
+type Count = fn(&SizeCosts) -> usize;
+
 /// A trial without a result.
 #[derive(Clone, Debug)]
 pub struct Failure {
@@ -51,8 +54,7 @@ pub struct Failure {
 impl Costs {
     pub(super) fn render(&self) -> Markup {
         let total: f64 = self.sizes.iter().map(|size| size.cost).sum();
-        let rare: [(&str, fn(&SizeCosts) -> usize); 2] =
-            [("Ended early", |size| size.stopped), ("Withdrawn", |size| size.withdrawn)];
+        let rare: [(&str, Count); 2] = [("Ended early", |size| size.stopped), ("Withdrawn", |size| size.withdrawn)];
         let rare = rare.into_iter().filter(|(_, count)| self.sizes.iter().any(|size| count(size) > 0));
         let (titles, counts): (Vec<&str>, Vec<_>) = rare.unzip();
         html! {
@@ -103,7 +105,7 @@ impl Costs {
 
 impl SizeCosts {
     /// With what `rare` counts in columns of their own.
-    fn render(&self, total: f64, rare: &[fn(&Self) -> usize]) -> Markup {
+    fn render(&self, total: f64, rare: &[Count]) -> Markup {
         let share = if total > 0.0 { self.cost / total } else { 0.0 };
         html! {
             tr {
