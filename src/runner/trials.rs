@@ -202,9 +202,12 @@ impl Machine<'_> {
 
     /// Records that an attempt has ended that was to be ended.
     fn ended_early(&mut self, id: TrialId, duration: Option<f64>) -> Result<(), RunError> {
-        self.journal(Event::TrialStopped { trial: id, duration })?;
-        let share = self.study.share_done(self.study.trial(id)?).map_or_else(String::new, percent);
-        let words = format!("was ended early, after {share} of its tokens");
+        let trial = self.study.trial(id)?;
+        // It may have reported once more.
+        let decided = trial.ending.as_ref().map_or(1.0, |ending| ending.share);
+        let share = self.study.share_done(trial).unwrap_or(decided);
+        self.journal(Event::TrialStopped { trial: id, share, duration })?;
+        let words = format!("was ended early, after {} of its tokens", percent(share));
         self.tell(Notice::ended("trial_stopped", self.study, id, duration, words));
         Ok(())
     }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Study, Trial, TrialState};
+use super::state::{Misfit, State, bound};
+use super::{Ending, Study, Trial, TrialId, TrialState};
 use crate::problem::{Curve, Estimate, Observation, OnTheWay, Past, Progress, RunId, estimate_of_end};
 
 /// A place on the curve of a trial.
@@ -14,6 +15,30 @@ pub struct Place {
     pub tokens: Option<f64>,
     /// The objective there, in the user's orientation.
     pub objective: f64,
+}
+
+impl State {
+    pub fn report(&mut self, id: TrialId, attempt: u32, mut progress: Progress) -> Result<(), Misfit> {
+        if progress.step.is_none() && progress.tokens.is_none() {
+            return Err(Misfit::Damage("nothing says how far the run was".into()));
+        }
+        bound(progress.metrics.values_mut());
+        self.unfinished(id)?.reported(attempt, progress);
+        Ok(())
+    }
+
+    pub fn stop_trial(&mut self, time: f64, id: TrialId, share: f64) -> Result<(), Misfit> {
+        if !(0.0..=1.0).contains(&share) {
+            return Err(Misfit::Damage("the trial had used less than nothing, or more than a run".into()));
+        }
+        let trial = self.unfinished(id)?;
+        let ending = trial.ending.take();
+        let ending = ending.ok_or_else(|| Misfit::Damage(format!("nobody had decided to end trial {id}")))?;
+        trial.unseen = 0;
+        trial.ended = Some(time);
+        trial.state = TrialState::Stopped(Ending { share, ..ending });
+        Ok(())
+    }
 }
 
 impl Study {

@@ -113,6 +113,8 @@ pub enum Event {
     TrialStopped {
         /// Which trial.
         trial: TrialId,
+        /// Which share of its tokens it had trained on in the end, and so which share of a run it costs.
+        share: f64,
         /// Seconds that the last attempt ran.
         #[serde(default)]
         duration: Option<f64>,

@@ -206,20 +206,9 @@ impl State {
             Event::Started { trial, handle, .. } | Event::Submitted { trial, handle, .. } => {
                 return self.recognize(trial, handle);
             }
-            Event::Progress { trial, attempt, mut progress } => {
-                if progress.step.is_none() && progress.tokens.is_none() {
-                    return Err(Misfit::Damage("nothing says how far the run was".into()));
-                }
-                bound(progress.metrics.values_mut());
-                self.unfinished(trial)?.reported(attempt, progress);
-            }
-            Event::TrialStopping { trial, ending } => {
-                if !(0.0..=1.0).contains(&ending.share) {
-                    return Err(Misfit::Damage("the trial had used less than nothing, or more than a run".into()));
-                }
-                self.unfinished(trial)?.ending = Some(ending);
-            }
-            Event::TrialStopped { trial, .. } => return self.stop_trial(entry.time, trial),
+            Event::Progress { trial, attempt, progress } => return self.report(trial, attempt, progress),
+            Event::TrialStopping { trial, ending } => self.unfinished(trial)?.ending = Some(ending),
+            Event::TrialStopped { trial, share, .. } => return self.stop_trial(entry.time, trial, share),
             Event::Completed { trial, outcome } => return self.complete(entry.time, trial, outcome),
             Event::Failed { trial, attempt, reason, last, duration, unseen } => {
                 let trial = self.unfinished(trial)?;
@@ -281,16 +270,6 @@ impl State {
         if trial.searching() {
             self.stopped.iter_mut().for_each(|stopped| stopped.runs += 1);
         }
-        Ok(())
-    }
-
-    fn stop_trial(&mut self, time: f64, id: TrialId) -> Result<(), Misfit> {
-        let trial = self.unfinished(id)?;
-        let ending = trial.ending.take();
-        let ending = ending.ok_or_else(|| Misfit::Damage(format!("nobody had decided to end trial {id}")))?;
-        trial.unseen = 0;
-        trial.ended = Some(time);
-        trial.state = TrialState::Stopped(ending);
         Ok(())
     }
 
@@ -441,7 +420,7 @@ fn decides_how_trials_run(key: &str) -> bool {
 }
 
 /// Journals of earlier versions have numbers that cannot be reckoned with, and that no result may report any more.
-fn bound<'a>(values: impl Iterator<Item = &'a mut f64>) {
+pub(super) fn bound<'a>(values: impl Iterator<Item = &'a mut f64>) {
     values.for_each(|x| *x = x.clamp(-LARGEST, LARGEST));
 }
 

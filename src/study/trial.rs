@@ -83,7 +83,7 @@ pub struct Failure {
 /// That a running trial is to be ended early.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ending {
-    /// Which share of its tokens it had trained on, and so which share of a run it cost.
+    /// Which share of its tokens it had trained on; once it has ended, in the end.
     pub share: f64,
     /// The probability that its end would have been better than the best run at its fidelity.
     pub probability: f64,
