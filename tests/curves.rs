@@ -1,5 +1,7 @@
 //! What trials report on their way, and what follows from it, through the built program.
 
+#[path = "common/queue.rs"]
+mod queue;
 #[path = "common/study.rs"]
 mod study;
 
@@ -10,6 +12,7 @@ use admire::config::StudyConfig;
 use admire::problem::RunId;
 use admire::study::Study;
 use nix::sys::signal::Signal;
+use queue::Queued;
 use serde_json::Value;
 use study::{Fixture, code, signal, stderr, until};
 
@@ -30,10 +33,14 @@ const END: &str = r#"printf '{"loss": %s}' "$A" > "$1""#;
 /// A study whose runs take 100 tokens.
 fn fixture(script: &str, launcher: &str, extra: &str) -> Fixture {
     let f = Fixture::new(&format!("{REPORTS}\n{script}"), launcher, extra);
+    take_tokens(&f);
+    f
+}
+
+fn take_tokens(f: &Fixture) {
     for params in ["1e3", "1e4"] {
         f.edit(&format!("params = {params}\n"), &format!("params = {params}\ntokens = 100\n"));
     }
-    f
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -196,6 +203,19 @@ fn a_hopeless_trial_is_ended_and_costs_what_it_used() {
     assert_eq!(code(&f.run("report", &[])), Some(0));
     let page = fs::read_to_string(f.path("run/report.html")).unwrap();
     assert!(page.contains("ended early: its end is expected at") && page.contains("Ended early"));
+}
+
+#[test]
+fn a_hopeless_job_is_cancelled() {
+    let script = HOPELESS.replace("[ ! -e ended ]", "! grep -q trial_stopped run/journal.jsonl");
+    let launcher = "slots = 2\npoll = \"1s\"";
+    let q = Queued::stub(&format!("{REPORTS}\n{script}\n{END}"), launcher, STOPS_EARLY);
+    take_tokens(&q.0);
+    let said = q.finish();
+    assert!(said.contains("trial 6 was ended early, after 40.0 % of its tokens"), "{said}");
+    assert_eq!([q.count("trial_stopped"), q.count("completed"), q.count("failed")], [1, 7, 0]);
+    let job = fs::read_to_string(q.0.path(&format!("queue/{}/state", q.job(6)))).unwrap();
+    assert!(job.contains("CANCELLED"), "{job}");
 }
 
 #[test]
