@@ -3,7 +3,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use clap::Args;
+use clap::{ArgGroup, Args};
 use serde_json::json;
 
 use super::{ConfigArgs, WriterArgs};
@@ -14,6 +14,7 @@ use crate::text::counted;
 
 /// Report how a suggested trial ended, or what it said on its way
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("told").required(true).multiple(true)))]
 pub struct TellArgs {
     #[command(flatten)]
     config: ConfigArgs,
@@ -23,29 +24,29 @@ pub struct TellArgs {
     #[arg(long)]
     trial: TrialId,
     /// What it reported on its way: lines of JSON, as a training command writes them; alone, or with how it ended
-    #[arg(long, value_name = "FILE", required_unless_present = "how")]
+    #[arg(long, value_name = "FILE", group = "told")]
     progress: Option<PathBuf>,
     #[command(flatten)]
     how: How,
 }
 
 #[derive(Debug, Args)]
-#[group(id = "how", multiple = false)]
+#[group(multiple = false)]
 struct How {
     /// Its loss (for a study of the one metric `loss`)
-    #[arg(long, allow_hyphen_values = true)]
+    #[arg(long, group = "told", allow_hyphen_values = true)]
     loss: Option<f64>,
     /// A result file, as a training command writes it
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, group = "told", value_name = "FILE")]
     result: Option<PathBuf>,
     /// The training run failed
-    #[arg(long)]
+    #[arg(long, group = "told")]
     failed: bool,
     /// The loss diverged
-    #[arg(long)]
+    #[arg(long, group = "told")]
     diverged: bool,
     /// The trial waits and will not be run: it costs nothing, and its mixture may be suggested again
-    #[arg(long)]
+    #[arg(long, group = "told")]
     cancel: bool,
 }
 
