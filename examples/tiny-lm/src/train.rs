@@ -45,7 +45,7 @@ pub struct Options {
 }
 
 /// Hears how far a run is: steps, bytes trained on, validation loss on each domain.
-pub type Listener<'a> = &'a mut dyn FnMut(usize, usize, &[f64]) -> Result<()>;
+pub type Listener<'a> = &'a mut (dyn FnMut(usize, usize, &[f64]) -> Result<()> + Send);
 
 /// Trains a model and returns its validation loss on each domain, in nats per byte; NaN on all when training diverged. On the way it is
 /// validated only if somebody listens.
