@@ -62,6 +62,10 @@ compare *options:
 calibration *options:
     cargo bench --bench calibration -- {{options}}
 
+# Studies with learning curves: what optimizer.stop_early saves, and whether its probabilities hold (docs/measured.md)
+curves *options:
+    cargo bench --bench curves -- {{options}}
+
 # A wheel of the program in target/wheels, for `pip install` (maturin goes to target/wheel-venv)
 wheel *options:
     test -d target/wheel-venv || python3 -m venv target/wheel-venv

@@ -4,12 +4,14 @@
 #[path = "common/problem.rs"]
 mod problem;
 
+use std::slice::from_ref;
+
 use admire::optimizer::policy::constants::{COMPARED_FROM, PROXY_HEAD_START};
 use admire::optimizer::policy::fidelities::{exceeds_in_flight_cap, open};
-use admire::optimizer::{Candidates, Optimizer};
+use admire::optimizer::{Candidates, Optimizer, Outlook};
 use admire::problem::{
     Aggregate, Direction, Evidence, Fidelities, Fidelity, Guard, Metric, Mixture, ModelChoice, ModelSpec, Objective,
-    Observation, OptimizerSettings, Past, Threshold, Tolerance, Warp, Weights, columns,
+    Observation, OnTheWay, OptimizerSettings, Past, Prediction, RunId, Threshold, Tolerance, Warp, Weights, columns,
 };
 use admire::space::{Domain, Granularity, SearchSpace};
 use admire::surrogate::{Surrogate, Task};
@@ -313,4 +315,86 @@ fn what_guards_compare_with_is_trained_before_anything_else_at_a_size() {
         .with_guards(guards);
     let suggestion = usable.suggest(&evidence, Candidates::Space(&SIZES[..2]), &mut rng(1)).unwrap();
     assert!(suggestion.mixture.weights().iter().all(|w| *w < 1e-9 || *w >= 0.2 - 1e-9), "{suggestion:?}");
+}
+
+// Running trials that are ended.
+
+/// A study of which 8 small runs and 5 large ones are known, and its optimizer, which knows them too.
+fn halfway() -> (Problem, Optimizer, Evidence) {
+    let mut problem = Problem::new(3, 2, 1, 5);
+    problem.noise = 0.01;
+    let evidence = problem.evidence(problem.runs(&[8, 5], 6));
+    let mut optimizer = problem.optimizer(OptimizerSettings { initial: Some(8), ..OptimizerSettings::default() });
+    optimizer.learn(&evidence);
+    (problem, optimizer, evidence)
+}
+
+/// A large run of this mixture that has done 40 % of its tokens, with an estimate of its end.
+fn on_the_way(weights: [f64; 3], value: f64, se: f64) -> OnTheWay {
+    let (mixture, past) = (Mixture::new(weights.to_vec()), Past::default());
+    let (metrics, se) = (vec![value], vec![Some(se)]);
+    let end = Observation { run: RunId::Trial(14), mixture, fidelity: SIZES[1], metrics, se, past };
+    OnTheWay { end, share_done: 0.4 }
+}
+
+#[test]
+fn a_trial_is_ended_if_it_is_hopeless_and_its_remaining_cost_buys_more_elsewhere() {
+    let outlook = |probability, worth, worth_of_new| Outlook {
+        run: RunId::Trial(1),
+        share_done: 0.5,
+        end: Prediction { mean: 2.0, sd: 0.1, noise: None },
+        best: 1.0,
+        probability,
+        worth,
+        worth_of_new,
+    };
+    assert!(outlook(0.01, 0.1, 0.2).is_hopeless());
+    assert!(!outlook(0.3, 0.1, 0.2).is_hopeless(), "it may still be the best");
+    assert!(!outlook(0.01, 0.2, 0.1).is_hopeless(), "it is worth its cost");
+    assert!(!outlook(f64::NAN, 0.1, 0.2).is_hopeless());
+
+    let (_, optimizer, evidence) = halfway();
+    let best = evidence.observations.iter().filter(|o| o.fidelity == SIZES[1]).map(|o| o.metrics[0]);
+    let best = best.fold(f64::INFINITY, f64::min);
+    let hopeless = |running: &[OnTheWay]| optimizer.hopeless(&evidence, running, &SIZES[..2], &mut rng(1));
+    let (bad, worse) = (on_the_way([0.2, 0.5, 0.3], best + 0.5, 0.02), on_the_way([0.5, 0.2, 0.3], best + 1.0, 0.02));
+    let good = on_the_way([0.3, 0.3, 0.4], best - 0.1, 0.02);
+    let ended = hopeless(&[good.clone(), bad.clone()]).expect("one is hopeless");
+    assert!(ended.probability < 0.01 && ended.best == best && (ended.end.mean - best - 0.5).abs() < 0.1, "{ended:?}");
+    assert_eq!(hopeless(&[good]), None);
+    assert_eq!(
+        hopeless(&[bad.clone(), worse]).map(|outlook| outlook.end.mean > best + 0.7),
+        Some(true),
+        "the worst first"
+    );
+    // A curve that says little leaves the run what it was.
+    assert_eq!(hopeless(&[on_the_way([0.2, 0.5, 0.3], best + 0.5, 10.0)]), None);
+    // Nothing is ended for a trial that cannot be had, nor before the design is complete.
+    assert_eq!(optimizer.hopeless(&evidence, from_ref(&bad), &[], &mut rng(1)), None);
+    let problem = halfway().0;
+    let mut early = problem.optimizer(OptimizerSettings { initial: Some(20), ..OptimizerSettings::default() });
+    early.learn(&evidence);
+    assert_eq!(early.hopeless(&evidence, from_ref(&bad), &SIZES[..2], &mut rng(1)), None);
+    // Others are compared with this one.
+    let threshold = Threshold::Mixture { name: "today's".into(), mixture: bad.end.mixture.clone() };
+    let guard = Guard { metric: 0, sign: 1.0, threshold, tolerance: Tolerance::Absolute(9.0), probability: 0.9 };
+    let mut compared = halfway().1.with_guards(vec![guard]);
+    compared.learn(&evidence);
+    assert_eq!(compared.hopeless(&evidence, &[bad], &SIZES[..2], &mut rng(1)), None);
+}
+
+#[test]
+fn what_the_end_of_a_run_is_worth_falls_from_that_of_a_new_run_to_nothing_as_its_curve_tells_more() {
+    let (_, mut optimizer, evidence) = halfway();
+    let new = optimizer.suggest(&evidence, Candidates::Space(&SIZES[..2]), &mut rng(1)).unwrap();
+    let expected = new.expected.unwrap();
+    let worth = |se: f64| {
+        let mut running = on_the_way([1.0, 0.0, 0.0], expected.mean, se);
+        (running.end.mixture, running.end.fidelity, running.share_done) = (new.mixture.clone(), new.fidelity, 0.0);
+        optimizer.outlook(&evidence, &running, &SIZES[..2], &mut rng(1)).unwrap().worth
+    };
+    let gain = new.gain.unwrap();
+    let values = [1e4, 0.1, 0.02, 1e-6].map(worth);
+    assert!((values[0] / gain - 1.0).abs() < 0.1, "{values:?}, of a new run {gain}");
+    assert!(values.windows(2).all(|pair| pair[0] > pair[1]) && values[3] < 1e-3 * gain, "{values:?}");
 }

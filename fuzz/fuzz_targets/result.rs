@@ -1,4 +1,4 @@
-//! A result file. What completes a trial has a finite number for every metric of the objective, nothing that is not
+//! A result file, or a report on the way. What completes a trial has a finite number for every metric of the objective, nothing that is not
 //! finite anywhere, and names that can be exported; and it survives the journal.
 
 #![no_main]
@@ -24,6 +24,11 @@ fuzz_target!(|text: &str| {
             }
             Ok(Outcome::Diverged(why)) => assert!(!why.is_empty()),
             Err(reason) => assert!(!reason.is_empty()),
+        }
+        if let Ok(Some(progress)) = protocol::parse_progress(text, &objective, 1) {
+            assert!(progress.step.or(progress.tokens).is_some_and(|place| place >= 0.0), "{progress:?}");
+            let entry = Entry { time: 0.0, event: Event::Progress { trial: 1, attempt: 1, progress } };
+            assert_eq!(serde_json::from_str::<Entry>(&serde_json::to_string(&entry).unwrap()).unwrap(), entry);
         }
     }
 });

@@ -1,10 +1,12 @@
 //! Asking the optimizer, reproducibly.
 
-use crate::optimizer::{Alternative, Candidates, ModelSnapshot, NoTrial, Optimizer, Recommendation, Suggestion};
+use crate::optimizer::{
+    Alternative, Candidates, ModelSnapshot, NoTrial, Optimizer, Outlook, Recommendation, Suggestion,
+};
 use serde_json::Value;
 use tracing::warn;
 
-use crate::problem::{Evidence, FidelityId, Mixture, Prediction, stream};
+use crate::problem::{Evidence, FidelityId, Mixture, OnTheWay, Prediction, stream};
 use crate::study::{Event, Study, TrialId};
 
 /// An answer, with the optimizer that gave it.
@@ -87,6 +89,28 @@ pub fn recommend(study: &Study, optimizer: &Optimizer) -> Recommendation {
 pub fn alternatives(study: &Study, optimizer: &Optimizer, mixture: &Mixture, count: usize) -> Option<Vec<Alternative>> {
     let rng = &mut stream(study.config().seed, RECOMMENDATION);
     optimizer.alternatives(&study.evidence(), mixture, count, rng)
+}
+
+/// Whether a running trial is to be ended, with the optimizer that was asked.
+#[derive(Debug)]
+pub struct Weighed {
+    /// The optimizer, as it was.
+    pub optimizer: Optimizer,
+    /// What there is to say of the trial that is to be ended.
+    pub hopeless: Option<Outlook>,
+}
+
+/// Whether one of the `running` trials is to be ended, when the next trial would have the number `next`, at one of the fidelities `offered`.
+#[must_use]
+pub fn weigh(
+    optimizer: Optimizer,
+    evidence: &Evidence,
+    running: &[OnTheWay],
+    offered: &[FidelityId],
+    (seed, next): (u64, TrialId),
+) -> Weighed {
+    let hopeless = optimizer.hopeless(evidence, running, offered, &mut stream(seed, next));
+    Weighed { optimizer, hopeless }
 }
 
 /// The next trial, of number `next`, among the fidelities `offered`, and the recommendation from the same evidence.

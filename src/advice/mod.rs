@@ -52,7 +52,7 @@ mod sizes;
 mod tradeoff;
 
 pub use answer::{Answer, Caveat, NothingKnown, answer, basis, best_measured, choice, explained, why};
-pub use ask::{Thought, alternatives, expected, fitted, optimizer, recommend, suggest, think};
+pub use ask::{Thought, Weighed, alternatives, expected, fitted, optimizer, recommend, suggest, think, weigh};
 pub use calibration::{Coverage, Foretold, Judgement, Record, Sureness};
 pub use confirmation::{Comparison, Confirmation, GuardTest, GuardVerdict, Noise, Verdict};
 pub use gain::GainWorth;

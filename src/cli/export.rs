@@ -24,6 +24,9 @@ pub struct ExportArgs {
     /// The mixture of this trial instead of the recommended one
     #[arg(long, value_name = "N")]
     trial: Option<TrialId>,
+    /// What trials reported on their way, as a long CSV: one row per report
+    #[arg(long, conflicts_with = "format")]
+    curves: bool,
     /// Where to write; stdout if left out
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -36,6 +39,7 @@ pub(super) fn run(args: &ExportArgs) -> anyhow::Result<u8> {
     let study = args.config.ask()?;
     super::warn(study.warnings());
     let text = match args.format {
+        None if args.curves => curves(&study)?,
         None => runs(&study)?,
         Some(format) => {
             let (title, mixture) = mixture(&study, args.trial)?;
@@ -83,6 +87,33 @@ fn recipe<'a>(study: &'a Study, title: String, mixture: &Mixture) -> Recipe<'a> 
     Recipe { title, domains, config: &config.export, seed }
 }
 
+/// One row per report, trial after trial, whatever has become of the trial. Of its result there is no row: that is among the runs.
+fn curves(study: &Study) -> anyhow::Result<String> {
+    let (config, trials) = (study.config(), study.trials());
+    let metrics: BTreeSet<&String> = trials.iter().flat_map(|t| &t.curve).flat_map(|r| r.metrics.keys()).collect();
+    let domains: Vec<&str> = config.space.domains().iter().map(|d| d.name.as_str()).collect();
+    let mut csv = csv::Writer::from_writer(vec![]);
+    let mut header = ["curve_of", "state", "fidelity", "params", "step", "tokens"].map(str::to_owned).to_vec();
+    header.extend(domains.iter().map(|d| format!("w:{d}")));
+    header.extend(metrics.iter().map(|m| format!("y:{m}")));
+    csv.write_record(header)?;
+    for trial in trials {
+        let (fidelity, weights) = (&config.fidelities[trial.fidelity], study.named(&trial.mixture));
+        for report in &trial.curve {
+            let mut row = vec![trial.id.to_string(), trial.state.name().to_owned(), fidelity.name.clone()];
+            row.extend([fidelity.params, report.step, report.tokens].map(cell));
+            row.extend(domains.iter().map(|d| cell(weights.get(*d).copied())));
+            row.extend(metrics.iter().map(|m| cell(report.metrics.get(*m).copied())));
+            csv.write_record(row)?;
+        }
+    }
+    Ok(String::from_utf8(csv.into_inner()?)?)
+}
+
+fn cell(x: Option<f64>) -> String {
+    x.map_or_else(String::new, |x| x.to_string())
+}
+
 /// Imported runs come last, with the usual cost of their fidelity. Where there are any, a column says where they come from; where
 /// trials were corrected, one says how.
 fn runs(study: &Study) -> anyhow::Result<String> {
@@ -99,7 +130,6 @@ fn runs(study: &Study) -> anyhow::Result<String> {
     let metrics: BTreeSet<&String> = reported.flat_map(BTreeMap::keys).collect();
     let domains: Vec<&str> = study.config().space.domains().iter().map(|d| d.name.as_str()).collect();
     let (fidelities, costs, charges) = (study.config().fidelities.list(), study.costs(), study.charges());
-    let cell = |x: Option<f64>| x.map_or_else(String::new, |x| x.to_string());
     let row =
         |id: String, m: FidelityId, cost: f64, weights: &BTreeMap<String, f64>, values: &BTreeMap<String, f64>| {
             let fidelity = &fidelities[m];

@@ -3,17 +3,19 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use clap::Args;
+use clap::{ArgGroup, Args};
 use serde_json::json;
 
 use super::{ConfigArgs, WriterArgs};
 use crate::launcher::{Outcome, protocol};
-use crate::problem::Objective;
+use crate::problem::{Objective, Progress, Thinning};
 use crate::study::{Completed, Event, OpenStudy, Study, StudyError, TrialId, TrialState};
+use crate::text::counted;
 
-/// Report how a suggested trial ended
+/// Report how a suggested trial ended, or what it said on its way
 #[derive(Debug, Args)]
 #[command(after_help = "Example: admire tell --trial 7 --loss 2.31")]
+#[command(group(ArgGroup::new("told").required(true).multiple(true)))]
 pub struct TellArgs {
     #[command(flatten)]
     config: ConfigArgs,
@@ -22,31 +24,34 @@ pub struct TellArgs {
     /// Number of the trial, as suggested
     #[arg(long)]
     trial: TrialId,
+    /// What it reported on its way: lines of JSON, as a training command writes them; alone, or with how it ended
+    #[arg(long, value_name = "FILE", group = "told")]
+    progress: Option<PathBuf>,
     #[command(flatten)]
     how: How,
 }
 
 #[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
+#[group(multiple = false)]
 struct How {
     /// Its loss (for a study of the one metric `loss`)
-    #[arg(long, allow_hyphen_values = true)]
+    #[arg(long, group = "told", allow_hyphen_values = true)]
     loss: Option<f64>,
     /// A result file, as a training command writes it
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, group = "told", value_name = "FILE")]
     result: Option<PathBuf>,
     /// The training run failed
-    #[arg(long)]
+    #[arg(long, group = "told")]
     failed: bool,
     /// The loss diverged
-    #[arg(long)]
+    #[arg(long, group = "told")]
     diverged: bool,
     /// The trial waits and will not be run: it costs nothing, and its mixture may be suggested again
-    #[arg(long)]
+    #[arg(long, group = "told")]
     cancel: bool,
 }
 
-/// What is told of a trial.
+/// What is told of the end of a trial.
 enum Told {
     Reported(Outcome),
     Failed,
@@ -54,14 +59,15 @@ enum Told {
 }
 
 impl How {
-    fn told(&self, objective: &Objective) -> anyhow::Result<Told> {
-        Ok(match (self.loss, &self.result) {
+    fn told(&self, objective: &Objective) -> anyhow::Result<Option<Told>> {
+        Ok(Some(match (self.loss, &self.result) {
             (Some(loss), _) => Told::Reported(of_loss(loss, objective)?),
             (_, Some(path)) => Told::Reported(of_file(path, objective)?),
             _ if self.diverged => Told::Reported(Outcome::Diverged("told so".into())),
             _ if self.cancel => Told::Cancelled,
-            _ => Told::Failed,
-        })
+            _ if self.failed => Told::Failed,
+            _ => return Ok(None),
+        }))
     }
 }
 
@@ -78,6 +84,26 @@ pub(super) fn of_file(path: &Path, objective: &Objective) -> anyhow::Result<Outc
     parse(&text, objective).with_context(name)
 }
 
+/// The reports on the way in a file; what does not count is a warning.
+fn on_the_way(path: &Path, trial: TrialId, objective: &Objective) -> anyhow::Result<Vec<Progress>> {
+    let name = || path.display().to_string();
+    let file = File::open(path).with_context(|| format!("cannot read {}", name()))?;
+    let text = protocol::text(file).map_err(anyhow::Error::msg).with_context(name)?;
+    let (mut reports, mut odd) = (Vec::new(), Vec::new());
+    for (i, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        match protocol::parse_progress(line.trim(), objective, trial) {
+            Ok(Some(report)) => reports.push(report),
+            Ok(None) => odd.push((i, "it has neither `step` nor `tokens`".to_owned())),
+            Err(why) => odd.push((i, why)),
+        }
+    }
+    if let [(i, why), others @ ..] = odd.as_slice() {
+        let (line, others) = (i + 1, counted(others.len(), "other"));
+        super::warn(&[format!("{}, line {line} and {others} do not count: {why}", name())]);
+    }
+    Ok(reports)
+}
+
 fn parse(text: &str, objective: &Objective) -> anyhow::Result<Outcome> {
     let outcome = protocol::parse(text, objective).map_err(anyhow::Error::msg)?;
     if let Outcome::Diverged(why) = &outcome {
@@ -92,9 +118,12 @@ pub(super) fn run(args: &TellArgs) -> anyhow::Result<u8> {
     Study::peek(config.clone())?;
     // Before the lock is taken: a pipe, or a file system that hangs, must not hold up others.
     let told = args.how.told(&config.objective)?;
+    let reports = args.progress.as_ref().map(|path| on_the_way(path, args.trial, &config.objective)).transpose()?;
     let mut study = Study::open(config, args.writer.wait)?;
     super::warn(study.warnings());
     let trial = args.trial;
+    record_reports(&mut study, trial, reports.unwrap_or_default())?;
+    let Some(told) = told else { return Ok(0) };
     let known = match (&study.trial(trial)?.state, &told) {
         (TrialState::Pending | TrialState::Running { .. }, _) => {
             record(&mut study, trial, told)?;
@@ -110,10 +139,25 @@ pub(super) fn run(args: &TellArgs) -> anyhow::Result<u8> {
         (TrialState::Complete(known), _) => format!("completed with {}", json!(known.metrics)),
         (TrialState::Diverged, _) => "diverged".into(),
         (TrialState::Failed { .. }, _) => "failed".into(),
+        (TrialState::Stopped(_), _) => "was ended early".into(),
         (TrialState::Withdrawn, _) => "is withdrawn".into(),
         (TrialState::Cancelled, _) => "is cancelled".into(),
     };
     Err(StudyError::Contradiction { trial, known }.into())
+}
+
+/// Records those reports of a trial on its way that are news, thinned as those of a training command are. Once it has finished, none
+/// is.
+fn record_reports(study: &mut OpenStudy, id: TrialId, reports: Vec<Progress>) -> Result<(), StudyError> {
+    const BY_HAND: u32 = 0;
+    let (mut thinning, tokens) = (Thinning::default(), study.config().fidelities[study.trial(id)?.fidelity].tokens);
+    for progress in reports.into_iter().filter(|report| thinning.keeps(report, tokens)) {
+        let trial = study.trial(id)?;
+        if !trial.finished() && trial.is_news(BY_HAND, &progress) {
+            study.record(Event::Progress { trial: id, attempt: BY_HAND, progress })?;
+        }
+    }
+    Ok(())
 }
 
 fn record(study: &mut OpenStudy, trial: TrialId, told: Told) -> Result<(), StudyError> {

@@ -43,7 +43,7 @@ pub(super) fn build(path: &Path, root: &Node, recommended: Recommended<'_>) -> R
         document.section("limits").report(Some("step"), message);
     }
     let (mut objective, relative_to) = objective(&document, &domains);
-    let optimizer = optimizer(&document);
+    let optimizer = optimizer(&document, fidelities.as_ref());
     let written = guard::read(&document, &domains, &objective, &optimizer);
     let budget = budget(&document, optimizer.acquisition);
     let sizes: Vec<&str> = fidelities.iter().flat_map(Fidelities::list).map(|f| f.name.as_str()).collect();
@@ -337,7 +337,7 @@ fn objective(document: &Section<'_>, domains: &[Domain]) -> (Objective, Option<R
     (Objective::new(metrics.collect(), direction, aggregate), relative_to)
 }
 
-fn optimizer(document: &Section<'_>) -> OptimizerSettings {
+fn optimizer(document: &Section<'_>, fidelities: Option<&Fidelities>) -> OptimizerSettings {
     let section = document.section("optimizer");
     let default = OptimizerSettings::default();
     let components = section.count("components", 1);
@@ -359,8 +359,17 @@ fn optimizer(document: &Section<'_>) -> OptimizerSettings {
         initial: section.count("initial", 1),
         tolerance: section.share("tolerance").unwrap_or(default.tolerance),
         target_only: section.bool("target_only").unwrap_or(default.target_only),
+        stop_early: section.bool("stop_early").unwrap_or(default.stop_early),
         goal: Goal::Mixture,
     };
+    if settings.stop_early && settings.acquisition != AcquisitionKind::KnowledgeGradient {
+        let message = "needs acquisition = \"knowledge-gradient\": other functions do not tell what a run is worth";
+        section.report(Some("stop_early"), message);
+    }
+    if settings.stop_early && fidelities.is_some_and(|f| f.list().iter().all(|fidelity| fidelity.tokens.is_none())) {
+        let message = "needs `tokens` of fidelities: without them nobody knows how far a run is";
+        section.report(Some("stop_early"), message);
+    }
     section.finish();
     settings
 }

@@ -67,6 +67,18 @@ impl Facts {
         self.dir.join(&self.result)
     }
 
+    /// Where the attempt may report on its way.
+    #[must_use]
+    pub fn progress_file(&self) -> PathBuf {
+        self.dir.join(progress_name(self.attempt))
+    }
+
+    /// Where the attempt's stdout goes.
+    #[must_use]
+    pub fn stdout_file(&self) -> PathBuf {
+        self.dir.join("stdout.log")
+    }
+
     /// Where a job notes the exit code of the command.
     #[must_use]
     pub fn exit_file(&self) -> PathBuf {
@@ -93,6 +105,7 @@ impl Facts {
         let text = match name {
             "mixture_file" => self.mixture_file().display().to_string(),
             "result_file" => self.result_file().display().to_string(),
+            "progress_file" => self.progress_file().display().to_string(),
             "trial" => self.trial.to_string(),
             "fidelity" => self.fidelity.clone(),
             "params" => number(self.params),
@@ -134,6 +147,7 @@ impl Facts {
             ("ADMIRE_UNIQUE_TOKENS", repetition(|told| &told.unique_tokens)),
             ("ADMIRE_MIXTURE_FILE", self.mixture_file().display().to_string()),
             ("ADMIRE_RESULT_FILE", self.result_file().display().to_string()),
+            ("ADMIRE_PROGRESS_FILE", self.progress_file().display().to_string()),
             ("ADMIRE_TRIAL_DIR", self.dir.display().to_string()),
         ]
     }
@@ -143,6 +157,11 @@ impl Facts {
 #[must_use]
 pub fn result_name(attempt: u32) -> String {
     if attempt <= 1 { FIRST_RESULT.into() } else { format!("result.{attempt}.json") }
+}
+
+/// The name of the file in which an attempt may report on its way.
+fn progress_name(attempt: u32) -> String {
+    if attempt <= 1 { "progress.jsonl".into() } else { format!("progress.{attempt}.jsonl") }
 }
 
 /// Makes the trial's directory ready for the attempt: logs of the last one are kept under its number. Where the attempt was
@@ -161,9 +180,9 @@ pub fn prepare(facts: &Facts, tried: bool) -> io::Result<()> {
         let last = facts.attempt.saturating_sub(1);
         let logs = [("stdout", "log"), ("stderr", "log"), ("exit", "txt")];
         let logs = logs.map(|(stem, ext)| (format!("{stem}.{ext}"), format!("{stem}.{last}.{ext}")));
-        // No attempt that the journal knows has left it there.
-        let stray = (facts.result.clone(), format!("{}.old", facts.result));
-        for (from, to) in logs.into_iter().chain([stray]) {
+        // No attempt that the journal knows has left them there.
+        let strays = [facts.result.clone(), progress_name(facts.attempt)].map(|name| (name.clone(), name + ".old"));
+        for (from, to) in logs.into_iter().chain(strays) {
             unless_missing(fs::rename(facts.dir.join(&from), facts.dir.join(to)))
                 .map_err(|e| io::Error::new(e.kind(), format!("cannot rename {from}: {e}")))?;
         }

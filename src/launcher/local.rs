@@ -214,7 +214,7 @@ impl Process {
                 waited_for = !reported;
             }
         }
-        let stdout = match files::open_output(&facts.dir.join("stdout.log")) {
+        let stdout = match files::open_output(&facts.stdout_file()) {
             Ok(stdout) => Some(stdout),
             Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidInput) => None,
             Err(e) => return Err(e),
@@ -364,6 +364,6 @@ async fn gone(processes: &[Live]) {
 #[must_use]
 fn duration_on_disk(facts: &Facts) -> Option<Duration> {
     let written = |path: &Path| fs::metadata(path).and_then(|m| m.modified()).ok();
-    let end = written(&facts.result_file()).or_else(|| written(&facts.dir.join("stdout.log")))?;
+    let end = written(&facts.result_file()).or_else(|| written(&facts.stdout_file()))?;
     end.duration_since(written(&facts.mixture_file())?).ok()
 }

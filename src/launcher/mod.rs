@@ -1,7 +1,7 @@
 //! Starts attempts at trials and learns how they ended.
 //!
 //! Where an attempt runs is up to a [`Backend`]; all that one can do is in that trait. What an attempt is told
-//! ([`command`]) and how it reports ([`protocol`]) is the same everywhere. A new backend is a file that implements
+//! ([`command`]) and how it reports ([`protocol`], [`Follower`]) is the same everywhere. A new backend is a file that implements
 //! [`Backend`], a row of `BACKENDS` and a kind of [`LauncherKind`](crate::config::LauncherKind).
 //!
 //! ```
@@ -44,7 +44,8 @@
 //! };
 //! let (end, _) = tokio::runtime::Runtime::new()?.block_on(run)?;
 //! assert!(matches!(end, End::Exited(_)), "{end:?}");
-//! let outcome = protocol::read(&facts.result_file(), &facts.dir.join("stdout.log"), &config.objective)??;
+//! let stdout = (&*facts.stdout_file(), protocol::Stdout::Last);
+//! let outcome = protocol::read(&facts.result_file(), stdout, &config.objective)??;
 //! assert!(matches!(outcome, Outcome::Completed(completed, _) if completed.metrics["loss"] == 0.25));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -57,6 +58,7 @@ mod local;
 #[cfg(test)]
 pub(crate) mod mock;
 mod processes;
+mod progress;
 pub mod protocol;
 pub mod slurm;
 pub(crate) mod tail;
@@ -73,6 +75,7 @@ pub use backend::{Backend, BoxFuture, Description, End, Ending, Fate, Orphan, Ru
 pub use command::{Facts, Repetition, prepare};
 pub(crate) use local::Process;
 pub(crate) use processes::Tag;
+pub use progress::{Follower, News};
 pub use protocol::Outcome;
 
 /// A kind of backend.

@@ -1,4 +1,4 @@
-//! How a training command reports: a JSON file, or a line of its stdout.
+//! How a training command reports: its result in a JSON file or a line of its stdout, and lines on its way.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::tail::tail;
 use crate::files;
 use crate::input;
-use crate::problem::{Completed, Objective, check_name};
+use crate::problem::{Completed, Objective, Progress, TrialId, check_name};
 
 /// How much of the end of stdout is searched for a result line.
 const TAIL: u64 = 1 << 20;
@@ -57,11 +57,40 @@ fn fields(json: &str) -> serde_json::Result<Fields> {
 /// # Errors
 /// What is wrong, for people: not JSON, no metrics, or one of the objective's missing or no number.
 pub fn parse(text: &str, objective: &Objective) -> Result<Outcome, String> {
-    interpret(text, objective).map_err(excerpt)
+    let report = fields(&quote_numbers(text)).map_err(|e| excerpt(format!("unreadable result: {e}")))?;
+    interpret("the result", report, objective).map_err(excerpt)
 }
 
-fn interpret(text: &str, objective: &Objective) -> Result<Outcome, String> {
-    let mut report = fields(&quote_numbers(text)).map_err(|e| format!("unreadable result: {e}"))?;
+/// Reads a report on the way: the JSON of a result with `step` or `tokens`, or both. `None` of JSON without these, which is no report on
+/// the way.
+///
+/// # Errors
+/// Why it does not count, for people: not JSON, of another trial than `trial`, without a finite value for every metric of the objective, …
+pub fn parse_progress(text: &str, objective: &Objective, trial: TrialId) -> Result<Option<Progress>, String> {
+    let mut report = fields(&quote_numbers(text)).map_err(|e| excerpt(format!("it is unreadable: {e}")))?;
+    let (step, tokens) = (stated(&mut report, "step"), stated(&mut report, "tokens"));
+    if step.is_none() && tokens.is_none() {
+        return Ok(None);
+    }
+    let place = |what: &str, value: Option<Box<RawValue>>| match value.as_deref().map(|value| (number(value), value)) {
+        None => Ok(None),
+        Some((Some(x), _)) if x.is_finite() && x >= 0.0 => Ok(Some(x)),
+        Some((_, value)) => Err(excerpt(format!("its {what} is {value}, not a finite number of at least 0"))),
+    };
+    let (step, tokens) = (place("step", step)?, place("tokens", tokens)?);
+    let other = stated(&mut report, "trial").and_then(|other| number(&other)).filter(|other| *other != trial as f64);
+    if let Some(other) = other {
+        return Err(format!("it is about trial {other}"));
+    }
+    match interpret("it", report, objective) {
+        Ok(Outcome::Completed(Completed { metrics, .. }, _)) => Ok(Some(Progress { step, tokens, metrics })),
+        Ok(Outcome::Diverged(why)) => Err(why),
+        Err(why) => Err(excerpt(why)),
+    }
+}
+
+/// What a report says, which is called `what` if something is wrong with it.
+fn interpret(what: &str, mut report: Fields, objective: &Objective) -> Result<Outcome, String> {
     let mut ignored = Vec::new();
     let mut metrics = Fields::new();
     if let Some(value) = stated(&mut report, "metrics") {
@@ -88,7 +117,7 @@ fn interpret(text: &str, objective: &Objective) -> Result<Outcome, String> {
     if !missing.is_empty() {
         let found: Vec<&str> = reported.keys().map(String::as_str).collect();
         let found = if found.is_empty() { "no metric".into() } else { found.join(", ") };
-        return Err(format!("the result lacks {}; it reports {found}", missing.join(", ")));
+        return Err(format!("{what} lacks {}; it reports {found}", missing.join(", ")));
     }
     if let Some(name) = names().find(|name| !reported[*name].is_finite()) {
         return Ok(Outcome::Diverged(infinite(name, metrics[name].get())));
@@ -200,12 +229,25 @@ pub fn text(file: impl Read) -> Result<String, String> {
     input::text(&bytes).map(str::to_owned).map_err(|e| e.to_string())
 }
 
-/// The result in a trial's directory: the result file, else the last result on stdout. Only the last MiB of
+/// Which line of stdout may be the result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stdout {
+    /// The last report, whatever it says: the command is known to have come to its end.
+    Last,
+    /// The last one without `step` and `tokens`: nobody knows whether a report on the way was followed by others.
+    LastOfAnEnd,
+}
+
+/// The result in a trial's directory: the result file, else the last result on stdout that counts. Only the last MiB of
 /// stdout is searched. The inner error says what is wrong with the result, for people.
 ///
 /// # Errors
 /// The system did not let it be read, although that was tried several times: this says nothing about the trial.
-pub fn read(result: &Path, stdout: &Path, objective: &Objective) -> io::Result<Result<Outcome, String>> {
+pub fn read(
+    result: &Path,
+    (stdout, counts): (&Path, Stdout),
+    objective: &Objective,
+) -> io::Result<Result<Outcome, String>> {
     match files::insist(result, |path| files::read_output(path, LARGEST))? {
         Ok(bytes) => {
             let text = input::text(&bytes).map_err(|e| format!("cannot read {}: {e}", result.display()));
@@ -216,21 +258,37 @@ pub fn read(result: &Path, stdout: &Path, objective: &Objective) -> io::Result<R
     }
     let tail = files::insist(stdout, |path| tail(path, TAIL))?;
     let tail = tail.map_err(|e| format!("cannot read {}: {e}", stdout.display()));
-    Ok(tail.and_then(|tail| parse(&on_stdout(&tail)?, objective)))
+    Ok(tail.and_then(|tail| parse(&on_stdout(&tail, counts)?, objective)))
 }
 
-/// The last `admire: {…}` that ends its line and is JSON. Whatever stands before it on the line, a launcher has written there: a
-/// rank, a colour, a progress bar.
-fn on_stdout(stdout: &str) -> Result<String, String> {
+/// The last `admire: {…}` that ends the line and is JSON, or what is wrong with the last one; `None` where the line has none. Whatever
+/// stands before it on the line, a launcher has written there: a rank, a colour, a progress bar.
+pub(super) fn marked(line: &str) -> Option<Result<String, String>> {
+    if !line.contains("admire:") {
+        return None;
+    }
+    let (line, mut odd) = (console::strip_ansi_codes(line), None);
+    for (at, _) in line.rmatch_indices(MARK) {
+        let json = line[at + MARK.len() - 1..].trim_end();
+        match fields(&quote_numbers(json)) {
+            Ok(_) => return Some(Ok(json.to_owned())),
+            Err(e) => odd = odd.or_else(|| Some(format!("what follows is no JSON ({e}): {json}"))),
+        }
+    }
+    odd.map(Err)
+}
+
+/// The last [`marked`] result.
+fn on_stdout(stdout: &str, counts: Stdout) -> Result<String, String> {
+    let on_the_way = |json: &str| {
+        fields(&quote_numbers(json)).is_ok_and(|report| ["step", "tokens"].iter().any(|key| report.contains_key(*key)))
+    };
     let mut odd = None;
-    for line in stdout.rsplit(['\n', '\r']).filter(|line| line.contains("admire:")) {
-        let line = console::strip_ansi_codes(line);
-        for (at, _) in line.rmatch_indices(MARK) {
-            let json = line[at + MARK.len() - 1..].trim_end();
-            match fields(&quote_numbers(json)) {
-                Ok(_) => return Ok(json.to_owned()),
-                Err(e) => odd = odd.or_else(|| Some(format!("what follows is no JSON ({e}): {json}"))),
-            }
+    for found in stdout.rsplit(['\n', '\r']).filter_map(marked) {
+        match found {
+            Ok(json) if counts == Stdout::Last || !on_the_way(&json) => return Ok(json),
+            Ok(_) => {}
+            Err(why) => odd = odd.or(Some(why)),
         }
     }
     Err(match odd {
@@ -331,10 +389,41 @@ mod tests {
             "admire: {\"loss\": 2}\nadmire: {saved}\n",
             "admire: {\"loss\": 1}admire: {\"loss\": 2}\n",
         ] {
-            assert_eq!(on_stdout(stdout).as_deref(), Ok("{\"loss\": 2}"), "{stdout:?}");
+            assert_eq!(on_stdout(stdout, Stdout::Last).as_deref(), Ok("{\"loss\": 2}"), "{stdout:?}");
         }
-        let odd = on_stdout("x\nadmire: {\"loss\": 2} 100%|####|\n").unwrap_err();
+        let odd = on_stdout("x\nadmire: {\"loss\": 2} 100%|####|\n", Stdout::Last).unwrap_err();
         assert!(odd.contains("contains `admire: {`, but what follows is no JSON (trailing characters"), "{odd}");
-        assert!(on_stdout("admire: 5\nadmire: done").unwrap_err().contains("neither the result file"));
+        assert!(on_stdout("admire: 5\nadmire: done", Stdout::Last).unwrap_err().contains("neither the result file"));
+    }
+
+    #[test]
+    fn where_nobody_saw_the_end_a_report_on_the_way_is_no_result() {
+        let stdout =
+            "admire: {\"loss\": 3}\nadmire: {\"step\": 5, \"loss\": 2}\nadmire: {\"tokens\": 1e6, \"loss\": 1}\n";
+        assert_eq!(on_stdout(stdout, Stdout::LastOfAnEnd).as_deref(), Ok("{\"loss\": 3}"));
+        assert_eq!(on_stdout(stdout, Stdout::Last).as_deref(), Ok("{\"tokens\": 1e6, \"loss\": 1}"));
+        assert!(on_stdout("admire: {\"step\": 5, \"loss\": 2}", Stdout::LastOfAnEnd).is_err());
+    }
+
+    #[test]
+    fn a_report_on_the_way_says_where_it_is_and_has_every_metric_of_the_objective() {
+        let metrics = vec![Metric { name: "loss".into(), weight: 1.0 }];
+        let objective = Objective::new(metrics, Direction::Minimize, Aggregate::Mean);
+        let read = |text: &str| parse_progress(text, &objective, 7);
+        let full = r#"{"step": 10, "tokens": "2e9", "trial": 7, "metrics": {"loss": 2.5, "lr": 1e-3, "gone": NaN}}"#;
+        let metrics = BTreeMap::from([("loss".into(), 2.5), ("lr".into(), 1e-3)]);
+        assert_eq!(read(full), Ok(Some(Progress { step: Some(10.0), tokens: Some(2e9), metrics })));
+        assert_eq!(read(r#"{"loss": 2.5}"#), Ok(None));
+        assert_eq!(read(r#"{"loss": 2.5, "step": null}"#), Ok(None));
+        for (text, why) in [
+            (r#"{"step": 1, "loss": 2"#, "it is unreadable"),
+            (r#"{"step": -1, "loss": 2}"#, "its step is -1, not"),
+            (r#"{"tokens": 1e99, "loss": 2}"#, "its tokens is 1e99, not"),
+            (r#"{"step": 1, "loss": NaN}"#, "metric loss is NaN"),
+            (r#"{"step": 1, "metrics": {"other": 1}}"#, "it lacks loss; it reports other"),
+            (r#"{"step": 1, "trial": 8, "loss": 2}"#, "it is about trial 8"),
+        ] {
+            assert!(read(text).unwrap_err().starts_with(why), "{text}: {:?}", read(text));
+        }
     }
 }

@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex};
 
 pub use alternatives::Alternative;
 pub use insight::{Effect, Gain, PerMetric, Tables};
+pub use policy::ending::Outlook;
 use policy::fidelities::{exceeds_in_flight_cap, open, possible};
 pub use policy::guards::{GuardState, GuardStates};
 

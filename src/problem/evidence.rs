@@ -49,6 +49,15 @@ impl Evidence {
     }
 }
 
+/// A trial that runs, with what its curve says of its end.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OnTheWay {
+    /// The estimate of its end, as an observation of it: values with their standard errors.
+    pub end: Observation,
+    /// Which share of its tokens it has trained on, below 1.
+    pub share_done: f64,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

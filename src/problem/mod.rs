@@ -15,6 +15,7 @@
 //! ```
 
 mod attempt;
+mod curve;
 mod evidence;
 mod fidelity;
 mod guard;
@@ -24,13 +25,15 @@ pub(crate) mod normal;
 mod objective;
 mod observation;
 mod prediction;
+mod progress;
 mod run_set;
 mod settings;
 mod statistics;
 mod stream;
 
 pub use attempt::{Completed, FIRST_RESULT, Handle, Launch, TrialId};
-pub use evidence::Evidence;
+pub use curve::{Curve, Estimate, estimate_of_end};
+pub use evidence::{Evidence, OnTheWay};
 pub use fidelity::{Fidelities, Fidelity, FidelityId, affordable, params_of};
 pub use guard::{Guard, Threshold, Tolerance};
 pub use mixture::{Mixture, Weights, columns};
@@ -38,6 +41,7 @@ pub use name::{check_domain_name, check_folder_name, check_name, is_hidden};
 pub use objective::{Aggregate, Baseline, Direction, Metric, Objective, Reference, RelativeTo};
 pub use observation::{Observation, Past, RunId};
 pub use prediction::Prediction;
+pub use progress::{Progress, Thinning};
 pub use run_set::RunSet;
 pub use settings::{
     AcquisitionKind, Goal, KernelKind, MOST_COMPONENTS, ModelChoice, ModelSpec, OptimizerSettings, Structure, Warp,

@@ -186,6 +186,8 @@ pub struct OptimizerSettings {
     pub tolerance: f64,
     /// Only the target fidelity is bought.
     pub target_only: bool,
+    /// Whether running trials that are hopeless by their curves are ended.
+    pub stop_early: bool,
     /// What counts in the end.
     pub goal: Goal,
 }
@@ -198,6 +200,7 @@ impl Default for OptimizerSettings {
             initial: None,
             tolerance: 0.01,
             target_only: false,
+            stop_early: false,
             goal: Goal::default(),
         }
     }

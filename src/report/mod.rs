@@ -5,4 +5,4 @@ mod plot;
 mod table;
 
 pub use plot::{Band, RegretPlot, Series, regret_svg};
-pub use table::{Align, Table, bar};
+pub use table::{Align, Table, bar, sparkline};

@@ -126,9 +126,27 @@ pub fn bar(fraction: f64, width: usize) -> String {
     format!("{}{}", "█".repeat(eighths / 8), PARTS[eighths % 8])
 }
 
+/// Values as a line of characters, the smallest as the lowest: at most `width` of them, the last value of each part.
+#[must_use]
+pub fn sparkline(values: &[f64], width: usize) -> String {
+    const HEIGHTS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let shown = values.len().min(width);
+    let last_of = |part: usize| values[(part + 1) * values.len() / shown - 1];
+    let (low, high) = values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), y| (l.min(*y), h.max(*y)));
+    let height = |y: f64| if high > low { ((y - low) / (high - low) * 7.0).round() as usize } else { 3 };
+    (0..shown).map(|part| HEIGHTS[height(last_of(part))]).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sparkline_shows_the_last_value_of_each_part() {
+        assert_eq!(sparkline(&[2.0, 1.5, 1.0], 9), "█▅▁");
+        assert_eq!(sparkline(&[9.0, 8.0, 5.0, 4.0, 1.0], 2), "▇▁");
+        assert_eq!((sparkline(&[], 3), sparkline(&[1.0, 1.0], 3)), (String::new(), "▄▄".into()));
+    }
 
     #[test]
     fn columns_are_as_wide_as_they_look() {

@@ -3,15 +3,16 @@
 //! One task owns the study and takes every event in turn, so that the journal is a linear account: attempts, the
 //! optimizer (on a thread of its own) and signals report to it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::oneshot::error::RecvError;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Interval, interval, sleep_until};
+use tokio::time::{Interval, interval, sleep, sleep_until};
 
 use super::hook::Hook;
 use super::machine::{Adopted, Attempt, Audience, Command, Input, Machine, Question};
@@ -19,13 +20,17 @@ use super::notice::Notice;
 use super::signals::Signals;
 use super::stderr::Quoted;
 use super::{Ended, RunError, View, facts, thread};
-use crate::advice::{self, Thought, recommend, think};
-use crate::launcher::{End, Ending, Facts, Fate, Launcher, Orphan, Outcome, Started, prepare, protocol};
-use crate::problem::Objective;
+use crate::advice::{self, recommend, think, weigh};
+use crate::launcher::protocol::{self, Stdout};
+use crate::launcher::{End, Ending, Facts, Fate, Follower, Launcher, News, Orphan, Outcome, Started, prepare};
+use crate::problem::{Objective, TrialId};
 use crate::study::{OpenStudy, Study, TrialState, journal};
 
 /// How often somebody who watches is shown the time.
 const TICK: Duration = Duration::from_secs(1);
+
+/// Between two looks for what an attempt has said on its way.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// The machine and all that it works with.
 pub(super) struct Driver<'a, F> {
@@ -37,9 +42,13 @@ pub(super) struct Driver<'a, F> {
     pub(super) root: PathBuf,
     reports: mpsc::UnboundedReceiver<Started>,
     attempts: JoinSet<Result<Attempt, RunError>>,
-    kill: watch::Sender<bool>,
-    /// At most one.
-    thinking: JoinSet<Result<Thought, RecvError>>,
+    /// Where attempts say what they said on their way, and where that is heard.
+    say: mpsc::UnboundedSender<(TrialId, u32, News)>,
+    said: mpsc::UnboundedReceiver<(TrialId, u32, News)>,
+    /// Where each running attempt hears that it is to be ended.
+    kill: BTreeMap<TrialId, watch::Sender<bool>>,
+    /// At most one, with what it answers.
+    thinking: JoinSet<Result<Input, RecvError>>,
     /// What the log has of the stderr of failed attempts.
     quoted: Quoted,
 }
@@ -62,6 +71,7 @@ impl<'a, F: FnMut(View<'_>)> Driver<'a, F> {
         show: F,
     ) -> Self {
         let (study, journal) = study.split();
+        let (say, said) = mpsc::unbounded_channel();
         Self {
             hook: Hook::new(launcher.config(), root),
             machine: Machine::new(study, launcher.clone(), root, Instant::now()),
@@ -71,7 +81,9 @@ impl<'a, F: FnMut(View<'_>)> Driver<'a, F> {
             root: root.to_owned(),
             reports,
             attempts: JoinSet::new(),
-            kill: watch::channel(false).0,
+            say,
+            said,
+            kill: BTreeMap::new(),
             thinking: JoinSet::new(),
             quoted: Quoted::default(),
         }
@@ -122,14 +134,21 @@ impl<'a, F: FnMut(View<'_>)> Driver<'a, F> {
                 while let Some(more) = self.attempts.try_join_next() {
                     ended.push(more??);
                 }
-                // That they had started comes before that they have ended.
+                // That they had started, and what they said, comes before that they have ended.
                 while let Ok(started) = self.reports.try_recv() {
                     inputs.push(Input::Started(started));
                 }
-                inputs.extend(ended.into_iter().map(Input::Ended));
+                while let Ok((trial, attempt, news)) = self.said.try_recv() {
+                    inputs.push(Input::Said(trial, attempt, news));
+                }
+                for attempt in ended {
+                    self.kill.remove(&attempt.trial);
+                    inputs.push(Input::Ended(attempt));
+                }
             }
             Some(started) = self.reports.recv() => inputs.push(Input::Started(started)),
-            Some(thought) = self.thinking.join_next() => inputs.push(Input::Thought(Box::new(thought??))),
+            Some((trial, attempt, news)) = self.said.recv() => inputs.push(Input::Said(trial, attempt, news)),
+            Some(answer) = self.thinking.join_next() => inputs.push(answer??),
             () = wake => inputs.push(Input::Tick),
             _ = tick.tick() => inputs.push(Input::Tick),
         }
@@ -167,17 +186,21 @@ impl<'a, F: FnMut(View<'_>)> Driver<'a, F> {
                 prepare(&facts, tried).map_err(|e| RunError::Io(format!("prepare {}", facts.dir.display()), e))?;
             }
             Command::Launch(facts, name) => {
-                let (launcher, kill) = (self.launcher.clone(), self.kill.subscribe());
-                self.attend(facts, |facts| async move { launcher.run(&facts, name.as_deref(), kill).await });
+                let launcher = self.launcher.clone();
+                self.attend(facts, |facts, kill| async move { launcher.run(&facts, name.as_deref(), kill).await });
             }
             Command::Watch(facts, running) => {
-                let kill = self.kill.subscribe();
-                self.attend(facts, |_| running.wait(kill));
+                self.attend(facts, |_, kill| running.wait(kill));
             }
             Command::Think(question) => {
                 let Question { optimizer, evidence, fidelities, seed, next } = *question;
-                let thought = thread::spawn(move || think(optimizer, &evidence, fidelities, seed, next));
-                self.thinking.spawn(thought.map_err(RunError::thread)?);
+                self.answer(move || Input::Thought(Box::new(think(optimizer, &evidence, fidelities, seed, next))))?;
+            }
+            Command::Weigh(question, running) => {
+                let Question { optimizer, evidence, fidelities, seed, next } = *question;
+                self.answer(move || {
+                    Input::Weighed(Box::new(weigh(optimizer, &evidence, &running, &fidelities, (seed, next))))
+                })?;
             }
             Command::Recommend => {
                 return Ok(Some(Input::Recommended(Box::new(recommend(
@@ -186,7 +209,8 @@ impl<'a, F: FnMut(View<'_>)> Driver<'a, F> {
                 )))));
             }
             Command::Halt => self.launcher.halt(),
-            Command::Kill => drop(self.kill.send_replace(true)),
+            Command::End(trial) => self.end(|running| running == trial),
+            Command::Kill => self.end(|_| true),
             Command::Tell(audience, notice) => self.tell(audience, *notice),
             Command::Say(remark) => remark.log(&self.study().config().name),
             Command::Quote(facts) => self.quoted.log(&facts),
@@ -195,13 +219,44 @@ impl<'a, F: FnMut(View<'_>)> Driver<'a, F> {
         Ok(None)
     }
 
-    /// Waits for the end of an attempt, beside everything else.
-    fn attend<W>(&mut self, facts: Facts, wait: impl FnOnce(Facts) -> W)
+    /// Waits for the end of an attempt, and listens to it, beside everything else.
+    fn attend<W>(&mut self, facts: Facts, wait: impl FnOnce(Facts, watch::Receiver<bool>) -> W)
     where
         W: Future<Output = io::Result<Ending>> + Send + 'static,
     {
-        let (objective, ending) = (self.study().config().objective.clone(), wait(facts.clone()));
-        self.attempts.spawn(async move { attempt(&facts, ending.await, &objective) });
+        let (kill, killed) = watch::channel(false);
+        self.kill.insert(facts.trial, kill);
+        let (objective, ending) = (self.study().config().objective.clone(), wait(facts.clone(), killed.clone()));
+        let (say, mut follower) = (self.say.clone(), Follower::new(&facts, &objective));
+        self.attempts.spawn(async move {
+            let mut ending = pin!(ending);
+            let ending = loop {
+                tokio::select! {
+                    ending = &mut ending => break ending,
+                    () = sleep(LOOK) => {}
+                }
+                let news = follower.look(false);
+                if news != News::default() {
+                    // Nobody listens any more once the run is over.
+                    let _ = say.send((facts.trial, facts.attempt, news));
+                }
+            };
+            let asked = *killed.borrow();
+            attempt(&facts, ending, asked, follower, &objective)
+        });
+    }
+
+    /// Ends the attempts at these trials that run.
+    fn end(&self, which: impl Fn(TrialId) -> bool) {
+        for (_, kill) in self.kill.iter().filter(|(trial, _)| which(**trial)) {
+            kill.send_replace(true);
+        }
+    }
+
+    /// Has the optimizer answer, on a thread of its own.
+    fn answer(&mut self, answer: impl FnOnce() -> Input + Send + 'static) -> Result<(), RunError> {
+        self.thinking.spawn(thread::spawn(answer).map_err(RunError::thread)?);
+        Ok(())
     }
 
     fn tell(&mut self, audience: Audience, notice: Notice) {
@@ -224,7 +279,10 @@ impl<'a, F: FnMut(View<'_>)> Driver<'a, F> {
         let objective = &study.config().objective;
         let adopted = left.into_iter().zip(fates).map(|(Orphan { facts, launch, .. }, fate)| match fate {
             Fate::Running(running) => Ok(Adopted::Running(facts, launch, running)),
-            Fate::Over(ending) => attempt(&facts, Ok(ending), objective).map(Adopted::Over),
+            Fate::Over(ending) => {
+                let follower = Follower::new(&facts, objective);
+                attempt(&facts, Ok(ending), false, follower, objective).map(Adopted::Over)
+            }
         });
         Ok(Input::Adopted(adopted.collect::<Result<_, RunError>>()?))
     }
@@ -237,28 +295,40 @@ pub(super) fn left(study: &Study, root: &Path) -> Result<Vec<Orphan>, RunError> 
         let TrialState::Running { launch, since, .. } = &trial.state else { return None };
         let age = Duration::try_from_secs_f64(now - since).unwrap_or_default();
         let facts = facts(study, trial, root);
-        let reported = report(&facts, &study.config().objective).map(|result| result.is_ok());
+        let reported = report(&facts, Stdout::LastOfAnEnd, &study.config().objective).map(|result| result.is_ok());
         Some(reported.map(|reported| Orphan { facts, launch: launch.clone(), reported, age }))
     });
     left.collect()
 }
 
-/// An attempt that has ended, with the result that it left where it may have come to its end by itself.
-fn attempt(facts: &Facts, ending: io::Result<Ending>, objective: &Objective) -> Result<Attempt, RunError> {
+/// An attempt that has ended, with the result that it left where it may have come to its end by itself. Where it was `asked` to end, what
+/// it said last may have been on its way.
+fn attempt(
+    facts: &Facts,
+    ending: io::Result<Ending>,
+    asked: bool,
+    mut follower: Follower,
+    objective: &Objective,
+) -> Result<Attempt, RunError> {
     let (end, duration) = ending.map_err(|e| RunError::Io(format!("wait for trial {}", facts.trial), e))?;
-    let finished = matches!(end, End::Exited(status) if status.is_none_or(|status| status.success()));
+    let stdout = match end {
+        End::Exited(Some(status)) if status.success() && !asked => Some(Stdout::Last),
+        End::Exited(status) if status.is_none_or(|status| status.success()) => Some(Stdout::LastOfAnEnd),
+        _ => None,
+    };
     Ok(Attempt {
         trial: facts.trial,
         attempt: facts.attempt,
         duration: duration.map(|d| d.as_secs_f64()),
+        news: follower.look(true),
         // Where it cannot be read, it is there and stays: the next run takes it.
-        report: finished.then(|| report(facts, objective)).transpose()?,
+        report: stdout.map(|stdout| report(facts, stdout, objective)).transpose()?,
         end,
     })
 }
 
 /// The result of an attempt, or what is wrong with it.
-fn report(facts: &Facts, objective: &Objective) -> Result<Result<Outcome, String>, RunError> {
-    let report = protocol::read(&facts.result_file(), &facts.dir.join("stdout.log"), objective);
+fn report(facts: &Facts, counts: Stdout, objective: &Objective) -> Result<Result<Outcome, String>, RunError> {
+    let report = protocol::read(&facts.result_file(), (&facts.stdout_file(), counts), objective);
     report.map_err(|e| RunError::Io(format!("read the result of trial {}", facts.trial), e))
 }

@@ -17,6 +17,7 @@ pub fn facts(study: &Study, trial: &Trial, root: &Path) -> Facts {
         TrialState::Complete(_)
         | TrialState::Failed { .. }
         | TrialState::Diverged
+        | TrialState::Stopped(_)
         | TrialState::Withdrawn
         | TrialState::Cancelled => (trial.attempts.max(1), None),
     };

@@ -15,7 +15,10 @@
 //! | failing | nothing is launched; an interruption kills what runs: *interrupted* | nothing runs: *over*, with the error |
 //! | over | nothing | |
 //!
-//! While the optimizer thinks, ends of attempts are held back, so that all that it knew is in the entries before its
+//! With `optimizer.stop_early`, running trials are weighed while no slot is free and one of them has reported something new. One that
+//! is hopeless is ended; the others are weighed again once it is over.
+//!
+//! While the optimizer thinks, or weighs, ends of attempts are held back, so that all that it knew is in the entries before its
 //! answer. That costs nothing: a slot stays empty until then anyway. In *interrupted* and *failing* its answer does not
 //! matter, and nothing is held back.
 //!
@@ -39,10 +42,10 @@ use tracing::Level;
 use super::backoff::Backoff;
 use super::notice::{Notice, Remark};
 use super::{Ended, RunError, View};
-use crate::advice::{self, Thought};
-use crate::launcher::{End, Facts, Launcher, Outcome, Running, Started};
+use crate::advice::{self, Thought, Weighed};
+use crate::launcher::{End, Facts, Launcher, News, Outcome, Running, Started};
 use crate::optimizer::{Optimizer, Recommendation};
-use crate::problem::{Evidence, FidelityId, Launch};
+use crate::problem::{Evidence, FidelityId, Launch, OnTheWay};
 use crate::study::{Entry, Event, Resumed, StopReason, Study, TrialId};
 use crate::text::counted;
 
@@ -57,10 +60,14 @@ pub(super) enum Input {
     SetUp { interrupted: bool },
     /// An attempt runs, or is in a queue.
     Started(Started),
+    /// What an attempt at a trial said on its way.
+    Said(TrialId, u32, News),
     /// An attempt ended.
     Ended(Attempt),
     /// The optimizer's answer.
     Thought(Box<Thought>),
+    /// Whether a running trial is to be ended.
+    Weighed(Box<Weighed>),
     /// What is recommended at the end of the search.
     Recommended(Box<Recommendation>),
     /// A signal asks for an end.
@@ -86,6 +93,8 @@ pub(super) struct Attempt {
     pub end: End,
     /// Seconds that it ran.
     pub duration: Option<f64>,
+    /// What it said on its way and nobody has heard yet.
+    pub news: News,
     /// The result that it left, or what is wrong with it; looked for where it may have come to its end by itself.
     pub report: Option<Result<Outcome, String>>,
 }
@@ -107,10 +116,14 @@ pub(super) enum Command {
     Watch(Facts, Box<dyn Running>),
     /// Ask the optimizer: [`Input::Thought`].
     Think(Box<Question>),
+    /// Ask the optimizer whether one of these running trials is to be ended: [`Input::Weighed`].
+    Weigh(Box<Question>, Vec<OnTheWay>),
     /// Find out what is recommended: [`Input::Recommended`].
     Recommend,
     /// Give up submissions that are not answered.
     Halt,
+    /// End the attempt at a trial that runs: [`Input::Ended`].
+    End(TrialId),
     /// End the attempts that run.
     Kill,
     /// Tell what has happened.
@@ -172,6 +185,8 @@ pub(super) struct Machine<'a> {
     pub(super) thinking: bool,
     /// Whether the next trial is to wait for the end of one that is running.
     pub(super) waiting: bool,
+    /// Whether running trials have reported since they were last weighed.
+    pub(super) heard: bool,
     /// After a trial could not be started.
     pub(super) backoff: Backoff,
     /// By fidelity, what the attempts would have cost as whole runs that failed or diverged since a trial there was complete.
@@ -196,6 +211,7 @@ impl<'a> Machine<'a> {
             held: Vec::new(),
             thinking: false,
             waiting: false,
+            heard: false,
             backoff: Backoff::default(),
             recommendation: None,
             began: now,
@@ -261,12 +277,14 @@ impl<'a> Machine<'a> {
                 Ok(())
             }
             Input::Started(started) => self.started(started),
+            Input::Said(trial, attempt, news) => self.said(trial, attempt, news),
             Input::Ended(attempt) if self.listens() => self.ended(attempt),
             Input::Ended(attempt) => {
                 self.held.push(attempt);
                 Ok(())
             }
             Input::Thought(thought) => self.thought(*thought),
+            Input::Weighed(weighed) => self.weighed(*weighed),
             Input::Recommended(recommendation) => self.recommended(*recommendation),
             Input::Interrupted => {
                 self.interrupt();
@@ -328,6 +346,7 @@ impl<'a> Machine<'a> {
         }
         match self.stopping() {
             None if self.has_room() => self.think(),
+            None => self.weigh(),
             Some(reason) if !at_work => self.conclude(reason)?,
             _ => {}
         }

@@ -7,11 +7,11 @@ use tracing::Level;
 use super::machine::{Audience, Command, Machine, Question, State};
 use super::notice::Notice;
 use super::{Ended, RunError};
-use crate::advice::{self, Thought};
-use crate::optimizer::{NoTrial, Recommendation, Suggestion, policy::stopping::reached};
-use crate::problem::{FidelityId, Mixture, affordable, seed_of};
-use crate::study::{Event, Plan, Purpose, StopReason, Stopped, Trial, TrialState};
-use crate::text::number;
+use crate::advice::{self, Thought, Weighed};
+use crate::optimizer::{NoTrial, Outlook, Recommendation, Suggestion, policy::stopping::reached};
+use crate::problem::{FidelityId, Mixture, RunId, affordable, seed_of};
+use crate::study::{Ending, Event, Plan, Purpose, StopReason, Stopped, Trial, TrialState};
+use crate::text::{Uncertain, number, percent, probability};
 
 /// Confirmation runs take their seeds from here on, far from any trial's number.
 const CONFIRM_SEEDS: u64 = 1 << 32;
@@ -55,12 +55,53 @@ impl Machine<'_> {
     /// Asks the optimizer for another trial, unless it thinks already or none is affordable.
     pub(super) fn think(&mut self) {
         if let Ok(fidelities) = self.affordable()
-            && let Some(optimizer) = self.optimizer.take()
+            && let Some(question) = self.question(fidelities)
         {
-            let (evidence, seed, next) = (self.study.evidence(), self.study.config().seed, self.study.next_id());
-            self.thinking = true;
-            self.command(Command::Think(Box::new(Question { optimizer, evidence, fidelities, seed, next })));
+            self.command(Command::Think(Box::new(question)));
         }
+    }
+
+    /// What the optimizer is asked, unless it thinks already.
+    fn question(&mut self, fidelities: Vec<FidelityId>) -> Option<Question> {
+        let optimizer = self.optimizer.take()?;
+        let (evidence, seed, next) = (self.study.evidence(), self.study.config().seed, self.study.next_id());
+        self.thinking = true;
+        Some(Question { optimizer, evidence, fidelities, seed, next })
+    }
+
+    /// Asks the optimizer whether a running trial is hopeless, if that is wanted, something was heard of one, and its cost would pay for
+    /// another trial. Nothing is asked while a trial is being ended: what comes in its place is not decided on yet.
+    pub(super) fn weigh(&mut self) {
+        let ending = || self.study.trials().iter().any(|t| !t.finished() && t.ending.is_some());
+        if !self.heard || !self.study.config().optimizer.stop_early || self.thinking || ending() {
+            return;
+        }
+        self.heard = false;
+        let running = self.study.on_the_way();
+        if let Ok(fidelities) = self.affordable()
+            && !running.is_empty()
+            && let Some(question) = self.question(fidelities)
+        {
+            self.command(Command::Weigh(Box::new(question), running));
+        }
+    }
+
+    /// Takes the optimizer's answer: journals that a trial is to be ended, and ends it. Once the search stops, the answer is dropped.
+    pub(super) fn weighed(&mut self, Weighed { optimizer, hopeless }: Weighed) -> Result<(), RunError> {
+        (self.optimizer, self.thinking) = (Some(optimizer), false);
+        let (State::Searching, Some(outlook)) = (&self.state, hopeless) else { return Ok(()) };
+        let RunId::Trial(id) = outlook.run else { return Ok(()) };
+        let trial = self.study.trial(id)?;
+        if !matches!(trial.state, TrialState::Running { .. }) {
+            return Ok(());
+        }
+        let reason = hopelessness(&outlook, &self.study.config().fidelities[trial.fidelity].name);
+        let ending = Ending { share: outlook.share_done, probability: outlook.probability, reason: reason.clone() };
+        self.journal(Event::TrialStopping { trial: id, ending })?;
+        let words = format!("is ended after {} of its tokens: {reason}", percent(outlook.share_done));
+        self.tell(Notice::trial("trial_stopping", self.study, id, words).because(reason));
+        self.command(Command::End(id));
+        Ok(())
     }
 
     /// Takes the optimizer's answer: journals the trial, or stops the search. Once the search stops, or nothing is launched any
@@ -239,4 +280,15 @@ impl Machine<'_> {
         let failures = self.study.trials().iter().filter_map(|t| t.failure.as_ref());
         failures.max_by(|a, b| a.time.total_cmp(&b.time)).map(|failure| failure.reason.clone())
     }
+}
+
+/// Why a trial is ended, in words.
+fn hopelessness(outlook: &Outlook, fidelity: &str) -> String {
+    let Outlook { end, best, probability: p, worth, worth_of_new, .. } = outlook;
+    let (end, p) = (Uncertain { mean: end.mean, sd: end.sd }, probability(*p));
+    let (best, worth, new) = (number(*best, 4), number(*worth, 2), number(*worth_of_new, 2));
+    format!(
+        "its end is expected at {end}, better than {best}, the best at {fidelity} so far, with a probability of {p}; per unit of \
+         its remaining cost it is worth {worth}, the best new trial {new}"
+    )
 }

@@ -11,7 +11,7 @@ use super::machine::{Adopted, Attempt, Input};
 use super::signals::Signals;
 use super::{Ended, RunError};
 use crate::launcher::mock::Mock;
-use crate::launcher::{End, Facts, Outcome};
+use crate::launcher::{End, Facts, News, Outcome};
 use crate::problem::{Handle, Launch};
 use crate::study::{Event, Plan, Purpose, StopReason, Study};
 use world::{World, config, launcher, study};
@@ -331,6 +331,7 @@ fn attempts_of_an_earlier_run_are_taken_over() {
         attempt: 1,
         end: End::Exited(None),
         duration: None,
+        news: News::default(),
         report: None,
     };
     let mut w = World::new(&mut study, vec![Adopted::Over(left(&facts[1]))]);
@@ -368,11 +369,82 @@ impl crate::launcher::Running for Found {
 fn an_interruption_while_attempts_are_looked_for_leaves_them_alone() {
     let mut study = study("slots = 2", "");
     let facts = left_running(&mut study);
-    let gone = Attempt { trial: facts[0].trial, attempt: 1, end: End::Unknown, duration: None, report: None };
+    let gone = Attempt {
+        trial: facts[0].trial,
+        attempt: 1,
+        end: End::Unknown,
+        duration: None,
+        news: News::default(),
+        report: None,
+    };
     let mut w = World::new(&mut study, vec![Adopted::Over(gone)]);
     w.on(Input::Interrupted);
     assert!(w.was_interrupted());
     assert_eq!((w.journal.as_slice(), w.kills), (&["resumed".to_owned(), "halted".to_owned()][..], 0));
+}
+
+/// Five trials are complete, whose ends are 1 less than they were halfway; the sixth runs, and has reported.
+fn halfway(w: &mut World<'_>) {
+    for trial in 1..=5 {
+        w.answers();
+        w.reports(trial, 50.0, trial as f64 + 1.0);
+        assert!(w.weighing.is_none(), "nobody knows what its curve says");
+        w.completes(trial);
+    }
+    w.answers();
+    w.reports(6, 50.0, 9.0);
+}
+
+const STOPS_EARLY: &str = "[optimizer]\nstop_early = true\ntarget_only = true\ninitial = 5";
+
+#[test]
+fn a_hopeless_trial_is_ended_after_that_is_journalled() {
+    let mut study = study("slots = 1", STOPS_EARLY);
+    let mut w = World::new(&mut study, vec![]);
+    halfway(&mut w);
+    w.weighs(None);
+    assert!(w.weighing.is_none() && w.ends_asked.is_empty(), "only what is new is weighed");
+    w.reports(6, 60.0, 9.0);
+    let [running] = &w.weighing.as_ref().unwrap().1[..] else { panic!("{:?}", w.weighing) };
+    assert_eq!(running.share_done, 0.6);
+    w.weighs(Some(6));
+    assert_eq!((w.journal.last().unwrap().as_str(), w.ends_asked.as_slice()), ("trial_stopping 6", &[6][..]));
+    w.reports(6, 70.0, 9.0);
+    assert!(w.weighing.is_none(), "it is being ended");
+    // However it ends: without a result it is stopped, and its slot is free.
+    w.ends(6, End::Failed("out of memory".into()), None);
+    assert_eq!((w.count("trial_stopped 6"), w.count("failed"), w.question.is_some()), (1, 0, true));
+    assert!(w.told.ends_with(&["trial_stopping", "trial_stopped"]));
+    assert_eq!(w.machine.study.spent().cost, 5.0 * 4.0 + 0.6 * 4.0);
+}
+
+#[test]
+fn a_trial_that_comes_to_its_end_all_the_same_is_complete() {
+    let mut study = study("slots = 1", STOPS_EARLY);
+    let mut w = World::new(&mut study, vec![]);
+    halfway(&mut w);
+    w.weighs(Some(6));
+    w.completes(6);
+    assert_eq!((w.count("completed 6"), w.count("trial_stopped")), (1, 0));
+}
+
+#[test]
+fn what_is_interrupted_ends_nothing_for_being_hopeless() {
+    let mut study = study("slots = 1", STOPS_EARLY);
+    let mut w = World::new(&mut study, vec![]);
+    halfway(&mut w);
+    w.on(Input::Interrupted);
+    w.weighs(Some(6));
+    assert_eq!((w.count("trial_stopping"), w.ends_asked.len()), (0, 0));
+    // And without the key, nothing is weighed.
+    let mut study = study_without();
+    let mut w = World::new(&mut study, vec![]);
+    halfway(&mut w);
+    assert!(w.weighing.is_none());
+}
+
+fn study_without() -> Study {
+    study("slots = 1", &STOPS_EARLY.replace("stop_early = true", "stop_early = false"))
 }
 
 #[test]

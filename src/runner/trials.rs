@@ -12,10 +12,10 @@ use super::facts;
 use super::machine::{Adopted, Attempt, Command, Machine, State};
 use super::notice::{Notice, Remark};
 use super::{MIN_FINISHED, RunError};
-use crate::launcher::{self, End, Facts, Outcome, Started};
+use crate::launcher::{self, End, Facts, News, Outcome, Started};
 use crate::problem::{Completed, Handle, Launch, affordable};
 use crate::study::{Cause, Event, StopReason, Trial, TrialId, TrialState};
-use crate::text::command_line;
+use crate::text::{command_line, percent};
 
 /// That a trial cannot be started is said at first, and again at every pause that is at least so long.
 const REMINDED: Duration = Duration::from_secs(60);
@@ -36,6 +36,9 @@ impl Machine<'_> {
                     }
                     self.running += 1;
                     self.command(Command::Watch(facts, running));
+                    if self.study.trial(trial)?.ending.is_some() {
+                        self.command(Command::End(trial));
+                    }
                     let words = "is still running; waiting for it";
                     self.tell(Notice::trial("trial_adopted", self.study, trial, words));
                 }
@@ -83,6 +86,23 @@ impl Machine<'_> {
         })
     }
 
+    /// Journals what an attempt said on its way. Somebody may have told the trial's end meanwhile, and an attempt that was taken over
+    /// says again what is known.
+    pub(super) fn said(&mut self, id: TrialId, attempt: u32, News { reports, odd }: News) -> Result<(), RunError> {
+        for progress in reports {
+            let trial = self.study.trial(id)?;
+            if !trial.finished() && trial.is_news(attempt, &progress) {
+                self.journal(Event::Progress { trial: id, attempt, progress })?;
+                self.heard = true;
+            }
+        }
+        if let Some(why) = odd {
+            let text = format!("trial {id}: a report on the way does not count, and others like it: {why}");
+            self.command(Command::Say(Remark { level: Level::WARN, trial: Some(id), text }));
+        }
+        Ok(())
+    }
+
     /// Launches pending trials while there are slots; of the confirmation only once the search stops, of the search not when
     /// its time is over. Says whether anything runs, or waits to be tried again.
     pub(super) fn launch_pending(&mut self) -> Result<bool, RunError> {
@@ -122,7 +142,12 @@ impl Machine<'_> {
 
     /// Records how an attempt ended.
     pub(super) fn judge(&mut self, ended: Attempt) -> Result<(), RunError> {
-        let Attempt { trial: id, attempt, end, duration, report } = ended;
+        let Attempt { trial: id, attempt, end, duration, news, report } = ended;
+        self.said(id, attempt, news)?;
+        let reported = matches!((&end, &report), (End::Exited(_), Some(Ok(_))));
+        if self.study.trial(id)?.ending.is_some() && !reported && end != End::Unknown {
+            return self.ended_early(id, duration);
+        }
         match (end, report) {
             (End::Unknown, _) => Ok(()),
             (End::Killed, _) => self.interrupted(id, attempt, Cause::Killed, None),
@@ -172,6 +197,18 @@ impl Machine<'_> {
             self.command(Command::Say(Remark { level: Level::WARN, trial: Some(id), text }));
         }
         self.tell(Notice::complete(self.study, self.study.trial(id)?, &outcome));
+        Ok(())
+    }
+
+    /// Records that an attempt has ended that was to be ended.
+    fn ended_early(&mut self, id: TrialId, duration: Option<f64>) -> Result<(), RunError> {
+        let trial = self.study.trial(id)?;
+        // It may have reported once more.
+        let decided = trial.ending.as_ref().map_or(1.0, |ending| ending.share);
+        let share = self.study.share_done(trial).unwrap_or(decided);
+        self.journal(Event::TrialStopped { trial: id, share, duration })?;
+        let words = format!("was ended early, after {} of its tokens", percent(share));
+        self.tell(Notice::ended("trial_stopped", self.study, id, duration, words));
         Ok(())
     }
 

@@ -99,6 +99,9 @@ fn needed(entries: &[&Entry], trials: &[Trial], halted: bool) -> Vec<bool> {
         Event::Study(_)
         | Event::Forked(_)
         | Event::Suggested(_)
+        | Event::Progress { .. }
+        | Event::TrialStopping { .. }
+        | Event::TrialStopped { .. }
         | Event::Imported(_)
         | Event::Cancelled { .. }
         | Event::Amended { .. }

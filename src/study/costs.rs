@@ -4,7 +4,7 @@ use crate::problem::{Fidelity, FidelityId, affordable};
 use crate::text::{counted, number};
 use serde::Serialize;
 
-use super::{Completed, Study, Trial};
+use super::{Completed, Study, Trial, TrialState};
 
 /// What a study has used.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -39,12 +39,13 @@ pub struct Charges {
 
 impl Charges {
     /// The cost of one trial. A complete one costs what it reported, else what is configured, else its duration, else what a
-    /// run at its fidelity costs. Attempts that failed or diverged cost what they used.
+    /// run at its fidelity costs. Attempts that failed or diverged cost what they used, and so does a trial that was ended early.
     #[must_use]
     pub fn of(&self, trial: &Trial) -> f64 {
         let m = trial.fidelity;
         let lost: f64 = trial.lost.iter().map(|duration| self.share(m, *duration) * self.run[m]).sum();
-        lost + trial.used().map_or(0.0, |outcome| self.complete(m, outcome))
+        let stopped = if let TrialState::Stopped(ending) = &trial.state { ending.share * self.run[m] } else { 0.0 };
+        lost + stopped + trial.used().map_or(0.0, |outcome| self.complete(m, outcome))
     }
 
     /// What a complete run at fidelity `m` costs, without attempts that were lost.

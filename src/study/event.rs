@@ -7,9 +7,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Completed, Purpose, StopReason, TrialId};
+use super::{Completed, Ending, Purpose, StopReason, TrialId};
 use crate::config::{Settings, StudyConfig};
-use crate::problem::{Aggregate, Direction, Handle, Metric, Objective, Prediction, RelativeTo, RunSet};
+use crate::problem::{Aggregate, Direction, Handle, Metric, Objective, Prediction, Progress, RelativeTo, RunSet};
 use crate::space::{Drawn, Relation};
 use crate::text::counted;
 
@@ -19,8 +19,9 @@ use crate::text::counted;
 /// not be ignored, raises it. 2 added [`Event::Submitted`], 3 [`Event::Forked`] and [`Event::Imported`], 4 the number and
 /// the checksum of every line, and [`Event::Halted`], 5 [`Purpose::ConfirmReference`], 6 [`Event::Cancelled`],
 /// [`Event::Amended`] and [`Event::Withdrawn`], 7 [`Header::aggregate`],
-/// 8 [`Header::relative_to`], 9 [`Imported::past`].
-pub const FORMAT: u32 = 9;
+/// 8 [`Header::relative_to`], 9 [`Imported::past`], 10 [`Event::Progress`],
+/// [`Event::TrialStopping`] and [`Event::TrialStopped`].
+pub const FORMAT: u32 = 10;
 
 /// The first format whose lines have numbers and checksums.
 pub(super) const CHAINED: u32 = 4;
@@ -89,6 +90,34 @@ pub enum Event {
         /// By what its backend recognizes it.
         #[serde(flatten)]
         handle: Handle,
+    },
+    /// A trial reported on its way.
+    Progress {
+        /// Which trial.
+        trial: TrialId,
+        /// Which attempt (0: told by hand).
+        attempt: u32,
+        /// What it reported.
+        #[serde(flatten)]
+        progress: Progress,
+    },
+    /// A running trial is to be ended early. Written before anything is done to it.
+    TrialStopping {
+        /// Which trial.
+        trial: TrialId,
+        /// How far it is, and why.
+        #[serde(flatten)]
+        ending: Ending,
+    },
+    /// A trial that was to be ended early has ended without a result.
+    TrialStopped {
+        /// Which trial.
+        trial: TrialId,
+        /// Which share of its tokens it had trained on in the end, and so which share of a run it costs.
+        share: f64,
+        /// Seconds that the last attempt ran.
+        #[serde(default)]
+        duration: Option<f64>,
     },
     /// The trial reported finite metrics.
     Completed {

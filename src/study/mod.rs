@@ -49,6 +49,7 @@ mod confirmation;
 mod contents;
 mod correction;
 mod costs;
+mod curve;
 mod event;
 mod forecast;
 mod fork;
@@ -73,6 +74,7 @@ use serde::{Deserialize, Serialize};
 pub use check::{Checked, check};
 pub use compact::{Compacted, compact};
 pub use costs::{Charges, Confirmed, Spent};
+pub use curve::Place;
 use event::CHAINED;
 pub use event::{
     Amendment, Cause, Change, Changes, Entry, Event, FORMAT, Forked, Header, Imported, Resumed, Size, Sizes, Snapshot,
@@ -85,7 +87,7 @@ pub use open::OpenStudy;
 pub use outlier::Outlier;
 pub use queries::{Plan, Study};
 pub use state::{Counts, ImportedRun, Model, Stopped};
-pub use trial::{Correction, Failure, Purpose, Trial, TrialState};
+pub use trial::{Correction, Ending, Failure, Purpose, Trial, TrialState};
 
 use crate::config::ConfigError;
 pub use crate::problem::{Completed, TrialId};

@@ -184,6 +184,11 @@ impl Study {
                 TrialState::Failed { .. } if trial.outdated => evidence.repaired.push(point()),
                 TrialState::Failed { .. } | TrialState::Diverged => evidence.failed.push(point()),
                 TrialState::Complete(outcome) => evidence.observations.extend(self.observed(trial, outcome)),
+                // What its curve says of its end is evidence; where that is nothing, it was a run without a loss.
+                TrialState::Stopped(_) => match self.estimated(trial) {
+                    Some(end) => evidence.observations.push(end),
+                    None => evidence.failed.push(point()),
+                },
                 TrialState::Withdrawn | TrialState::Cancelled => {}
             }
         }

@@ -118,6 +118,7 @@ pub struct Counts {
     pub pending: usize,
     pub failed: usize,
     pub diverged: usize,
+    pub stopped: usize,
     pub withdrawn: usize,
     pub cancelled: usize,
 }
@@ -134,6 +135,7 @@ impl Counts {
                 TrialState::Complete(_) => &mut counts.complete,
                 TrialState::Failed { .. } => &mut counts.failed,
                 TrialState::Diverged => &mut counts.diverged,
+                TrialState::Stopped(_) => &mut counts.stopped,
                 TrialState::Withdrawn => &mut counts.withdrawn,
                 TrialState::Cancelled => &mut counts.cancelled,
             } += 1;
@@ -143,13 +145,14 @@ impl Counts {
 
     /// With the names of the states.
     #[must_use]
-    pub fn named(&self) -> [(&'static str, usize); 7] {
+    pub fn named(&self) -> [(&'static str, usize); 8] {
         [
             ("complete", self.complete),
             ("running", self.running),
             ("pending", self.pending),
             ("failed", self.failed),
             ("diverged", self.diverged),
+            ("stopped", self.stopped),
             ("withdrawn", self.withdrawn),
             ("cancelled", self.cancelled),
         ]
@@ -203,6 +206,9 @@ impl State {
             Event::Started { trial, handle, .. } | Event::Submitted { trial, handle, .. } => {
                 return self.recognize(trial, handle);
             }
+            Event::Progress { trial, attempt, progress } => return self.report(trial, attempt, progress),
+            Event::TrialStopping { trial, ending } => self.unfinished(trial)?.ending = Some(ending),
+            Event::TrialStopped { trial, share, .. } => return self.stop_trial(entry.time, trial, share),
             Event::Completed { trial, outcome } => return self.complete(entry.time, trial, outcome),
             Event::Failed { trial, attempt, reason, last, duration, unseen } => {
                 let trial = self.unfinished(trial)?;
@@ -307,6 +313,9 @@ impl State {
             lost: Vec::new(),
             outdated: false,
             failure: None,
+            curve: Vec::new(),
+            reporting: 0,
+            ending: None,
             ended: None,
             state,
             correction: None,
@@ -411,7 +420,7 @@ fn decides_how_trials_run(key: &str) -> bool {
 }
 
 /// Journals of earlier versions have numbers that cannot be reckoned with, and that no result may report any more.
-fn bound<'a>(values: impl Iterator<Item = &'a mut f64>) {
+pub(super) fn bound<'a>(values: impl Iterator<Item = &'a mut f64>) {
     values.for_each(|x| *x = x.clamp(-LARGEST, LARGEST));
 }
 

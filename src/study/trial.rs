@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::problem::{FidelityId, Launch, Mixture, Prediction};
+use crate::problem::{FidelityId, Launch, Mixture, Prediction, Progress};
 
 use super::{Completed, TrialId};
 
@@ -39,6 +39,12 @@ pub struct Trial {
     pub outdated: bool,
     /// The latest attempt that failed or diverged, whatever came of the trial.
     pub failure: Option<Failure>,
+    /// What it reported on its way, each from further on than the one before.
+    pub curve: Vec<Progress>,
+    /// The attempt that reported last (0: told by hand).
+    pub reporting: u32,
+    /// That it is to be ended early, if that was decided while it ran.
+    pub ending: Option<Ending>,
     /// Seconds since 1970 when it finished.
     pub ended: Option<f64>,
     /// How far it got.
@@ -70,6 +76,17 @@ pub struct Failure {
     pub attempt: u32,
     /// Seconds since 1970 when that was recorded.
     pub time: f64,
+    /// Why, for people.
+    pub reason: String,
+}
+
+/// That a running trial is to be ended early.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ending {
+    /// Which share of its tokens it had trained on; once it has ended, in the end.
+    pub share: f64,
+    /// The probability that its end would have been better than the best run at its fidelity.
+    pub probability: f64,
     /// Why, for people.
     pub reason: String,
 }
@@ -108,6 +125,8 @@ pub enum TrialState {
     },
     /// Reported a NaN or infinite metric.
     Diverged,
+    /// It was ended early, because its curve was hopeless.
+    Stopped(Ending),
     /// It finished, and is no evidence any more.
     Withdrawn,
     /// It was never run.
@@ -124,6 +143,7 @@ impl TrialState {
             Self::Complete(_) => "complete",
             Self::Failed { .. } => "failed",
             Self::Diverged => "diverged",
+            Self::Stopped(_) => "stopped",
             Self::Withdrawn => "withdrawn",
             Self::Cancelled => "cancelled",
         }
@@ -135,6 +155,20 @@ impl Trial {
     #[must_use]
     pub fn finished(&self) -> bool {
         !matches!(self.state, TrialState::Pending | TrialState::Running { .. })
+    }
+
+    /// Whether a report of an attempt is news: the curve goes on with it, or it is of another attempt than the reports so far.
+    #[must_use]
+    pub fn is_news(&self, attempt: u32, progress: &Progress) -> bool {
+        attempt != self.reporting || self.curve.last().is_none_or(|last| progress.follows(last))
+    }
+
+    /// Adds a report to the curve. What an earlier attempt reported from there on is left out: the run has begun again, or went on
+    /// from a checkpoint.
+    pub(super) fn reported(&mut self, attempt: u32, progress: Progress) {
+        self.curve.retain(|earlier| progress.follows(earlier));
+        self.curve.push(progress);
+        self.reporting = attempt;
     }
 
     /// What it reported, where it is complete.

@@ -9,7 +9,8 @@ mod mixture;
 mod model;
 mod train;
 
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -67,6 +68,9 @@ struct TrainArgs {
     /// Where to write `{"metrics": {domain: loss, …}}`.
     #[arg(long, value_name = "FILE")]
     result: PathBuf,
+    /// Where to add a line `{"step": …, "tokens": …, "metrics": {domain: loss, …}}` after each fifth of the run.
+    #[arg(long, value_name = "FILE")]
+    progress: Option<PathBuf>,
     /// Threads to compute with.
     #[arg(long, value_name = "N", default_value_t = 1)]
     threads: usize,
@@ -112,17 +116,35 @@ impl TrainArgs {
         };
         // Inside a pool of its own, the tensor library splits its work over these threads and no others.
         let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads).build()?;
-        let losses = pool.install(|| train::train(&corpus, &weights, &options))?;
-        write_result(&self.result, &corpus, &losses)
+        let mut tell = |step: usize, tokens: usize, losses: &[f64]| match &self.progress {
+            Some(path) => add_progress(path, step, tokens, &metrics(&corpus, losses)),
+            None => Ok(()),
+        };
+        let listener: Option<train::Listener<'_>> = self.progress.is_some().then_some(&mut tell);
+        let losses = pool.install(|| train::train(&corpus, &weights, &options, listener))?;
+        write_result(&self.result, &metrics(&corpus, &losses))
     }
 }
 
+/// Adds a line to the progress file.
+fn add_progress(path: &Path, step: usize, tokens: usize, metrics: &str) -> Result<()> {
+    let line = format!("{{\"step\": {step}, \"tokens\": {tokens}, \"metrics\": {metrics}}}\n");
+    let file = OpenOptions::new().create(true).append(true).open(path);
+    file.and_then(|mut file| file.write_all(line.as_bytes()))
+        .with_context(|| format!("cannot write progress to {}", path.display()))
+}
+
+/// The losses by domain, as a JSON object.
+fn metrics(corpus: &Corpus, losses: &[f64]) -> String {
+    let losses = corpus.domains.iter().zip(losses);
+    let metrics: Vec<String> = losses.map(|(d, &loss)| format!("\"{}\": {}", d.name, json_number(loss))).collect();
+    format!("{{{}}}", metrics.join(", "))
+}
+
 /// Writes the result under a temporary name first, so that a reader never sees half of it.
-fn write_result(path: &Path, corpus: &Corpus, losses: &[f64]) -> Result<()> {
-    let metrics: Vec<String> =
-        corpus.domains.iter().zip(losses).map(|(d, &loss)| format!("\"{}\": {}", d.name, json_number(loss))).collect();
+fn write_result(path: &Path, metrics: &str) -> Result<()> {
     let temporary = path.with_extension(format!("tmp{}", std::process::id()));
-    fs::write(&temporary, format!("{{\"metrics\": {{{}}}}}\n", metrics.join(", ")))
+    fs::write(&temporary, format!("{{\"metrics\": {metrics}}}\n"))
         .and_then(|()| fs::rename(&temporary, path))
         .with_context(|| format!("cannot write the result to {}", path.display()))
 }

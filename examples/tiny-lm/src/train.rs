@@ -21,6 +21,10 @@ use crate::model::{CONTEXT, Model, Size, WINDOW};
 const BATCH: usize = 8;
 /// Windows of each domain's validation text; the same for all runs, spread evenly.
 const VALIDATION_WINDOWS: usize = 128;
+/// The same on the way: fewer, so that all of it takes about a tenth of the training.
+const WINDOWS_ON_THE_WAY: usize = 32;
+/// Parts of a run, after each of which but the last it is validated on the way.
+const PARTS: usize = 5;
 /// Share of the steps over which the learning rate rises.
 const WARM_UP: f64 = 0.1;
 /// The learning rate at the end, as a share of the largest.
@@ -40,8 +44,17 @@ pub struct Options {
     pub learning_rate: f64,
 }
 
-/// Trains a model and returns its validation loss on each domain, in nats per byte; NaN on all when training diverged.
-pub fn train(corpus: &Corpus, weights: &[f64], options: &Options) -> Result<Vec<f64>> {
+/// Hears how far a run is: steps, bytes trained on, validation loss on each domain.
+pub type Listener<'a> = &'a mut (dyn FnMut(usize, usize, &[f64]) -> Result<()> + Send);
+
+/// Trains a model and returns its validation loss on each domain, in nats per byte; NaN on all when training diverged. On the way it is
+/// validated only if somebody listens.
+pub fn train(
+    corpus: &Corpus,
+    weights: &[f64],
+    options: &Options,
+    mut listener: Option<Listener<'_>>,
+) -> Result<Vec<f64>> {
     let steps = options.tokens / (BATCH * CONTEXT);
     ensure!(steps > 0, "--tokens is {}: one step takes {}", options.tokens, BATCH * CONTEXT);
 
@@ -76,9 +89,13 @@ pub fn train(corpus: &Corpus, weights: &[f64], options: &Options) -> Result<Vec<
             let rate = ((step + 1) * BATCH * CONTEXT) as f64 / start.elapsed().as_secs_f64();
             report(&format!("step {:>5}  loss {smooth:.4}  {rate:.0} bytes/s", step + 1));
         }
+        let done = step + 1;
+        if let Some(listener) = listener.as_mut().filter(|_| done < steps && done % steps.div_ceil(PARTS) == 0) {
+            listener(done, done * BATCH * CONTEXT, &losses(&model, corpus, WINDOWS_ON_THE_WAY)?)?;
+        }
     }
 
-    let losses: Vec<f64> = corpus.domains.iter().map(|d| validate(&model, &d.validation)).collect::<Result<_>>()?;
+    let losses = losses(&model, corpus, VALIDATION_WINDOWS)?;
     for (domain, loss) in corpus.domains.iter().zip(&losses) {
         report(&format!("validation {:<12} {loss:.4} nats/byte", domain.name));
     }
@@ -123,9 +140,14 @@ fn clip(gradients: &mut GradStore, variables: &[Var]) -> Result<()> {
     Ok(())
 }
 
-/// Mean loss over evenly spread windows, in nats per byte.
-fn validate(model: &Model, text: &[u8]) -> Result<f64> {
-    let windows = VALIDATION_WINDOWS.min(text.len() / WINDOW);
+/// The validation loss on each domain, over so many windows of each.
+fn losses(model: &Model, corpus: &Corpus, windows: usize) -> Result<Vec<f64>> {
+    corpus.domains.iter().map(|domain| validate(model, &domain.validation, windows)).collect()
+}
+
+/// Mean loss over at most so many windows, evenly spread, in nats per byte.
+fn validate(model: &Model, text: &[u8], windows: usize) -> Result<f64> {
+    let windows = windows.min(text.len() / WINDOW);
     let last = text.len() - WINDOW;
     let starts: Vec<usize> = (0..windows).map(|i| i * last / (windows - 1).max(1)).collect();
     let mut sum = 0.0;

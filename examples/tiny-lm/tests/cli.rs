@@ -46,6 +46,10 @@ impl Workplace {
     }
 
     fn train(&self, mixture: &str, seed: &str, result: &str) -> Output {
+        self.train_with(mixture, seed, result, &[])
+    }
+
+    fn train_with(&self, mixture: &str, seed: &str, result: &str, arguments: &[&str]) -> Output {
         fs::write(self.0.join("mixture.json"), mixture).unwrap();
         self.command("train")
             .args([
@@ -60,6 +64,7 @@ impl Workplace {
                 "--result",
                 result,
             ])
+            .args(arguments)
             .output()
             .unwrap()
     }
@@ -155,6 +160,22 @@ fn the_same_seed_gives_the_same_losses_and_another_seed_does_not() {
         let loss = result["metrics"][domain].as_f64().unwrap();
         assert!(loss > 0.0 && loss < 10.0, "{domain}: {loss}");
     }
+}
+
+#[test]
+fn a_run_that_reports_on_its_way_is_the_same_run() {
+    let place = Workplace::new("progress");
+    for (result, arguments) in [("a.json", &[][..]), ("b.json", &["--progress", "progress.jsonl"])] {
+        let output = place.train_with(MIXTURE, "7", result, arguments);
+        assert!(output.status.success(), "{}", stderr(&output));
+    }
+    assert_eq!(place.read("a.json"), place.read("b.json"));
+    let reports = place.read("progress.jsonl");
+    let reports: Vec<serde_json::Value> = reports.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    // Of four steps, the last is the result.
+    let steps: Vec<u64> = reports.iter().map(|report| report["step"].as_u64().unwrap()).collect();
+    assert_eq!((steps, &reports[2]["tokens"]), (vec![1, 2, 3], &1536.into()));
+    assert!(reports[0]["metrics"]["rust"].as_f64() > reports[2]["metrics"]["rust"].as_f64());
 }
 
 #[test]

@@ -21,7 +21,7 @@ use crate::launcher::{Facts, tail};
 use crate::problem::Objective;
 use crate::runner::{self, Ended, RunError, View, facts};
 use crate::study::{Completed, Event, Rate, Study, TrialState, journal};
-use crate::text::number;
+use crate::text::{counted, number};
 
 /// What came of it.
 pub(super) struct Tried {
@@ -37,6 +37,8 @@ pub(super) struct Tried {
     stderr: Vec<String>,
     /// Whether there is a result file; else a result was a line of stdout.
     has_file: bool,
+    /// How many reports on the way were kept.
+    reports: usize,
     /// What a unit of cost takes, by this trial.
     pub(super) rate: Option<Rate>,
     /// Where its files are, when they were kept.
@@ -111,6 +113,7 @@ fn run_in(config: StudyConfig, runtime: Runtime) -> anyhow::Result<Tried> {
         state: (!interrupted).then_some(state),
         stderr: tail::last_lines(&facts.dir.join("stderr.log"), tail::SHOWN),
         has_file: facts.result_file().exists(),
+        reports: trial.curve.len(),
         rate: Rate::measured(&study),
         kept: None,
         facts,
@@ -197,7 +200,13 @@ impl Tried {
             Some(TrialState::Complete(_)) => ("complete", None),
             Some(TrialState::Failed { reason }) => ("failed", Some(reason)),
             Some(TrialState::Diverged) => ("diverged", Some("a metric of the objective is NaN or infinite")),
-            Some(TrialState::Pending | TrialState::Running { .. } | TrialState::Withdrawn | TrialState::Cancelled)
+            Some(
+                TrialState::Pending
+                | TrialState::Running { .. }
+                | TrialState::Stopped(_)
+                | TrialState::Withdrawn
+                | TrialState::Cancelled,
+            )
             | None => ("interrupted", None),
         }
     }
@@ -234,6 +243,7 @@ impl Tried {
             "cost": outcome.and_then(|o| o.cost),
             "duration": outcome.and_then(|o| o.duration),
             "result": outcome.map(|_| if self.has_file { "file" } else { "stdout" }),
+            "reports": self.reports,
             "dir": self.kept,
         })
     }
@@ -256,6 +266,9 @@ impl fmt::Display for Tried {
         writeln!(f, "  ended      {state}{after}{}", reason.map_or_else(String::new, |r| format!(": {r}")))?;
         if self.outcome().is_none() {
             self.stderr.iter().try_for_each(|line| writeln!(f, "  │ {line}"))?;
+        }
+        if self.reports > 0 {
+            writeln!(f, "  on the way {} kept", counted(self.reports, "report"))?;
         }
         if let Some(outcome) = self.outcome() {
             let source = if self.has_file { "the result file" } else { "the last `admire: ` line of stdout" };

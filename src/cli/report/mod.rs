@@ -19,10 +19,10 @@ use crate::files;
 use crate::optimizer::Optimizer;
 use crate::problem::{Direction, Fidelity, FidelityId, Mixture};
 use crate::report::html::{
-    Calibration, Costs, CoverageRow, Failure, Part, Progress, Report, SizeCosts, SizeRecord, Step, TradeoffCurve,
-    Tradeoffs, TrialRow, Trials,
+    Calibration, Costs, CoverageRow, Curve, Curves, Failure, Fate, Part, Progress, Report, SizeCosts, SizeCurves,
+    SizeRecord, Step, TradeoffCurve, Tradeoffs, TrialRow, Trials,
 };
-use crate::study::{ImportedRun, Purpose, Study, TrialState};
+use crate::study::{Ending, ImportedRun, Place, Purpose, Study, TrialState};
 
 /// Write what the study has found as one HTML file
 ///
@@ -98,7 +98,9 @@ fn report(study: &Study, optimizer: &Optimizer, named: Vec<(String, Mixture)>) -
     }
     parts.push(Part::Explorer(findings.explorer(study, &others)));
     parts.extend(findings.limits().map(Part::Limits));
-    parts.extend([Part::Progress(progress(study)), Part::Calibration(calibration(study))]);
+    parts.push(Part::Progress(progress(study)));
+    parts.extend(curves(study).map(Part::Curves));
+    parts.push(Part::Calibration(calibration(study)));
     parts.extend(findings.parts(&others));
     parts.extend(tradeoffs(study, optimizer, &mixture).map(Part::Tradeoffs));
     parts.extend([Part::Costs(costs(study)), Part::Trials(trials(study))]);
@@ -173,6 +175,30 @@ fn progress(study: &Study) -> Progress {
     }
 }
 
+/// What trials reported on their way, by fidelity; `None` if none did. Complete trials end with their result.
+fn curves(study: &Study) -> Option<Curves> {
+    let size = |(m, fidelity): (FidelityId, &Fidelity)| {
+        let trials: Vec<_> = study.trials().iter().filter(|t| t.fidelity == m && !t.curve.is_empty()).collect();
+        let by_tokens = trials.iter().all(|t| t.curve.iter().all(|report| report.tokens.is_some()));
+        let point = |place: Place| Some((if by_tokens { place.tokens } else { place.step }?, place.objective));
+        let curve = |trial: &&crate::study::Trial| {
+            let mut points: Vec<(f64, f64)> = study.curve(trial).into_iter().filter_map(point).collect();
+            points.extend(fidelity.tokens.filter(|_| by_tokens).zip(study.measured(trial)));
+            let fate = match trial.state {
+                TrialState::Pending | TrialState::Running { .. } => Fate::UnderWay,
+                TrialState::Complete(_) => Fate::Complete,
+                _ => Fate::EndedBefore,
+            };
+            Curve { trial: trial.id.to_string(), fate, points }
+        };
+        let curves: Vec<Curve> = trials.iter().map(curve).filter(|curve| !curve.points.is_empty()).collect();
+        let unit = if by_tokens { "tokens" } else { "steps" };
+        (!curves.is_empty()).then(|| SizeCurves { name: fidelity.name.clone(), unit, curves })
+    };
+    let sizes: Vec<SizeCurves> = study.config().fidelities.iter().filter_map(size).collect();
+    (!sizes.is_empty()).then_some(Curves { sizes })
+}
+
 fn calibration(study: &Study) -> Calibration {
     let (record, config) = (Record::of(study), study.config());
     let row = |name: &str, Coverage { trials, inside_50, inside_90, mean_error, rms_error }| CoverageRow {
@@ -213,6 +239,7 @@ fn costs(study: &Study) -> Costs {
             TrialState::Pending | TrialState::Running { .. } => (&mut size.unfinished, None),
             TrialState::Complete(_) => (&mut size.complete, None),
             TrialState::Failed { reason } => (&mut size.failed, Some(reason.clone())),
+            TrialState::Stopped(ending) => (&mut size.stopped, Some(format!("ended early: {}", ending.reason))),
             TrialState::Diverged => (&mut size.diverged, Some("diverged: a metric was not finite".to_owned())),
             TrialState::Withdrawn => (&mut size.withdrawn, None),
             TrialState::Cancelled => continue,
@@ -232,7 +259,10 @@ fn trials(study: &Study) -> Trials {
         names.iter().map(|name| reported.and_then(|reported| reported.get(name).copied())).collect()
     };
     let row = |trial: &crate::study::Trial| {
-        let failed = || if let TrialState::Failed { reason } = &trial.state { reason.clone() } else { String::new() };
+        let failed = || match &trial.state {
+            TrialState::Failed { reason } | TrialState::Stopped(Ending { reason, .. }) => reason.clone(),
+            _ => String::new(),
+        };
         TrialRow {
             id: trial.id.to_string(),
             fidelity: (list[trial.fidelity].name.clone(), trial.fidelity.index()),

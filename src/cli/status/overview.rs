@@ -12,7 +12,7 @@ use crate::cli::{best, text};
 use crate::launcher::{self, tail};
 use crate::runner::facts;
 use crate::study::{
-    Counts, Spent, StopReason, Study, Trial, TrialState,
+    Counts, Ending, Place, Spent, StopReason, Study, Trial, TrialState,
     journal::{self, Holder},
 };
 
@@ -88,6 +88,18 @@ pub(super) struct Running {
     /// Whether its process is alive; `None` where that cannot be known from here.
     pub alive: Option<bool>,
     pub weights: BTreeMap<String, f64>,
+    /// Which share of its tokens it had trained on when it reported last.
+    pub share_done: Option<f64>,
+    /// What it reported on its way.
+    pub curve: Vec<Reported>,
+}
+
+/// The objective of a trial on its way.
+#[derive(Debug, Serialize)]
+pub(super) struct Reported {
+    pub step: Option<f64>,
+    pub tokens: Option<f64>,
+    pub objective: f64,
 }
 
 /// An attempt that failed or diverged.
@@ -116,7 +128,7 @@ pub(super) struct Row {
     pub objective: Option<f64>,
     pub duration_s: Option<f64>,
     pub ended: Option<f64>,
-    /// Why it was given up.
+    /// Why it was given up, or ended early.
     pub reason: Option<String>,
     pub corrected: Option<Corrected>,
     /// What there is to say of it, for people.
@@ -226,7 +238,15 @@ impl Running {
             job: shown.job,
             alive: shown.alive,
             weights: study.named(&trial.mixture),
+            share_done: study.share_done(trial),
+            curve: study.curve(trial).into_iter().map(Reported::from).collect(),
         })
+    }
+}
+
+impl From<Place> for Reported {
+    fn from(Place { step, tokens, objective }: Place) -> Self {
+        Self { step, tokens, objective }
     }
 }
 
@@ -252,7 +272,10 @@ impl Failed {
 
 impl Row {
     fn new(study: &Study, trial: &Trial) -> Self {
-        let reason = if let TrialState::Failed { reason } = &trial.state { Some(reason.clone()) } else { None };
+        let reason = match &trial.state {
+            TrialState::Failed { reason } | TrialState::Stopped(Ending { reason, .. }) => Some(reason.clone()),
+            _ => None,
+        };
         let corrected = trial.correction.as_ref().map(|correction| Corrected {
             reason: correction.reason.clone(),
             time: correction.time,

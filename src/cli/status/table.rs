@@ -7,9 +7,9 @@ use super::overview::{Failed, Overview, Row, Running, Size};
 use crate::advice;
 use crate::cli::text::{self, counted, moment, seconds};
 use crate::config::Budget;
-use crate::report::{Align, Table, bar};
+use crate::report::{Align, Table, bar, sparkline};
 use crate::study::{Confirmed, Counts, Stopped, Study, journal::Holder};
-use crate::text::number;
+use crate::text::{number, percent};
 
 use Align::{Left, Right};
 
@@ -30,6 +30,9 @@ impl Display for Screen<'_> {
         write!(f, "\n{}", sizes(&o.fidelities, self.study.cost_unit()))?;
         if !o.running.is_empty() {
             write!(f, "\n{}", running(&o.running))?;
+        }
+        if o.running.iter().any(|trial| !trial.curve.is_empty()) {
+            write!(f, "\n{}", on_the_way(&o.running, self.width))?;
         }
         let names = &self.study.config().domain_order;
         match &o.recommended {
@@ -182,6 +185,22 @@ fn running(trials: &[Running]) -> Table {
             end.unwrap_or_else(|| "?".into()),
             place,
         ]);
+    }
+    table
+}
+
+/// What running trials reported on their way, where they did.
+fn on_the_way(trials: &[Running], width: usize) -> Table {
+    let mut table = Table::new([("on the way", Right), ("done", Right), ("objective", Right), ("", Left)]);
+    for Running { trial, share_done, curve, .. } in trials {
+        let Some(last) = curve.last() else { continue };
+        let done = match (share_done, last.step) {
+            (Some(share), _) => percent(*share),
+            (None, Some(step)) => format!("step {}", number(step, 6)),
+            (None, None) => String::new(),
+        };
+        let values: Vec<f64> = curve.iter().map(|place| place.objective).collect();
+        table.row([trial.to_string(), done, number(last.objective, 4), sparkline(&values, width / 4)]);
     }
     table
 }

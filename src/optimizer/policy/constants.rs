@@ -68,6 +68,12 @@ pub const DESCENT_STEPS: u64 = 40;
 /// Starts around an incumbent lie this share of the way towards random mixtures. Numerical.
 pub const AROUND: f64 = 0.1;
 
+// Running trials that are ended.
+
+/// Probability below which a running trial's end is not expected to be better than the best run at its fidelity any more. What a run is
+/// worth is a rough number; nobody forgives that one was ended which had a fair chance. By argument.
+pub const HOPELESS: f64 = 0.05;
+
 // The recommendation.
 
 /// Standard deviations by which a recommendation's posterior mean is held against it. The smallest of many means is optimistic,

@@ -165,7 +165,7 @@ impl Optimizer {
     }
 
     /// Mixtures to start from: random and extreme ones, those of the smallest means, and some around these.
-    fn starts(&self, surrogate: &Surrogate, evidence: &Evidence, rng: &mut impl Rng) -> Vec<Vec<f64>> {
+    pub(super) fn starts(&self, surrogate: &Surrogate, evidence: &Evidence, rng: &mut impl Rng) -> Vec<Vec<f64>> {
         let polytope = self.space.polytope();
         let mut starts = polytope.sample(SAMPLED, rng);
         starts.extend(polytope.extremes().iter().take(SAMPLED).cloned());

@@ -5,7 +5,7 @@ use crate::problem::{Evidence, FidelityId, Mixture, Threshold};
 
 impl Optimizer {
     /// What the objective and the guards compare mixtures with.
-    fn references(&self) -> impl Iterator<Item = &Mixture> {
+    pub(super) fn references(&self) -> impl Iterator<Item = &Mixture> {
         let guards = self.guards.iter().filter_map(|guard| match &guard.threshold {
             Threshold::Mixture { mixture, .. } => Some(mixture),
             Threshold::Value(_) => None,

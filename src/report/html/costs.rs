@@ -10,7 +10,7 @@ use crate::text::number;
 pub struct Costs {
     /// One per fidelity, cheapest first.
     pub sizes: Vec<SizeCosts>,
-    /// Trials that failed or diverged.
+    /// Trials that failed, diverged or were ended early.
     pub failures: Vec<Failure>,
 }
 
@@ -27,6 +27,8 @@ pub struct SizeCosts {
     pub failed: usize,
     /// Trials that diverged.
     pub diverged: usize,
+    /// Trials that were ended early.
+    pub stopped: usize,
     /// Trials whose result was withdrawn.
     pub withdrawn: usize,
     /// Trials that run or wait.
@@ -34,6 +36,9 @@ pub struct SizeCosts {
     /// Cost of all of them.
     pub cost: f64,
 }
+
+/// How many trials at a fidelity are of a kind.
+type Count = fn(&SizeCosts) -> usize;
 
 /// A trial without a result.
 #[derive(Clone, Debug)]
@@ -49,7 +54,9 @@ pub struct Failure {
 impl Costs {
     pub(super) fn render(&self) -> Markup {
         let total: f64 = self.sizes.iter().map(|size| size.cost).sum();
-        let withdrawn = self.sizes.iter().any(|size| size.withdrawn > 0);
+        let rare: [(&str, Count); 2] = [("Ended early", |size| size.stopped), ("Withdrawn", |size| size.withdrawn)];
+        let rare = rare.into_iter().filter(|(_, count)| self.sizes.iter().any(|size| count(size) > 0));
+        let (titles, counts): (Vec<&str>, Vec<_>) = rare.unzip();
         html! {
             div.scroll {
                 table.weights {
@@ -58,15 +65,15 @@ impl Costs {
                         tr {
                             th scope="col" { "Size" }
                             @for title in ["One run", "Complete", "Failed", "Diverged"] { th.number scope="col" { (title) } }
-                            @if withdrawn { th.number scope="col" { "Withdrawn" } }
+                            @for title in &titles { th.number scope="col" { (title) } }
                             @for title in ["Unfinished", "Cost", "Share"] { th.number scope="col" { (title) } }
                             th.wide scope="col" aria-hidden="true" {}
                         }
                     }
-                    tbody { @for size in &self.sizes { (size.render(total, withdrawn)) } }
+                    tbody { @for size in &self.sizes { (size.render(total, &counts)) } }
                     tfoot {
                         tr {
-                            th scope="row" colspan=(if withdrawn { 7 } else { 6 }) { "All" }
+                            th scope="row" colspan=(6 + titles.len()) { "All" }
                             td.number { (number(total, 4)) }
                             td colspan="2" {}
                         }
@@ -97,14 +104,15 @@ impl Costs {
 }
 
 impl SizeCosts {
-    fn render(&self, total: f64, withdrawn: bool) -> Markup {
+    /// With what `rare` counts in columns of their own.
+    fn render(&self, total: f64, rare: &[Count]) -> Markup {
         let share = if total > 0.0 { self.cost / total } else { 0.0 };
         html! {
             tr {
                 th scope="row" { (self.name) }
                 td.number { (number(self.each, 3)) }
                 @for n in [self.complete, self.failed, self.diverged] { td.number { (n) } }
-                @if withdrawn { td.number { (self.withdrawn) } }
+                @for count in rare { td.number { (count(self)) } }
                 td.number { (self.unfinished) }
                 td.number { (number(self.cost, 4)) }
                 td.number { (format!("{:.0} %", 100.0 * share)) }

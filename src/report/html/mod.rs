@@ -6,6 +6,7 @@
 mod bar;
 mod calibration;
 mod costs;
+mod curves;
 mod effects;
 mod explorer;
 mod figure;
@@ -23,6 +24,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 pub use calibration::{Calibration, CoverageRow, SizeRecord};
 pub use costs::{Costs, Failure, SizeCosts};
+pub use curves::{Curve, Curves, Fate, SizeCurves};
 pub use effects::{EffectCurve, Effects};
 pub use explorer::{Exploration, ExploredDomain, ExploredGroup, ExploredGuard, ExploredThreshold, Explorer};
 pub use figure::DrawError;
@@ -68,6 +70,7 @@ pub enum Part {
     Explorer(Explorer),
     Limits(Limits),
     Progress(Progress),
+    Curves(Curves),
     Calibration(Calibration),
     Regret(Regret),
     Effects(Effects),
@@ -85,6 +88,7 @@ impl Part {
             Self::Explorer(part) => ("explorer", "What would another mixture give?", part.render()),
             Self::Limits(part) => ("limits", "What limits the weights", part.render()),
             Self::Progress(part) => ("progress", "Progress", part.render()?),
+            Self::Curves(part) => ("curves", "What trials reported on their way", part.render()?),
             Self::Calibration(part) => ("calibration", "Calibration", part.render()?),
             Self::Regret(part) => ("regret", "What the search would have cost", part.render()?),
             Self::Effects(part) => ("effects", "What each weight does", part.render()?),

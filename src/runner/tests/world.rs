@@ -8,19 +8,20 @@ use tokio::sync::mpsc;
 
 use super::super::machine::{Adopted, Attempt, Audience, Command, Input, Machine, Question};
 use super::super::{Ended, RunError};
-use crate::advice::{self, recommend, think};
+use crate::advice::{self, Weighed, recommend, think};
 use crate::config::StudyConfig;
 use crate::launcher::mock::Mock;
-use crate::launcher::{End, Launcher, Outcome};
-use crate::problem::{Completed, Handle};
+use crate::launcher::{End, Launcher, News, Outcome};
+use crate::optimizer::Outlook;
+use crate::problem::{Completed, Handle, OnTheWay, Prediction, Progress, RunId};
 use crate::study::{StopReason, Study};
 
 pub(super) fn config(dir: &Path, launcher: &str, extra: &str) -> StudyConfig {
     let text = format!(
         "[study]\nname = \"t\"\nseed = 7\ndir = {dir:?}\n\
          [[domain]]\nname = \"a\"\n[[domain]]\nname = \"b\"\n[[domain]]\nname = \"c\"\n\
-         [[fidelity]]\nname = \"small\"\nparams = 1e3\ncost = 1.0\n\
-         [[fidelity]]\nname = \"large\"\nparams = 1e4\ncost = 4.0\n\
+         [[fidelity]]\nname = \"small\"\nparams = 1e3\ntokens = 100\ncost = 1.0\n\
+         [[fidelity]]\nname = \"large\"\nparams = 1e4\ntokens = 100\ncost = 4.0\n\
          [objective]\nmetric = \"loss\"\n[launcher]\ncommand = [\"train\"]\n{launcher}\n{extra}\n"
     );
     StudyConfig::parse(Path::new("study.toml"), &text, &[]).unwrap()
@@ -50,6 +51,10 @@ pub(super) struct World<'a> {
     /// What of an earlier run is found.
     pub(super) left: Vec<Adopted>,
     pub(super) kills: usize,
+    /// Running trials that are weighed.
+    pub(super) weighing: Option<(Box<Question>, Vec<OnTheWay>)>,
+    /// Trials whose attempts were asked to end.
+    pub(super) ends_asked: Vec<u64>,
     pub(super) end: Option<Result<Ended, RunError>>,
 }
 
@@ -60,7 +65,21 @@ impl<'a> World<'a> {
         let (now, slots) = (Instant::now(), launcher.config().slots);
         let machine = Machine::new(study, launcher, Path::new("/study"), now);
         let (journal, running, told) = (Vec::new(), Vec::new(), Vec::new());
-        let mut world = Self { machine, now, slots, journal, running, question: None, told, left, kills: 0, end: None };
+        let (question, weighing, ends_asked) = (None, None, Vec::new());
+        let mut world = Self {
+            machine,
+            now,
+            slots,
+            journal,
+            running,
+            question,
+            told,
+            left,
+            kills: 0,
+            weighing,
+            ends_asked,
+            end: None,
+        };
         world.on(Input::Begun);
         world
     }
@@ -99,6 +118,10 @@ impl<'a> World<'a> {
                     }
                     Command::Watch(facts, _) => self.running.push((facts.trial, facts.attempt)),
                     Command::Think(question) => assert!(self.question.replace(question).is_none(), "one at a time"),
+                    Command::Weigh(question, running) => {
+                        assert!(self.weighing.replace((question, running)).is_none(), "one at a time");
+                    }
+                    Command::End(trial) => self.ends_asked.push(trial),
                     Command::Kill => self.kills += 1,
                     Command::Tell(Audience::Log, _) | Command::Halt | Command::Say(_) | Command::Quote(_) => {}
                     Command::Tell(_, notice) => self.told.push(notice.event),
@@ -114,6 +137,29 @@ impl<'a> World<'a> {
         self.on(Input::Thought(Box::new(think(optimizer, &evidence, fidelities, seed, next))));
     }
 
+    /// A trial reports the loss after so many of its 100 tokens.
+    pub(super) fn reports(&mut self, trial: u64, tokens: f64, loss: f64) {
+        let (_, attempt) = *self.running.iter().find(|(id, _)| *id == trial).expect("it runs");
+        let progress = Progress { step: None, tokens: Some(tokens), metrics: [("loss".to_owned(), loss)].into() };
+        self.on(Input::Said(trial, attempt, News { reports: vec![progress], odd: None }));
+    }
+
+    /// Running trials have been weighed; one of them may be hopeless.
+    pub(super) fn weighs(&mut self, hopeless: Option<u64>) {
+        let (question, running) = self.weighing.take().expect("trials are weighed");
+        let outlook = |trial: u64| Outlook {
+            run: RunId::Trial(trial),
+            share_done: running.iter().find(|r| r.end.run == RunId::Trial(trial)).expect("it is weighed").share_done,
+            end: Prediction { mean: 9.0, sd: 0.1, noise: None },
+            best: 1.0,
+            probability: 0.0,
+            worth: 0.0,
+            worth_of_new: 1.0,
+        };
+        let hopeless = hopeless.map(outlook);
+        self.on(Input::Weighed(Box::new(Weighed { optimizer: question.optimizer, hopeless })));
+    }
+
     /// The optimizer answers until nothing more is asked.
     pub(super) fn answers(&mut self) {
         while self.question.is_some() {
@@ -127,7 +173,7 @@ impl<'a> World<'a> {
         let (trial, attempt) = self.running.remove(at);
         // What fails here fails at once.
         let duration = Some(if report.is_some() { 1.0 } else { 0.0 });
-        self.on(Input::Ended(Attempt { trial, attempt, end, duration, report }));
+        self.on(Input::Ended(Attempt { trial, attempt, end, duration, news: News::default(), report }));
     }
 
     pub(super) fn completes(&mut self, trial: u64) {

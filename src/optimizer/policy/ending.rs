@@ -1,0 +1,142 @@
+//! Which running trial is hopeless, and not worth its remaining cost.
+
+use rand::Rng;
+
+use super::constants::{HOPELESS, SUPPORT};
+use super::fidelities::{open, possible};
+use crate::optimizer::{Candidates, Optimizer};
+use crate::problem::normal::distribution;
+use crate::problem::{Evidence, FidelityId, Mixture, Observation, OnTheWay, Prediction, RunId};
+use crate::surrogate::Surrogate;
+
+/// What there is to say of a running trial.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outlook {
+    /// The trial.
+    pub run: RunId,
+    /// Which share of its tokens it has trained on.
+    pub share_done: f64,
+    /// The objective in the end, by its curve, its mixture and the noise of a run.
+    pub end: Prediction,
+    /// The best objective at its fidelity so far, and the probability that its end is better.
+    pub best: f64,
+    #[expect(missing_docs, reason = "with the best")]
+    pub probability: f64,
+    /// By how much its end is expected to improve the recommendation, per unit of its remaining cost; and the same of the best new trial.
+    /// Both in the objective's unit.
+    pub worth: f64,
+    #[expect(missing_docs, reason = "with the other")]
+    pub worth_of_new: f64,
+}
+
+impl Outlook {
+    /// Whether the trial is ended: its end is hardly ever better than the best run at its fidelity ([`HOPELESS`]), and its remaining cost
+    /// buys more elsewhere.
+    #[must_use]
+    pub fn is_hopeless(&self) -> bool {
+        self.probability < HOPELESS && self.worth < self.worth_of_new
+    }
+}
+
+impl Optimizer {
+    /// The running trial that is to be ended, the most hopeless one, if any is. `offered` are the fidelities at which a new trial could be
+    /// paid for. While the initial design is not complete, and before there is a model, none is ended; nor is a run of a mixture that
+    /// others are compared with.
+    pub fn hopeless(
+        &self,
+        evidence: &Evidence,
+        running: &[OnTheWay],
+        offered: &[FidelityId],
+        rng: &mut (impl Rng + Clone),
+    ) -> Option<Outlook> {
+        let compared = |trial: &&OnTheWay| self.references().all(|reference| !reference.is(&trial.end.mixture));
+        let outlooks = running.iter().filter(compared).filter_map(|trial| self.outlook(evidence, trial, offered, rng));
+        outlooks.filter(Outlook::is_hopeless).min_by(|a, b| a.probability.total_cmp(&b.probability))
+    }
+
+    /// What there is to say of a running trial; `None` while the initial design is not complete, and where there is no model, no new trial
+    /// or no other run at its fidelity to compare it with.
+    pub fn outlook(
+        &self,
+        evidence: &Evidence,
+        OnTheWay { end, share_done }: &OnTheWay,
+        offered: &[FidelityId],
+        rng: &mut (impl Rng + Clone),
+    ) -> Option<Outlook> {
+        let (mixture, m) = (&end.mixture, end.fidelity);
+        // If it were ended: its estimated end is an observation, and it is not under way any more.
+        let mut without = evidence.clone();
+        if let Some(place) = without.pending.iter().position(|pending| *pending == (mixture.clone(), m)) {
+            without.pending.remove(place);
+        }
+        let mut with_end = without.clone();
+        with_end.observations.push(end.clone());
+        let space = Candidates::Space(offered);
+        if self.snapshot.is_none() || self.design_fidelity(&with_end, space).is_some() {
+            return None;
+        }
+        let unaware = self.condition(&evidence.observations).ok()?;
+        let aware = unaware.extend(&self.task(std::slice::from_ref(end))).ok()?;
+        let [unaware_of_end, pending] =
+            [&*unaware, &aware].map(|surrogate| surrogate.with_pending(&without.pending).ok());
+        let (unaware_of_end, pending) = (unaware_of_end?, pending?);
+        let open =
+            open(&possible(&self.fidelities, &self.settings, &with_end, space), self.fidelities.target(), &with_end);
+        let new = self.propose((&aware, &pending), &with_end, space, &open, &mut rng.clone());
+        let worth_of_new = new?.gain?;
+
+        let (end_of, best, unknown) = self.end(evidence, end)?;
+        let worth = self.worth_of_end((&unaware_of_end, &pending), &with_end, (mixture, m), unknown, rng);
+        Some(Outlook {
+            run: end.run,
+            share_done: *share_done,
+            end: end_of,
+            best,
+            probability: distribution(self.objective.sign() * (best - end_of.mean) / end_of.sd),
+            worth: worth / ((1.0 - share_done) * evidence.costs[m]),
+            worth_of_new,
+        })
+    }
+
+    /// The objective at the end of a run, given the estimate of it from its curve and what is expected of its mixture; the best objective at its
+    /// fidelity so far; and which share of the standard deviation of a new run of its mixture the curve leaves unknown.
+    fn end(&self, evidence: &Evidence, end: &Observation) -> Option<(Prediction, f64, f64)> {
+        let (mixture, m) = (&end.mixture, end.fidelity);
+        let baseline = self.baseline(evidence);
+        let measured = |metrics: &[f64]| self.objective.measured(metrics, m, &baseline);
+        let sign = self.objective.sign();
+        let at = evidence.observations.iter().filter(|o| o.fidelity == m).filter_map(|o| measured(&o.metrics));
+        let best = at.min_by(|a, b| (sign * a).total_cmp(&(sign * b)))?;
+        let value = measured(&end.metrics)?;
+        let of_curve = self.objective.standard_error(&end.metrics, &end.se).powi(2);
+        let expected = self.expectation(evidence, mixture, m)?;
+        let of_run = expected.sd.powi(2) + expected.noise.unwrap_or(0.0).powi(2);
+        let of_both = of_curve + of_run;
+        let mean = (expected.mean * of_curve + value * of_run) / of_both;
+        let prediction = Prediction { mean, sd: (of_curve * of_run / of_both).sqrt(), noise: None };
+        Some((prediction, best, (of_curve / of_both).sqrt()))
+    }
+
+    /// By how much the end of a run is expected to improve the recommendation, when its curve is known: the knowledge gradient of `aware`,
+    /// which knows the curve. The end moves what is recommended as a new run of the mixture would for whoever has not seen the
+    /// curve, `unaware`, times the share `unknown` of its standard deviation that the curve leaves: with the variance `v` of a new run
+    /// and `τ²` of the curve's error, `cov(f, y | curve) / sd(y | curve) = cov(f, y) / √v · √(τ² / (v + τ²))`. The share is taken to be that of
+    /// the objective in all metrics.
+    fn worth_of_end(
+        &self,
+        (unaware, aware): (&Surrogate, &Surrogate),
+        evidence: &Evidence,
+        (mixture, m): (&Mixture, FidelityId),
+        unknown: f64,
+        rng: &mut (impl Rng + Clone),
+    ) -> f64 {
+        let starts = self.starts(aware, evidence, &mut rng.clone());
+        let x = self.columns(starts.iter().map(Vec::as_slice));
+        let x = x.select(&self.promising(aware, evidence, &x, SUPPORT / 2));
+        let [targets, unaware_targets] =
+            [aware, unaware].map(|surrogate| self.targets(surrogate, evidence, (&x, surrogate.mean(&x)), &[], 0));
+        let z = self.columns([mixture.weights()]);
+        let influence = unaware.influence(&z, m, &unaware_targets.view);
+        targets.log_value(&targets.choices(), |j| &influence[j].0 * unknown, targets.bought).exp()
+    }
+}
