@@ -40,7 +40,7 @@ fn mixtures(dim: usize, n: usize, rng: &mut impl Rng) -> Warped {
 }
 
 fn layout((kind, components): (KernelKind, usize), dim: usize, sizes: usize) -> Layout {
-    Layout { kind, components, dim, size_steps: vec![2.3, 1.1, 4.0][..sizes - 1].to_vec(), lengthscale_sd: 0.6 }
+    Layout { kind, components, families: (0..dim).collect(), size_steps: vec![2.3, 1.1, 4.0][..sizes - 1].to_vec(), lengthscale_sd: 0.6 }
 }
 
 /// Runs of random mixtures at every size in turn, some with a known noise.

@@ -50,7 +50,13 @@ impl Optimizer {
     }
 
     pub(super) fn task<'a>(&'a self, observations: &'a [Observation]) -> Task<'a> {
-        Task { objective: &self.objective, fidelities: &self.fidelities, spec: self.spec(), observations }
+        Task {
+            objective: &self.objective,
+            fidelities: &self.fidelities,
+            spec: self.spec(),
+            families: self.space.families(),
+            observations,
+        }
     }
 
     /// Whether enough has been observed since the last fit, at any fidelity, for the hyperparameters to be fitted anew; or the

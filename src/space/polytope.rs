@@ -1,7 +1,7 @@
 //! The polytope of feasible mixtures.
 
 use super::blocks::Blocks;
-use super::constraints::{Bound, Constraints, Group, Row, dot};
+use super::constraints::{Bound, Constraints, Group, Row};
 use super::nearby::Ball;
 use super::projection;
 
@@ -182,6 +182,13 @@ impl Polytope {
         &self.reach
     }
 
+    /// A point where weight `i` is as large as it can be.
+    pub(super) fn highest(&self, i: usize) -> &[f64] {
+        let block = (0..self.blocks.len()).find(|j| self.blocks.members(*j).any(|member| member == i));
+        // The least and the most of every block come first.
+        &self.extremes[2 * block.unwrap_or(0) + 1]
+    }
+
     /// A point of the relative interior.
     #[must_use]
     pub fn center(&self) -> &[f64] {
@@ -229,28 +236,12 @@ impl Polytope {
             && self.near.as_ref().is_none_or(|ball| ball.contains(w, tolerance))
     }
 
-    /// A point of the polytope where the linear function `gradient · w` is largest.
+    /// A point where the linear function `gradient · w` is largest, near or not.
     ///
-    /// Proximal-point iteration on the linear program, `w ← project(w + s · gradient)`: its fixed points are exactly
-    /// the maxima, and it reaches one in finitely many steps (Rockafellar, SIAM J. Control Optim. 14, 1976).
+    /// Of such points it is the nearest one to the center.
     #[must_use]
     pub fn maximize(&self, gradient: &[f64]) -> Vec<f64> {
-        let largest = gradient.iter().fold(0.0_f64, |m, g| m.max(g.abs()));
-        let mut w = self.center.clone();
-        if largest == 0.0 {
-            return w;
-        }
-        let mut value = dot(gradient, &w);
-        // Two or three rounds are the rule; the limit only guards against a plateau of rounding errors.
-        for _ in 0..1000 {
-            let moved: Vec<f64> = w.iter().zip(gradient).map(|(x, g)| x + 4.0 * g / largest).collect();
-            let next = self.project(&moved);
-            let next_value = dot(gradient, &next);
-            if next_value <= value + 1e-14 * largest {
-                break;
-            }
-            (w, value) = (next, next_value);
-        }
-        w
+        let [start, gradient] = [&self.center, gradient].map(|w| self.blocks.coordinates(w));
+        self.weights(projection::maximize(&self.constraints, &start, &gradient))
     }
 }

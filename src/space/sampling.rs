@@ -70,6 +70,8 @@ struct Chain<'a> {
     sums: Vec<f64>,
     /// The group rows that can vary, by index.
     rows: Vec<usize>,
+    /// Per variable, the share of it that each of these rows counts.
+    shares: Vec<Vec<f64>>,
     /// Per free variable, the free variables it can exchange weight with: those of which the same share is in each fixed group.
     partners: Vec<Vec<usize>>,
     /// Orthonormal basis of the fixed rows, restricted to the free variables.
@@ -96,10 +98,12 @@ impl<'a> Chain<'a> {
                 basis.push(v);
             }
         }
-        let rows = (1..polytope.rows().len()).filter(|&k| !polytope.rows()[k].fixed).collect();
+        let rows: Vec<usize> = (1..polytope.rows().len()).filter(|&k| !polytope.rows()[k].fixed).collect();
+        let share = |i: usize| rows.iter().map(|&k| polytope.rows()[k].coefficients[i] / sum[i]).collect();
+        let shares = (0..polytope.coordinates()).map(share).collect();
         let point = polytope.blocks.coordinates(polytope.center());
         let sums = polytope.rows().iter().map(|r| r.sum(&point)).collect();
-        Self { polytope, point, sums, rows, partners, basis }
+        Self { polytope, point, sums, rows, shares, partners, basis }
     }
 
     /// Enough steps to forget the point it starts from.
@@ -132,10 +136,10 @@ impl<'a> Chain<'a> {
         let (sum, u) = (&rows[0].coefficients, &self.point);
         let mut least = (sum[i] * (lower[i] - u[i])).max(sum[j] * (u[j] - upper[j]));
         let mut most = (sum[i] * (upper[i] - u[i])).min(sum[j] * (u[j] - lower[j]));
-        for &k in &self.rows {
-            let slope = rows[k].coefficients[i] / sum[i] - rows[k].coefficients[j] / sum[j];
-            let (below, above) = ((rows[k].min - self.sums[k]) / slope, (rows[k].max - self.sums[k]) / slope);
+        let slopes = self.shares[i].iter().zip(&self.shares[j]).map(|(a, b)| a - b);
+        for (&k, slope) in self.rows.iter().zip(slopes.clone()) {
             if slope != 0.0 {
+                let (below, above) = ((rows[k].min - self.sums[k]) / slope, (rows[k].max - self.sums[k]) / slope);
                 (least, most) = (least.max(below.min(above)), most.min(below.max(above)));
             }
         }
@@ -143,8 +147,8 @@ impl<'a> Chain<'a> {
             let t = least + (most - least) * rng.random::<f64>();
             self.point[i] += t / sum[i];
             self.point[j] -= t / sum[j];
-            for &k in &self.rows {
-                self.sums[k] += t * (rows[k].coefficients[i] / sum[i] - rows[k].coefficients[j] / sum[j]);
+            for (&k, slope) in self.rows.iter().zip(slopes) {
+                self.sums[k] += t * slope;
             }
         }
     }

@@ -21,6 +21,8 @@ struct Normal {
 const LOG_VARIANCE: Normal = Normal { mean: 0.0, sd: 1.0 };
 /// Common mean of the log length-scales: a median of 1, most of the diameter √2.
 const LOG_LENGTHSCALE: Normal = Normal { mean: 0.0, sd: 1.0 };
+/// Share of the variance of a domain's log length-scale, around the common mean, that it has in common with its family.
+const FAMILY: f64 = 0.5;
 /// Frequencies, in cycles per unit of √w: shrunk hard towards zero, as loose ones over-fit noise (docs/math.md).
 const FREQUENCY_SD: f64 = 0.05;
 /// Increment of the log scale from one size to the next.
@@ -44,8 +46,8 @@ pub struct Layout {
     pub kind: KernelKind,
     /// Components of the kernel.
     pub components: usize,
-    /// Domains.
-    pub dim: usize,
+    /// Index of the family of each domain, from 0 on. The length-scales of a family are alike.
+    pub families: Vec<usize>,
     /// Steps of log size between consecutive fidelities (length F − 1, positive), in the same unit for all metrics.
     pub size_steps: Vec<f64>,
     /// How far single length-scales may stray from their common mean: the standard deviation of their logarithms.
@@ -107,8 +109,22 @@ impl Layout {
         self.kind == KernelKind::SpectralMixture
     }
 
+    /// How many families there are.
+    fn count(&self) -> usize {
+        self.families.iter().max().map_or(0, |last| last + 1)
+    }
+
+    /// What a length-scale has in common with those of its family and what it has of its own: the factors of two standard normals in its
+    /// deviation, and how many normals of the second kind there are. Where every domain is a family of its own, the first say it all.
+    fn shares(&self) -> (f64, f64, usize) {
+        let rho: f64 = std::env::var("FAM_RHO").map_or(FAMILY, |s| s.parse().unwrap());
+        let dim = self.families.len();
+        if self.count() == dim { (1.0, 0.0, 0) } else { (rho.sqrt(), (1.0 - rho).sqrt(), dim) }
+    }
+
     fn component_len(&self) -> usize {
-        2 + self.dim * if self.spectral() { 2 } else { 1 }
+        let frequencies = if self.spectral() { self.families.len() } else { 0 };
+        2 + self.count() + self.shares().2 + frequencies
     }
 
     /// Length of the parameter vector.
@@ -131,8 +147,8 @@ impl Layout {
         let mut z = vec![0.0; self.len()];
         if self.spectral() {
             for q in 0..self.components {
-                let offset = q * self.component_len() + 2 + self.dim;
-                z[offset..offset + self.dim].fill(0.5);
+                let end = (q + 1) * self.component_len();
+                z[end - self.families.len()..end].fill(0.5);
             }
         }
         z
@@ -158,17 +174,18 @@ impl Layout {
             rest = tail;
             head
         };
+        let (count, (together, apart, deviations)) = (self.count(), self.shares());
+        let frequencies = if self.spectral() { self.families.len() } else { 0 };
         let components = (0..self.components)
             .map(|q| {
                 let variance = (self.log_variance_mean() + LOG_VARIANCE.sd * take(1)[0]).exp();
                 let mean = self.log_lengthscale_mean(q) + LOG_LENGTHSCALE.sd * take(1)[0];
-                let lengthscales =
-                    take(self.dim).iter().map(|u| (mean + self.lengthscale_sd * u).exp()).collect::<Vec<_>>();
-                let frequencies = if self.spectral() {
-                    take(self.dim).iter().map(|u| FREQUENCY_SD * u).collect()
-                } else {
-                    Vec::new()
-                };
+                let (of_family, own) = (take(count), take(deviations));
+                let deviation =
+                    |(d, f): (usize, &usize)| together * of_family[*f] + own.get(d).map_or(0.0, |own| apart * own);
+                let lengthscales = self.families.iter().enumerate().map(deviation);
+                let lengthscales = lengthscales.map(|u| (mean + self.lengthscale_sd * u).exp()).collect();
+                let frequencies = take(frequencies).iter().map(|u| FREQUENCY_SD * u).collect();
                 Component { variance, lengthscales, frequencies }
             })
             .collect();
@@ -200,10 +217,14 @@ impl Layout {
     #[must_use]
     pub fn pull_back(&self, gradient: &NaturalGradient) -> Vec<f64> {
         let mut z = Vec::with_capacity(self.len());
+        let (together, apart, deviations) = self.shares();
         for g in &gradient.kernel {
             z.push(LOG_VARIANCE.sd * g.log_variance);
             z.push(LOG_LENGTHSCALE.sd * g.log_lengthscales.iter().sum::<f64>());
-            z.extend(g.log_lengthscales.iter().map(|x| self.lengthscale_sd * x));
+            let mut of_family = vec![0.0; self.count()];
+            g.log_lengthscales.iter().zip(&self.families).for_each(|(x, f)| of_family[*f] += x);
+            z.extend(of_family.iter().map(|x| self.lengthscale_sd * together * x));
+            z.extend(g.log_lengthscales.iter().take(deviations).map(|x| self.lengthscale_sd * apart * x));
             z.extend(g.frequencies.iter().map(|x| FREQUENCY_SD * x));
         }
         let sizes = self.size_steps.len() + 1;

@@ -28,7 +28,7 @@ pub fn integrated_variance_reduction(
     let layout = Layout {
         kind: spec.kernel,
         components: spec.components,
-        dim,
+        families: (0..dim).collect(),
         size_steps: Vec::new(),
         lengthscale_sd: spec.lengthscale_sd,
     };
