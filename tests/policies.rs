@@ -43,6 +43,7 @@ impl Made {
             objective: &self.objective,
             fidelities: &self.fidelities,
             spec: ModelSpec::default(),
+            families: &[],
             observations: &self.observations,
         }
     }

@@ -70,12 +70,15 @@ impl Optimizer {
             };
             at(false) >= (REFIT_GROWTH * at(true)).max(1.0)
         };
-        // A guard may be about a metric that was not modelled until now.
+        // A guard may be about a metric that was not modelled until now, and families may have been stated since.
         let processes = match last.spec.structure {
             Structure::PerMetric => self.objective.metrics.len(),
             Structure::Objective => 1,
         };
-        let other = last.hyperparameters.len() != processes || !self.settings.model.allows(&last.spec);
+        let layout = self.task(observations).layout().len();
+        let other = last.hyperparameters.len() != processes
+            || last.hyperparameters.iter().any(|z| z.len() != layout)
+            || !self.settings.model.allows(&last.spec);
         other || self.fidelities.ids().any(grown)
     }
 

@@ -16,7 +16,8 @@ pub struct Task<'a> {
     pub fidelities: &'a Fidelities,
     /// Kind of model.
     pub spec: ModelSpec,
-    /// Index of the family of each domain, from 0 on ([`SearchSpace::families`](crate::space::SearchSpace::families)).
+    /// Index of the family of each domain, from 0 on ([`SearchSpace::families`](crate::space::SearchSpace::families)). Domains beyond
+    /// those are families of their own.
     pub families: &'a [usize],
     /// Finished trials; not empty.
     pub observations: &'a [Observation],
@@ -29,12 +30,11 @@ impl Task<'_> {
     }
 
     /// How the hyperparameters of one process are laid out.
-    pub(super) fn layout(&self) -> Layout {
+    pub(crate) fn layout(&self) -> Layout {
         let sizes = self.fidelities.log_sizes();
         // Fidelities of equal size (say, other token counts unstated) still differ a little.
         let size_steps = sizes.windows(2).map(|s| (s[1] - s[0]).abs().max(0.1)).collect();
         let ModelSpec { kernel: kind, components, lengthscale_sd, .. } = self.spec;
-        // Domains of older studies are families of their own.
         let further = (self.families.iter().max().map_or(0, |last| last + 1)..).take(self.dim().saturating_sub(self.families.len()));
         let families = self.families.iter().copied().chain(further).collect();
         Layout { kind, components, families, size_steps, lengthscale_sd }

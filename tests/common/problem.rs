@@ -163,6 +163,7 @@ impl Owned {
             objective: &self.objective,
             fidelities: &self.fidelities,
             spec: self.spec,
+            families: &[],
             observations: &self.observations,
         }
     }
