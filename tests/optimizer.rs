@@ -72,6 +72,7 @@ fn left_to_know(problem: &Problem, design: &[Mixture]) -> f64 {
         families: (0..dim).collect(),
         size_steps: vec![],
         lengthscale_sd: spec.lengthscale_sd,
+        saturation: None,
     };
     let n = design.len();
     let data = Data {

@@ -44,6 +44,7 @@ impl Made {
             fidelities: &self.fidelities,
             spec: ModelSpec::default(),
             families: &[],
+            repetition: None,
             observations: &self.observations,
         }
     }

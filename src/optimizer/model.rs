@@ -55,6 +55,7 @@ impl Optimizer {
             fidelities: &self.fidelities,
             spec: self.spec(),
             families: self.space.families(),
+            repetition: self.repetition.as_ref(),
             observations,
         }
     }

@@ -24,6 +24,7 @@ pub(crate) mod normal;
 mod objective;
 mod observation;
 mod prediction;
+mod repetition;
 mod run_set;
 mod settings;
 mod statistics;
@@ -38,6 +39,7 @@ pub use name::{check_domain_name, check_folder_name, check_name, is_hidden};
 pub use objective::{Aggregate, Baseline, Direction, Metric, Objective, Reference, RelativeTo};
 pub use observation::{Observation, Past, RunId};
 pub use prediction::Prediction;
+pub use repetition::{Repetition, effective_weight};
 pub use run_set::RunSet;
 pub use settings::{
     AcquisitionKind, Goal, KernelKind, MOST_COMPONENTS, ModelChoice, ModelSpec, OptimizerSettings, Structure, Warp,

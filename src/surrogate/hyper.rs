@@ -7,8 +7,12 @@
 //! warped mixtures in the Hellinger geometry, where no two points are farther apart than √2 whatever the number of
 //! domains.
 
+use std::borrow::Cow;
+
 use super::kernel::{Component, ComponentGradient, Kernel};
+use super::saturation::Saturation;
 use crate::problem::KernelKind;
+use crate::space::Warped;
 
 /// A prior's mean and standard deviation.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +43,10 @@ const LOG_NOISE: Normal = Normal { mean: -2.0, sd: 2.0 };
 /// Deviation of each size's log noise from the common one.
 const LOG_NOISE_STEP_SD: f64 = 0.7;
 
+/// Log of the epochs in which the value of repeated data decays: a median of 15 (Muennighoff et al. 2023), so that four epochs are nearly as
+/// good as unique data, but hardly known.
+const LOG_DECAY: Normal = Normal { mean: 2.708_050_201_102_21, sd: 1.0 };
+
 /// What the parameter vector means.
 #[derive(Clone, Debug)]
 pub struct Layout {
@@ -52,6 +60,8 @@ pub struct Layout {
     pub size_steps: Vec<f64>,
     /// How far single length-scales may stray from their common mean: the standard deviation of their logarithms.
     pub lengthscale_sd: f64,
+    /// What runs repeat, where that is known. The decay is a parameter.
+    pub saturation: Option<Saturation>,
 }
 
 /// Natural values of the hyperparameters.
@@ -63,6 +73,25 @@ pub struct Hyperparameters {
     pub sizes: SizeCovariance,
     /// Noise variance at each size (length F).
     pub noise: Vec<f64>,
+    /// How the value of repeated data saturates, where it is known what runs repeat.
+    pub saturation: Option<Saturation>,
+}
+
+impl Hyperparameters {
+    /// Where runs of the n mixtures `z` at the fidelities `at` lie (length n).
+    pub(super) fn places<'a>(&self, z: &'a Warped, at: impl Fn(usize) -> usize) -> Cow<'a, Warped> {
+        self.saturation.as_ref().map_or(Cow::Borrowed(z), |saturation| Cow::Owned(saturation.places(z, at)))
+    }
+
+    /// The chain rule of [`Self::places`]: turns derivatives with respect to the place of the mixture `z` at fidelity `m` into those with
+    /// respect to the mixture.
+    pub(super) fn pull_back<const N: usize>(&self, z: &Warped, m: usize, gradients: [&mut Vec<f64>; N]) {
+        let Some(saturation) = &self.saturation else { return };
+        let slopes = saturation.slopes(z, 0, m);
+        for gradient in gradients {
+            gradient.iter_mut().zip(&slopes).for_each(|(g, slope)| *g *= slope);
+        }
+    }
 }
 
 /// Covariance between fidelities: an autoregressive chain from cheap to expensive (Kennedy & O'Hagan 2000) in which each
@@ -102,6 +131,8 @@ pub struct NaturalGradient {
     pub log_discrepancy: Vec<f64>,
     /// With respect to the log of each noise variance (length F).
     pub log_noise: Vec<f64>,
+    /// With respect to the log of the decay; 0 without saturation.
+    pub log_decay: f64,
 }
 
 impl Layout {
@@ -117,9 +148,8 @@ impl Layout {
     /// What a length-scale has in common with those of its family and what it has of its own: the factors of two standard normals in its
     /// deviation, and how many normals of the second kind there are. Where every domain is a family of its own, the first say it all.
     fn shares(&self) -> (f64, f64, usize) {
-        let rho: f64 = std::env::var("FAM_RHO").map_or(FAMILY, |s| s.parse().unwrap());
         let dim = self.families.len();
-        if self.count() == dim { (1.0, 0.0, 0) } else { (rho.sqrt(), (1.0 - rho).sqrt(), dim) }
+        if self.count() == dim { (1.0, 0.0, 0) } else { (FAMILY.sqrt(), (1.0 - FAMILY).sqrt(), dim) }
     }
 
     fn component_len(&self) -> usize {
@@ -131,7 +161,12 @@ impl Layout {
     #[must_use]
     pub fn len(&self) -> usize {
         let steps = self.size_steps.len();
-        self.components * self.component_len() + steps + if steps > 0 { 1 + steps } else { 0 } + 2 + steps
+        self.components * self.component_len()
+            + steps
+            + if steps > 0 { 1 + steps } else { 0 }
+            + 2
+            + steps
+            + usize::from(self.saturation.is_some())
     }
 
     /// Whether the vector would be empty (it never is).
@@ -206,10 +241,15 @@ impl Layout {
         let level = LOG_NOISE.mean + LOG_NOISE.sd * take(1)[0];
         let noise =
             take(steps + 1).iter().zip(&scale).map(|(u, s)| s * s * (level + LOG_NOISE_STEP_SD * u).exp()).collect();
+        let saturation = self.saturation.clone().map(|saturation| {
+            let decay = (LOG_DECAY.mean + LOG_DECAY.sd * take(1)[0]).exp();
+            Saturation { decay, ..saturation }
+        });
         Hyperparameters {
             kernel: Kernel { kind: self.kind, components },
             sizes: SizeCovariance { scale, discrepancy },
             noise,
+            saturation,
         }
     }
 
@@ -239,6 +279,7 @@ impl Layout {
         }
         z.push(LOG_NOISE.sd * gradient.log_noise.iter().sum::<f64>());
         z.extend(gradient.log_noise.iter().map(|x| LOG_NOISE_STEP_SD * x));
+        z.extend(self.saturation.as_ref().map(|_| LOG_DECAY.sd * gradient.log_decay));
         z
     }
 }

@@ -164,6 +164,7 @@ impl Owned {
             fidelities: &self.fidelities,
             spec: self.spec,
             families: &[],
+            repetition: None,
             observations: &self.observations,
         }
     }
