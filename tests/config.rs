@@ -195,8 +195,8 @@ fn wrong_configs_are_refused() {
     assert!(with("[[fidelity]]\nname = \"x\"").contains("`x` has no cost but others do"));
     assert!(with("[[fidelity]]\nname = \"x\"\ncost = nan").contains("expected a number above 0"));
     assert!(with("[[domain]]\nname = \"a=b\"").contains("separate names"));
-    assert!(with("[[domain]]\nname = 'x'\nfamily = ''").contains("line 17: domain[2].family: the name is empty"));
-    assert!(with("[[domain]]\nname = 'x'\nfamily = 3").contains("line 17: domain[2].family: expected a string"));
+    assert!(with("[[domain]]\nname = 'x'\nfamily = ''").contains("line 16: domain[2].family: the name is empty"));
+    assert!(with("[[domain]]\nname = 'x'\nfamily = 3").contains("line 16: domain[2].family: expected a string"));
     assert!(with("[launcher]\nkind = \"pbs\"\ncommand = [\"x\"]").contains("is not one of \"local\", \"slurm\""));
     assert!(with("[launcher]\ncommand = ['x', \"a\\u0000\"]").contains("NUL"));
     assert!(with("[launcher]\ncommand = ['x']\nenv = { A = \"\\u0000\" }").contains("NUL"));
