@@ -318,18 +318,15 @@ fn what_guards_compare_with_is_trained_before_anything_else_at_a_size() {
 #[test]
 fn what_the_target_repeats_counts_less_though_no_run_has_repeated_it() {
     let made = Made::new(2, &[16, 0], 11, |w, m| vec![1.0 - 0.1 * m as f64 + (-4.0 * w[0] - 2.0 * w[1]).exp()]);
-    let evidence = Evidence { observations: made.observations, costs: vec![0.1, 1.0], ..Evidence::default() };
-    let space = SearchSpace::new(vec![Domain::new("a"), Domain::new("b")], vec![], None).unwrap();
-    let recommended = |repetition: Option<Repetition>| {
-        let settings = OptimizerSettings::default();
-        let optimizer = Optimizer::new(space.clone(), made.fidelities.clone(), made.objective.clone(), settings);
-        let mut optimizer = optimizer.with_repetition(repetition);
-        optimizer.learn(&evidence);
-        optimizer.recommend(&evidence, None, &mut rng(1)).mixture.weights()[0]
+    let mixtures = columns(2, [&[0.015, 0.985][..], &[0.3, 0.7], &[0.6, 0.4]]);
+    let expected = |unique: Option<f64>| {
+        let repetition = unique.map(|share| Repetition(vec![vec![f64::INFINITY; 2], vec![share, f64::INFINITY]]));
+        let task = Task { repetition: repetition.as_ref(), ..made.task() };
+        Surrogate::fit(&task, None).unwrap().0.mean(&mixtures)
     };
-    let unique = |share: f64| Some(Repetition(vec![vec![f64::INFINITY; 2], vec![share, f64::INFINITY]]));
-    let [unknown, plenty, scarce] = [None, unique(2.0), unique(0.02)].map(recommended);
-    assert!(unknown > 0.9 && plenty > 0.9, "{unknown} {plenty}");
-    // With a decay of 15 epochs, the gain of another bit of it is as large as that of the other domain at 11.4 epochs, a weight of 0.23.
-    assert!((0.1..0.5).contains(&scarce), "{scarce}");
+    let [unknown, plenty, scarce] = [None, Some(1.0), Some(0.02)].map(expected);
+    assert!((&unknown - &plenty).amax() < 1e-9, "{unknown} {plenty}");
+    // The first mixture repeats nothing, the others repeat it 15 and 30 times.
+    let lost = &scarce - &unknown;
+    assert!(lost[0].abs() < 1e-9 && lost[1] > 0.003 && lost[2] > 1.5 * lost[1], "{lost}");
 }
