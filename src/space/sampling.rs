@@ -193,7 +193,7 @@ impl<'a> Chain<'a> {
         }
         for &k in &self.rows {
             let row = &self.polytope.rows()[k];
-            clip(dot(&row.coefficients, direction), row.min - self.sums[k], row.max - self.sums[k]);
+            clip(row.sum(direction), row.min - self.sums[k], row.max - self.sums[k]);
         }
         if least < most {
             let t = least + (most - least) * rng.random::<f64>();
