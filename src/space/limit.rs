@@ -60,7 +60,9 @@ impl SearchSpace {
         if let Some(group) = polytope.groups().iter().find(freezes) {
             return vec![LimitedBy::Frozen(group.name.clone())];
         }
-        let extreme = Mixture::new(polytope.highest(i).to_vec());
+        let mut direction = vec![0.0; self.dim()];
+        direction[i] = 1.0;
+        let extreme = Mixture::new(polytope.maximize(&direction));
         let has = |group: &str| polytope.groups().iter().any(|g| g.name == group && g.domains.contains(&i));
         let binding = self.tight_bounds(&extreme).into_iter().filter_map(|bound| match bound {
             TightBound::Min { domain: other, .. } if other != domain.name => Some(LimitedBy::MinOf(other)),

@@ -182,13 +182,6 @@ impl Polytope {
         &self.reach
     }
 
-    /// A point where weight `i` is as large as it can be.
-    pub(super) fn highest(&self, i: usize) -> &[f64] {
-        let block = (0..self.blocks.len()).find(|j| self.blocks.members(*j).any(|member| member == i));
-        // The least and the most of every block come first.
-        &self.extremes[2 * block.unwrap_or(0) + 1]
-    }
-
     /// A point of the relative interior.
     #[must_use]
     pub fn center(&self) -> &[f64] {
