@@ -143,7 +143,7 @@ impl Recipe {
         let problem = Problem {
             name: format!("mixing-law-{n}-{regime}-{}", self.seed),
             noise: self.noise,
-            domains: (0..n).map(|i| Domain { name: name(i), family: format!("family{}", family[i]), tokens }).collect(),
+            domains: (0..n).map(|i| Domain { name: name(i), tokens }).collect(),
             groups: Vec::new(),
             max_epochs: MAX_EPOCHS,
             metrics: measured.into_iter().map(name).collect(),

@@ -15,8 +15,6 @@ use crate::optimum::{Optimum, minimize};
 pub struct Domain {
     /// Its name.
     pub name: String,
-    /// The family that it belongs to.
-    pub family: String,
     /// Tokens available.
     pub tokens: f64,
 }
@@ -182,7 +180,7 @@ impl Problem {
     #[must_use]
     pub fn study(&self) -> String {
         let mut sections = vec![format!("[study]\nname = \"{}\"\n", self.name)];
-        for Domain { name, tokens, .. } in &self.domains {
+        for Domain { name, tokens } in &self.domains {
             sections.push(format!("[[domain]]\nname = \"{name}\"\ntokens = {tokens:e}\n"));
         }
         for Group { name, domains, min, max } in &self.groups {

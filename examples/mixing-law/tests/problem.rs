@@ -188,7 +188,7 @@ fn names_of_domains_do_not_matter() {
     };
     let mut other = problem.clone();
     for (k, &i) in order.iter().enumerate() {
-        other.domains[k] = Domain { name: problem.domains[k].name.clone(), ..problem.domains[i].clone() };
+        other.domains[k] = Domain { name: problem.domains[k].name.clone(), tokens: problem.domains[i].tokens };
     }
     other.groups.iter_mut().for_each(|g| g.domains = g.domains.iter().map(&renamed).collect());
     for Law { rates, .. } in other.sizes.iter_mut().flat_map(|s| &mut s.laws) {
