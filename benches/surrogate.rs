@@ -68,8 +68,14 @@ fn likelihood(c: &mut Criterion) {
             level_sd: vec![3.0; 3],
         };
         let steps = vec![std::f64::consts::LN_10; 2];
-        let layout =
-            Layout { kind: KERNEL.0, components: KERNEL.1, dim: DOMAINS, size_steps: steps, lengthscale_sd: 0.6 };
+        let layout = Layout {
+            kind: KERNEL.0,
+            components: KERNEL.1,
+            families: (0..DOMAINS).collect(),
+            size_steps: steps,
+            lengthscale_sd: 0.6,
+            saturation: None,
+        };
         let z = DVector::from_vec(layout.start());
         group.bench_function(BenchmarkId::new("1", n), |b| b.iter(|| negative_log_posterior(&data, &layout, &z)));
     }

@@ -40,6 +40,20 @@ fn the_region_says_what_limits_it_and_how_often_data_is_repeated() {
 }
 
 #[test]
+fn a_family_of_one_domain_is_named() {
+    let f = Fixture::new(GOOD, "", "");
+    for (domain, family) in [("a", "text"), ("b", "cod"), ("c", "text")] {
+        f.edit(&format!("name = \"{domain}\"\n"), &format!("name = \"{domain}\"\nfamily = \"{family}\"\n"));
+    }
+    let checked = f.json("check", &[]);
+    assert_eq!([&checked["domains"]["a"]["family"], &checked["domains"]["b"]["family"]], ["text", "cod"]);
+    let notes = checked["notes"].to_string();
+    assert!(notes.contains("family `cod` has one domain only, which learns from no other"), "{notes}");
+    let notes = f.json("check", &["--set", "domain.b.family=\"text\""])["notes"].to_string();
+    assert!(!notes.contains("family"), "{notes}");
+}
+
+#[test]
 fn a_trial_is_told_how_often_it_repeats_data() {
     let f = Fixture::new(
         &format!("cp \"$ADMIRE_MIXTURE_FILE\" told.json; {GOOD}"),

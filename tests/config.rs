@@ -195,6 +195,8 @@ fn wrong_configs_are_refused() {
     assert!(with("[[fidelity]]\nname = \"x\"").contains("`x` has no cost but others do"));
     assert!(with("[[fidelity]]\nname = \"x\"\ncost = nan").contains("expected a number above 0"));
     assert!(with("[[domain]]\nname = \"a=b\"").contains("separate names"));
+    assert!(with("[[domain]]\nname = 'x'\nfamily = ''").contains("line 16: domain[2].family: the name is empty"));
+    assert!(with("[[domain]]\nname = 'x'\nfamily = 3").contains("line 16: domain[2].family: expected a string"));
     assert!(with("[launcher]\nkind = \"pbs\"\ncommand = [\"x\"]").contains("is not one of \"local\", \"slurm\""));
     assert!(with("[launcher]\ncommand = ['x', \"a\\u0000\"]").contains("NUL"));
     assert!(with("[launcher]\ncommand = ['x']\nenv = { A = \"\\u0000\" }").contains("NUL"));
@@ -561,4 +563,17 @@ fn weights_of_metrics_count_relative_to_one_another() {
     assert_eq!(weights("{a=6, b=2}", "'worst'").unwrap(), [1.5, 0.5]);
     // What sums to 1 but for rounding stays as it is.
     assert_eq!(weights("{a=0.7, b=0.2, c=0.1}", "'mean'").unwrap(), [0.7, 0.2, 0.1]);
+}
+
+#[test]
+fn what_runs_repeat_follows_from_tokens_and_bounds() {
+    let tokens = ["fidelity.1M.tokens=1e9", "fidelity.1B.tokens=20e9", "domain.code.tokens=5e9"];
+    let repetition = |more: &[&str]| parse(SMALL, &[&tokens, more].concat()).unwrap().repetition().map(|r| r.0);
+    let none = f64::INFINITY;
+    // The order is that of the names: code, web.
+    assert_eq!(repetition(&[]), Some(vec![vec![5.0, none], vec![0.25, none]]));
+    let all = ["domain.web.tokens=40e9", "limits.match_repetition=true"];
+    assert_eq!(repetition(&all), Some(vec![vec![0.25, 2.0], vec![0.25, 2.0]]));
+    assert_eq!(repetition(&["domain.code.max=0.25"]), None, "no mixture repeats anything");
+    assert_eq!(parse(SMALL, &tokens[1..2]).unwrap().repetition(), None, "nothing is known of the data");
 }

@@ -149,6 +149,7 @@ impl Case {
             kernel: Kernel { kind: self.kernel, components: components.collect() },
             sizes: SizeCovariance { scale: p.scale.clone(), discrepancy: p.discrepancy.clone() },
             noise: p.noise.clone(),
+            saturation: None,
         }
     }
 

@@ -69,9 +69,10 @@ fn left_to_know(problem: &Problem, design: &[Mixture]) -> f64 {
     let layout = Layout {
         kind: spec.kernel,
         components: spec.components,
-        dim,
+        families: (0..dim).collect(),
         size_steps: vec![],
         lengthscale_sd: spec.lengthscale_sd,
+        saturation: None,
     };
     let n = design.len();
     let data = Data {

@@ -11,7 +11,8 @@ use admire::optimizer::policy::fidelities::{exceeds_in_flight_cap, open};
 use admire::optimizer::{Candidates, Optimizer, Outlook};
 use admire::problem::{
     Aggregate, Direction, Evidence, Fidelities, Fidelity, Guard, Metric, Mixture, ModelChoice, ModelSpec, Objective,
-    Observation, OnTheWay, OptimizerSettings, Past, Prediction, RunId, Threshold, Tolerance, Warp, Weights, columns,
+    Observation, OnTheWay, OptimizerSettings, Past, Prediction, Repetition, RunId, Threshold, Tolerance, Warp, Weights,
+    columns,
 };
 use admire::space::{Domain, Granularity, SearchSpace};
 use admire::surrogate::{Surrogate, Task};
@@ -45,6 +46,8 @@ impl Made {
             objective: &self.objective,
             fidelities: &self.fidelities,
             spec: ModelSpec::default(),
+            families: &[],
+            repetition: None,
             observations: &self.observations,
         }
     }
@@ -397,4 +400,21 @@ fn what_the_end_of_a_run_is_worth_falls_from_that_of_a_new_run_to_nothing_as_its
     let values = [1e4, 0.1, 0.02, 1e-6].map(worth);
     assert!((values[0] / gain - 1.0).abs() < 0.1, "{values:?}, of a new run {gain}");
     assert!(values.windows(2).all(|pair| pair[0] > pair[1]) && values[3] < 1e-3 * gain, "{values:?}");
+}
+
+/// Small runs never repeat the domain that helps most. Whether the target does, only the tokens say.
+#[test]
+fn what_the_target_repeats_counts_less_though_no_run_has_repeated_it() {
+    let made = Made::new(2, &[16, 0], 11, |w, m| vec![1.0 - 0.1 * m as f64 + (-4.0 * w[0] - 2.0 * w[1]).exp()]);
+    let mixtures = columns(2, [&[0.015, 0.985][..], &[0.3, 0.7], &[0.6, 0.4]]);
+    let expected = |unique: Option<f64>| {
+        let repetition = unique.map(|share| Repetition(vec![vec![f64::INFINITY; 2], vec![share, f64::INFINITY]]));
+        let task = Task { repetition: repetition.as_ref(), ..made.task() };
+        Surrogate::fit(&task, None).unwrap().0.mean(&mixtures)
+    };
+    let [unknown, plenty, scarce] = [None, Some(1.0), Some(0.02)].map(expected);
+    assert!((&unknown - &plenty).amax() < 1e-9, "{unknown} {plenty}");
+    // The first mixture repeats nothing, the others repeat it 15 and 30 times.
+    let lost = &scarce - &unknown;
+    assert!(lost[0].abs() < 1e-9 && lost[1] > 0.003 && lost[2] > 1.5 * lost[1], "{lost}");
 }

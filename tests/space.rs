@@ -142,6 +142,21 @@ proptest! {
         prop_assert!(norm(&polytope.project(&other), &p) <= norm(&other, &y) + 1e-12, "expansive");
     }
 
+    /// The fixed points of `project(w + gradient)` are exactly the maxima (Rockafellar 1976).
+    #[test]
+    fn a_linear_function_is_largest_where_no_step_uphill_leads_on(seed in any::<u64>()) {
+        let rng = &mut rng(seed);
+        let polytope = if rng.random_bool(0.5) { random_frozen(rng) } else { random_polytope(rng) };
+        let gradient = random_target(polytope.dim(), rng);
+        let w = polytope.maximize(&gradient);
+        prop_assert!(thaw(&polytope, &w) < 1e-12, "thawed");
+        prop_assert!(polytope.contains(&w, 1e-12), "infeasible {w:?} in {polytope:?}");
+        let largest = gradient.iter().fold(0.0_f64, |most, g| most.max(g.abs()));
+        let uphill: Vec<f64> = w.iter().zip(&gradient).map(|(w, g)| w + 4.0 * g / largest).collect();
+        let rise: f64 = polytope.project(&uphill).iter().zip(&w).zip(&gradient).map(|((a, b), g)| g * (a - b)).sum();
+        prop_assert!(rise <= 1e-11 * largest, "{rise} higher");
+    }
+
     #[test]
     fn projection_follows_a_relabelling(seed in any::<u64>()) {
         let rng = &mut rng(seed);

@@ -28,7 +28,7 @@ pub fn optimizer(study: &Study) -> Optimizer {
     let config = study.config();
     let (space, fidelities) = (config.space.clone(), config.fidelities.clone());
     let optimizer = Optimizer::new(space, fidelities, config.objective.clone(), config.optimizer.clone());
-    let mut optimizer = optimizer.with_guards(config.guards.clone());
+    let mut optimizer = optimizer.with_guards(config.guards.clone()).with_repetition(config.repetition());
     if let Some(model) = study.model() {
         match serde_json::from_value::<ModelSnapshot>(Value::Object(model.snapshot.clone())) {
             // Fitted by an earlier version, in other units.

@@ -180,8 +180,12 @@ fn domains(document: &Section<'_>) -> (Vec<Domain>, BTreeMap<String, DomainFiles
         let (min, max) = range(section);
         let tokens = section.positive("tokens");
         let prior = section.number("prior", "a number of at least 0", |x| x >= 0.0);
+        let family = section.text("family");
+        if let Some(Err(reason)) = family.as_deref().map(check_name) {
+            section.report(Some("family"), format!("the name {reason}"));
+        }
         files.insert(name.clone(), DomainFiles::read(section, &mut paths));
-        Domain { name, min, max, tokens, prior }
+        Domain { name, min, max, tokens, prior, family }
     };
     let domains: Vec<Domain> = sections.iter().map(read).collect();
     let ancestry = lineage::read(&sections, &domains);

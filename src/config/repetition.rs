@@ -3,7 +3,7 @@
 
 use super::StudyConfig;
 use super::tree::Section;
-use crate::problem::{Fidelities, FidelityId, Mixture};
+use crate::problem::{Fidelities, FidelityId, Mixture, Repetition};
 use crate::space::Domain;
 
 const KEY: &str = "match_repetition";
@@ -40,5 +40,19 @@ impl StudyConfig {
         let run = self.fidelities[fidelity].tokens;
         let unique = self.unique_tokens(fidelity).into_iter();
         unique.zip(mixture.weights()).map(|(unique, weight)| Some(weight * run? / unique?)).collect()
+    }
+
+    /// The unique data that runs draw from, if a run of some mixture may repeat a domain.
+    #[must_use]
+    pub fn repetition(&self) -> Option<Repetition> {
+        let shares = |m: FidelityId| -> Vec<f64> {
+            let run = self.fidelities[m].tokens;
+            let share = |unique: Option<f64>| unique.zip(run).map_or(f64::INFINITY, |(unique, run)| unique / run);
+            self.unique_tokens(m).into_iter().map(share).collect()
+        };
+        let shares: Vec<Vec<f64>> = self.fidelities.ids().map(shares).collect();
+        let reach = self.space.polytope().reach();
+        let repeats = |unique: &Vec<f64>| unique.iter().zip(reach).any(|(unique, (_, most))| most > unique);
+        shares.iter().any(repeats).then_some(Repetition(shares))
     }
 }

@@ -10,8 +10,8 @@ mod model;
 pub mod policy;
 
 use crate::problem::{
-    Evidence, Fidelities, FidelityId, Guard, Mixture, Objective, OptimizerSettings, Prediction, Structure, Weights,
-    columns,
+    Evidence, Fidelities, FidelityId, Guard, Mixture, Objective, OptimizerSettings, Prediction, Repetition, Structure,
+    Weights, columns,
 };
 use std::sync::{Arc, Mutex};
 
@@ -98,6 +98,7 @@ pub struct Optimizer {
     objective: Objective,
     settings: OptimizerSettings,
     guards: Vec<Guard>,
+    repetition: Option<Repetition>,
     snapshot: Option<ModelSnapshot>,
     /// The last models conditioned, with what they were conditioned on.
     cache: Arc<Mutex<model::Cache>>,
@@ -107,7 +108,16 @@ impl Optimizer {
     /// An optimizer that has seen nothing yet.
     #[must_use]
     pub fn new(space: SearchSpace, fidelities: Fidelities, objective: Objective, settings: OptimizerSettings) -> Self {
-        Self { space, fidelities, objective, settings, guards: Vec::new(), snapshot: None, cache: Arc::default() }
+        Self {
+            space,
+            fidelities,
+            objective,
+            settings,
+            guards: Vec::new(),
+            repetition: None,
+            snapshot: None,
+            cache: Arc::default(),
+        }
     }
 
     /// With guards that have to hold on the mixture that is recommended. Their metrics are among those of the objective, with a weight
@@ -119,6 +129,12 @@ impl Optimizer {
         }
         self.guards = guards;
         self
+    }
+
+    /// With the unique data that runs draw from: what is repeated counts less ([`effective_weight`](crate::problem::effective_weight)).
+    #[must_use]
+    pub fn with_repetition(self, repetition: Option<Repetition>) -> Self {
+        Self { repetition, ..self }
     }
 
     /// With a space of the mixtures whose total-variation distance to `center`, one of its mixtures, is at most `distance`.

@@ -50,7 +50,14 @@ impl Optimizer {
     }
 
     pub(super) fn task<'a>(&'a self, observations: &'a [Observation]) -> Task<'a> {
-        Task { objective: &self.objective, fidelities: &self.fidelities, spec: self.spec(), observations }
+        Task {
+            objective: &self.objective,
+            fidelities: &self.fidelities,
+            spec: self.spec(),
+            families: self.space.families(),
+            repetition: self.repetition.as_ref(),
+            observations,
+        }
     }
 
     /// Whether enough has been observed since the last fit, at any fidelity, for the hyperparameters to be fitted anew; or the
@@ -64,12 +71,15 @@ impl Optimizer {
             };
             at(false) >= (REFIT_GROWTH * at(true)).max(1.0)
         };
-        // A guard may be about a metric that was not modelled until now.
+        // A guard may be about a metric that was not modelled until now, and families may have been stated since.
         let processes = match last.spec.structure {
             Structure::PerMetric => self.objective.metrics.len(),
             Structure::Objective => 1,
         };
-        let other = last.hyperparameters.len() != processes || !self.settings.model.allows(&last.spec);
+        let layout = self.task(observations).layout().len();
+        let other = last.hyperparameters.len() != processes
+            || last.hyperparameters.iter().any(|z| z.len() != layout)
+            || !self.settings.model.allows(&last.spec);
         other || self.fidelities.ids().any(grown)
     }
 

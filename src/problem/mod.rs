@@ -26,6 +26,7 @@ mod objective;
 mod observation;
 mod prediction;
 mod progress;
+mod repetition;
 mod run_set;
 mod settings;
 mod statistics;
@@ -42,6 +43,7 @@ pub use objective::{Aggregate, Baseline, Direction, Metric, Objective, Reference
 pub use observation::{Observation, Past, RunId};
 pub use prediction::Prediction;
 pub use progress::{Progress, Thinning};
+pub use repetition::{Repetition, effective_weight};
 pub use run_set::RunSet;
 pub use settings::{
     AcquisitionKind, Goal, KernelKind, MOST_COMPONENTS, ModelChoice, ModelSpec, OptimizerSettings, Structure, Warp,

@@ -1,7 +1,7 @@
 //! The polytope of feasible mixtures.
 
 use super::blocks::Blocks;
-use super::constraints::{Bound, Constraints, Group, Row, dot};
+use super::constraints::{Bound, Constraints, Group, Row};
 use super::nearby::Ball;
 use super::projection;
 
@@ -229,28 +229,12 @@ impl Polytope {
             && self.near.as_ref().is_none_or(|ball| ball.contains(w, tolerance))
     }
 
-    /// A point of the polytope where the linear function `gradient · w` is largest.
+    /// A point where the linear function `gradient · w` is largest, near or not.
     ///
-    /// Proximal-point iteration on the linear program, `w ← project(w + s · gradient)`: its fixed points are exactly
-    /// the maxima, and it reaches one in finitely many steps (Rockafellar, SIAM J. Control Optim. 14, 1976).
+    /// Of such points it is the nearest one to the center.
     #[must_use]
     pub fn maximize(&self, gradient: &[f64]) -> Vec<f64> {
-        let largest = gradient.iter().fold(0.0_f64, |m, g| m.max(g.abs()));
-        let mut w = self.center.clone();
-        if largest == 0.0 {
-            return w;
-        }
-        let mut value = dot(gradient, &w);
-        // Two or three rounds are the rule; the limit only guards against a plateau of rounding errors.
-        for _ in 0..1000 {
-            let moved: Vec<f64> = w.iter().zip(gradient).map(|(x, g)| x + 4.0 * g / largest).collect();
-            let next = self.project(&moved);
-            let next_value = dot(gradient, &next);
-            if next_value <= value + 1e-14 * largest {
-                break;
-            }
-            (w, value) = (next, next_value);
-        }
-        w
+        let [start, gradient] = [&self.center, gradient].map(|w| self.blocks.coordinates(w));
+        self.weights(projection::maximize(&self.constraints, &start, &gradient))
     }
 }

@@ -15,6 +15,9 @@ const CONFLICT: f64 = 1e-9;
 /// Components below this count as zero: normals are 0/1 vectors, or ratios of frozen groups, so that true components are far above it.
 const ZERO: f64 = 1e-10;
 
+/// Rounds of [`maximize`], at most: a few are the rule.
+const MOST_ROUNDS: usize = 40;
+
 /// Where a variable is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Side {
@@ -41,6 +44,27 @@ pub(super) fn project(constraints: &Constraints, y: &[f64]) -> Result<Vec<f64>, 
     // Seen from very far away (a solver's step may be that long), one weight is not told from the next: what comes out is near
     // the right place, but can miss a sum by the rounding of `y`.
     if constraints.contain(&w, CONFLICT) { Ok(w) } else { once(constraints, &w) }
+}
+
+/// A point that satisfies the constraints, where the linear function `gradient · w` is largest, given one that satisfies them.
+///
+/// The projection of `start + t · gradient` is such a point if t is large (Mangasarian & Meyer, SIAM J. Control Optim. 17, 1979). As t grows,
+/// each projection starts from the active constraints of the last one. It is the last if no t changes them any more.
+pub(super) fn maximize(constraints: &Constraints, start: &[f64], gradient: &[f64]) -> Vec<f64> {
+    let mut state = State::water_filled(constraints, start);
+    let mut length = 1.0 / gradient.iter().fold(0.0_f64, |most, g| most.max(g.abs()));
+    if !length.is_finite() || !state.sides.contains(&Side::Free) {
+        return start.to_vec();
+    }
+    for _ in 0..MOST_ROUNDS {
+        // `start` shows that the constraints can hold together.
+        if state.solve().is_err() || !state.shift(gradient, length) {
+            break;
+        }
+        length *= 2.0;
+    }
+    state.refine();
+    state.w
 }
 
 fn once(constraints: &Constraints, y: &[f64]) -> Result<Vec<f64>, Vec<Bound>> {
@@ -80,8 +104,10 @@ struct State<'a> {
     /// Multipliers of the bounds: ≥ 0 at lower, ≤ 0 at upper ones, 0 where free.
     pull: Vec<f64>,
     active: Vec<ActiveRow>,
-    /// Scratch: the Gram matrix of the active rows over the free variables, then its Cholesky factor.
-    gram: Vec<f64>,
+    /// The inner products of the active rows over the free variables.
+    gram: Vec<Vec<f64>>,
+    /// Scratch: its Cholesky factor, by rows.
+    factor: Vec<f64>,
 }
 
 impl<'a> State<'a> {
@@ -109,7 +135,9 @@ impl<'a> State<'a> {
             }
         }
         let sum = ActiveRow { row: 0, sign: 0.0, value: 1.0, multiplier: -shift };
-        let mut state = Self { constraints, w, sides, pull, active: vec![sum], gram: Vec::new() };
+        let free = (0..dim).filter(|i| sides[*i] == Side::Free);
+        let gram = vec![vec![free.map(|i| share[i] * share[i]).sum()]];
+        let mut state = Self { constraints, w, sides, pull, active: vec![sum], gram, factor: Vec::new() };
         state.refine();
         state
     }
@@ -229,9 +257,8 @@ impl<'a> State<'a> {
         let mut direction = normal.to_vec();
         loop {
             let coefficients = self.split(normal, &mut direction);
-            let free = |i: &usize| self.sides[*i] == Side::Free;
-            let square: f64 = (0..self.w.len()).filter(free).map(|i| direction[i] * direction[i]).sum();
-            let full = if square > ZERO { violation / square } else { f64::INFINITY };
+            let square = self.free_square(&mut direction);
+            let full = if square > 0.0 { violation / square } else { f64::INFINITY };
             let (partial, given_up) = self.first_to_vanish(&direction, &coefficients);
             if full.is_infinite() && given_up.is_none() {
                 return if violation > CONFLICT {
@@ -241,16 +268,7 @@ impl<'a> State<'a> {
                 };
             }
             let step = full.min(partial);
-            for i in 0..self.w.len() {
-                if self.sides[i] != Side::Free {
-                    self.pull[i] -= step * direction[i];
-                } else if full.is_finite() {
-                    self.w[i] += step * direction[i];
-                }
-            }
-            for (active, c) in self.active.iter_mut().zip(&coefficients) {
-                active.multiplier -= step * c;
-            }
+            self.advance(step, &direction, &coefficients);
             own += step;
             if full <= partial {
                 self.activate(bound, sign, own);
@@ -259,16 +277,70 @@ impl<'a> State<'a> {
             if full.is_finite() {
                 violation -= step * square;
             }
-            match given_up {
-                Some(Active::Variable(i)) => {
-                    self.sides[i] = Side::Free;
-                    self.pull[i] = 0.0;
-                }
-                Some(Active::Row(k)) => {
-                    self.active.remove(k);
-                }
-                None => {}
+            self.give_up(given_up);
+        }
+    }
+
+    /// Moves the point that is projected by `length · normal`, and gives up constraints as their multipliers run out. Others may be
+    /// violated then. `false` if nothing changes, however far it is moved.
+    fn shift(&mut self, normal: &[f64], mut length: f64) -> bool {
+        let mut direction = normal.to_vec();
+        let mut changed = false;
+        loop {
+            let coefficients = self.split(normal, &mut direction);
+            let square = self.free_square(&mut direction);
+            let (partial, given_up) = self.first_to_vanish(&direction, &coefficients);
+            if square == 0.0 && given_up.is_none() {
+                return changed;
             }
+            changed = true;
+            self.advance(length.min(partial), &direction, &coefficients);
+            if length <= partial {
+                return true;
+            }
+            length -= partial;
+            self.give_up(given_up);
+        }
+    }
+
+    /// The square of `direction` over the free variables. Where only rounding errors are left of it there, it becomes 0.
+    fn free_square(&self, direction: &mut [f64]) -> f64 {
+        let free = |(_, side): &(&mut f64, &Side)| **side == Side::Free;
+        let square: f64 = direction.iter_mut().zip(&self.sides).filter(free).map(|(d, _)| *d * *d).sum();
+        if square > ZERO {
+            return square;
+        }
+        direction.iter_mut().zip(&self.sides).filter(free).for_each(|(d, _)| *d = 0.0);
+        0.0
+    }
+
+    /// Moves by `step` along a direction that [`Self::split`] has found.
+    fn advance(&mut self, step: f64, direction: &[f64], coefficients: &[f64]) {
+        for i in 0..self.w.len() {
+            if self.sides[i] != Side::Free {
+                self.pull[i] -= step * direction[i];
+            } else {
+                self.w[i] += step * direction[i];
+            }
+        }
+        for (active, c) in self.active.iter_mut().zip(coefficients) {
+            active.multiplier -= step * c;
+        }
+    }
+
+    /// Takes a constraint out of the active ones.
+    fn give_up(&mut self, constraint: Option<Active>) {
+        match constraint {
+            Some(Active::Variable(i)) => {
+                (self.sides[i], self.pull[i]) = (Side::Free, 0.0);
+                self.count(i, 1.0);
+            }
+            Some(Active::Row(k)) => {
+                self.active.remove(k);
+                self.gram.remove(k);
+                self.gram.iter_mut().for_each(|inner| _ = inner.remove(k));
+            }
+            None => {}
         }
     }
 
@@ -276,13 +348,42 @@ impl<'a> State<'a> {
         let multiplier = sign * multiplier;
         let Constraints { lower, upper, rows, .. } = self.constraints;
         match bound {
-            Bound::Lower(i) => (self.sides[i], self.w[i], self.pull[i]) = (Side::Lower, lower[i], multiplier),
-            Bound::Upper(i) => (self.sides[i], self.w[i], self.pull[i]) = (Side::Upper, upper[i], multiplier),
-            Bound::GroupMin(g) => {
-                self.active.push(ActiveRow { row: g + 1, sign, value: rows[g + 1].min, multiplier });
+            Bound::Lower(i) => {
+                (self.sides[i], self.w[i], self.pull[i]) = (Side::Lower, lower[i], multiplier);
+                self.count(i, -1.0);
             }
-            Bound::GroupMax(g) => {
-                self.active.push(ActiveRow { row: g + 1, sign, value: rows[g + 1].max, multiplier });
+            Bound::Upper(i) => {
+                (self.sides[i], self.w[i], self.pull[i]) = (Side::Upper, upper[i], multiplier);
+                self.count(i, -1.0);
+            }
+            Bound::GroupMin(g) => self.append(ActiveRow { row: g + 1, sign, value: rows[g + 1].min, multiplier }),
+            Bound::GroupMax(g) => self.append(ActiveRow { row: g + 1, sign, value: rows[g + 1].max, multiplier }),
+        }
+    }
+
+    /// Makes a row active.
+    fn append(&mut self, active: ActiveRow) {
+        let rows = &self.constraints.rows;
+        let row = &rows[active.row];
+        self.active.push(active);
+        let members: Vec<usize> = row.members.iter().copied().filter(|&i| self.sides[i] == Side::Free).collect();
+        let inner = |other: &[f64]| members.iter().map(|&i| row.coefficients[i] * other[i]).sum();
+        let inner: Vec<f64> = self.active.iter().map(|a| inner(&rows[a.row].coefficients)).collect();
+        for (known, inner) in self.gram.iter_mut().zip(&inner) {
+            known.push(*inner);
+        }
+        self.gram.push(inner);
+    }
+
+    /// Adds a variable, `sign` times, to the inner products of the active rows.
+    fn count(&mut self, i: usize, sign: f64) {
+        let rows = &self.constraints.rows;
+        for (a, inner) in self.active.iter().zip(&mut self.gram) {
+            let own = sign * rows[a.row].coefficients[i];
+            if own != 0.0 {
+                for (other, inner) in self.active.iter().zip(inner) {
+                    *inner += own * rows[other.row].coefficients[i];
+                }
             }
         }
     }
@@ -388,21 +489,17 @@ impl<'a> State<'a> {
         }
     }
 
-    /// Cholesky factor (row-major, lower) of the active rows' inner products over the free variables. Active normals
-    /// are independent, so that it is positive definite.
+    /// Cholesky factor of the inner products. Active normals are independent, so that they are positive definite.
     fn factor_gram(&mut self) {
         let k = self.active.len();
-        self.gram.clear();
-        self.gram.resize(k * k, 0.0);
+        self.factor.clear();
+        self.factor.resize(k * k, 0.0);
         for p in 0..k {
-            let row = &self.constraints.rows[self.active[p].row];
-            let members: Vec<usize> = row.members.iter().copied().filter(|&i| self.sides[i] == Side::Free).collect();
             for q in 0..=p {
-                let other = &self.constraints.rows[self.active[q].row].coefficients;
-                let inner: f64 = members.iter().map(|&i| row.coefficients[i] * other[i]).sum();
-                let (row_p, row_q) = (&self.gram[p * k..p * k + q], &self.gram[q * k..q * k + q]);
-                let reduced = inner - dot(row_p, row_q);
-                self.gram[p * k + q] = if p == q { reduced.max(ZERO).sqrt() } else { reduced / self.gram[q * k + q] };
+                let (row_p, row_q) = (&self.factor[p * k..p * k + q], &self.factor[q * k..q * k + q]);
+                let reduced = self.gram[p][q] - dot(row_p, row_q);
+                self.factor[p * k + q] =
+                    if p == q { reduced.max(ZERO).sqrt() } else { reduced / self.factor[q * k + q] };
             }
         }
     }
@@ -410,11 +507,11 @@ impl<'a> State<'a> {
     fn solve_gram(&self, x: &mut [f64]) {
         let k = x.len();
         for p in 0..k {
-            x[p] = (x[p] - dot(&self.gram[p * k..p * k + p], &x[..p])) / self.gram[p * k + p];
+            x[p] = (x[p] - dot(&self.factor[p * k..p * k + p], &x[..p])) / self.factor[p * k + p];
         }
         for p in (0..k).rev() {
-            let known: f64 = (p + 1..k).map(|q| self.gram[q * k + p] * x[q]).sum();
-            x[p] = (x[p] - known) / self.gram[p * k + p];
+            let known: f64 = (p + 1..k).map(|q| self.factor[q * k + p] * x[q]).sum();
+            x[p] = (x[p] - known) / self.factor[p * k + p];
         }
     }
 }

@@ -70,6 +70,9 @@ struct Chain<'a> {
     sums: Vec<f64>,
     /// The group rows that can vary, by index.
     rows: Vec<usize>,
+    /// Per variable, the share of it that each of these rows counts, and the places of those that count any.
+    shares: Vec<Vec<f64>>,
+    counting: Vec<Vec<usize>>,
     /// Per free variable, the free variables it can exchange weight with: those of which the same share is in each fixed group.
     partners: Vec<Vec<usize>>,
     /// Orthonormal basis of the fixed rows, restricted to the free variables.
@@ -96,10 +99,14 @@ impl<'a> Chain<'a> {
                 basis.push(v);
             }
         }
-        let rows = (1..polytope.rows().len()).filter(|&k| !polytope.rows()[k].fixed).collect();
+        let rows: Vec<usize> = (1..polytope.rows().len()).filter(|&k| !polytope.rows()[k].fixed).collect();
+        let share = |i: usize| rows.iter().map(|&k| polytope.rows()[k].coefficients[i] / sum[i]).collect();
+        let shares: Vec<Vec<f64>> = (0..polytope.coordinates()).map(share).collect();
+        let counting = |shares: &Vec<f64>| (0..shares.len()).filter(|k| shares[*k] != 0.0).collect();
+        let counting = shares.iter().map(counting).collect();
         let point = polytope.blocks.coordinates(polytope.center());
         let sums = polytope.rows().iter().map(|r| r.sum(&point)).collect();
-        Self { polytope, point, sums, rows, partners, basis }
+        Self { polytope, point, sums, rows, shares, counting, partners, basis }
     }
 
     /// Enough steps to forget the point it starts from.
@@ -132,19 +139,19 @@ impl<'a> Chain<'a> {
         let (sum, u) = (&rows[0].coefficients, &self.point);
         let mut least = (sum[i] * (lower[i] - u[i])).max(sum[j] * (u[j] - upper[j]));
         let mut most = (sum[i] * (upper[i] - u[i])).min(sum[j] * (u[j] - lower[j]));
-        for &k in &self.rows {
-            let slope = rows[k].coefficients[i] / sum[i] - rows[k].coefficients[j] / sum[j];
+        let (a, b) = (&self.shares[i], &self.shares[j]);
+        let of_j_alone = self.counting[j].iter().filter(|k| a[**k] == 0.0);
+        let slopes = self.counting[i].iter().chain(of_j_alone).map(|&k| (self.rows[k], a[k] - b[k]));
+        for (k, slope) in slopes.clone().filter(|(_, slope)| *slope != 0.0) {
             let (below, above) = ((rows[k].min - self.sums[k]) / slope, (rows[k].max - self.sums[k]) / slope);
-            if slope != 0.0 {
-                (least, most) = (least.max(below.min(above)), most.min(below.max(above)));
-            }
+            (least, most) = (least.max(below.min(above)), most.min(below.max(above)));
         }
         if least < most {
             let t = least + (most - least) * rng.random::<f64>();
             self.point[i] += t / sum[i];
             self.point[j] -= t / sum[j];
-            for &k in &self.rows {
-                self.sums[k] += t * (rows[k].coefficients[i] / sum[i] - rows[k].coefficients[j] / sum[j]);
+            for (k, slope) in slopes {
+                self.sums[k] += t * slope;
             }
         }
     }
@@ -189,7 +196,7 @@ impl<'a> Chain<'a> {
         }
         for &k in &self.rows {
             let row = &self.polytope.rows()[k];
-            clip(dot(&row.coefficients, direction), row.min - self.sums[k], row.max - self.sums[k]);
+            clip(row.sum(direction), row.min - self.sums[k], row.max - self.sums[k]);
         }
         if least < most {
             let t = least + (most - least) * rng.random::<f64>();

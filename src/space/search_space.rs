@@ -23,13 +23,15 @@ pub struct Domain {
     pub tokens: Option<f64>,
     /// Share in the reference ("natural") mixture, when given; not necessarily normalized.
     pub prior: Option<f64>,
+    /// The kind of data that it is, when given. Domains of a family are expected to matter alike.
+    pub family: Option<String>,
 }
 
 impl Domain {
     /// A domain without bounds of its own.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), min: 0.0, max: 1.0, tokens: None, prior: None }
+        Self { name: name.into(), min: 0.0, max: 1.0, tokens: None, prior: None, family: None }
     }
 
     /// The largest weight that `max` and the available tokens allow.
@@ -71,6 +73,8 @@ pub struct Limits {
 pub struct SearchSpace {
     domains: Vec<Domain>,
     limits: Option<Limits>,
+    /// Index of the family of each domain.
+    families: Vec<usize>,
     polytope: Polytope,
     /// Which of its mixtures can be used, if not all.
     usable: Option<Usable>,
@@ -101,7 +105,7 @@ impl SearchSpace {
             return Err(names(vec![Bound::Lower(i), Bound::Upper(i)]));
         }
         let polytope = Polytope::new(lower, upper, groups.clone()).map_err(names)?;
-        Ok(Self { domains, limits, polytope, usable: None })
+        Ok(Self { families: families(&domains), domains, limits, polytope, usable: None })
     }
 
     /// The same space, of which only mixtures with such weights are suggested and recommended.
@@ -149,6 +153,12 @@ impl SearchSpace {
     #[must_use]
     pub fn domains(&self) -> &[Domain] {
         &self.domains
+    }
+
+    /// The family of each domain, as indices from 0 on. A domain that states none is a family of its own.
+    #[must_use]
+    pub fn families(&self) -> &[usize] {
+        &self.families
     }
 
     /// The feasible weights.
@@ -315,6 +325,22 @@ fn check_domains(domains: &[Domain]) -> Result<(), SpaceError> {
         }
     }
     Ok(())
+}
+
+/// [`SearchSpace::families`]
+fn families(domains: &[Domain]) -> Vec<usize> {
+    let mut seen: Vec<Option<&String>> = Vec::new();
+    domains
+        .iter()
+        .map(|domain| {
+            let family = domain.family.as_ref();
+            let known = seen.iter().position(|other| family.is_some() && *other == family);
+            known.unwrap_or_else(|| {
+                seen.push(family);
+                seen.len() - 1
+            })
+        })
+        .collect()
 }
 
 fn resolve_groups(groups: Vec<GroupSpec>, domains: &[Domain]) -> Result<Vec<Group>, SpaceError> {

@@ -22,6 +22,17 @@ impl Warp {
         }
     }
 
+    /// The weight whose warped coordinate is `x`.
+    #[must_use]
+    pub fn weight(self, x: f64) -> f64 {
+        let w = match self {
+            Self::Sqrt => x * x - ROOT_OFFSET,
+            Self::Log => LOG_OFFSET * (x * (1.0 / LOG_OFFSET).ln_1p()).exp_m1(),
+            Self::None => x,
+        };
+        w.max(0.0)
+    }
+
     /// `dx/dw` at the weight `w`.
     #[must_use]
     pub fn slope(self, w: f64) -> f64 {

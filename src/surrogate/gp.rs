@@ -1,6 +1,8 @@
 //! One exact Gaussian process over (warped mixture, fidelity).
 
-use nalgebra::{DMatrix, DVector, DVectorView};
+use std::borrow::Cow;
+
+use nalgebra::{DMatrix, DVector};
 
 use super::data::Data;
 use super::error::FitError;
@@ -17,30 +19,11 @@ use crate::space::Warped;
 /// least squares with the prior `b_m ~ N(0, level_sd_m²)`; Rasmussen & Williams 2006, §2.7).
 #[derive(Clone, Debug)]
 pub struct Gp {
-    hyper: Hyperparameters,
-    sizes: Vec<Vec<f64>>,
-    fidelity: Vec<usize>,
-    prepared: Vec<Prepared>,
-    solved: Solved,
-}
-
-/// Posterior of the noise-free value at one mixture for two fidelities, with derivatives with respect to the warped
-/// mixture where asked for.
-#[derive(Clone, Debug, Default)]
-pub struct Joint {
-    /// Mean at the second fidelity (the target).
-    pub mean: f64,
-    /// Mean at the first fidelity (where one would observe).
-    pub mean_observed: f64,
-    /// Variance at the second fidelity.
-    pub variance: f64,
-    /// Variance at the first fidelity (where one would observe).
-    pub variance_observed: f64,
-    /// Covariance of the two.
-    pub covariance: f64,
-    /// Derivatives (length D each) of the mean, the two variances, the covariance and the mean at the first fidelity; empty where not
-    /// asked for.
-    pub gradient: [Vec<f64>; 5],
+    pub(super) hyper: Hyperparameters,
+    pub(super) sizes: Vec<Vec<f64>>,
+    pub(super) fidelity: Vec<usize>,
+    pub(super) prepared: Vec<Prepared>,
+    pub(super) solved: Solved,
 }
 
 /// Points at one fidelity as seen through a [`Gp`]'s data.
@@ -77,7 +60,7 @@ pub struct Predicted {
 const MEANS: usize = 64;
 
 /// Smallest variance ever reported, relative to the prior's: rounding can make the difference negative.
-const VARIANCE_FLOOR: f64 = 1e-12;
+pub(super) const VARIANCE_FLOOR: f64 = 1e-12;
 
 impl Gp {
     /// Conditions on `data`.
@@ -85,7 +68,7 @@ impl Gp {
     /// # Errors
     /// [`FitError::Indefinite`] if the covariance matrix cannot be factored even with jitter.
     pub fn condition(data: &Data, hyper: Hyperparameters) -> Result<Self, FitError> {
-        let prepared = hyper.kernel.prepare(&data.x);
+        let prepared = hyper.kernel.prepare(&hyper.places(&data.x, |i| data.fidelity[i]));
         let solved = Self::factor(data, &hyper, || hyper.kernel.matrix(&prepared))?;
         Ok(Self::with(data, hyper, prepared, solved))
     }
@@ -124,8 +107,9 @@ impl Gp {
     /// Those of [`Self::condition`].
     pub fn extend(&self, data: &Data) -> Result<Self, FitError> {
         let (known, n) = (self.fidelity.len(), data.y.len());
-        let prepared = self.hyper.kernel.prepare(&data.x);
-        let cross = self.hyper.kernel.cross(&prepared, &data.x.range(known, n - known));
+        let x = self.hyper.places(&data.x, |i| data.fidelity[i]);
+        let prepared = self.hyper.kernel.prepare(&x);
+        let cross = self.hyper.kernel.cross(&prepared, &x.range(known, n - known));
         let mut covariance = self.solved.covariance.clone();
         for (i, column) in (known..n).zip(cross.column_iter()) {
             let m = data.fidelity[i];
@@ -176,7 +160,7 @@ impl Gp {
     /// # Errors
     /// Those of [`Self::condition`].
     pub fn condition_with_gradient(data: &Data, hyper: Hyperparameters) -> Result<(Self, NaturalGradient), FitError> {
-        let prepared = hyper.kernel.prepare(&data.x);
+        let prepared = hyper.kernel.prepare(&hyper.places(&data.x, |i| data.fidelity[i]));
         let k = hyper.kernel.matrix(&prepared);
         let solved = Self::factor(data, &hyper, || k.clone())?;
         let gp = Self::with(data, hyper, prepared, solved);
@@ -222,7 +206,23 @@ impl Gp {
                 }
             }
         }
-        NaturalGradient { kernel, log_scale, log_discrepancy, log_noise }
+        let log_decay = self.log_decay_gradient(data, &w);
+        NaturalGradient { kernel, log_scale, log_discrepancy, log_noise, log_decay }
+    }
+
+    /// The derivative of `Σ_ij w_ij k(x_i, x_j)` over the runs with respect to the logarithm of the decay, which moves their places.
+    fn log_decay_gradient(&self, data: &Data, w: &DMatrix<f64>) -> f64 {
+        let Some(saturation) = &self.hyper.saturation else { return 0.0 };
+        let x = self.hyper.places(&data.x, |i| data.fidelity[i]);
+        let of_run = |j: usize| {
+            let moves = saturation.by_decay(&data.x, j, data.fidelity[j]);
+            if moves.iter().all(|by| *by == 0.0) {
+                return 0.0;
+            }
+            let [slope] = self.hyper.kernel.point_gradient(&self.prepared, &x.range(j, 1), [w.column(j).as_slice()]);
+            2.0 * slope.iter().zip(&moves).map(|(slope, by)| slope * by).sum::<f64>()
+        };
+        (0..data.fidelity.len()).map(of_run).sum()
     }
 
     /// Leave-one-out predictive mean and variance of each (noisy) target, in closed form from the factorization
@@ -242,13 +242,18 @@ impl Gp {
     }
 
     /// Covariances between the data and the p points `z` at fidelity `m`: n × p.
-    fn cross(&self, z: &Warped, m: usize) -> DMatrix<f64> {
-        let mut k = self.hyper.kernel.cross(&self.prepared, z);
+    pub(super) fn cross(&self, z: &Warped, m: usize) -> DMatrix<f64> {
+        let mut k = self.hyper.kernel.cross(&self.prepared, &self.places(z, m));
         self.scale_rows(&mut k, m);
         k
     }
 
-    fn scale_rows(&self, k: &mut DMatrix<f64>, m: usize) {
+    /// Where runs of the points `z` at fidelity `m` lie.
+    pub(super) fn places<'a>(&self, z: &'a Warped, m: usize) -> Cow<'a, Warped> {
+        self.hyper.places(z, |_| m)
+    }
+
+    pub(super) fn scale_rows(&self, k: &mut DMatrix<f64>, m: usize) {
         let row = &self.sizes[m];
         for mut column in k.column_iter_mut() {
             for (value, l) in column.iter_mut().zip(&self.fidelity) {
@@ -257,7 +262,7 @@ impl Gp {
         }
     }
 
-    fn prior_variance(&self, a: usize, b: usize) -> f64 {
+    pub(super) fn prior_variance(&self, a: usize, b: usize) -> f64 {
         self.hyper.kernel.variance() * self.sizes[a][b]
     }
 
@@ -279,7 +284,8 @@ impl Gp {
         let k = self.cross(z, m);
         let row = &self.sizes[m];
         let coefficients: Vec<f64> = self.solved.alpha.iter().zip(&self.fidelity).map(|(a, l)| a * row[*l]).collect();
-        let [gradient] = self.hyper.kernel.point_gradient(&self.prepared, z, [&coefficients]);
+        let [mut gradient] = self.hyper.kernel.point_gradient(&self.prepared, &self.places(z, m), [&coefficients]);
+        self.hyper.pull_back(z, m, [&mut gradient]);
         (k.column(0).dot(&self.solved.alpha) + self.solved.levels[m], gradient)
     }
 
@@ -289,7 +295,8 @@ impl Gp {
     pub fn posterior(&self, z: &Warped, m: usize) -> (DVector<f64>, DMatrix<f64>) {
         let cross = self.cross(z, m);
         let mean = cross.tr_mul(&self.solved.alpha).add_scalar(self.solved.levels[m]);
-        let mut covariance = self.hyper.kernel.matrix(&self.hyper.kernel.prepare(z)) * self.sizes[m][m];
+        let mut covariance =
+            self.hyper.kernel.matrix(&self.hyper.kernel.prepare(&self.places(z, m))) * self.sizes[m][m];
         let whitened = self.solved.covariance.whiten(cross);
         covariance.gemm(-1.0, &whitened.transpose(), &whitened, 1.0);
         (mean, covariance)
@@ -338,58 +345,11 @@ impl Gp {
             .collect()
     }
 
-    /// Joint posteriors at the p points `z` for observing at each of the fidelities `at` and caring about
-    /// fidelity `target`: one vector of length p for each of `at`.
-    #[must_use]
-    pub fn joint(&self, z: &Warped, at: &[usize], target: usize) -> Vec<Vec<Joint>> {
-        let k = self.hyper.kernel.cross(&self.prepared, z);
-        let observed = |m: usize| {
-            let mut k = k.clone();
-            self.scale_rows(&mut k, m);
-            (k.tr_mul(&self.solved.alpha), self.solved.covariance.whiten(k))
-        };
-        let floor = |x: f64, prior: f64| x.max(VARIANCE_FLOOR * prior);
-        let mut at_target = k.clone();
-        self.scale_rows(&mut at_target, target);
-        let mean = at_target.tr_mul(&self.solved.alpha);
-        let at_target = self.solved.covariance.whiten(at_target);
-        let prior = self.prior_variance(target, target);
-        at.iter()
-            .map(|&m| {
-                let observed = (m != target).then(|| observed(m));
-                (0..z.len())
-                    .map(|j| {
-                        let t = at_target.column(j);
-                        let variance = floor(prior - t.norm_squared(), prior);
-                        let same = (mean[j], variance, variance);
-                        let (mean_observed, variance_observed, covariance) =
-                            observed.as_ref().map_or(same, |(y, o)| {
-                                let (prior, o) = (self.prior_variance(m, m), o.column(j));
-                                (
-                                    y[j],
-                                    floor(prior - o.norm_squared(), prior),
-                                    self.prior_variance(m, target) - o.dot(&t),
-                                )
-                            });
-                        Joint {
-                            mean: mean[j] + self.solved.levels[target],
-                            mean_observed: mean_observed + self.solved.levels[m],
-                            variance,
-                            variance_observed,
-                            covariance,
-                            gradient: Default::default(),
-                        }
-                    })
-                    .collect()
-            })
-            .collect()
-    }
-
     /// What [`Self::covariance`] needs of the p points `t` at fidelity `target`.
     #[must_use]
     pub fn view(&self, t: &Warped, target: usize) -> GpView {
         GpView {
-            prepared: self.hyper.kernel.prepare(t),
+            prepared: self.hyper.kernel.prepare(&self.places(t, target)),
             whitened: self.solved.covariance.whiten(self.cross(t, target)).transpose(),
             fidelity: target,
         }
@@ -407,7 +367,7 @@ impl Gp {
     /// variances of these outcomes (length c).
     #[must_use]
     pub fn covariance(&self, z: &Warped, m: usize, view: &GpView) -> (DMatrix<f64>, DVector<f64>) {
-        let mut covariance = self.hyper.kernel.cross(&view.prepared, z) * self.sizes[m][view.fidelity];
+        let mut covariance = self.hyper.kernel.cross(&view.prepared, &self.places(z, m)) * self.sizes[m][view.fidelity];
         let at_z = self.solved.covariance.whiten(self.cross(z, m));
         covariance.gemm(-1.0, &view.whitened, &at_z, 1.0);
         let prior = self.prior_variance(m, m);
@@ -415,45 +375,5 @@ impl Gp {
             at_z.column_iter().map(|o| (prior - o.norm_squared()).max(VARIANCE_FLOOR * prior) + self.hyper.noise[m]);
         let variance = DVector::from_iterator(z.len(), outcome);
         (covariance, variance)
-    }
-
-    /// [`Self::joint`] at one point, with derivatives.
-    #[must_use]
-    pub fn joint_with_gradient(&self, z: &Warped, m: usize, target: usize) -> Joint {
-        let k = self.hyper.kernel.cross(&self.prepared, z);
-        let (row_t, row_m) = (&self.sizes[target], &self.sizes[m]);
-        let n = self.fidelity.len();
-        let columns = if m == target { 1 } else { 2 };
-        let k = DMatrix::from_fn(n, columns, |i, j| k[(i, 0)] * [row_t, row_m][j][self.fidelity[i]]);
-        let v = self.solved.covariance.solve(k.clone());
-        let (k_t, v_t) = (k.column(0), v.column(0));
-        let (k_m, v_m) = (k.column(columns - 1), v.column(columns - 1));
-        let posterior = |a: usize, b: usize, k: &DVectorView<'_, f64>, v: &DVectorView<'_, f64>| {
-            let prior = self.prior_variance(a, b);
-            let value = prior - k.dot(v);
-            if a == b { value.max(VARIANCE_FLOOR * prior) } else { value }
-        };
-        let coefficient = |f: &dyn Fn(usize, f64, f64) -> f64| -> Vec<f64> {
-            (0..n).map(|i| f(i, row_t[self.fidelity[i]], row_m[self.fidelity[i]])).collect()
-        };
-        let gradient = self.hyper.kernel.point_gradient(
-            &self.prepared,
-            z,
-            [
-                &coefficient(&|i, t, _| self.solved.alpha[i] * t),
-                &coefficient(&|i, t, _| -2.0 * v_t[i] * t),
-                &coefficient(&|i, _, o| -2.0 * v_m[i] * o),
-                &coefficient(&|i, t, o| -(v_t[i] * o + v_m[i] * t)),
-                &coefficient(&|i, _, o| self.solved.alpha[i] * o),
-            ],
-        );
-        Joint {
-            mean: k_t.dot(&self.solved.alpha) + self.solved.levels[target],
-            mean_observed: k_m.dot(&self.solved.alpha) + self.solved.levels[m],
-            variance: posterior(target, target, &k_t, &v_t),
-            variance_observed: posterior(m, m, &k_m, &v_m),
-            covariance: posterior(m, target, &k_m, &v_t),
-            gradient,
-        }
     }
 }

@@ -7,8 +7,12 @@
 //! warped mixtures in the Hellinger geometry, where no two points are farther apart than √2 whatever the number of
 //! domains.
 
+use std::borrow::Cow;
+
 use super::kernel::{Component, ComponentGradient, Kernel};
+use super::saturation::Saturation;
 use crate::problem::KernelKind;
+use crate::space::Warped;
 
 /// A prior's mean and standard deviation.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +25,8 @@ struct Normal {
 const LOG_VARIANCE: Normal = Normal { mean: 0.0, sd: 1.0 };
 /// Common mean of the log length-scales: a median of 1, most of the diameter √2.
 const LOG_LENGTHSCALE: Normal = Normal { mean: 0.0, sd: 1.0 };
+/// Share of the variance of a domain's log length-scale, around the common mean, that it has in common with its family.
+const FAMILY: f64 = 0.5;
 /// Frequencies, in cycles per unit of √w: shrunk hard towards zero, as loose ones over-fit noise (docs/math.md).
 const FREQUENCY_SD: f64 = 0.05;
 /// Increment of the log scale from one size to the next.
@@ -37,6 +43,10 @@ const LOG_NOISE: Normal = Normal { mean: -2.0, sd: 2.0 };
 /// Deviation of each size's log noise from the common one.
 const LOG_NOISE_STEP_SD: f64 = 0.7;
 
+/// Log of the epochs in which the value of repeated data decays: a median of 15 (Muennighoff et al. 2023), so that four epochs are nearly as
+/// good as unique data, but hardly known.
+const LOG_DECAY: Normal = Normal { mean: 2.708_050_201_102_21, sd: 1.0 };
+
 /// What the parameter vector means.
 #[derive(Clone, Debug)]
 pub struct Layout {
@@ -44,12 +54,14 @@ pub struct Layout {
     pub kind: KernelKind,
     /// Components of the kernel.
     pub components: usize,
-    /// Domains.
-    pub dim: usize,
+    /// Index of the family of each domain, from 0 on. The length-scales of a family are alike.
+    pub families: Vec<usize>,
     /// Steps of log size between consecutive fidelities (length F − 1, positive), in the same unit for all metrics.
     pub size_steps: Vec<f64>,
     /// How far single length-scales may stray from their common mean: the standard deviation of their logarithms.
     pub lengthscale_sd: f64,
+    /// What runs repeat, where that is known. The decay is a parameter.
+    pub saturation: Option<Saturation>,
 }
 
 /// Natural values of the hyperparameters.
@@ -61,6 +73,25 @@ pub struct Hyperparameters {
     pub sizes: SizeCovariance,
     /// Noise variance at each size (length F).
     pub noise: Vec<f64>,
+    /// How the value of repeated data saturates, where it is known what runs repeat.
+    pub saturation: Option<Saturation>,
+}
+
+impl Hyperparameters {
+    /// Where runs of the n mixtures `z` at the fidelities `at` lie (length n).
+    pub(super) fn places<'a>(&self, z: &'a Warped, at: impl Fn(usize) -> usize) -> Cow<'a, Warped> {
+        self.saturation.as_ref().map_or(Cow::Borrowed(z), |saturation| Cow::Owned(saturation.places(z, at)))
+    }
+
+    /// The chain rule of [`Self::places`]: turns derivatives with respect to the place of the mixture `z` at fidelity `m` into those with
+    /// respect to the mixture.
+    pub(super) fn pull_back<const N: usize>(&self, z: &Warped, m: usize, gradients: [&mut Vec<f64>; N]) {
+        let Some(saturation) = &self.saturation else { return };
+        let slopes = saturation.slopes(z, 0, m);
+        for gradient in gradients {
+            gradient.iter_mut().zip(&slopes).for_each(|(g, slope)| *g *= slope);
+        }
+    }
 }
 
 /// Covariance between fidelities: an autoregressive chain from cheap to expensive (Kennedy & O'Hagan 2000) in which each
@@ -100,6 +131,8 @@ pub struct NaturalGradient {
     pub log_discrepancy: Vec<f64>,
     /// With respect to the log of each noise variance (length F).
     pub log_noise: Vec<f64>,
+    /// With respect to the log of the decay; 0 without saturation.
+    pub log_decay: f64,
 }
 
 impl Layout {
@@ -107,15 +140,33 @@ impl Layout {
         self.kind == KernelKind::SpectralMixture
     }
 
+    /// How many families there are.
+    fn count(&self) -> usize {
+        self.families.iter().max().map_or(0, |last| last + 1)
+    }
+
+    /// What a length-scale has in common with those of its family and what it has of its own: the factors of two standard normals in its
+    /// deviation, and how many normals of the second kind there are. Where every domain is a family of its own, the first say it all.
+    fn shares(&self) -> (f64, f64, usize) {
+        let dim = self.families.len();
+        if self.count() == dim { (1.0, 0.0, 0) } else { (FAMILY.sqrt(), (1.0 - FAMILY).sqrt(), dim) }
+    }
+
     fn component_len(&self) -> usize {
-        2 + self.dim * if self.spectral() { 2 } else { 1 }
+        let frequencies = if self.spectral() { self.families.len() } else { 0 };
+        2 + self.count() + self.shares().2 + frequencies
     }
 
     /// Length of the parameter vector.
     #[must_use]
     pub fn len(&self) -> usize {
         let steps = self.size_steps.len();
-        self.components * self.component_len() + steps + if steps > 0 { 1 + steps } else { 0 } + 2 + steps
+        self.components * self.component_len()
+            + steps
+            + if steps > 0 { 1 + steps } else { 0 }
+            + 2
+            + steps
+            + usize::from(self.saturation.is_some())
     }
 
     /// Whether the vector would be empty (it never is).
@@ -131,8 +182,8 @@ impl Layout {
         let mut z = vec![0.0; self.len()];
         if self.spectral() {
             for q in 0..self.components {
-                let offset = q * self.component_len() + 2 + self.dim;
-                z[offset..offset + self.dim].fill(0.5);
+                let end = (q + 1) * self.component_len();
+                z[end - self.families.len()..end].fill(0.5);
             }
         }
         z
@@ -158,17 +209,18 @@ impl Layout {
             rest = tail;
             head
         };
+        let (count, (together, apart, deviations)) = (self.count(), self.shares());
+        let frequencies = if self.spectral() { self.families.len() } else { 0 };
         let components = (0..self.components)
             .map(|q| {
                 let variance = (self.log_variance_mean() + LOG_VARIANCE.sd * take(1)[0]).exp();
                 let mean = self.log_lengthscale_mean(q) + LOG_LENGTHSCALE.sd * take(1)[0];
-                let lengthscales =
-                    take(self.dim).iter().map(|u| (mean + self.lengthscale_sd * u).exp()).collect::<Vec<_>>();
-                let frequencies = if self.spectral() {
-                    take(self.dim).iter().map(|u| FREQUENCY_SD * u).collect()
-                } else {
-                    Vec::new()
-                };
+                let (of_family, own) = (take(count), take(deviations));
+                let deviation =
+                    |(d, f): (usize, &usize)| together * of_family[*f] + own.get(d).map_or(0.0, |own| apart * own);
+                let lengthscales = self.families.iter().enumerate().map(deviation);
+                let lengthscales = lengthscales.map(|u| (mean + self.lengthscale_sd * u).exp()).collect();
+                let frequencies = take(frequencies).iter().map(|u| FREQUENCY_SD * u).collect();
                 Component { variance, lengthscales, frequencies }
             })
             .collect();
@@ -189,10 +241,15 @@ impl Layout {
         let level = LOG_NOISE.mean + LOG_NOISE.sd * take(1)[0];
         let noise =
             take(steps + 1).iter().zip(&scale).map(|(u, s)| s * s * (level + LOG_NOISE_STEP_SD * u).exp()).collect();
+        let saturation = self.saturation.clone().map(|saturation| {
+            let decay = (LOG_DECAY.mean + LOG_DECAY.sd * take(1)[0]).exp();
+            Saturation { decay, ..saturation }
+        });
         Hyperparameters {
             kernel: Kernel { kind: self.kind, components },
             sizes: SizeCovariance { scale, discrepancy },
             noise,
+            saturation,
         }
     }
 
@@ -200,10 +257,14 @@ impl Layout {
     #[must_use]
     pub fn pull_back(&self, gradient: &NaturalGradient) -> Vec<f64> {
         let mut z = Vec::with_capacity(self.len());
+        let (together, apart, deviations) = self.shares();
         for g in &gradient.kernel {
             z.push(LOG_VARIANCE.sd * g.log_variance);
             z.push(LOG_LENGTHSCALE.sd * g.log_lengthscales.iter().sum::<f64>());
-            z.extend(g.log_lengthscales.iter().map(|x| self.lengthscale_sd * x));
+            let mut of_family = vec![0.0; self.count()];
+            g.log_lengthscales.iter().zip(&self.families).for_each(|(x, f)| of_family[*f] += x);
+            z.extend(of_family.iter().map(|x| self.lengthscale_sd * together * x));
+            z.extend(g.log_lengthscales.iter().take(deviations).map(|x| self.lengthscale_sd * apart * x));
             z.extend(g.frequencies.iter().map(|x| FREQUENCY_SD * x));
         }
         let sizes = self.size_steps.len() + 1;
@@ -218,6 +279,7 @@ impl Layout {
         }
         z.push(LOG_NOISE.sd * gradient.log_noise.iter().sum::<f64>());
         z.extend(gradient.log_noise.iter().map(|x| LOG_NOISE_STEP_SD * x));
+        z.extend(self.saturation.as_ref().map(|_| LOG_DECAY.sd * gradient.log_decay));
         z
     }
 }

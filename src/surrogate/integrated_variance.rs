@@ -28,9 +28,10 @@ pub fn integrated_variance_reduction(
     let layout = Layout {
         kind: spec.kernel,
         components: spec.components,
-        dim,
+        families: (0..dim).collect(),
         size_steps: Vec::new(),
         lengthscale_sd: spec.lengthscale_sd,
+        saturation: None,
     };
     let data =
         Data { x: known, fidelity: vec![0; n], y: DVector::zeros(n), known_noise: vec![0.0; n], level_sd: vec![1.0] };

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::aggregate::{Lookahead, combined_lookahead};
 use super::error::FitError;
-use super::gp::Joint;
+use super::joint::Joint;
 use super::metric::MetricModel;
 use super::model::Surrogate;
 use super::process::View;

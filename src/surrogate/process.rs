@@ -5,8 +5,9 @@ use rand::Rng;
 
 use super::data::Data;
 use super::error::FitError;
-use super::gp::{Combination, Gp, GpView, Joint, Predicted};
+use super::gp::{Combination, Gp, GpView, Predicted};
 use super::hyper::{Hyperparameters, Layout};
+use super::joint::Joint;
 use super::linalg::{Factored, jittered};
 use super::sample::sample;
 use crate::space::Warped;

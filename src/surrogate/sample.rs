@@ -134,7 +134,14 @@ mod tests {
             known_noise: vec![0.0; 5],
             level_sd: vec![3.0],
         };
-        let layout = Layout { kind: KernelKind::Rbf, components: 1, dim: 2, size_steps: vec![], lengthscale_sd: 0.6 };
+        let layout = Layout {
+            kind: KernelKind::Rbf,
+            components: 1,
+            families: vec![0, 1],
+            size_steps: vec![],
+            lengthscale_sd: 0.6,
+            saturation: None,
+        };
         let log_posterior = |z: &DVector<f64>| log_posterior(&data, &layout, z);
         let mut rng = ChaCha8Rng::seed_from_u64(5);
         let n = layout.len();
@@ -183,7 +190,14 @@ mod tests {
             known_noise: vec![0.0; 40],
             level_sd: vec![3.0],
         };
-        let layout = Layout { kind: KernelKind::Rbf, components: 1, dim: 2, size_steps: vec![], lengthscale_sd: 0.6 };
+        let layout = Layout {
+            kind: KernelKind::Rbf,
+            components: 1,
+            families: vec![0, 1],
+            size_steps: vec![],
+            lengthscale_sd: 0.6,
+            saturation: None,
+        };
         let (mode, _) = fit(&data, &layout, &[layout.start()], 100).unwrap();
         let noise = layout.len() - 1;
         let chains: Vec<Vec<f64>> =

@@ -18,6 +18,8 @@ pub struct ModelTable {
     pub points: Vec<Vec<f64>>,
     /// Index of each run's fidelity (length n).
     pub fidelities: Vec<usize>,
+    /// Unique data that runs draw from, by fidelity and domain, infinite where that is not known (F × D); where nothing is repeated, `None`.
+    pub unique: Option<Vec<Vec<f64>>>,
     /// Index of the fidelity that is predicted.
     pub fidelity: usize,
     /// Factor on the objective's variance.
@@ -64,6 +66,8 @@ pub struct DrawTable {
     pub sizes: Vec<Vec<f64>>,
     /// Noise variance of a run at each fidelity (length F).
     pub noise: Vec<f64>,
+    /// Epochs in which the value of repeated data decays; where nothing is repeated, `None`.
+    pub decay: Option<f64>,
 }
 
 impl ModelTable {
@@ -82,11 +86,14 @@ impl Surrogate {
         // All metrics have the same runs.
         let data = self.metrics.first().map(|metric| &metric.data);
         let points = data.map(|data| data.x.matrix().column_iter().map(|x| x.iter().copied().collect()).collect());
+        let hyper = self.metrics.first().and_then(|metric| metric.process.hyperparameters().next());
+        let saturation = hyper.and_then(|hyper| hyper.saturation.as_ref());
         let coordinates = |z: &Warped| z.matrix().iter().copied().collect();
         ModelTable {
             warp: self.warp,
             points: points.unwrap_or_default(),
             fidelities: data.map(|data| data.fidelity.clone()).unwrap_or_default(),
+            unique: saturation.map(|saturation| saturation.unique.to_vec()),
             fidelity: m.index(),
             inflation: self.inflation,
             aggregate: self.aggregate,
@@ -103,6 +110,7 @@ impl MetricModel {
             components: hyper.kernel.components.clone(),
             sizes: hyper.sizes.matrix(),
             noise: hyper.noise.clone(),
+            decay: hyper.saturation.as_ref().map(|saturation| saturation.decay),
         });
         ProcessTable {
             y: self.data.y.as_slice().to_vec(),

@@ -1,8 +1,11 @@
 //! What a model is fitted to, and the runs of it that the model knows.
 
+use std::sync::Arc;
+
 use super::data::thin;
 use super::hyper::Layout;
-use crate::problem::{Fidelities, ModelSpec, Objective, Observation};
+use super::saturation::Saturation;
+use crate::problem::{Fidelities, ModelSpec, Objective, Observation, Repetition};
 
 /// Runs that a model is conditioned on, at most: time grows with the cube of their number, memory with its square.
 pub const MOST_KNOWN: usize = 2000;
@@ -16,6 +19,11 @@ pub struct Task<'a> {
     pub fidelities: &'a Fidelities,
     /// Kind of model.
     pub spec: ModelSpec,
+    /// Index of the family of each domain, from 0 on ([`SearchSpace::families`](crate::space::SearchSpace::families)). Domains beyond
+    /// those are families of their own.
+    pub families: &'a [usize],
+    /// The unique data that runs draw from, where that matters.
+    pub repetition: Option<&'a Repetition>,
     /// Finished trials; not empty.
     pub observations: &'a [Observation],
 }
@@ -27,12 +35,22 @@ impl Task<'_> {
     }
 
     /// How the hyperparameters of one process are laid out.
-    pub(super) fn layout(&self) -> Layout {
+    pub(crate) fn layout(&self) -> Layout {
         let sizes = self.fidelities.log_sizes();
         // Fidelities of equal size (say, other token counts unstated) still differ a little.
         let size_steps = sizes.windows(2).map(|s| (s[1] - s[0]).abs().max(0.1)).collect();
-        let ModelSpec { kernel: kind, components, lengthscale_sd, .. } = self.spec;
-        Layout { kind, components, dim: self.dim(), size_steps, lengthscale_sd }
+        let ModelSpec { kernel: kind, components, warp, lengthscale_sd, .. } = self.spec;
+        let stated = self.families.iter().max().map_or(0, |last| last + 1);
+        let further = self.dim().saturating_sub(self.families.len());
+        let families = self.families.iter().copied().chain(stated..stated + further).collect();
+        let saturation = self.repetition.map(|repetition| {
+            // What older runs drew besides was not repeated, as far as is known.
+            let padded = |unique: &Vec<f64>| {
+                unique.iter().copied().chain(std::iter::repeat(f64::INFINITY)).take(self.dim()).collect()
+            };
+            Saturation { warp, unique: Arc::new(repetition.0.iter().map(padded).collect()), decay: f64::INFINITY }
+        });
+        Layout { kind, components, families, size_steps, lengthscale_sd, saturation }
     }
 }
 

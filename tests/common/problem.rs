@@ -163,6 +163,8 @@ impl Owned {
             objective: &self.objective,
             fidelities: &self.fidelities,
             spec: self.spec,
+            families: &[],
+            repetition: None,
             observations: &self.observations,
         }
     }

@@ -201,6 +201,7 @@ pub(super) fn notes(config: &StudyConfig) -> Vec<String> {
         notes.push(format!("the prior breaks the bounds; the nearest mixture that does not: {}", moved.join(", ")));
     }
     notes.extend(unmatched(config, &rows));
+    notes.extend(lonely(config));
     let (least, upper) = (config.space.granularity().least(), config.space.polytope().upper());
     let excluded = rows.iter().filter(|r| upper[r.index] > 0.0 && upper[r.index] < least).map(|r| r.name);
     notes.extend(
@@ -230,6 +231,17 @@ fn unmatched(config: &StudyConfig, rows: &[Row<'_>]) -> Option<String> {
     })
 }
 
+/// Families of one domain, which say nothing: a name may be misspelled.
+fn lonely(config: &StudyConfig) -> Option<String> {
+    let domains = config.space.domains();
+    let alone = |name: &&String| domains.iter().filter(|domain| domain.family.as_ref() == Some(*name)).count() == 1;
+    let families: Vec<String> =
+        domains.iter().filter_map(|d| d.family.as_ref()).filter(alone).map(|name| format!("`{name}`")).collect();
+    let has = if families.len() == 1 { "family {} has" } else { "families {} have" };
+    let note = || format!("{} one domain only, which learns from no other", has.replace("{}", &families.join(", ")));
+    (!families.is_empty()).then(note)
+}
+
 pub(super) fn json(config: &StudyConfig) -> Map<String, Value> {
     let runs = runs(config);
     let object = |r: Row<'_>| {
@@ -237,6 +249,7 @@ pub(super) fn json(config: &StudyConfig) -> Map<String, Value> {
         let epochs: Map<String, Value> =
             runs.iter().zip(&r.epochs).map(|(run, e)| (run.name.clone(), json!(e))).collect();
         let value = json!({
+            "family": config.space.domains()[r.index].family,
             "min": r.reach.0,
             "max": r.reach.1,
             "token_cap": r.cap,

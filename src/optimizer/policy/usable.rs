@@ -1,5 +1,7 @@
 //! Mixtures whose weights can be used (`limits.smallest_weight`, `limits.step`).
 
+use rayon::prelude::*;
+
 use super::constants::{DESCENT_STEPS, DESCENTS};
 use crate::acquisition::descend;
 use crate::optimizer::Optimizer;
@@ -13,9 +15,9 @@ impl Optimizer {
         if self.space.granularity() == Granularity::default() {
             return mixtures;
         }
+        let nearest: Vec<Vec<f64>> = mixtures.par_iter().map(|weights| self.space.usable(weights)).collect();
         let mut usable: Vec<Vec<f64>> = Vec::new();
-        for weights in mixtures {
-            let weights = self.space.usable(&weights);
+        for weights in nearest {
             if !usable.contains(&weights) {
                 usable.push(weights);
             }

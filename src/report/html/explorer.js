@@ -107,6 +107,17 @@ function moments(scale, mean, variance) {
 // Kernels.
 
 const WARP = {sqrt: w => Math.sqrt(w + 1e-4), log: w => Math.log1p(w / 1e-2) / Math.log1p(1 / 1e-2), none: w => w};
+const WEIGHT = {sqrt: x => x * x - 1e-4, log: x => 1e-2 * Math.expm1(x * Math.log1p(1 / 1e-2)), none: x => x};
+
+// Where a run of a warped mixture at a fidelity lies: at what its weights are worth, of which some repeat data.
+function place(model, draw, point, fidelity) {
+  if (model.unique === null) return point;
+  return point.map((x, d) => {
+    const unique = model.unique[fidelity][d] ?? Infinity, repeated = Math.max(WEIGHT[model.warp](x), 0) / unique - 1;
+    return repeated > 0 ? WARP[model.warp](unique * (1 - draw.decay * Math.expm1(-repeated / draw.decay))) : x;
+  });
+}
+
 const squared = (variance, r2) => variance * Math.exp(-0.5 * r2);
 const RADIAL = {
   rbf: squared,
@@ -159,7 +170,8 @@ const JITTER = [0, 1e-10, 1e-8, 1e-6, 1e-4];
 // Conditions the process with the hyperparameters `draw` on the runs. What is kept are solutions with the Cholesky factors of the runs'
 // covariance and of the precision of the levels.
 function condition(model, process, draw) {
-  const {points, fidelities} = model, n = points.length;
+  const {fidelities} = model, points = model.points.map((point, i) => place(model, draw, point, fidelities[i]));
+  const n = points.length;
   const parts = draw.components.map(component => prepared(component, points));
   const signal = total(draw.components.map(component => component.variance));
   const largest = signal * Math.max(...fidelities.map(m => draw.sizes[m][m]));
@@ -182,7 +194,7 @@ function condition(model, process, draw) {
   const levels = cholesky(precision, indicators.length);
   const own = draw.sizes[model.fidelity];
   return {
-    kernel: draw.kernel, components: draw.components, parts, lower, y, indicators, levels,
+    kernel: draw.kernel, components: draw.components, place: point => place(model, draw, point, model.fidelity), parts, lower, y, indicators, levels,
     sizes: fidelities.map(m => own[m]), scale: own[model.fidelity], prior: signal * own[model.fidelity],
     level: whiten(levels, indicators.map(a => dot(a, y))),
   };
@@ -190,7 +202,7 @@ function condition(model, process, draw) {
 
 // A warped mixture as a conditioned process sees it: its posterior mean, and what covariances with other mixtures follow from.
 function look(gp, point, fidelity) {
-  const parts = gp.components.map(component => prepared(component, [point]));
+  const parts = gp.components.map(component => prepared(component, [gp.place(point)]));
   const kernel = covariances(gp.kernel, gp.parts, gp.sizes.length, parts, 0);
   const runs = whiten(gp.lower, kernel.map((k, i) => k * gp.sizes[i]));
   const level = whiten(gp.levels, gp.indicators.map((a, m) => (m === fidelity ? 1 : 0) - dot(a, runs)));
