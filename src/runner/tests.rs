@@ -415,7 +415,8 @@ fn a_hopeless_trial_is_ended_after_that_is_journalled() {
     w.ends(6, End::Failed("out of memory".into()), None);
     assert_eq!((w.count("trial_stopped 6"), w.count("failed"), w.question.is_some()), (1, 0, true));
     assert!(w.told.ends_with(&["trial_stopping", "trial_stopped"]));
-    assert_eq!(w.machine.study.spent().cost, 5.0 * 4.0 + 0.6 * 4.0);
+    // What it had trained on in the end.
+    assert!((w.machine.study.spent().cost - (5.0 * 4.0 + 0.7 * 4.0)).abs() < 1e-9);
 }
 
 #[test]
