@@ -516,8 +516,8 @@ fn least(mut w: Vec<f64>, value: impl Fn(&[f64]) -> f64) -> Vec<f64> {
 #[test]
 #[ignore = "takes minutes"]
 fn on_mixing_laws_guards_hold_as_often_as_they_say() {
-    let budget: f64 = std::env::var("BUDGET").map_or(3.0, |text| text.parse().unwrap());
-    for seed in 0..10 {
+    let budget = number("BUDGET", 3.0);
+    in_parallel(10, |seed| {
         let problem = Problem::new(17, 3, 4, 500 + seed);
         let target = problem.sizes - 1;
         let free = best_of(&problem, 0, f64::INFINITY);
@@ -582,7 +582,26 @@ fn on_mixing_laws_guards_hold_as_often_as_they_say() {
                 evidence.observations.len()
             );
         }
-    }
+    });
+}
+
+fn number(name: &str, default: f64) -> f64 {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap())
+}
+
+/// What becomes of each of so many seeds, all at the same time.
+fn in_parallel<T: Send>(seeds: u64, of: impl Fn(u64) -> T + Sync) -> Vec<T> {
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..seeds)
+            .map(|seed| {
+                scope.spawn({
+                    let of = &of;
+                    move || of(seed)
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    })
 }
 
 /// Mixing laws of 17 domains, searched for the worst metric and for the mean: docs/measured.md has the figures.
@@ -590,15 +609,14 @@ fn on_mixing_laws_guards_hold_as_often_as_they_say() {
 #[test]
 #[ignore = "takes minutes"]
 fn on_made_up_laws_the_worst_metric_gets_closer_to_its_optimum_than_by_the_mean() {
-    let number = |name: &str, default: f64| std::env::var(name).map_or(default, |text| text.parse().unwrap());
     let (budget, problems) = (number("BUDGET", 3.0), number("PROBLEMS", 10.0));
-    let mut closed = [Vec::new(), Vec::new()];
-    for seed in 0..problems as u64 {
+    let closed: Vec<[f64; 2]> = in_parallel(problems as u64, |seed| {
         let worst = Problem::new(17, 3, 4, 500 + seed).worst();
         let target = worst.sizes - 1;
         let (optimum, uniform) = (best_of_worst(&worst), worst.space().uniform());
         let [optimum, uniform] = [&optimum[..], uniform.weights()].map(|w| worst.loss(w, target));
-        for (kind, problem) in [worst.clone(), Problem::new(17, 3, 4, 500 + seed)].iter().enumerate() {
+        let kinds = [("worst", worst.clone()), ("mean", Problem::new(17, 3, 4, 500 + seed))];
+        kinds.map(|(kind, problem)| {
             let mut optimizer = problem.optimizer(OptimizerSettings::default());
             let (mut evidence, mut rng, mut spent) = (problem.evidence(vec![]), rng(seed), 0.0);
             while spent < budget {
@@ -608,21 +626,21 @@ fn on_made_up_laws_the_worst_metric_gets_closer_to_its_optimum_than_by_the_mean(
             }
             let recommended = optimizer.recommend(&evidence, None, &mut rng);
             let found = worst.loss(recommended.mixture.weights(), target);
-            closed[kind].push((uniform - found) / (uniform - optimum));
+            let closed = (uniform - found) / (uniform - optimum);
             eprintln!(
-                "{seed} {}: closed {:.3}; worst {found:.4}, expected {:.4?}, optimum {optimum:.4}, uniform {uniform:.4}; {} runs",
-                ["worst", "mean"][kind],
-                closed[kind][seed as usize],
+                "{seed} {kind}: closed {closed:.3}; worst {found:.4}, expected {:.4?}, optimum {optimum:.4}, uniform {uniform:.4}; {} runs",
                 recommended.expected.map(|expected| (expected.mean, expected.sd)),
                 evidence.observations.len()
             );
-        }
-    }
-    let median = |mut values: Vec<f64>| {
+            closed
+        })
+    });
+    let median = |kind: usize| {
+        let mut values: Vec<f64> = closed.iter().map(|closed| closed[kind]).collect();
         values.sort_by(f64::total_cmp);
         0.5 * (values[(values.len() - 1) / 2] + values[values.len() / 2])
     };
-    let [worst, mean] = closed.map(median);
+    let [worst, mean] = [0, 1].map(median);
     eprintln!("median share of the gap that is closed: {worst:.3} by the worst metric, {mean:.3} by the mean");
     assert!(worst > mean);
 }
