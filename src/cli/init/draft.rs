@@ -145,7 +145,7 @@ impl Draft<'_> {
             let (params, tokens) = (size.params, size.tokens());
             let target = if size.params == largest { "target = true\n" } else { "" };
             format!(
-                "[[fidelity]]\nname = {}\nparams = {params:e}\ntokens = {tokens:e}\ncost = {cost:e}\n{target}",
+                "[[fidelity]]\nname = {}\nparams = {params:e}\ntokens = {tokens:e}\ncost = {cost:?}\n{target}",
                 quoted(&size.name)
             )
         };
