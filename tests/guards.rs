@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use admire::config::StudyConfig;
 use admire::optimizer::Candidates;
 use admire::problem::{Guard, Mixture, OptimizerSettings, Threshold, Tolerance};
-use problem::{Problem, SIZES, rng};
+use problem::{Problem, SIZES, in_parallel, number, rng};
 use serde_json::Value;
 use study::{Fixture, GOOD, code, stderr};
 
@@ -583,25 +583,6 @@ fn on_mixing_laws_guards_hold_as_often_as_they_say() {
             );
         }
     });
-}
-
-fn number(name: &str, default: f64) -> f64 {
-    std::env::var(name).map_or(default, |text| text.parse().unwrap())
-}
-
-/// What becomes of each of so many seeds, all at the same time.
-fn in_parallel<T: Send>(seeds: u64, of: impl Fn(u64) -> T + Sync) -> Vec<T> {
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..seeds)
-            .map(|seed| {
-                scope.spawn({
-                    let of = &of;
-                    move || of(seed)
-                })
-            })
-            .collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
-    })
 }
 
 /// Mixing laws of 17 domains, searched for the worst metric and for the mean: docs/measured.md has the figures.

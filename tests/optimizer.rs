@@ -14,7 +14,7 @@ use admire::space::{Domain, Granularity, GroupSpec, Limits, SearchSpace};
 use admire::surrogate::{data::Data, gp::Gp, hyper::Layout};
 use minimum::minimum;
 use nalgebra::DVector;
-use problem::{Problem, SIZES, rng, size};
+use problem::{Problem, SIZES, in_parallel, number, rng, size};
 
 const KERNELS: [KernelKind; 3] = [KernelKind::SpectralMixture, KernelKind::Matern52, KernelKind::Rbf];
 const ACQUISITIONS: [AcquisitionKind; 4] = [
@@ -450,22 +450,22 @@ fn the_search_closes_most_of_the_gap_for_two_target_runs() {
 #[test]
 #[ignore = "takes minutes"]
 fn usable_weights_cost_little_on_mixing_laws() {
-    let budget: f64 = std::env::var("BUDGET").map_or(3.0, |text| text.parse().unwrap());
+    let budget = number("BUDGET", 3.0);
     let any = Granularity::default();
     let smallest = Granularity { smallest: Some(0.01), ..any };
     let round = Granularity { steps: Some(200), ..smallest };
-    let mut closed: [Vec<f64>; 5] = Default::default();
-    for seed in 0..10 {
+    let found = in_parallel(10, |seed| {
         let problem = Problem::new(17, 3, 4, 500 + seed);
         let [free, as_smallest, as_round] = gaps_closed(&problem, any, [any, smallest, round], (budget, seed));
         let [own_smallest] = gaps_closed(&problem, smallest, [smallest], (budget, seed));
         let [own_round] = gaps_closed(&problem, round, [round], (budget, seed));
         let found = [free, as_smallest, as_round, own_smallest, own_round];
         eprintln!("{seed}: {found:.3?}");
-        closed.iter_mut().zip(found).for_each(|(closed, found)| closed.push(found));
-    }
+        found
+    });
     let names = ["any weights", "smallest weight, same runs", "and step, same runs", "smallest weight", "and step"];
-    for (name, mut closed) in names.into_iter().zip(closed) {
+    for (kind, name) in names.into_iter().enumerate() {
+        let mut closed: Vec<f64> = found.iter().map(|found| found[kind]).collect();
         closed.sort_by(f64::total_cmp);
         eprintln!("{name}: {:.3} of the gap in the median", 0.5 * (closed[4] + closed[5]));
     }

@@ -169,3 +169,23 @@ impl Owned {
         }
     }
 }
+
+/// A number from the environment.
+pub fn number(name: &str, default: f64) -> f64 {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap())
+}
+
+/// What becomes of each of so many seeds, all at the same time.
+pub fn in_parallel<T: Send>(seeds: u64, of: impl Fn(u64) -> T + Sync) -> Vec<T> {
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..seeds)
+            .map(|seed| {
+                scope.spawn({
+                    let of = &of;
+                    move || of(seed)
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    })
+}
