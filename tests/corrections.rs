@@ -213,7 +213,7 @@ fn a_cancelled_trial_is_free_and_its_mixture_comes_again() {
     }
     assert_eq!(f.of("cancelled").len(), 1);
     let status = f.json("status", &["--trials"]);
-    let expected = json!({"complete": 0, "running": 0, "pending": 1, "failed": 0, "diverged": 0, "withdrawn": 0,
+    let expected = json!({"complete": 0, "running": 0, "pending": 1, "failed": 0, "diverged": 0, "stopped": 0, "withdrawn": 0,
                           "cancelled": 1});
     assert_eq!((&status["trials"], &status["list"][0]["state"]), (&expected, &"cancelled".into()));
     assert_eq!((&status["spent"]["cost"], &status["spent"]["trials"]), (&0.0.into(), &0.into()));
