@@ -132,3 +132,22 @@ fn the_error_that_a_trial_states_of_its_own_measurement_is_no_fault_of_the_model
     let calibration = &f.json("best", &[])["calibration"];
     assert_ne!(calibration["model"], "too_sure", "{calibration}");
 }
+
+#[test]
+fn hyperparameters_that_an_earlier_version_fitted_in_other_units_are_fitted_anew() {
+    let expected = |earlier: bool, moved: f64| {
+        let f = finished();
+        rewritten(&f, |event| {
+            if event["event"] == "model" {
+                let z = event["hyperparameters"][0][0].as_f64().unwrap();
+                event["hyperparameters"][0][0] = json!(z + moved);
+                if earlier {
+                    event.as_object_mut().unwrap().remove("units");
+                }
+            }
+        });
+        f.json("best", &[])["expected"].clone()
+    };
+    assert_eq!(expected(true, 0.0), expected(true, 3.0));
+    assert_ne!(expected(false, 0.0), expected(false, 3.0));
+}
