@@ -35,6 +35,12 @@ fn hostile() -> (Fixture, PathBuf) {
     f.edit("name = \"b\"", "name = \"b\"\ntokens = 3e6\nprior = 1.0");
     f.edit("metric = \"loss\"", &format!("metrics = {{ loss = 1.0, '{}' = 0.1 }}", metric));
     f.edit("[objective]", "[limits]\ntarget_tokens = 1e6\n[objective]");
+    // Mixtures that are trained at both sizes, one of which fails at one of them.
+    for size in ["small", "large"] {
+        for mixture in ["a=0.5,b=0.5", "a=0.3,b=0.7", "a=0.2,b=0.8", "a=0.1,b=0.9"] {
+            f.json("suggest", &["--fidelity", size, "--mixture", mixture]);
+        }
+    }
     let done = f.run("optimize", &["--quiet"]);
     assert!(done.status.success(), "{}", stderr(&done));
     let page = f.path("page.html");
