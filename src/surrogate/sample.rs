@@ -122,6 +122,18 @@ mod tests {
     use crate::problem::{KernelKind, Warp, columns};
     use crate::surrogate::fit::fit;
 
+    /// Two domains at one size.
+    fn layout() -> Layout {
+        Layout {
+            kind: KernelKind::Rbf,
+            components: 1,
+            families: vec![0, 1],
+            size_steps: vec![],
+            lengthscale_sd: 0.6,
+            saturation: None,
+        }
+    }
+
     /// Means over a long chain against those over the prior, weighted by the likelihood.
     #[test]
     fn the_chain_draws_from_the_posterior() {
@@ -134,14 +146,7 @@ mod tests {
             known_noise: vec![0.0; 5],
             level_sd: vec![3.0],
         };
-        let layout = Layout {
-            kind: KernelKind::Rbf,
-            components: 1,
-            families: vec![0, 1],
-            size_steps: vec![],
-            lengthscale_sd: 0.6,
-            saturation: None,
-        };
+        let layout = layout();
         let log_posterior = |z: &DVector<f64>| log_posterior(&data, &layout, z);
         let mut rng = ChaCha8Rng::seed_from_u64(5);
         let n = layout.len();
@@ -190,14 +195,7 @@ mod tests {
             known_noise: vec![0.0; 40],
             level_sd: vec![3.0],
         };
-        let layout = Layout {
-            kind: KernelKind::Rbf,
-            components: 1,
-            families: vec![0, 1],
-            size_steps: vec![],
-            lengthscale_sd: 0.6,
-            saturation: None,
-        };
+        let layout = layout();
         let (mode, _) = fit(&data, &layout, &[layout.start()], 100).unwrap();
         let noise = layout.len() - 1;
         let chains: Vec<Vec<f64>> =

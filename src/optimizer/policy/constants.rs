@@ -70,8 +70,8 @@ pub const AROUND: f64 = 0.1;
 
 // Running trials that are ended.
 
-/// Probability below which a running trial's end is not expected to be better than the best run at its fidelity any more. What a run is
-/// worth is a rough number; nobody forgives that one was ended which had a fair chance. By argument.
+/// Probability below which a running trial's end is not expected to be better than the best run at its fidelity any more. The value of a
+/// run is a rough estimate, so a trial with a fair chance is not ended however small its value is. By argument.
 pub const HOPELESS: f64 = 0.05;
 
 // The recommendation.

@@ -117,11 +117,11 @@ impl Optimizer {
         Some((prediction, best, (of_curve / of_both).sqrt()))
     }
 
-    /// By how much the end of a run is expected to improve the recommendation, when its curve is known: the knowledge gradient of `aware`,
-    /// which knows the curve. The end moves what is recommended as a new run of the mixture would for whoever has not seen the
-    /// curve, `unaware`, times the share `unknown` of its standard deviation that the curve leaves: with the variance `v` of a new run
-    /// and `τ²` of the curve's error, `cov(f, y | curve) / sd(y | curve) = cov(f, y) / √v · √(τ² / (v + τ²))`. The share is taken to be that of
-    /// the objective in all metrics.
+    /// By how much the end of a run is expected to improve the recommendation, given its curve: the knowledge gradient of `aware`, which
+    /// knows the curve. The end moves posterior means by what a new run of the mixture would move them under `unaware`, which does not
+    /// know the curve, times `unknown`. This is the share of the standard deviation of a new run that the curve leaves: with the variance
+    /// `v` of a new run and `τ²` of the curve's error, `cov(f, y | curve) / sd(y | curve) = cov(f, y) / √v · √(τ² / (v + τ²))`. The share of
+    /// the objective is used for all metrics.
     fn worth_of_end(
         &self,
         (unaware, aware): (&Surrogate, &Surrogate),
