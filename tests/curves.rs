@@ -186,9 +186,9 @@ fn a_hopeless_trial_is_ended_and_costs_what_it_used() {
     assert_eq!((stopping.len(), stopped.len(), &stopping[0]["trial"]), (1, 1, &6.into()), "{stopping:?}");
     assert_eq!((&stopping[0]["share"], f.path("ended").exists()), (&0.4.into(), true));
     assert!(stopping[0]["probability"].as_f64().unwrap() < 0.05, "{stopping:?}");
-    // What it said last, and that it ended with 0, make no result of it.
-    let completed: Vec<u64> = f.of("completed").iter().map(|event| event["trial"].as_u64().unwrap()).collect();
-    assert_eq!((completed, f.of("failed").len()), (vec![1, 2, 3, 4, 5, 7, 8], 0));
+    // What it said last, and that it ended with 0, make no result of it. Trials 7 and 8 end in either order.
+    let completed: BTreeSet<u64> = f.of("completed").iter().map(|event| event["trial"].as_u64().unwrap()).collect();
+    assert_eq!((completed, f.of("failed").len()), (BTreeSet::from([1, 2, 3, 4, 5, 7, 8]), 0));
     let said = stderr(&output);
     assert!(said.contains("trial 6 is ended after 40.0 % of its tokens: its end is expected at"), "{said}");
     assert!(said.contains("trial 6 was ended early, after 40.0 % of its tokens; large, attempt 1, cost 1.6"), "{said}");
