@@ -422,3 +422,51 @@ fn an_ablation_plays_every_combination_of_what_it_varies() {
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("warp"));
 }
+
+/// The small runs, known from an older study in which `b` had another name and a domain `c` was drawn in some runs.
+#[test]
+fn a_search_may_know_the_runs_of_an_older_study() {
+    let bench = Bench::new();
+    let config = |name: &str, domains: &str| {
+        let launcher = "[launcher]\ncommand = [\"true\", \"{mixture_file}\"]";
+        let sizes = "[[fidelity]]\nname = \"small\"\nparams = 1e6\ncost = 0.01\n[[fidelity]]\nname = \"big\"\nparams = 1e9\ncost = 1";
+        let study = format!("[study]\nname = \"{name}\"\ndir = \"{name}\"");
+        bench.write(
+            &format!("{name}.toml"),
+            &format!("{study}\n{domains}\n{sizes}\n{launcher}\n[objective]\nmetric = \"loss\"\n"),
+        )
+    };
+    let old = config("old", "[[domain]]\nname = \"a\"\n[[domain]]\nname = \"z\"\n[[domain]]\nname = \"c\"");
+    config("new", "[[domain]]\nname = \"a\"\n[[domain]]\nname = \"b\"\nwas = \"z\"");
+    let small = log().lines().filter(|line| !line.starts_with("big")).map(|line| {
+        let c = if line.starts_with("run_id") {
+            "w:c"
+        } else if line.starts_with("small-3") {
+            "0.1"
+        } else {
+            "0"
+        };
+        format!("{line},{c}\n").replace("w:b", "w:z")
+    });
+    let small = bench.write("small.csv", &small.collect::<String>());
+    let import = Command::new(env!("CARGO_BIN_EXE_admire"))
+        .args(["import", "--from", "wide"])
+        .args([&small, Path::new("--config"), &old])
+        .current_dir(bench.0.path())
+        .output()
+        .unwrap();
+    assert!(import.status.success(), "{}", String::from_utf8_lossy(&import.stderr));
+    let first = |more: &[&str]| {
+        let options = ["--config", "new.toml", "--strategy", "admire,single-fidelity", "--seeds", "2", "--budget", "1"];
+        let json = bench.json(&log(), &[&options, more].concat());
+        json["strategies"].as_array().unwrap().iter().map(|s| s["first"].clone()).collect::<Vec<_>>()
+    };
+    // The cheapest run is enough to see what the old ones say; a strategy that sees target runs alone learns nothing from them.
+    let (with, without) = (first(&["--fork", "old"]), first(&[]));
+    assert_eq!(with[0], serde_json::json!([0.01, 0.01]));
+    assert!(
+        without[0].as_array().unwrap().iter().all(|cost| cost.as_f64().is_none_or(|cost| cost > 0.02)),
+        "{without:?}"
+    );
+    assert_eq!(with[1], without[1]);
+}

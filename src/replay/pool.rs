@@ -1,6 +1,6 @@
 //! The pool of a replay: which logged runs can be bought, and which can be recommended.
 
-use crate::problem::{Baseline, Fidelities, Fidelity, FidelityId, Guard, Mixture, Objective, Threshold};
+use crate::problem::{Baseline, Fidelities, Fidelity, FidelityId, Guard, Mixture, Objective, Observation, Threshold};
 use std::collections::BTreeMap;
 
 use super::error::ReplayError;
@@ -51,6 +51,8 @@ pub struct Pool {
     pub keeps: Vec<bool>,
     /// The smallest loss of a candidate on which the guards hold.
     pub best: f64,
+    /// Runs that strategies with a surrogate know from the start, at no cost ([`Self::knowing`]).
+    pub given: Vec<Observation>,
     /// Standard deviation of the losses of all logged target runs, candidates and held out (as a population); 1 if they
     /// are all equal, so that regrets can be divided by it.
     pub sd: f64,
@@ -136,6 +138,7 @@ impl Pool {
             guards: Vec::new(),
             keeps: Vec::new(),
             best,
+            given: Vec::new(),
             sd,
             warnings,
         })
@@ -180,6 +183,18 @@ impl Pool {
             }
         }
         Ok(self)
+    }
+
+    /// The pool where strategies with a surrogate know these runs of an older study from the start. The runs are at the `fidelities` of
+    /// the study that the pool was made for; those at fidelities that the pool does not have are left out.
+    #[must_use]
+    pub fn knowing(mut self, runs: Vec<Observation>, fidelities: &Fidelities) -> Self {
+        let here = |run: Observation| {
+            let fidelity = self.fidelities.find(&fidelities[run.fidelity].name)?;
+            Some(Observation { fidelity, ..run })
+        };
+        self.given = runs.into_iter().filter_map(here).collect();
+        self
     }
 
     /// The loss of these metrics (one value per metric) at the target.

@@ -161,11 +161,13 @@ impl<'a> Searching<'a> {
         let settings = OptimizerSettings { goal: Goal::Run, ..settings };
         let open: Vec<usize> =
             (0..pool.runs.len()).filter(|i| !target_only || pool.runs[*i].fidelity == target).collect();
+        let given: Vec<Observation> =
+            pool.given.iter().filter(|run| !target_only || run.fidelity == target).cloned().collect();
         let optimizer = Optimizer::new(pool.space.clone(), pool.fidelities.clone(), pool.objective.clone(), settings);
         Self {
             pool,
             optimizer: optimizer.with_guards(pool.guards.clone()),
-            evidence: Evidence { costs: pool.costs(), ..Evidence::default() },
+            evidence: Evidence { given: given.len(), observations: given, costs: pool.costs(), ..Evidence::default() },
             unbought: open.iter().map(|i| (pool.runs[*i].mixture.clone(), pool.runs[*i].fidelity)).collect(),
             open,
             candidates: pool.candidates.iter().map(|i| pool.runs[*i].mixture.clone()).collect(),
@@ -214,7 +216,7 @@ impl Policy for Searching<'_> {
             fidelity: *fidelity,
             metrics: metrics.clone(),
             se: vec![None; metrics.len()],
-            past: Past::default(),
+            past: Past::none(self.pool.given.first().map_or(0, |given| given.past.columns.len())),
         });
     }
 

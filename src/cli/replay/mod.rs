@@ -20,6 +20,7 @@ use crate::replay::{
 };
 use crate::report::{Align, Band, RegretPlot, Series, Table, regret_svg};
 use crate::runs::RunLog;
+use crate::study::Study;
 use crate::text::{counted, fixed, number};
 
 /// Simulate on logged runs: what would the search have cost?
@@ -56,6 +57,10 @@ pub struct ReplayArgs {
     /// How many target runs, the first in the files, can be bought and recommended [default: all]
     #[arg(long, value_name = "N")]
     candidates: Option<usize>,
+    /// Strategies with a surrogate know the runs of the study in DIR from the start, as a new study with this config would
+    /// that is forked from it
+    #[arg(long, value_name = "DIR", requires = "config")]
+    fork: Option<PathBuf>,
     /// Without a config: whether smaller or larger metrics are better
     #[arg(long, conflicts_with = "config")]
     direction: Option<Direction>,
@@ -90,8 +95,12 @@ fn not_negative(text: &str) -> Result<f64, String> {
 pub(super) fn run(args: &ReplayArgs, bars: bool) -> anyhow::Result<u8> {
     let (study, log, mut warnings) = study(args)?;
     let candidates = args.candidates.or(study.replay.candidates);
-    let pool =
+    let mut pool =
         Pool::new(&log, &study.space, &study.fidelities, &study.objective, candidates)?.guarded(&study.guards)?;
+    if let Some(from) = &args.fork {
+        let known = Study::forked(study.clone(), from)?.evidence().observations;
+        pool = pool.knowing(known, &study.fidelities);
+    }
     warnings.extend(pool.warnings.iter().cloned());
     super::warn(&warnings);
 
