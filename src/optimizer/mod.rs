@@ -34,11 +34,22 @@ pub enum Candidates<'a> {
     Space(&'a [FidelityId]),
     /// One of a replay's logged runs.
     Pool {
-        /// Mixture and fidelity of the runs that can be bought.
-        runs: &'a [(Mixture, FidelityId)],
+        /// The runs that can be bought.
+        runs: &'a [Offer<'a>],
         /// The mixtures that can be recommended; not empty.
         targets: &'a [Mixture],
     },
+}
+
+/// A logged run that can be bought.
+#[derive(Clone, Copy, Debug)]
+pub struct Offer<'a> {
+    /// What was trained on.
+    pub mixture: &'a Mixture,
+    /// The fidelity that it was trained at.
+    pub fidelity: FidelityId,
+    /// What it costs now, in the unit of [`Evidence::costs`]: less than a whole run where a part of it was bought before.
+    pub cost: f64,
 }
 
 /// The next trial.

@@ -40,8 +40,10 @@
 mod ablation;
 mod curve;
 mod error;
+mod hyperband;
 mod infer;
 mod pool;
+mod purse;
 mod regression;
 mod run;
 mod strategy;

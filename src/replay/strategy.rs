@@ -3,6 +3,7 @@
 use crate::problem::{
     AcquisitionKind, Evidence, FidelityId, Goal, Mixture, Observation, OptimizerSettings, Past, Prediction, RunId,
 };
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -10,9 +11,11 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use super::error::ReplayError;
+use super::hyperband::Hyperband;
 use super::pool::{Pool, Run};
+use super::purse::Purse;
 use super::regression::BoostedTrees;
-use crate::optimizer::{Candidates, Optimizer, policy::stopping::reached};
+use crate::optimizer::{Candidates, Offer, Optimizer, policy::stopping::reached};
 use crate::text::hint;
 
 /// Who spends the budget.
@@ -26,11 +29,14 @@ pub enum Strategy {
     Random,
     /// RegMix: boosted trees per metric on the cheapest runs in random order; recommends the predicted best.
     Regression,
+    /// Asynchronous successive halving: many runs begin at the cheapest fidelity, the best third of each goes on to the next.
+    Hyperband,
 }
 
 impl Strategy {
     /// Every strategy, in the order of tables and pictures.
-    pub const ALL: [Self; 4] = [Self::Admire, Self::SingleFidelity, Self::Random, Self::Regression];
+    pub const ALL: [Self; 5] =
+        [Self::Admire, Self::SingleFidelity, Self::Random, Self::Regression, Self::Hyperband];
 
     /// Name on the command line and in files.
     #[must_use]
@@ -40,6 +46,7 @@ impl Strategy {
             Self::SingleFidelity => "single-fidelity",
             Self::Random => "random",
             Self::Regression => "regression",
+            Self::Hyperband => "hyperband",
         }
     }
 
@@ -66,6 +73,7 @@ impl Strategy {
                 let order = shuffled(pool, FidelityId::new(0), rng);
                 Box::new(Regression { pool, order, tie_break, bought: Vec::new(), fitted_on: 0, recommended: None })
             }
+            Self::Hyperband => Box::new(Hyperband::new(pool, rng)),
         }
     }
 }
@@ -98,16 +106,16 @@ pub(super) struct Advice {
 }
 
 impl Advice {
-    fn without_opinion(candidate: usize) -> Self {
+    pub(super) fn without_opinion(candidate: usize) -> Self {
         Self { candidate, expected_regret: None }
     }
 }
 
 /// One strategy at work on one pool. It learns a run's metrics through [`Policy::see`] and in no other way.
 pub(super) trait Policy {
-    /// The next run to buy among those that cost at most `remaining` and were not bought: index into [`Pool::runs`];
-    /// `None` when there is nothing it wants or can pay, or it waits for what is under way.
-    fn buy(&mut self, remaining: f64, rng: &mut ChaCha8Rng) -> Option<usize>;
+    /// The next run to buy among those that [have a price](Purse::price): index into [`Pool::runs`]; `None` when there is nothing it
+    /// wants or can pay, or it waits for what is under way.
+    fn buy(&mut self, purse: &Purse<'_>, rng: &mut ChaCha8Rng) -> Option<usize>;
 
     /// Takes in a run that was bought: it has finished.
     fn see(&mut self, run: usize);
@@ -135,8 +143,8 @@ fn shuffled(pool: &Pool, fidelity: FidelityId, rng: &mut ChaCha8Rng) -> Vec<usiz
 }
 
 /// Takes the first affordable run off the end of a shuffled order.
-fn next_affordable(order: &mut Vec<usize>, pool: &Pool, remaining: f64) -> Option<usize> {
-    let at = order.iter().rposition(|run| pool.runs[*run].cost <= remaining)?;
+fn next_affordable(order: &mut Vec<usize>, purse: &Purse<'_>) -> Option<usize> {
+    let at = order.iter().rposition(|run| purse.price(*run).is_some())?;
     Some(order.remove(at))
 }
 
@@ -145,9 +153,12 @@ struct Searching<'a> {
     pool: &'a Pool,
     optimizer: Optimizer,
     evidence: Evidence,
-    /// What is still for sale, parallel to `open`.
-    unbought: Vec<(Mixture, FidelityId)>,
+    /// Whether it buys and sees target runs only.
+    target_only: bool,
+    /// What may still be offered, in the order of the pool.
     open: Vec<usize>,
+    /// What was bought and has finished, in this order: of each training run the last row.
+    finished: Vec<usize>,
     candidates: Vec<Mixture>,
     /// `budget.gain`, and whether it has stopped the search.
     gain: Option<f64>,
@@ -159,63 +170,75 @@ impl<'a> Searching<'a> {
         let target = pool.fidelities.target();
         // A logged run is what is recommended and scored, with its noise.
         let settings = OptimizerSettings { goal: Goal::Run, ..settings };
-        let open: Vec<usize> =
-            (0..pool.runs.len()).filter(|i| !target_only || pool.runs[*i].fidelity == target).collect();
         let optimizer = Optimizer::new(pool.space.clone(), pool.fidelities.clone(), pool.objective.clone(), settings);
         Self {
             pool,
             optimizer: optimizer.with_guards(pool.guards.clone()),
             evidence: Evidence { costs: pool.costs(), ..Evidence::default() },
-            unbought: open.iter().map(|i| (pool.runs[*i].mixture.clone(), pool.runs[*i].fidelity)).collect(),
-            open,
+            target_only,
+            open: (0..pool.runs.len()).filter(|i| !target_only || pool.runs[*i].fidelity == target).collect(),
+            finished: Vec::new(),
             candidates: pool.candidates.iter().map(|i| pool.runs[*i].mixture.clone()).collect(),
             gain,
             stopped: false,
         }
     }
 
-    fn withdraw(&mut self, keep: impl Fn(usize) -> bool) {
-        let kept: Vec<bool> = self.open.iter().map(|run| keep(*run)).collect();
-        let (mut of_open, mut of_unbought) = (kept.iter(), kept.iter());
-        self.open.retain(|_| of_open.next() == Some(&true));
-        self.unbought.retain(|_| of_unbought.next() == Some(&true));
-    }
-}
-
-impl Policy for Searching<'_> {
-    fn buy(&mut self, remaining: f64, rng: &mut ChaCha8Rng) -> Option<usize> {
-        if self.stopped {
-            return None;
-        }
-        // The remaining budget only ever shrinks, so what is too expensive now stays so.
-        let pool = self.pool;
-        self.withdraw(|run| pool.runs[run].cost <= remaining);
-        let unbought = Candidates::Pool { runs: &self.unbought, targets: &self.candidates };
-        let suggestion = self.optimizer.suggest(&self.evidence, unbought, rng).ok()?;
-        self.stopped = reached(self.gain, suggestion.gain);
-        if self.stopped || suggestion.premature {
-            return None;
-        }
-        let run = self.open.get(suggestion.pool_index?).copied()?;
-        self.withdraw(|other| other != run);
-        self.evidence.pending.push((suggestion.mixture, suggestion.fidelity));
-        Some(run)
-    }
-
-    fn see(&mut self, run: usize) {
+    fn observation(&self, run: usize) -> Observation {
         let Run { mixture, fidelity, metrics, .. } = &self.pool.runs[run];
-        let pending = &mut self.evidence.pending;
-        if let Some(i) = pending.iter().position(|(other, m)| m == fidelity && other == mixture) {
-            pending.remove(i);
-        }
-        self.evidence.observations.push(Observation {
+        Observation {
             run: RunId::Trial(run as u64),
             mixture: mixture.clone(),
             fidelity: *fidelity,
             metrics: metrics.clone(),
             se: vec![None; metrics.len()],
             past: Past::default(),
-        });
+        }
+    }
+
+    /// The rows on the way to those that were bought: what a training run reported before.
+    fn on_the_way(&self) -> Vec<usize> {
+        let ends: BTreeMap<usize, f64> =
+            self.finished.iter().map(|run| (self.pool.runs[*run].training, self.pool.runs[*run].cost)).collect();
+        let before = |run: &Run| !self.target_only && ends.get(&run.training).is_some_and(|end| run.cost < *end);
+        (0..self.pool.runs.len()).filter(|run| before(&self.pool.runs[*run])).collect()
+    }
+}
+
+impl Policy for Searching<'_> {
+    fn buy(&mut self, purse: &Purse<'_>, rng: &mut ChaCha8Rng) -> Option<usize> {
+        if self.stopped {
+            return None;
+        }
+        let offer = |run: &usize| {
+            let Run { mixture, fidelity, .. } = &self.pool.runs[*run];
+            Some((*run, Offer { mixture, fidelity: *fidelity, cost: purse.price(*run)? }))
+        };
+        let (rows, offers): (Vec<usize>, Vec<Offer>) = self.open.iter().filter_map(offer).unzip();
+        let pool = Candidates::Pool { runs: &offers, targets: &self.candidates };
+        let suggestion = self.optimizer.suggest(&self.evidence, pool, rng).ok()?;
+        self.stopped = reached(self.gain, suggestion.gain);
+        if self.stopped || suggestion.premature {
+            return None;
+        }
+        let run = rows.get(suggestion.pool_index?).copied()?;
+        self.evidence.pending.push((suggestion.mixture, suggestion.fidelity));
+        Some(run)
+    }
+
+    fn see(&mut self, run: usize) {
+        let Run { mixture, fidelity, training, .. } = &self.pool.runs[run];
+        let pending = &mut self.evidence.pending;
+        if let Some(i) = pending.iter().position(|(other, m)| m == fidelity && other == mixture) {
+            pending.remove(i);
+        }
+        self.finished.retain(|other| self.pool.runs[*other].training != *training);
+        self.finished.push(run);
+        // A training run counts where it has come to; what it reported on its way there cost nothing more.
+        let given = self.on_the_way();
+        self.evidence.given = given.len();
+        self.evidence.observations =
+            given.into_iter().chain(self.finished.iter().copied()).map(|run| self.observation(run)).collect();
     }
 
     fn recommend(&mut self, rng: &mut ChaCha8Rng) -> Advice {
@@ -243,8 +266,8 @@ struct RandomTarget<'a> {
 }
 
 impl Policy for RandomTarget<'_> {
-    fn buy(&mut self, remaining: f64, _: &mut ChaCha8Rng) -> Option<usize> {
-        next_affordable(&mut self.order, self.pool, remaining)
+    fn buy(&mut self, purse: &Purse<'_>, _: &mut ChaCha8Rng) -> Option<usize> {
+        next_affordable(&mut self.order, purse)
     }
 
     fn see(&mut self, run: usize) {
@@ -273,8 +296,8 @@ struct Regression<'a> {
 }
 
 impl Policy for Regression<'_> {
-    fn buy(&mut self, remaining: f64, _: &mut ChaCha8Rng) -> Option<usize> {
-        next_affordable(&mut self.order, self.pool, remaining)
+    fn buy(&mut self, purse: &Purse<'_>, _: &mut ChaCha8Rng) -> Option<usize> {
+        next_affordable(&mut self.order, purse)
     }
 
     fn see(&mut self, run: usize) {

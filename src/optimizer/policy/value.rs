@@ -146,16 +146,14 @@ impl Optimizer {
         Targets { view, mean, variance, known: is_known, bought, shares, guards, qualified }
     }
 
-    /// Log knowledge gradient per unit cost of each of `trials`, under the rule that chooses the recommendation.
+    /// Log knowledge gradient of each of `trials`, under the rule that chooses the recommendation.
     pub(super) fn knowledge_gradient(
         &self,
         surrogate: &Surrogate,
-        evidence: &Evidence,
         trials: &Trials<'_>,
         targets: &Targets,
     ) -> Vec<f64> {
         let influence = surrogate.influence(trials.x, trials.fidelity, &targets.view);
-        let log_cost = evidence.costs[trials.fidelity].ln();
         let choices = targets.choices();
         (0..trials.x.len())
             .map(|c| {
@@ -168,7 +166,7 @@ impl Optimizer {
                     }
                     moves
                 };
-                targets.log_value(&choices, moves, targets.bought + usize::from(revealed.is_some())) - log_cost
+                targets.log_value(&choices, moves, targets.bought + usize::from(revealed.is_some()))
             })
             .collect()
     }
