@@ -73,6 +73,7 @@ fn left_to_know(problem: &Problem, design: &[Mixture]) -> f64 {
         size_steps: vec![],
         lengthscale_sd: spec.lengthscale_sd,
         saturation: None,
+        curves: false,
     };
     let n = design.len();
     let data = Data {

@@ -110,6 +110,7 @@ pub struct Optimizer {
     settings: OptimizerSettings,
     guards: Vec<Guard>,
     repetition: Option<Repetition>,
+    curves: bool,
     snapshot: Option<ModelSnapshot>,
     /// The last models conditioned, with what they were conditioned on.
     cache: Arc<Mutex<model::Cache>>,
@@ -126,6 +127,7 @@ impl Optimizer {
             settings,
             guards: Vec::new(),
             repetition: None,
+            curves: false,
             snapshot: None,
             cache: Arc::default(),
         }
@@ -146,6 +148,12 @@ impl Optimizer {
     #[must_use]
     pub fn with_repetition(self, repetition: Option<Repetition>) -> Self {
         Self { repetition, ..self }
+    }
+
+    /// With several observations of a mixture that are of one training run: what is peculiar to that run is common to them.
+    #[must_use]
+    pub fn with_curves(self, curves: bool) -> Self {
+        Self { curves, ..self }
     }
 
     /// With a space of the mixtures whose total-variation distance to `center`, one of its mixtures, is at most `distance`.

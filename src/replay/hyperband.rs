@@ -48,7 +48,8 @@ impl<'a> Hyperband<'a> {
 
     /// The candidates that were seen at a rung, the best first.
     fn ranked(&self, rung: usize) -> Vec<usize> {
-        let seen = |candidate: usize| Some((candidate, self.runs[candidate][rung].filter(|run| self.seen.contains(run))?));
+        let seen =
+            |candidate: usize| Some((candidate, self.runs[candidate][rung].filter(|run| self.seen.contains(run))?));
         let mut ranked: Vec<(usize, usize)> = (0..self.runs.len()).filter_map(seen).collect();
         ranked.sort_by(|a, b| self.pool.runs[a.1].loss.total_cmp(&self.pool.runs[b.1].loss));
         ranked.into_iter().map(|(candidate, _)| candidate).collect()

@@ -1,7 +1,7 @@
 //! The pool of a replay: which logged runs can be bought, and which can be recommended.
 
 use crate::problem::{Baseline, Fidelities, Fidelity, FidelityId, Guard, Mixture, Objective, Threshold};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::ReplayError;
 use crate::runs::{LogError, LoggedRun, RunLog};
@@ -218,6 +218,13 @@ impl Pool {
     #[must_use]
     pub fn target(&self) -> &Fidelity {
         &self.fidelities[self.fidelities.target()]
+    }
+
+    /// Whether some of the runs are of one training run.
+    #[must_use]
+    pub fn has_curves(&self) -> bool {
+        let trained: BTreeSet<usize> = self.runs.iter().map(|run| run.training).collect();
+        trained.len() < self.runs.len()
     }
 
     /// Mean cost of a run at each fidelity.

@@ -35,8 +35,7 @@ pub enum Strategy {
 
 impl Strategy {
     /// Every strategy, in the order of tables and pictures.
-    pub const ALL: [Self; 5] =
-        [Self::Admire, Self::SingleFidelity, Self::Random, Self::Regression, Self::Hyperband];
+    pub const ALL: [Self; 5] = [Self::Admire, Self::SingleFidelity, Self::Random, Self::Regression, Self::Hyperband];
 
     /// Name on the command line and in files.
     #[must_use]
@@ -173,7 +172,7 @@ impl<'a> Searching<'a> {
         let optimizer = Optimizer::new(pool.space.clone(), pool.fidelities.clone(), pool.objective.clone(), settings);
         Self {
             pool,
-            optimizer: optimizer.with_guards(pool.guards.clone()),
+            optimizer: optimizer.with_guards(pool.guards.clone()).with_curves(!target_only && pool.has_curves()),
             evidence: Evidence { costs: pool.costs(), ..Evidence::default() },
             target_only,
             open: (0..pool.runs.len()).filter(|i| !target_only || pool.runs[*i].fidelity == target).collect(),

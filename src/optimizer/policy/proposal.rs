@@ -125,13 +125,7 @@ impl Optimizer {
 
     /// The runs of the pool at fidelity `m` that are scored, as indices, ascending: all, or of more than [`MOST_SCORED`] as many,
     /// half of them those with the smallest posterior means, the others at random.
-    fn preselected(
-        &self,
-        surrogate: &Surrogate,
-        runs: &[Offer<'_>],
-        m: FidelityId,
-        rng: &mut impl Rng,
-    ) -> Vec<usize> {
+    fn preselected(&self, surrogate: &Surrogate, runs: &[Offer<'_>], m: FidelityId, rng: &mut impl Rng) -> Vec<usize> {
         let at: Vec<usize> = (0..runs.len()).filter(|i| runs[*i].fidelity == m).collect();
         if at.len() <= MOST_SCORED {
             return at;
@@ -147,13 +141,7 @@ impl Optimizer {
 
     /// Log acquisition of observing at the p mixtures `x` at each of the fidelities `at`:
     /// one vector of length p for each of `at`.
-    fn scores(
-        &self,
-        surrogate: &Surrogate,
-        criterion: &Criterion,
-        x: &Weights,
-        at: &[FidelityId],
-    ) -> Vec<Vec<f64>> {
+    fn scores(&self, surrogate: &Surrogate, criterion: &Criterion, x: &Weights, at: &[FidelityId]) -> Vec<Vec<f64>> {
         let noise = self.goal_noise(surrogate);
         let score =
             |lookahead: Lookahead, m: FidelityId| criterion.value(&self.goal_lookahead(lookahead, m, noise)).log;

@@ -42,6 +42,6 @@ fn place(candidates: Candidates<'_>, mixture: &Mixture, m: FidelityId) -> Option
         Candidates::Space(_) => Some(None),
         Candidates::Pool { runs, .. } => {
             runs.iter().position(|offer| offer.fidelity == m && offer.mixture.is(mixture)).map(Some)
-        },
+        }
     }
 }

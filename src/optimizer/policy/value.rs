@@ -147,12 +147,7 @@ impl Optimizer {
     }
 
     /// Log knowledge gradient of each of `trials`, under the rule that chooses the recommendation.
-    pub(super) fn knowledge_gradient(
-        &self,
-        surrogate: &Surrogate,
-        trials: &Trials<'_>,
-        targets: &Targets,
-    ) -> Vec<f64> {
+    pub(super) fn knowledge_gradient(&self, surrogate: &Surrogate, trials: &Trials<'_>, targets: &Targets) -> Vec<f64> {
         let influence = surrogate.influence(trials.x, trials.fidelity, &targets.view);
         let choices = targets.choices();
         (0..trials.x.len())
