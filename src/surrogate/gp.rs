@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use nalgebra::{DMatrix, DVector};
+use rayon::prelude::*;
 
 use super::data::Data;
 use super::error::FitError;
@@ -270,11 +271,11 @@ impl Gp {
     #[must_use]
     pub fn mean(&self, z: &Warped, m: usize) -> DVector<f64> {
         let mut mean = DVector::from_element(z.len(), self.solved.levels[m]);
-        for (start, count) in (0..z.len()).step_by(AT_A_TIME).map(|start| (start, AT_A_TIME.min(z.len() - start))) {
-            let cross = self.cross(&z.range(start, count), m);
-            let mut mean = mean.rows_mut(start, count);
-            mean += cross.tr_mul(&self.solved.alpha);
-        }
+        mean.as_mut_slice().par_chunks_mut(AT_A_TIME).enumerate().for_each(|(chunk, mean)| {
+            let cross = self.cross(&z.range(chunk * AT_A_TIME, mean.len()), m);
+            let deviations = cross.tr_mul(&self.solved.alpha);
+            mean.iter_mut().zip(&deviations).for_each(|(mean, deviation)| *mean += deviation);
+        });
         mean
     }
 
@@ -314,7 +315,7 @@ impl Gp {
             let placed: Vec<Combination> = combinations.iter().map(|c| c.iter().map(place).collect()).collect();
             self.combinations_of_all(&z.select(&points), m, &placed)
         };
-        combinations.chunks(AT_A_TIME).flat_map(some).collect()
+        combinations.par_chunks(AT_A_TIME).flat_map_iter(some).collect()
     }
 
     /// [`Self::combinations`] of few points.

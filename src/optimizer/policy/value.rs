@@ -1,6 +1,7 @@
 //! The value of trials: by how much they are expected to improve the recommendation.
 
 use nalgebra::{DMatrix, DVector};
+use rayon::prelude::*;
 
 use super::guards::Slack;
 use super::recommendation::caution;
@@ -151,6 +152,7 @@ impl Optimizer {
         let influence = surrogate.influence(trials.x, trials.fidelity, &targets.view);
         let choices = targets.choices();
         (0..trials.x.len())
+            .into_par_iter()
             .map(|c| {
                 let revealed = trials.reveals[c];
                 let moves = |j: usize| {
