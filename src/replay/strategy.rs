@@ -316,3 +316,53 @@ impl Policy for Regression<'_> {
         Advice::without_opinion(self.recommended.unwrap_or(self.tie_break[0]))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::StudyConfig;
+    use crate::problem::Direction;
+    use crate::replay::infer_config;
+    use crate::runs::RunLog;
+
+    /// Two runs, each logged after 1, 2 and 4 billion tokens.
+    fn pool() -> Pool {
+        let mut csv = "run_id,fidelity,params,tokens,cost,w:a,w:b,y:loss\n".to_owned();
+        for (run, a) in [("one", 0.2), ("two", 0.6)] {
+            for tokens in [1, 2, 4] {
+                csv += &format!("{run},p{tokens},1e9,{tokens}e9,{tokens},{a},{},{}\n", 1.0 - a, 3.0 - a);
+            }
+        }
+        let mut log = RunLog::default();
+        log.add(Path::new("runs.csv"), csv.as_bytes()).unwrap();
+        let text = infer_config(&log, Direction::Minimize, true).unwrap().0.to_string();
+        let config = StudyConfig::parse(Path::new("study.toml"), &text, &[]).unwrap();
+        Pool::new(&log, &config.space, &config.fidelities, &config.objective, None).unwrap()
+    }
+
+    #[test]
+    fn what_a_run_said_on_its_way_is_known_and_the_run_counts_where_it_has_come_to() {
+        let pool = pool();
+        let rows = |searching: &Searching| -> Vec<(usize, u64)> {
+            let row = |o: &Observation| match o.run {
+                RunId::Trial(row) => (o.fidelity.index(), row),
+                RunId::Imported(_) => unreachable!("nothing is imported"),
+            };
+            searching.evidence.observations.iter().map(row).collect()
+        };
+        let mut searching = Searching::new(&pool, OptimizerSettings::default(), false, None);
+        for row in [0, 3, 5, 1] {
+            searching.see(row);
+        }
+        // Of the first run two rows, of the second three: the last of each was paid for.
+        assert_eq!(rows(&searching), [(0, 0), (0, 3), (1, 4), (2, 5), (1, 1)]);
+        assert_eq!(searching.evidence.given, 3);
+        let bought = |m| searching.evidence.bought(FidelityId::new(m)).count();
+        assert_eq!([0, 1, 2].map(bought), [0, 1, 1]);
+        let mut only = Searching::new(&pool, OptimizerSettings::default(), true, None);
+        only.see(5);
+        assert_eq!(rows(&only), [(2, 5)]);
+    }
+}
