@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
+use super::policy::{Advice, Policy};
 use super::pool::Pool;
 use super::purse::Purse;
-use super::strategy::{Advice, Policy};
 use crate::problem::FidelityId;
 
 /// One of so many goes on to the next rung, which costs at least so many times as much (η; 3 as in Hyperband).

@@ -42,10 +42,12 @@ mod curve;
 mod error;
 mod hyperband;
 mod infer;
+mod policy;
 mod pool;
 mod purse;
 mod regression;
 mod run;
+mod searching;
 mod strategy;
 mod summary;
 

@@ -8,9 +8,10 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use super::curve::{Curve, Step};
+use super::policy::Advice;
 use super::pool::Pool;
 use super::purse::Purse;
-use super::strategy::{Advice, Strategy};
+use super::strategy::Strategy;
 use crate::problem::{OptimizerSettings, Prediction};
 
 /// What to play.
