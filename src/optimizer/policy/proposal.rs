@@ -59,16 +59,18 @@ impl Optimizer {
     ) -> Criterion {
         let qualified = self.qualified(surrogate, evidence, x, runs);
         let minima = self.contenders(surrogate, x, known, &qualified).minima(rng);
-        let observed = self.columns(evidence.observations.iter().map(|o| o.mixture.weights()));
-        let best = self.known_values(evidence, evidence.observations.iter().map(|o| &o.mixture));
-        let best = self.expected_values(surrogate, &observed, &best).min();
+        let best = || {
+            let observed = self.columns(evidence.observations.iter().map(|o| o.mixture.weights()));
+            let known = self.known_values(evidence, evidence.observations.iter().map(|o| &o.mixture));
+            self.expected_values(surrogate, &observed, &known).min()
+        };
         match self.settings.acquisition {
             // The knowledge gradient chooses among what the entropy's climbs find (`rescore`).
             AcquisitionKind::Entropy | AcquisitionKind::KnowledgeGradient => {
                 Criterion::Entropy { minima: minima.values }
             }
-            AcquisitionKind::ExpectedImprovement => Criterion::ExpectedImprovement { best },
-            AcquisitionKind::ConfidenceBound => Criterion::ConfidenceBound { best },
+            AcquisitionKind::ExpectedImprovement => Criterion::ExpectedImprovement { best: best() },
+            AcquisitionKind::ConfidenceBound => Criterion::ConfidenceBound { best: best() },
         }
     }
 
