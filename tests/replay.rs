@@ -1,11 +1,13 @@
 //! `admire replay` through the built binary, on small logs with a known best mixture.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+#[path = "common/bench.rs"]
+mod bench;
 
+use std::fs;
+use std::path::Path;
+
+use bench::Bench;
 use serde_json::Value;
-use tempfile::TempDir;
 
 /// Twelve mixtures of two domains, logged at both sizes; the loss is `(a − 0.3)²`, shifted at the small size. The best
 /// target run is `big-4` (a = 0.3).
@@ -38,52 +40,6 @@ fn text(header: &[String], rows: &[[String; 7]], order: [usize; 7]) -> String {
 fn log() -> String {
     let (header, rows) = rows();
     text(&header, &rows, [0, 1, 2, 3, 4, 5, 6])
-}
-
-struct Bench(TempDir);
-
-impl Bench {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn write(&self, name: &str, content: &str) -> PathBuf {
-        let path = self.0.path().join(name);
-        fs::write(&path, content).unwrap();
-        path
-    }
-
-    fn replay(&self, file: &Path, args: &[&str]) -> Output {
-        self.replay_on(file, args, "2")
-    }
-
-    fn replay_on(&self, file: &Path, args: &[&str], threads: &str) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_admire"))
-            .args(["replay", "--runs"])
-            .arg(file)
-            .args(args)
-            .env("RAYON_NUM_THREADS", threads)
-            .current_dir(self.0.path())
-            .output()
-            .unwrap()
-    }
-
-    fn json(&self, content: &str, args: &[&str]) -> Value {
-        let output = self.replay(&self.write("runs.csv", content), &[args, &["--format", "json"]].concat());
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice(&output.stdout).unwrap()
-    }
-
-    /// Asserts that the log is refused with exit code 2 and a message with all of `words`.
-    fn refuses(&self, content: &str, args: &[&str], words: &[&str]) {
-        let output = self.replay(&self.write("bad.csv", content), args);
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{stderr}");
-        assert!(!stderr.contains("panicked"), "{stderr}");
-        for word in words {
-            assert!(stderr.contains(word), "{word:?} is not in: {stderr}");
-        }
-    }
 }
 
 /// Only durations may differ between two replays of the same thing.
@@ -201,113 +157,6 @@ fn several_slots_buy_no_run_twice_and_no_more_than_the_budget() {
     assert_ne!(of(&one, "admire"), of(&four, "admire"), "with runs under way less is known at each choice");
 }
 
-/// Twelve runs of one size, logged after 1, 2 and 4 billion tokens. The loss falls with tokens; ranks stay.
-fn logged_on_the_way(name: impl Fn(usize, u32) -> String) -> String {
-    let mut log = "run_id,curve_of,fidelity,params,tokens,cost,w:a,w:b,y:loss\n".to_owned();
-    for i in 0..12 {
-        let a = (i as f64 * 7.0 % 12.0) / 12.0;
-        for tokens in [4, 1, 2] {
-            let (loss, cost) = ((a - 0.3).powi(2) + 1.0 / f64::from(tokens), f64::from(tokens) / 4.0);
-            log += &format!("{},p{tokens},1e9,{tokens}e9,{cost},{a},{},{loss}\n", name(i, tokens), 1.0 - a);
-        }
-    }
-    log
-}
-
-/// The purchases of each strategy and seed in order: the sum spent, and the training run and the billions of tokens that were bought.
-fn purchases(bench: &Bench, log: &str, args: &[&str]) -> Vec<Vec<(f64, String, f64)>> {
-    let file = bench.write("runs.csv", log);
-    let output = bench.replay(&file, &[args, &["--seeds", "3", "--budget", "4", "--out", "out"]].concat());
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{stderr}");
-    assert!(stderr.contains("12 runs logged after several numbers of tokens: to go on with one costs the difference"));
-    let text = fs::read_to_string(bench.0.path().join("out/curves.csv")).unwrap();
-    let rows: Vec<Vec<&str>> = text.lines().skip(1).map(|line| line.split(',').collect()).collect();
-    let purchase = |row: &Vec<&str>| {
-        let (run, tokens) = (row[4].split('@').next().unwrap(), row[3].trim_start_matches('p'));
-        (row[2].parse().unwrap(), run.to_owned(), tokens.parse().unwrap())
-    };
-    rows.chunk_by(|a, b| a[..2] == b[..2]).map(|rows| rows.iter().map(purchase).collect()).collect()
-}
-
-#[test]
-fn to_go_on_with_a_run_costs_the_difference() {
-    let bench = Bench::new();
-    let strategies = ["--strategy", "admire,hyperband"];
-    let one = purchases(&bench, &logged_on_the_way(|i, _| format!("{i},")), &strategies);
-    let mut gone_on = 0;
-    for playback in &one {
-        let (mut reached, mut sum) = (std::collections::BTreeMap::new(), 0.0);
-        for (spent, run, tokens) in playback {
-            let before = reached.insert(run, *tokens).unwrap_or(0.0);
-            sum += (tokens - before) / 4.0;
-            assert!(*tokens > before, "what a run said on its way is known: {playback:?}");
-            assert!((sum - spent).abs() < 1e-9, "{playback:?}");
-            gone_on += usize::from(before > 0.0);
-        }
-    }
-    assert!(gone_on > 6, "{one:?}");
-    // The same, where a column of its own names the run.
-    let named = logged_on_the_way(|i, tokens| format!("{i}@{tokens},run {i}"));
-    assert_eq!(purchases(&bench, &named, &strategies), one);
-    // Nobody goes on with a run that is under way.
-    for playback in purchases(&bench, &named, &["--strategy", "hyperband", "--slots", "4"]) {
-        let mut reached = std::collections::BTreeMap::new();
-        assert!(playback.into_iter().all(|(_, run, tokens)| reached.insert(run, tokens) < Some(tokens)));
-    }
-}
-
-#[test]
-fn hyperband_goes_on_with_the_best_third() {
-    let bench = Bench::new();
-    let log = logged_on_the_way(|i, _| format!("{i},"));
-    let loss = |run: &str| (run.parse::<f64>().unwrap() * 7.0 % 12.0 / 12.0 - 0.3).abs();
-    for playback in purchases(&bench, &log, &["--strategy", "hyperband"]) {
-        let (mut begun, mut complete) = (Vec::new(), Vec::new());
-        for (spent, run, tokens) in &playback {
-            if *tokens == 1.0 {
-                let mut best = begun.iter().take(begun.len() / 3);
-                // To go on costs 0.75, and the budget is 4.
-                assert!(*spent > 3.5 || best.all(|run| complete.contains(run)), "one of the best waits: {playback:?}");
-                begun.push(run);
-                begun.sort_by(|a, b| loss(a).total_cmp(&loss(b)));
-            } else {
-                // Between rungs costs are at least threefold: nothing is bought after 2 billion tokens.
-                assert_eq!(*tokens, 4.0);
-                let best = begun.iter().position(|run| !complete.contains(run)).unwrap();
-                assert_eq!(begun[best], run, "{playback:?}");
-                assert!(best < begun.len() / 3, "{playback:?}");
-                complete.push(run);
-            }
-        }
-        assert!(complete.len() > 1, "{playback:?}");
-    }
-}
-
-#[test]
-fn curves_as_they_are_exported_are_priced_by_tokens() {
-    let bench = Bench::new();
-    let (mut runs, mut curves) = (
-        "run_id,fidelity,params,tokens,cost,w:a,w:b,y:loss\n".to_owned(),
-        "curve_of,state,fidelity,params,step,tokens,w:a,w:b,y:loss\n".to_owned(),
-    );
-    for i in 1..=6 {
-        let (a, b, loss) = (f64::from(i) / 8.0, 1.0 - f64::from(i) / 8.0, f64::from(i % 4));
-        runs += &format!("{i},1B,1e9,8e9,10,{a},{b},{loss}\n");
-        curves += &format!("{i},complete,1B,1e9,100,2e9,{a},{b},{}\n", loss + 1.0);
-    }
-    bench.write("curves.csv", &curves);
-    let file = bench.write("runs.csv", &runs);
-    let args = ["--runs", "curves.csv", "--strategy", "hyperband", "--seeds", "1", "--budget", "30", "--out", "out"];
-    let output = bench.replay(&file, &args);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let text = fs::read_to_string(bench.0.path().join("out/curves.csv")).unwrap();
-    let bought: Vec<&str> = text.lines().skip(1).map(|line| line.split(',').nth(3).unwrap()).collect();
-    let spent: Vec<&str> = text.lines().skip(1).map(|line| line.split(',').nth(2).unwrap()).collect();
-    assert_eq!(bought[..4], ["1B@2B", "1B@2B", "1B@2B", "1B@8B"]);
-    assert_eq!(spent[..4], ["2.5", "5", "7.5", "15"]);
-}
-
 #[test]
 fn diverged_runs_are_skipped_and_sloppy_weights_renormalized() {
     let bench = Bench::new();
@@ -409,8 +258,6 @@ fn what_cannot_be_replayed_is_refused_with_its_place() {
     for text in [&blank, &blank.replace('\n', "\r\n"), &format!("\u{feff}{blank}"), &blank.replace('\n', "\r")] {
         bench.refuses(text, &[], &["bad.csv, line 5", "2 cells"]);
     }
-    let free = logged_on_the_way(|i, _| format!("{i},")).replace("2e9,0.5,", "2e9,0.25,");
-    bench.refuses(&free, &[], &["bad.csv, line 4", "\"cost\"", "had cost 0.25 after fewer tokens", "different names"]);
     bench.refuses(&log(), &["--strategy", "admirer"], &["unknown strategy", "did you mean \"admire\""]);
     bench.refuses(&log(), &["--candidates", "0"], &["0 candidates"]);
     bench.refuses(&log(), &["--set", "objective.metric=\"los\""], &["\"los\"", "did you mean \"loss\""]);
