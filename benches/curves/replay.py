@@ -70,7 +70,7 @@ def main():
     for i, strategy in enumerate(strategies):
         at = [mean([law[i]["regret"][cost]["mean"] for law in played]) for cost in range(3)]
         print(f"{strategy:<20}", *at, sep="   ")
-    print("log score of the ends of 45 runs, of which half is known, by 15 complete runs")
+    print("log score of the ends of 45 runs, known up to half of their tokens, with 15 complete runs")
     options = ["--strategy", "admire", "--seeds", 1, "--candidates", 15, "--budget", 500]
     for name, one_run in [("rows of one run", True), ("rows apart", False)]:
         known = [replay(log(law, one_run, (0.5, 1.0)), *options) for law in range(LAWS)]

@@ -10,9 +10,9 @@ impl RunLog {
     /// neither are runs with two rows after the same tokens: these must be two runs.
     #[must_use]
     pub fn curves(&self) -> Vec<Vec<usize>> {
-        let mut curves: BTreeMap<(&str, Option<u64>, Vec<u64>), Vec<(f64, usize)>> = BTreeMap::new();
+        let mut curves = BTreeMap::<_, Vec<(f64, usize)>>::new();
         for (i, run) in self.runs.iter().enumerate() {
-            let weights = run.weights.iter().map(|w| w.to_bits()).collect();
+            let weights: Vec<u64> = run.weights.iter().map(|w| w.to_bits()).collect();
             let key = (run.run.as_str(), run.params.map(f64::to_bits), weights);
             curves.entry(key).or_default().extend(run.tokens.map(|tokens| (tokens, i)));
         }
