@@ -24,7 +24,8 @@ pub struct Run {
     pub metrics: Vec<f64>,
     /// What training costs up to here: what a strategy pays to see the metrics, unless it has paid for a part of the training run.
     pub cost: f64,
-    /// Which training run it is of: the runs of one [curve](RunLog::curves) have the same number, and cost the more the further they are on it.
+    /// Which training run it is of: rows of one [curve](RunLog::curves) have the same number, and cost the more the further they are
+    /// on it.
     pub training: usize,
     /// The objective, turned so that smaller is better.
     pub loss: f64,

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::pool::{Pool, Run};
 
-/// What a strategy may still spend, and how far it has paid for each training run. A row of a run costs what is still to be trained up to it.
+/// What a strategy may still spend, and how far it has paid for each training run. A row of a run costs what is still to be trained up
+/// to it.
 pub(super) struct Purse<'a> {
     pool: &'a Pool,
     /// What is left of the budget.

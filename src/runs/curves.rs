@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use super::log::RunLog;
 
 impl RunLog {
-    /// The curves: rows of the same training run ([`LoggedRun::run`](super::LoggedRun::run)), parameters and mixture, each after another number of tokens; at
-    /// least two rows each, from the fewest tokens to the most. Indices into [`Self::runs`]. Rows that state no tokens are on no curve, and
-    /// neither are runs with two rows after the same tokens: these must be two runs.
+    /// The curves: rows of the same training run ([`LoggedRun::run`](super::LoggedRun::run)), parameters and mixture, each after another
+    /// number of tokens; at least two rows each, from the fewest tokens to the most. Indices into [`Self::runs`]. Rows that state no
+    /// tokens are on no curve, and neither are runs with two rows after the same tokens: these must be two runs.
     #[must_use]
     pub fn curves(&self) -> Vec<Vec<usize>> {
         let mut curves = BTreeMap::<_, Vec<(f64, usize)>>::new();

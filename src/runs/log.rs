@@ -112,7 +112,8 @@ impl LoggedRun {
 
 impl RunLog {
     /// Reads long CSVs with the columns `run_id, fidelity, params, [tokens], [cost], w:<domain>…, y:<metric>…`, matched
-    /// by name in any order; other columns are ignored. Files of [curves](Self::curves) have `curve_of` in place of, or beside, `run_id`. All files must have the same domains and metrics.
+    /// by name in any order; other columns are ignored. Files of [curves](Self::curves) have `curve_of` in place of
+    /// `run_id`, or beside it. All files must have the same domains and metrics.
     ///
     /// Weights are renormalized, with a warning where the sum is off by more than 0.01. Rows are left out, with a warning,
     /// whose `state` or `status` says that the run has not finished. Different sizes are [separated](Self::separate_sizes).

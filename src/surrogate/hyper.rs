@@ -37,8 +37,8 @@ const LOG_SCALE_STEP_SD: f64 = 0.5;
 const LOG_DISCREPANCY: Normal = Normal { mean: -2.0, sd: 1.5 };
 /// Deviation of each step's log rate from the common one.
 const LOG_DISCREPANCY_STEP_SD: f64 = 0.7;
-/// Common log noise variance, relative to each size's scale, and log variance of what is peculiar to a training run: about an eighth of the signal's, but hardly known. A prior
-/// that expects less noise believes the first few runs too much.
+/// Common log noise variance, relative to each size's scale, and log variance of what is peculiar to a training run: about an eighth of
+/// the signal's, but hardly known. A prior that expects less noise believes the first few runs too much.
 const LOG_NOISE: Normal = Normal { mean: -2.0, sd: 2.0 };
 /// Deviation of each size's log noise from the common one.
 const LOG_NOISE_STEP_SD: f64 = 0.7;

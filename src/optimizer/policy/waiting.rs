@@ -16,9 +16,9 @@ pub(super) struct Cheaper {
 }
 
 impl Optimizer {
-    /// Whether `trial` (a single one, for `cost`) is worth less than the trials at one of the `cheaper` fidelities that its cost would pay for, all
-    /// at once. The knowledge gradient per unit cost compares single trials: one cheap trial seldom changes what is recommended where
-    /// twenty would, so that by itself it buys expensive runs too soon.
+    /// Whether `trial` (a single one, for `cost`) is worth less than the trials at one of the `cheaper` fidelities that its cost would
+    /// pay for, all at once. The knowledge gradient per unit cost compares single trials: one cheap trial seldom changes what is
+    /// recommended where twenty would, so that by itself it buys expensive runs too soon.
     pub(super) fn waits(
         &self,
         surrogate: &Surrogate,
