@@ -409,3 +409,28 @@ impl Skipped {
         format!("skipped {} {reason} (first: {})", counted(self.count, "run"), self.first)
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::StudyConfig;
+    use crate::problem::Direction;
+    use crate::replay::infer_config;
+
+    /// Two runs, each logged after 1, 2 and 4 billion tokens.
+    pub fn two_runs_on_their_way() -> Pool {
+        let mut csv = "run_id,fidelity,params,tokens,cost,w:a,w:b,y:loss\n".to_owned();
+        for (run, a) in [("one", 0.2), ("two", 0.6)] {
+            for tokens in [1, 2, 4] {
+                csv += &format!("{run},p{tokens},1e9,{tokens}e9,{tokens},{a},{},{}\n", 1.0 - a, 3.0 - a);
+            }
+        }
+        let mut log = RunLog::default();
+        log.add(Path::new("runs.csv"), csv.as_bytes()).unwrap();
+        let text = infer_config(&log, Direction::Minimize, true).unwrap().0.to_string();
+        let config = StudyConfig::parse(Path::new("study.toml"), &text, &[]).unwrap();
+        Pool::new(&log, &config.space, &config.fidelities, &config.objective, None).unwrap()
+    }
+}

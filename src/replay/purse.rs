@@ -43,3 +43,26 @@ impl<'a> Purse<'a> {
         self.busy.remove(&self.pool.runs[row].training);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::pool::tests::two_runs_on_their_way;
+    use super::*;
+
+    #[test]
+    fn to_go_on_with_a_run_costs_the_difference_once_it_has_arrived() {
+        let pool = two_runs_on_their_way();
+        let mut purse = Purse::new(&pool, 6.0);
+        let prices = |purse: &Purse| (0..6).map(|row| purse.price(row)).collect::<Vec<_>>();
+        assert_eq!(prices(&purse), [1.0, 2.0, 4.0, 1.0, 2.0, 4.0].map(Some));
+        purse.pay(1, 2.0);
+        assert_eq!(prices(&purse), [None, None, None, Some(1.0), Some(2.0), Some(4.0)], "it is under way");
+        purse.arrived(1);
+        assert_eq!(prices(&purse)[..3], [None, None, Some(2.0)]);
+        purse.pay(4, 2.0);
+        purse.arrived(4);
+        purse.pay(2, 2.0);
+        purse.arrived(2);
+        assert_eq!(prices(&purse), [None; 6], "nothing is left");
+    }
+}

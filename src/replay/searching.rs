@@ -122,32 +122,13 @@ impl Policy for Searching<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
+    use super::super::pool::tests::two_runs_on_their_way;
     use super::*;
-    use crate::config::StudyConfig;
-    use crate::problem::{Direction, FidelityId};
-    use crate::replay::infer_config;
-    use crate::runs::RunLog;
-
-    /// Two runs, each logged after 1, 2 and 4 billion tokens.
-    fn pool() -> Pool {
-        let mut csv = "run_id,fidelity,params,tokens,cost,w:a,w:b,y:loss\n".to_owned();
-        for (run, a) in [("one", 0.2), ("two", 0.6)] {
-            for tokens in [1, 2, 4] {
-                csv += &format!("{run},p{tokens},1e9,{tokens}e9,{tokens},{a},{},{}\n", 1.0 - a, 3.0 - a);
-            }
-        }
-        let mut log = RunLog::default();
-        log.add(Path::new("runs.csv"), csv.as_bytes()).unwrap();
-        let text = infer_config(&log, Direction::Minimize, true).unwrap().0.to_string();
-        let config = StudyConfig::parse(Path::new("study.toml"), &text, &[]).unwrap();
-        Pool::new(&log, &config.space, &config.fidelities, &config.objective, None).unwrap()
-    }
+    use crate::problem::FidelityId;
 
     #[test]
     fn what_a_run_said_on_its_way_is_known_and_the_run_counts_where_it_has_come_to() {
-        let pool = pool();
+        let pool = two_runs_on_their_way();
         let rows = |searching: &Searching| -> Vec<(usize, u64)> {
             let row = |o: &Observation| match o.run {
                 RunId::Trial(row) => (o.fidelity.index(), row),
