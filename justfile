@@ -66,6 +66,13 @@ calibration *options:
 curves *options:
     cargo bench --bench curves -- {{options}}
 
+# What the runs of an older study are worth after its domains have changed, replayed on a log (docs/measured.md)
+changes log *options:
+    test -d target/changes-venv || python3 -m venv target/changes-venv
+    target/changes-venv/bin/pip install --quiet numpy
+    cargo build --release --locked
+    target/changes-venv/bin/python benches/changes/changes.py {{log}} {{options}}
+
 # A wheel of the program in target/wheels, for `pip install` (maturin goes to target/wheel-venv)
 wheel *options:
     test -d target/wheel-venv || python3 -m venv target/wheel-venv

@@ -75,6 +75,7 @@ fn likelihood(c: &mut Criterion) {
             size_steps: steps,
             lengthscale_sd: 0.6,
             saturation: None,
+            curves: false,
         };
         let z = DVector::from_vec(layout.start());
         group.bench_function(BenchmarkId::new("1", n), |b| b.iter(|| negative_log_posterior(&data, &layout, &z)));

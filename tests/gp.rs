@@ -50,6 +50,7 @@ fn layout((kind, components): (KernelKind, usize), dim: usize, sizes: usize) -> 
         size_steps: vec![2.3, 1.1, 4.0][..sizes - 1].to_vec(),
         lengthscale_sd: 0.6,
         saturation: None,
+        curves: false,
     }
 }
 
@@ -108,11 +109,16 @@ proptest! {
     #[test]
     fn the_log_posterior_has_the_gradient_it_claims(
         kernel in kernel(), three in any::<bool>(), dim in 1..5usize, n in 1..12usize, pairs in any::<bool>(),
-        repeats in any::<bool>(), seed in any::<u64>(),
+        repeats in any::<bool>(), curves in any::<bool>(), seed in any::<u64>(),
     ) {
         let rng = &mut ChaCha8Rng::seed_from_u64(seed);
         let sizes = if three { 3 } else { 1 };
-        let (mut layout, data) = (layout(kernel, dim, sizes), data(dim, sizes, n, rng));
+        let (mut layout, mut data) = (layout(kernel, dim, sizes), data(dim, sizes, n, rng));
+        if curves {
+            // One training run of each mixture, logged at every size.
+            data.x = data.x.select(&(0..n).map(|i| i - i % sizes).collect::<Vec<_>>());
+            layout.curves = true;
+        }
         if pairs {
             layout.families = (0..dim).map(|d| d / 2).collect();
         }

@@ -5,7 +5,7 @@ mod minimum;
 #[path = "common/problem.rs"]
 mod problem;
 
-use admire::optimizer::{Candidates, NoTrial, Optimizer, Suggestion};
+use admire::optimizer::{Candidates, NoTrial, Offer, Optimizer, Suggestion};
 use admire::problem::{
     AcquisitionKind, Evidence, FidelityId, Goal, Guard, KernelKind, Mixture, ModelSpec, Observation, OptimizerSettings,
     Prediction, Threshold, Tolerance, Warp, columns,
@@ -73,6 +73,7 @@ fn left_to_know(problem: &Problem, design: &[Mixture]) -> f64 {
         size_steps: vec![],
         lengthscale_sd: spec.lengthscale_sd,
         saturation: None,
+        curves: false,
     };
     let n = design.len();
     let data = Data {
@@ -319,7 +320,9 @@ fn a_pool_is_searched_by_its_indices() {
         let mut optimizer = problem.optimizer(OptimizerSettings { goal, ..OptimizerSettings::default() });
         let (mut evidence, mut left, mut rng) = (problem.evidence(vec![]), runs.clone(), rng(26));
         while !left.is_empty() {
-            let pool = Candidates::Pool { runs: &left, targets: &targets };
+            let offers = left.iter().map(|(mixture, m)| Offer { mixture, fidelity: *m, cost: evidence.costs[*m] });
+            let offers: Vec<Offer> = offers.collect();
+            let pool = Candidates::Pool { runs: &offers, targets: &targets };
             let Ok(suggestion) = optimizer.suggest(&evidence, pool, &mut rng) else { break };
             let (mixture, m) = left.remove(suggestion.pool_index.unwrap());
             assert_eq!(place(&suggestion), (mixture.weights().to_vec(), m));

@@ -48,6 +48,7 @@ impl Made {
             spec: ModelSpec::default(),
             families: &[],
             repetition: None,
+            curves: false,
             observations: &self.observations,
         }
     }

@@ -1,11 +1,14 @@
 //! `admire replay` through the built binary, on small logs with a known best mixture.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+#[path = "common/bench.rs"]
+mod bench;
 
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use bench::Bench;
 use serde_json::Value;
-use tempfile::TempDir;
 
 /// Twelve mixtures of two domains, logged at both sizes; the loss is `(a − 0.3)²`, shifted at the small size. The best
 /// target run is `big-4` (a = 0.3).
@@ -38,52 +41,6 @@ fn text(header: &[String], rows: &[[String; 7]], order: [usize; 7]) -> String {
 fn log() -> String {
     let (header, rows) = rows();
     text(&header, &rows, [0, 1, 2, 3, 4, 5, 6])
-}
-
-struct Bench(TempDir);
-
-impl Bench {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn write(&self, name: &str, content: &str) -> PathBuf {
-        let path = self.0.path().join(name);
-        fs::write(&path, content).unwrap();
-        path
-    }
-
-    fn replay(&self, file: &Path, args: &[&str]) -> Output {
-        self.replay_on(file, args, "2")
-    }
-
-    fn replay_on(&self, file: &Path, args: &[&str], threads: &str) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_admire"))
-            .args(["replay", "--runs"])
-            .arg(file)
-            .args(args)
-            .env("RAYON_NUM_THREADS", threads)
-            .current_dir(self.0.path())
-            .output()
-            .unwrap()
-    }
-
-    fn json(&self, content: &str, args: &[&str]) -> Value {
-        let output = self.replay(&self.write("runs.csv", content), &[args, &["--format", "json"]].concat());
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice(&output.stdout).unwrap()
-    }
-
-    /// Asserts that the log is refused with exit code 2 and a message with all of `words`.
-    fn refuses(&self, content: &str, args: &[&str], words: &[&str]) {
-        let output = self.replay(&self.write("bad.csv", content), args);
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{stderr}");
-        assert!(!stderr.contains("panicked"), "{stderr}");
-        for word in words {
-            assert!(stderr.contains(word), "{word:?} is not in: {stderr}");
-        }
-    }
 }
 
 /// Only durations may differ between two replays of the same thing.
@@ -142,7 +99,7 @@ fn neither_threads_nor_columns_nor_line_ends_change_a_replay() {
         without_times(serde_json::from_slice(&output.stdout).unwrap())
     };
     let expected = run(&log(), "1");
-    assert_eq!(expected["strategies"].as_array().unwrap().len(), 4);
+    assert_eq!(expected["strategies"].as_array().unwrap().len(), 5);
     assert_eq!(run(&log(), "4"), expected);
     assert_eq!(run(&text(&header, &rows, [6, 5, 4, 3, 2, 1, 0]), "2"), expected);
     assert_eq!(run(&format!("\u{feff}{}", log().replace('\n', "\r\n").replace("big", "\"big\"")), "2"), expected);
@@ -438,7 +395,8 @@ fn a_search_may_know_the_runs_of_an_older_study() {
     };
     let old = config("old", "[[domain]]\nname = \"a\"\n[[domain]]\nname = \"z\"\n[[domain]]\nname = \"c\"");
     config("new", "[[domain]]\nname = \"a\"\n[[domain]]\nname = \"b\"\nwas = \"z\"");
-    let small = log().lines().filter(|line| !line.starts_with("big")).map(|line| {
+    let log = log();
+    let small = log.lines().filter(|line| !line.starts_with("big")).map(|line| {
         let c = if line.starts_with("run_id") {
             "w:c"
         } else if line.starts_with("small-3") {
@@ -458,7 +416,7 @@ fn a_search_may_know_the_runs_of_an_older_study() {
     assert!(import.status.success(), "{}", String::from_utf8_lossy(&import.stderr));
     let first = |more: &[&str]| {
         let options = ["--config", "new.toml", "--strategy", "admire,single-fidelity", "--seeds", "2", "--budget", "1"];
-        let json = bench.json(&log(), &[&options, more].concat());
+        let json = bench.json(&log, &[&options, more].concat());
         json["strategies"].as_array().unwrap().iter().map(|s| s["first"].clone()).collect::<Vec<_>>()
     };
     // The cheapest run is enough to see what the old ones say; a strategy that sees target runs alone learns nothing from them.

@@ -23,7 +23,7 @@ use crate::problem::{
 use crate::space::{Domain, Granularity, GroupSpec, Limits, MOST_DOMAINS, SearchSpace};
 
 /// The strategies that `replay` can compare.
-const STRATEGIES: [&str; 4] = ["admire", "single-fidelity", "random", "regression"];
+const STRATEGIES: [&str; 5] = ["admire", "single-fidelity", "random", "regression", "hyperband"];
 
 /// What is wrong with an argument that cannot be one.
 const NUL: &str = "has a NUL character in it, which no argument can hold";

@@ -34,11 +34,22 @@ pub enum Candidates<'a> {
     Space(&'a [FidelityId]),
     /// One of a replay's logged runs.
     Pool {
-        /// Mixture and fidelity of the runs that can be bought.
-        runs: &'a [(Mixture, FidelityId)],
+        /// The runs that can be bought.
+        runs: &'a [Offer<'a>],
         /// The mixtures that can be recommended; not empty.
         targets: &'a [Mixture],
     },
+}
+
+/// A logged run that can be bought.
+#[derive(Clone, Copy, Debug)]
+pub struct Offer<'a> {
+    /// What was trained on.
+    pub mixture: &'a Mixture,
+    /// The fidelity that it was trained at.
+    pub fidelity: FidelityId,
+    /// What it costs now, in the unit of [`Evidence::costs`]: less than a whole run where a part of it was bought before.
+    pub cost: f64,
 }
 
 /// The next trial.
@@ -99,6 +110,7 @@ pub struct Optimizer {
     settings: OptimizerSettings,
     guards: Vec<Guard>,
     repetition: Option<Repetition>,
+    curves: bool,
     snapshot: Option<ModelSnapshot>,
     /// The last models conditioned, with what they were conditioned on.
     cache: Arc<Mutex<model::Cache>>,
@@ -115,6 +127,7 @@ impl Optimizer {
             settings,
             guards: Vec::new(),
             repetition: None,
+            curves: false,
             snapshot: None,
             cache: Arc::default(),
         }
@@ -135,6 +148,12 @@ impl Optimizer {
     #[must_use]
     pub fn with_repetition(self, repetition: Option<Repetition>) -> Self {
         Self { repetition, ..self }
+    }
+
+    /// With several observations of a mixture that are of one training run: what is peculiar to that run is common to them.
+    #[must_use]
+    pub fn with_curves(self, curves: bool) -> Self {
+        Self { curves, ..self }
     }
 
     /// With a space of the mixtures whose total-variation distance to `center`, one of its mixtures, is at most `distance`.

@@ -56,6 +56,7 @@ impl Optimizer {
             spec: self.spec(),
             families: self.space.families(),
             repetition: self.repetition.as_ref(),
+            curves: self.curves,
             observations,
         }
     }

@@ -40,10 +40,14 @@
 mod ablation;
 mod curve;
 mod error;
+mod hyperband;
 mod infer;
+mod policy;
 mod pool;
+mod purse;
 mod regression;
 mod run;
+mod searching;
 mod strategy;
 mod summary;
 

@@ -1,7 +1,7 @@
 //! The pool of a replay: which logged runs can be bought, and which can be recommended.
 
 use crate::problem::{Baseline, Fidelities, Fidelity, FidelityId, Guard, Mixture, Objective, Observation, Threshold};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::ReplayError;
 use crate::runs::{LogError, LoggedRun, RunLog};
@@ -22,8 +22,11 @@ pub struct Run {
     pub fidelity: FidelityId,
     /// One finite value per metric of the objective, in its order and the user's orientation.
     pub metrics: Vec<f64>,
-    /// What a strategy pays to see the metrics.
+    /// What training costs up to here: what a strategy pays to see the metrics, unless it has paid for a part of the training run.
     pub cost: f64,
+    /// Which training run it is of: rows of one [curve](RunLog::curves) have the same number, and cost the more the further they are
+    /// on it.
+    pub training: usize,
     /// The objective, turned so that smaller is better.
     pub loss: f64,
 }
@@ -233,6 +236,13 @@ impl Pool {
         &self.fidelities[self.fidelities.target()]
     }
 
+    /// Whether some of the runs are of one training run.
+    #[must_use]
+    pub fn has_curves(&self) -> bool {
+        let trained: BTreeSet<usize> = self.runs.iter().map(|run| run.training).collect();
+        trained.len() < self.runs.len()
+    }
+
     /// Mean cost of a run at each fidelity.
     #[must_use]
     pub fn costs(&self) -> Vec<f64> {
@@ -249,8 +259,8 @@ fn usable(
 ) -> Result<(Vec<Run>, Vec<String>), ReplayError> {
     let domains = match_domains(log, space)?;
     let metrics = match_metrics(log, objective)?;
-    let (mut runs, mut skipped) = (Vec::with_capacity(log.runs.len()), BTreeMap::<String, Skipped>::new());
-    for logged in &log.runs {
+    let (mut runs, mut skipped) = (BTreeMap::new(), BTreeMap::<String, Skipped>::new());
+    for (row, logged) in log.runs.iter().enumerate() {
         let index = match_fidelity(log, logged, fidelities)?;
         let fidelity = &fidelities[index];
         let values: Vec<f64> = metrics.iter().map(|m| logged.metrics[*m]).collect();
@@ -269,9 +279,43 @@ fn usable(
             column: "cost".into(),
             message: "the run states no cost; add the column, or give the fidelity a cost in the config".into(),
         })?;
-        runs.push(Run { id: logged.id.clone(), mixture, fidelity: index, metrics: values, cost, loss: f64::NAN });
+        let id = logged.id.clone();
+        let run = Run { id, mixture, fidelity: index, metrics: values, cost, training: row, loss: f64::NAN };
+        runs.insert(row, run);
     }
-    Ok((runs, skipped.iter().map(|(reason, runs)| runs.warning(reason)).collect()))
+    let curves = joined(log, &mut runs)?;
+    let skipped = skipped.iter().map(|(reason, runs)| runs.warning(reason));
+    Ok((runs.into_values().collect(), skipped.chain(curves).collect()))
+}
+
+/// Gives the runs (by their rows in the log) of each curve the number of its first row, and says how many curves there are, if any.
+fn joined(log: &RunLog, runs: &mut BTreeMap<usize, Run>) -> Result<Option<String>, LogError> {
+    let mut curves = log.curves();
+    curves.iter_mut().for_each(|curve| curve.retain(|row| runs.contains_key(row)));
+    curves.retain(|curve| curve.len() > 1);
+    for curve in &curves {
+        for pair in curve.windows(2) {
+            let (before, cost) = (runs[&pair[0]].cost, runs[&pair[1]].cost);
+            if cost <= before {
+                let LoggedRun { file, line, .. } = log.runs[pair[1]];
+                return Err(LogError::Cell {
+                    file: log.files[file].clone(),
+                    line,
+                    column: "cost".into(),
+                    message: format!(
+                        "{cost}, but the same run had cost {before} after fewer tokens; state what training up to here cost, or \
+                         give different runs different names",
+                    ),
+                });
+            }
+        }
+        for row in curve {
+            runs.entry(*row).and_modify(|run| run.training = curve[0]);
+        }
+    }
+    let count = counted(curves.len(), "run");
+    let joined = format!("{count} logged after several numbers of tokens: to go on with one costs the difference");
+    Ok((!curves.is_empty()).then_some(joined))
 }
 
 /// Which of the `runs` stands in for a mixture that is not among them, the nearest one, and a warning where it is another mixture.
@@ -378,5 +422,30 @@ impl Skipped {
 
     fn warning(&self, reason: &str) -> String {
         format!("skipped {} {reason} (first: {})", counted(self.count, "run"), self.first)
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::StudyConfig;
+    use crate::problem::Direction;
+    use crate::replay::infer_config;
+
+    /// Two runs, each logged after 1, 2 and 4 billion tokens.
+    pub fn two_runs_on_their_way() -> Pool {
+        let mut csv = "run_id,fidelity,params,tokens,cost,w:a,w:b,y:loss\n".to_owned();
+        for (run, a) in [("one", 0.2), ("two", 0.6)] {
+            for tokens in [1, 2, 4] {
+                csv += &format!("{run},p{tokens},1e9,{tokens}e9,{tokens},{a},{},{}\n", 1.0 - a, 3.0 - a);
+            }
+        }
+        let mut log = RunLog::default();
+        log.add(Path::new("runs.csv"), csv.as_bytes()).unwrap();
+        let text = infer_config(&log, Direction::Minimize, true).unwrap().0.to_string();
+        let config = StudyConfig::parse(Path::new("study.toml"), &text, &[]).unwrap();
+        Pool::new(&log, &config.space, &config.fidelities, &config.objective, None).unwrap()
     }
 }

@@ -8,9 +8,11 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use super::curve::{Curve, Step};
+use super::policy::Advice;
 use super::pool::Pool;
-use super::strategy::{Advice, Strategy};
-use crate::problem::{OptimizerSettings, Prediction, affordable};
+use super::purse::Purse;
+use super::strategy::Strategy;
+use crate::problem::{OptimizerSettings, Prediction};
 
 /// What to play.
 #[derive(Clone, Debug)]
@@ -106,25 +108,25 @@ fn play_one(pool: &Pool, plan: &Plan, strategy: Strategy, seed: u64, progress: &
     let mut player = strategy.player(pool, &plan.settings, plan.gain, &mut choices);
     let mut curve = Curve::new(pool);
     let mut suggest = Vec::new();
-    let (mut committed, mut spent) = (0.0, 0.0);
-    // Runs under way, with the time at which each finishes: a run takes as long as it costs.
-    let (mut under_way, mut now): (Vec<(f64, usize)>, f64) = (Vec::new(), 0.0);
+    let (mut purse, mut spent) = (Purse::new(pool, plan.budget), 0.0);
+    // Rows under way with their prices, and the time at which each is there: training takes as long as it costs.
+    let (mut under_way, mut now): (Vec<(f64, usize, f64)>, f64) = (Vec::new(), 0.0);
     loop {
         while under_way.len() < plan.slots {
             let started = Instant::now();
-            let choice = player.buy(plan.budget * (1.0 + 1e-9) - committed, &mut choices);
-            let Some(run) = choice else { break };
+            let choice = player.buy(&purse, &mut choices);
+            let Some((run, price)) = choice.and_then(|run| Some((run, purse.price(run)?))) else { break };
             suggest.push(started.elapsed());
-            committed += pool.runs[run].cost;
-            debug_assert!(affordable(committed, plan.budget), "committed {committed} of {}", plan.budget);
-            under_way.push((now + pool.runs[run].cost, run));
+            purse.pay(run, price);
+            under_way.push((now + price, run, price));
         }
         let Some(first) = (0..under_way.len()).min_by(|a, b| under_way[*a].0.total_cmp(&under_way[*b].0)) else {
             break;
         };
-        let (finished, run) = under_way.remove(first);
+        let (finished, run, price) = under_way.remove(first);
         now = finished;
-        spent += pool.runs[run].cost;
+        spent += price;
+        purse.arrived(run);
         player.see(run);
         let Advice { candidate, expected_regret } = player.recommend(&mut advice);
         curve.steps.push(Step {
@@ -135,7 +137,7 @@ fn play_one(pool: &Pool, plan: &Plan, strategy: Strategy, seed: u64, progress: &
             keeps: pool.keeps(candidate),
             expected_regret: expected_regret.map(|regret| regret / pool.sd),
         });
-        progress(spent, pool.runs[run].cost / plan.budget);
+        progress(spent, price / plan.budget);
     }
     progress(spent, 1.0 - spent / plan.budget);
     let predictions = if pool.held_out.is_empty() { None } else { player.predict(&pool.held_out) };

@@ -1,8 +1,6 @@
 //! The strategies that a replay compares.
 
-use crate::problem::{
-    AcquisitionKind, Evidence, FidelityId, Goal, Mixture, Observation, OptimizerSettings, Past, Prediction, RunId,
-};
+use crate::problem::{AcquisitionKind, FidelityId, OptimizerSettings};
 use std::fmt;
 use std::str::FromStr;
 
@@ -10,9 +8,12 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use super::error::ReplayError;
-use super::pool::{Pool, Run};
+use super::hyperband::Hyperband;
+use super::policy::{Advice, Policy};
+use super::pool::Pool;
+use super::purse::Purse;
 use super::regression::BoostedTrees;
-use crate::optimizer::{Candidates, Optimizer, policy::stopping::reached};
+use super::searching::Searching;
 use crate::text::hint;
 
 /// Who spends the budget.
@@ -26,11 +27,13 @@ pub enum Strategy {
     Random,
     /// RegMix: boosted trees per metric on the cheapest runs in random order; recommends the predicted best.
     Regression,
+    /// Asynchronous successive halving: candidates begin at the cheapest fidelity, and the best third goes on to dearer ones.
+    Hyperband,
 }
 
 impl Strategy {
     /// Every strategy, in the order of tables and pictures.
-    pub const ALL: [Self; 4] = [Self::Admire, Self::SingleFidelity, Self::Random, Self::Regression];
+    pub const ALL: [Self; 5] = [Self::Admire, Self::SingleFidelity, Self::Random, Self::Regression, Self::Hyperband];
 
     /// Name on the command line and in files.
     #[must_use]
@@ -40,6 +43,7 @@ impl Strategy {
             Self::SingleFidelity => "single-fidelity",
             Self::Random => "random",
             Self::Regression => "regression",
+            Self::Hyperband => "hyperband",
         }
     }
 
@@ -66,6 +70,7 @@ impl Strategy {
                 let order = shuffled(pool, FidelityId::new(0), rng);
                 Box::new(Regression { pool, order, tie_break, bought: Vec::new(), fitted_on: 0, recommended: None })
             }
+            Self::Hyperband => Box::new(Hyperband::new(pool, rng)),
         }
     }
 }
@@ -87,46 +92,6 @@ impl FromStr for Strategy {
     }
 }
 
-/// What a strategy would train at the target.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Advice {
-    /// Index into [`Pool::candidates`].
-    pub candidate: usize,
-    /// By how much the strategy expects it to fall short of the best candidate, in the objective's unit; `None` from
-    /// strategies that have no opinion.
-    pub expected_regret: Option<f64>,
-}
-
-impl Advice {
-    fn without_opinion(candidate: usize) -> Self {
-        Self { candidate, expected_regret: None }
-    }
-}
-
-/// One strategy at work on one pool. It learns a run's metrics through [`Policy::see`] and in no other way.
-pub(super) trait Policy {
-    /// The next run to buy among those that cost at most `remaining` and were not bought: index into [`Pool::runs`];
-    /// `None` when there is nothing it wants or can pay, or it waits for what is under way.
-    fn buy(&mut self, remaining: f64, rng: &mut ChaCha8Rng) -> Option<usize>;
-
-    /// Takes in a run that was bought: it has finished.
-    fn see(&mut self, run: usize);
-
-    /// What to train at the target now.
-    fn recommend(&mut self, rng: &mut ChaCha8Rng) -> Advice;
-
-    /// Whether it wants nothing more because nothing is worth its cost.
-    fn stopped(&self) -> bool {
-        false
-    }
-
-    /// Predictions of held-out target runs, in the user's orientation, from strategies that have a model of them.
-    fn predict(&self, runs: &[Run]) -> Option<Vec<Prediction>> {
-        let _ = runs;
-        None
-    }
-}
-
 /// Indices of the pool's runs at one fidelity, in random order, to be popped from the end.
 fn shuffled(pool: &Pool, fidelity: FidelityId, rng: &mut ChaCha8Rng) -> Vec<usize> {
     let mut order: Vec<usize> = (0..pool.runs.len()).filter(|i| pool.runs[*i].fidelity == fidelity).collect();
@@ -135,106 +100,9 @@ fn shuffled(pool: &Pool, fidelity: FidelityId, rng: &mut ChaCha8Rng) -> Vec<usiz
 }
 
 /// Takes the first affordable run off the end of a shuffled order.
-fn next_affordable(order: &mut Vec<usize>, pool: &Pool, remaining: f64) -> Option<usize> {
-    let at = order.iter().rposition(|run| pool.runs[*run].cost <= remaining)?;
+fn next_affordable(order: &mut Vec<usize>, purse: &Purse<'_>) -> Option<usize> {
+    let at = order.iter().rposition(|run| purse.price(*run).is_some())?;
     Some(order.remove(at))
-}
-
-/// The optimizer, offered the pool.
-struct Searching<'a> {
-    pool: &'a Pool,
-    optimizer: Optimizer,
-    evidence: Evidence,
-    /// What is still for sale, parallel to `open`.
-    unbought: Vec<(Mixture, FidelityId)>,
-    open: Vec<usize>,
-    candidates: Vec<Mixture>,
-    /// `budget.gain`, and whether it has stopped the search.
-    gain: Option<f64>,
-    stopped: bool,
-}
-
-impl<'a> Searching<'a> {
-    fn new(pool: &'a Pool, settings: OptimizerSettings, target_only: bool, gain: Option<f64>) -> Self {
-        let target = pool.fidelities.target();
-        // A logged run is what is recommended and scored, with its noise.
-        let settings = OptimizerSettings { goal: Goal::Run, ..settings };
-        let open: Vec<usize> =
-            (0..pool.runs.len()).filter(|i| !target_only || pool.runs[*i].fidelity == target).collect();
-        let given: Vec<Observation> =
-            pool.given.iter().filter(|run| !target_only || run.fidelity == target).cloned().collect();
-        let optimizer = Optimizer::new(pool.space.clone(), pool.fidelities.clone(), pool.objective.clone(), settings);
-        Self {
-            pool,
-            optimizer: optimizer.with_guards(pool.guards.clone()),
-            evidence: Evidence { given: given.len(), observations: given, costs: pool.costs(), ..Evidence::default() },
-            unbought: open.iter().map(|i| (pool.runs[*i].mixture.clone(), pool.runs[*i].fidelity)).collect(),
-            open,
-            candidates: pool.candidates.iter().map(|i| pool.runs[*i].mixture.clone()).collect(),
-            gain,
-            stopped: false,
-        }
-    }
-
-    fn withdraw(&mut self, keep: impl Fn(usize) -> bool) {
-        let kept: Vec<bool> = self.open.iter().map(|run| keep(*run)).collect();
-        let (mut of_open, mut of_unbought) = (kept.iter(), kept.iter());
-        self.open.retain(|_| of_open.next() == Some(&true));
-        self.unbought.retain(|_| of_unbought.next() == Some(&true));
-    }
-}
-
-impl Policy for Searching<'_> {
-    fn buy(&mut self, remaining: f64, rng: &mut ChaCha8Rng) -> Option<usize> {
-        if self.stopped {
-            return None;
-        }
-        // The remaining budget only ever shrinks, so what is too expensive now stays so.
-        let pool = self.pool;
-        self.withdraw(|run| pool.runs[run].cost <= remaining);
-        let unbought = Candidates::Pool { runs: &self.unbought, targets: &self.candidates };
-        let suggestion = self.optimizer.suggest(&self.evidence, unbought, rng).ok()?;
-        self.stopped = reached(self.gain, suggestion.gain);
-        if self.stopped || suggestion.premature {
-            return None;
-        }
-        let run = self.open.get(suggestion.pool_index?).copied()?;
-        self.withdraw(|other| other != run);
-        self.evidence.pending.push((suggestion.mixture, suggestion.fidelity));
-        Some(run)
-    }
-
-    fn see(&mut self, run: usize) {
-        let Run { mixture, fidelity, metrics, .. } = &self.pool.runs[run];
-        let pending = &mut self.evidence.pending;
-        if let Some(i) = pending.iter().position(|(other, m)| m == fidelity && other == mixture) {
-            pending.remove(i);
-        }
-        self.evidence.observations.push(Observation {
-            run: RunId::Trial(run as u64),
-            mixture: mixture.clone(),
-            fidelity: *fidelity,
-            metrics: metrics.clone(),
-            se: vec![None; metrics.len()],
-            past: Past::none(self.pool.given.first().map_or(0, |given| given.past.columns.len())),
-        });
-    }
-
-    fn recommend(&mut self, rng: &mut ChaCha8Rng) -> Advice {
-        let recommended = self.optimizer.recommend(&self.evidence, Some(&self.candidates), rng);
-        Advice { candidate: recommended.pool_index.unwrap_or(0), expected_regret: recommended.expected_regret }
-    }
-
-    fn stopped(&self) -> bool {
-        self.stopped
-    }
-
-    fn predict(&self, runs: &[Run]) -> Option<Vec<Prediction>> {
-        let points: Vec<_> = runs.iter().map(|run| (run.mixture.clone(), run.fidelity)).collect();
-        let predictions = self.optimizer.predict(&self.evidence, &points)?;
-        // A logged value has its noise.
-        predictions.into_iter().map(|p| Some(Prediction { sd: p.run_sd()?, ..p })).collect()
-    }
 }
 
 struct RandomTarget<'a> {
@@ -245,8 +113,8 @@ struct RandomTarget<'a> {
 }
 
 impl Policy for RandomTarget<'_> {
-    fn buy(&mut self, remaining: f64, _: &mut ChaCha8Rng) -> Option<usize> {
-        next_affordable(&mut self.order, self.pool, remaining)
+    fn buy(&mut self, purse: &Purse<'_>, _: &mut ChaCha8Rng) -> Option<usize> {
+        next_affordable(&mut self.order, purse)
     }
 
     fn see(&mut self, run: usize) {
@@ -275,8 +143,8 @@ struct Regression<'a> {
 }
 
 impl Policy for Regression<'_> {
-    fn buy(&mut self, remaining: f64, _: &mut ChaCha8Rng) -> Option<usize> {
-        next_affordable(&mut self.order, self.pool, remaining)
+    fn buy(&mut self, purse: &Purse<'_>, _: &mut ChaCha8Rng) -> Option<usize> {
+        next_affordable(&mut self.order, purse)
     }
 
     fn see(&mut self, run: usize) {

@@ -15,8 +15,10 @@ use crate::text::counted;
 /// One row of a file of logged runs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LoggedRun {
-    /// `run_id`
+    /// `run_id`; where a file has none, `curve_of`.
     pub id: String,
+    /// The training run that the row is of: `curve_of`, where that is not stated the `run_id`.
+    pub run: String,
     /// The name of the training scale: `fidelity`, with the size where several have that name ([`RunLog::separate_sizes`]).
     pub fidelity: String,
     /// `fidelity`, as it is written in the file.
@@ -110,7 +112,8 @@ impl LoggedRun {
 
 impl RunLog {
     /// Reads long CSVs with the columns `run_id, fidelity, params, [tokens], [cost], w:<domain>…, y:<metric>…`, matched
-    /// by name in any order; other columns are ignored. All files must have the same domains and metrics.
+    /// by name in any order; other columns are ignored. Files of [curves](Self::curves) have `curve_of` in place of
+    /// `run_id`, or beside it. All files must have the same domains and metrics.
     ///
     /// Weights are renormalized, with a warning where the sum is off by more than 0.01. Rows are left out, with a warning,
     /// whose `state` or `status` says that the run has not finished. Different sizes are [separated](Self::separate_sizes).
@@ -124,6 +127,7 @@ impl RunLog {
         for file in files {
             log.add(file, &read(file)?)?;
         }
+        log.price_curves();
         log.separate_sizes();
         Ok(log)
     }
@@ -235,6 +239,7 @@ fn same_columns(file: &Path, first: &Path, prefix: &str, expected: &[String], go
 /// Where the columns of one file are.
 struct Columns {
     run_id: usize,
+    curve_of: Option<usize>,
     fidelity: usize,
     params: Option<usize>,
     tokens: Option<usize>,
@@ -281,7 +286,8 @@ impl Columns {
             }
         };
         Ok(Self {
-            run_id: required("run_id")?,
+            run_id: optional("run_id").or(optional("curve_of")).map_or_else(|| required("run_id"), Ok)?,
+            curve_of: optional("curve_of"),
             fidelity: required("fidelity")?,
             params: optional("params"),
             tokens: optional("tokens"),
@@ -343,8 +349,11 @@ impl Row<'_> {
         if let Err(reason) = check_name(&fidelity) {
             return Err(self.cell("fidelity", format!("the name {reason}")));
         }
+        let id = &self.record[columns.run_id];
+        let run = columns.curve_of.map(|column| &self.record[column]).filter(|run| !run.is_empty()).unwrap_or(id);
         let run = LoggedRun {
-            id: self.record[columns.run_id].to_owned(),
+            id: id.to_owned(),
+            run: run.to_owned(),
             written: fidelity.clone(),
             several: [false; 2],
             fidelity,

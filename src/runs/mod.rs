@@ -2,6 +2,7 @@
 //!
 //! The manual of the [crate] has an example.
 
+mod curves;
 mod error;
 mod identifiers;
 mod log;

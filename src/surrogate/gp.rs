@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use nalgebra::{DMatrix, DVector};
+use rayon::prelude::*;
 
 use super::data::Data;
 use super::error::FitError;
@@ -55,9 +56,9 @@ pub struct Predicted {
     pub level_variance: f64,
 }
 
-/// Means computed at a time: a search asks for those of all mixtures that were trained, whose covariances with the data
-/// would be as large a matrix as the factor.
-const MEANS: usize = 64;
+/// Means, and combinations, computed at a time: a search asks for those of all mixtures that were trained, whose covariances with the
+/// data, and with one another, would be larger matrices than the factor.
+const AT_A_TIME: usize = 64;
 
 /// Smallest variance ever reported, relative to the prior's: rounding can make the difference negative.
 pub(super) const VARIANCE_FLOOR: f64 = 1e-12;
@@ -270,11 +271,11 @@ impl Gp {
     #[must_use]
     pub fn mean(&self, z: &Warped, m: usize) -> DVector<f64> {
         let mut mean = DVector::from_element(z.len(), self.solved.levels[m]);
-        for (start, count) in (0..z.len()).step_by(MEANS).map(|start| (start, MEANS.min(z.len() - start))) {
-            let cross = self.cross(&z.range(start, count), m);
-            let mut mean = mean.rows_mut(start, count);
-            mean += cross.tr_mul(&self.solved.alpha);
-        }
+        mean.as_mut_slice().par_chunks_mut(AT_A_TIME).enumerate().for_each(|(chunk, mean)| {
+            let cross = self.cross(&z.range(chunk * AT_A_TIME, mean.len()), m);
+            let deviations = cross.tr_mul(&self.solved.alpha);
+            mean.iter_mut().zip(&deviations).for_each(|(mean, deviation)| *mean += deviation);
+        });
         mean
     }
 
@@ -306,6 +307,19 @@ impl Gp {
     /// known of the level (Rasmussen & Williams 2006, eq. 2.42).
     #[must_use]
     pub fn combinations(&self, z: &Warped, m: usize, combinations: &[Combination]) -> Vec<(f64, f64)> {
+        let some = |combinations: &[Combination]| {
+            let mut points: Vec<usize> = combinations.iter().flatten().map(|(i, _)| *i).collect();
+            points.sort_unstable();
+            points.dedup();
+            let place = |(i, a): &(usize, f64)| (points.partition_point(|point| point < i), *a);
+            let placed: Vec<Combination> = combinations.iter().map(|c| c.iter().map(place).collect()).collect();
+            self.combinations_of_all(&z.select(&points), m, &placed)
+        };
+        combinations.par_chunks(AT_A_TIME).flat_map_iter(some).collect()
+    }
+
+    /// [`Self::combinations`] of few points.
+    fn combinations_of_all(&self, z: &Warped, m: usize, combinations: &[Combination]) -> Vec<(f64, f64)> {
         let (mean, covariance) = self.posterior(z, m);
         let level_weight = self.cross(z, m).tr_mul(&self.solved.indicators);
         combinations

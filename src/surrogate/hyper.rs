@@ -37,11 +37,14 @@ const LOG_SCALE_STEP_SD: f64 = 0.5;
 const LOG_DISCREPANCY: Normal = Normal { mean: -2.0, sd: 1.5 };
 /// Deviation of each step's log rate from the common one.
 const LOG_DISCREPANCY_STEP_SD: f64 = 0.7;
-/// Common log noise variance, relative to each size's scale: about an eighth of the signal's, but hardly known. A prior
-/// that expects less noise believes the first few runs too much.
+/// Common log noise variance, relative to each size's scale, and log variance of what is peculiar to a training run: about an eighth of
+/// the signal's, but hardly known. A prior that expects less noise believes the first few runs too much.
 const LOG_NOISE: Normal = Normal { mean: -2.0, sd: 2.0 };
 /// Deviation of each size's log noise from the common one.
 const LOG_NOISE_STEP_SD: f64 = 0.7;
+
+/// Length-scale over which what is peculiar to a training run has to do with other mixtures: far below what weights can differ by.
+const RUN_LENGTHSCALE: f64 = 1e-4;
 
 /// Log of the epochs in which the value of repeated data decays: a median of 15 (Muennighoff et al. 2023), so that four epochs are nearly as
 /// good as unique data, but hardly known.
@@ -62,6 +65,9 @@ pub struct Layout {
     pub lengthscale_sd: f64,
     /// What runs repeat, where that is known. The decay is a parameter.
     pub saturation: Option<Saturation>,
+    /// Whether several values of one mixture are of the same training run. What is peculiar to a run is a last component of the kernel, with
+    /// a variance of its own and no correlation with other mixtures.
+    pub curves: bool,
 }
 
 /// Natural values of the hyperparameters.
@@ -167,6 +173,7 @@ impl Layout {
             + 2
             + steps
             + usize::from(self.saturation.is_some())
+            + usize::from(self.curves)
     }
 
     /// Whether the vector would be empty (it never is).
@@ -211,7 +218,7 @@ impl Layout {
         };
         let (count, (together, apart, deviations)) = (self.count(), self.shares());
         let frequencies = if self.spectral() { self.families.len() } else { 0 };
-        let components = (0..self.components)
+        let mut components: Vec<Component> = (0..self.components)
             .map(|q| {
                 let variance = (self.log_variance_mean() + LOG_VARIANCE.sd * take(1)[0]).exp();
                 let mean = self.log_lengthscale_mean(q) + LOG_LENGTHSCALE.sd * take(1)[0];
@@ -245,6 +252,11 @@ impl Layout {
             let decay = (LOG_DECAY.mean + LOG_DECAY.sd * take(1)[0]).exp();
             Saturation { decay, ..saturation }
         });
+        if self.curves {
+            let variance = (LOG_NOISE.mean + LOG_NOISE.sd * take(1)[0]).exp();
+            let lengthscales = vec![RUN_LENGTHSCALE; self.families.len()];
+            components.push(Component { variance, lengthscales, frequencies: vec![0.0; frequencies] });
+        }
         Hyperparameters {
             kernel: Kernel { kind: self.kind, components },
             sizes: SizeCovariance { scale, discrepancy },
@@ -258,7 +270,8 @@ impl Layout {
     pub fn pull_back(&self, gradient: &NaturalGradient) -> Vec<f64> {
         let mut z = Vec::with_capacity(self.len());
         let (together, apart, deviations) = self.shares();
-        for g in &gradient.kernel {
+        let (components, of_run) = gradient.kernel.split_at(self.components);
+        for g in components {
             z.push(LOG_VARIANCE.sd * g.log_variance);
             z.push(LOG_LENGTHSCALE.sd * g.log_lengthscales.iter().sum::<f64>());
             let mut of_family = vec![0.0; self.count()];
@@ -280,6 +293,7 @@ impl Layout {
         z.push(LOG_NOISE.sd * gradient.log_noise.iter().sum::<f64>());
         z.extend(gradient.log_noise.iter().map(|x| LOG_NOISE_STEP_SD * x));
         z.extend(self.saturation.as_ref().map(|_| LOG_DECAY.sd * gradient.log_decay));
+        z.extend(of_run.iter().map(|g| LOG_NOISE.sd * g.log_variance));
         z
     }
 }

@@ -32,6 +32,7 @@ pub fn integrated_variance_reduction(
         size_steps: Vec::new(),
         lengthscale_sd: spec.lengthscale_sd,
         saturation: None,
+        curves: false,
     };
     let data =
         Data { x: known, fidelity: vec![0; n], y: DVector::zeros(n), known_noise: vec![0.0; n], level_sd: vec![1.0] };

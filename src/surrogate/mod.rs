@@ -32,7 +32,7 @@
 //! };
 //! let observations: Vec<Observation> = (1..=10).map(run).collect();
 //! let spec = ModelSpec::default();
-//! let task = Task { objective: &objective, fidelities: &fidelities, spec, families: &[0, 1], repetition: None, observations: &observations };
+//! let task = Task { objective: &objective, fidelities: &fidelities, spec, families: &[0, 1], repetition: None, curves: false, observations: &observations };
 //! let (surrogate, _) = Surrogate::fit(&task, None)?;
 //! // Posterior mean and variance of the objective at a mixture that was not trained.
 //! let (mean, variance) = surrogate.predict(&columns(2, [&[0.6, 0.4][..]]), target)[0];

@@ -131,6 +131,7 @@ mod tests {
             size_steps: vec![],
             lengthscale_sd: 0.6,
             saturation: None,
+            curves: false,
         }
     }
 

@@ -24,6 +24,8 @@ pub struct Task<'a> {
     pub families: &'a [usize],
     /// The unique data that runs draw from, where that matters.
     pub repetition: Option<&'a Repetition>,
+    /// Whether several observations of one mixture are of the same training run, some of them on its way.
+    pub curves: bool,
     /// Finished trials; not empty.
     pub observations: &'a [Observation],
 }
@@ -50,7 +52,7 @@ impl Task<'_> {
             };
             Saturation { warp, unique: Arc::new(repetition.0.iter().map(padded).collect()), decay: f64::INFINITY }
         });
-        Layout { kind, components, families, size_steps, lengthscale_sd, saturation }
+        Layout { kind, components, families, size_steps, lengthscale_sd, saturation, curves: self.curves }
     }
 }
 

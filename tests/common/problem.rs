@@ -165,6 +165,7 @@ impl Owned {
             spec: self.spec,
             families: &[],
             repetition: None,
+            curves: false,
             observations: &self.observations,
         }
     }

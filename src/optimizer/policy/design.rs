@@ -85,18 +85,18 @@ impl Optimizer {
                 (new.swap_remove(self.most_informative(&x, &about, &known)?), None)
             }
             Candidates::Pool { runs, targets } => {
-                let at: Vec<usize> = (0..runs.len()).filter(|i| runs[*i].1 == m).collect();
+                let at: Vec<usize> = (0..runs.len()).filter(|i| runs[*i].fidelity == m).collect();
                 let at = drawn(at, MOST_SCORED, rng);
                 let index = if known.is_empty() {
                     rng.random_range(0..at.len().max(1))
                 } else {
-                    let x = self.columns(at.iter().map(|i| runs[*i].0.weights()));
+                    let x = self.columns(at.iter().map(|i| runs[*i].mixture.weights()));
                     let about = drawn((0..targets.len()).collect(), MOST_SCORED, rng);
                     let about = self.columns(about.into_iter().map(|t| targets[t].weights()));
                     self.most_informative(&x, &about, &known)?
                 };
                 let index = *at.get(index)?;
-                (runs[index].0.clone(), Some(index))
+                (runs[index].mixture.clone(), Some(index))
             }
         };
         Some(Suggestion {

@@ -16,7 +16,7 @@ pub fn possible(
         .filter(|(m, _)| !settings.target_only || *m == fidelities.target())
         .filter(|(m, _)| match candidates {
             Candidates::Space(allowed) => allowed.contains(m),
-            Candidates::Pool { runs, .. } => runs.iter().any(|(_, l)| l == m),
+            Candidates::Pool { runs, .. } => runs.iter().any(|offer| offer.fidelity == *m),
         })
         .filter(|(m, fidelity)| fidelity.max_trials.is_none_or(|most| evidence.bought(*m).count() < most))
         .map(|(m, _)| m)

@@ -9,7 +9,7 @@ use super::recommendation::smallest;
 use super::value::{Targets, Trials};
 use super::waiting::Cheaper;
 use crate::acquisition::{Criterion, best_mean, climb};
-use crate::optimizer::{Candidates, Optimizer, Suggestion};
+use crate::optimizer::{Candidates, Offer, Optimizer, Suggestion};
 use crate::problem::{AcquisitionKind, Evidence, FidelityId, Mixture, Observation, Weights};
 use crate::surrogate::{Lookahead, Surrogate};
 
@@ -36,8 +36,8 @@ impl Optimizer {
         let (found, pool_index) = match candidates {
             Candidates::Pool { runs, targets } => {
                 let (score, index) = self.best_of_pool(pending, evidence, (runs, targets), open, rng)?;
-                let (mixture, fidelity) = &runs[index];
-                (Place { weights: mixture.weights().to_vec(), fidelity: *fidelity, score }, Some(index))
+                let Offer { mixture, fidelity, .. } = runs[index];
+                (Place { weights: mixture.weights().to_vec(), fidelity, score }, Some(index))
             }
             Candidates::Space(_) => (self.place_in_space((surrogate, pending), evidence, open, rng)?, None),
         };
@@ -59,16 +59,18 @@ impl Optimizer {
     ) -> Criterion {
         let qualified = self.qualified(surrogate, evidence, x, runs);
         let minima = self.contenders(surrogate, x, known, &qualified).minima(rng);
-        let observed = self.columns(evidence.observations.iter().map(|o| o.mixture.weights()));
-        let best = self.known_values(evidence, evidence.observations.iter().map(|o| &o.mixture));
-        let best = self.expected_values(surrogate, &observed, &best).min();
+        let best = || {
+            let observed = self.columns(evidence.observations.iter().map(|o| o.mixture.weights()));
+            let known = self.known_values(evidence, evidence.observations.iter().map(|o| &o.mixture));
+            self.expected_values(surrogate, &observed, &known).min()
+        };
         match self.settings.acquisition {
             // The knowledge gradient chooses among what the entropy's climbs find (`rescore`).
             AcquisitionKind::Entropy | AcquisitionKind::KnowledgeGradient => {
                 Criterion::Entropy { minima: minima.values }
             }
-            AcquisitionKind::ExpectedImprovement => Criterion::ExpectedImprovement { best },
-            AcquisitionKind::ConfidenceBound => Criterion::ConfidenceBound { best },
+            AcquisitionKind::ExpectedImprovement => Criterion::ExpectedImprovement { best: best() },
+            AcquisitionKind::ConfidenceBound => Criterion::ConfidenceBound { best: best() },
         }
     }
 
@@ -77,7 +79,7 @@ impl Optimizer {
         &self,
         surrogate: &Surrogate,
         evidence: &Evidence,
-        (runs, mixtures): (&[(Mixture, FidelityId)], &[Mixture]),
+        (runs, mixtures): (&[Offer<'_>], &[Mixture]),
         open: &[FidelityId],
         rng: &mut impl Rng,
     ) -> Option<(f64, usize)> {
@@ -94,48 +96,43 @@ impl Optimizer {
         let runs_of: Vec<Option<&Observation>> = weighed.iter().map(|t| runs_of[*t]).collect();
         let targets = self.targets(surrogate, evidence, (&x.select(&weighed), mean), &runs_of, bought);
         let same = |run: usize, m: FidelityId| {
-            weighed.iter().position(|t| mixtures[*t] == runs[run].0).filter(|_| self.reveals(m))
+            weighed.iter().position(|t| mixtures[*t] == *runs[run].mixture).filter(|_| self.reveals(m))
         };
         let (mut first, mut cheaper) = (Vec::new(), Vec::new());
         for &m in open {
             let indices = self.preselected(surrogate, runs, m, rng);
-            let z = self.columns(indices.iter().map(|i| runs[*i].0.weights()));
+            let z = self.columns(indices.iter().map(|i| runs[*i].mixture.weights()));
             let scores = if self.settings.acquisition == AcquisitionKind::KnowledgeGradient {
                 let reveals: Vec<Option<usize>> = indices.iter().map(|i| same(*i, m)).collect();
                 let trials = Trials { fidelity: m, x: &z, reveals: &reveals };
-                self.knowledge_gradient(surrogate, evidence, &trials, &targets)
+                self.knowledge_gradient(surrogate, &trials, &targets)
             } else {
-                self.scores(surrogate, &criterion, evidence, &z, &[m]).remove(0)
+                self.scores(surrogate, &criterion, &z, &[m]).remove(0)
             };
-            let scored = scores.into_iter().zip(indices).filter(|(score, _)| *score > f64::NEG_INFINITY);
+            let scored = scores.into_iter().zip(indices).map(|(score, i)| (score - runs[i].cost.ln(), i));
+            let scored = scored.filter(|(score, _)| *score > f64::NEG_INFINITY);
             first.extend(scored.max_by(|a, b| a.0.total_cmp(&b.0)));
             let x = z.select(&smallest(&surrogate.mean(&z), SUPPORT / 2));
             cheaper.push(Cheaper { fidelity: m, x, repeatable: false });
         }
         first.sort_by(|a, b| b.0.total_cmp(&a.0));
         let waits = |(_, index): &&(f64, usize)| {
-            let (mixture, m) = &runs[*index];
+            let Offer { mixture, fidelity, cost } = runs[*index];
             let z = self.columns([mixture.weights()]);
-            let trial = Trials { fidelity: *m, x: &z, reveals: &[same(*index, *m)] };
-            self.waits(surrogate, evidence, &trial, &cheaper, &targets)
+            let trial = Trials { fidelity, x: &z, reveals: &[same(*index, fidelity)] };
+            self.waits(surrogate, evidence, (&trial, cost), &cheaper, &targets)
         };
         first.iter().find(|place| !waits(place)).or(first.first()).copied()
     }
 
     /// The runs of the pool at fidelity `m` that are scored, as indices, ascending: all, or of more than [`MOST_SCORED`] as many,
     /// half of them those with the smallest posterior means, the others at random.
-    fn preselected(
-        &self,
-        surrogate: &Surrogate,
-        runs: &[(Mixture, FidelityId)],
-        m: FidelityId,
-        rng: &mut impl Rng,
-    ) -> Vec<usize> {
-        let at: Vec<usize> = (0..runs.len()).filter(|i| runs[*i].1 == m).collect();
+    fn preselected(&self, surrogate: &Surrogate, runs: &[Offer<'_>], m: FidelityId, rng: &mut impl Rng) -> Vec<usize> {
+        let at: Vec<usize> = (0..runs.len()).filter(|i| runs[*i].fidelity == m).collect();
         if at.len() <= MOST_SCORED {
             return at;
         }
-        let means = surrogate.mean(&self.columns(at.iter().map(|i| runs[*i].0.weights())));
+        let means = surrogate.mean(&self.columns(at.iter().map(|i| runs[*i].mixture.weights())));
         let order = smallest(&means, at.len());
         let (best, others) = order.split_at(MOST_SCORED / 2);
         let others = drawn(others.to_vec(), MOST_SCORED - best.len(), rng);
@@ -144,20 +141,12 @@ impl Optimizer {
         chosen
     }
 
-    /// Log acquisition per unit cost of observing at the p mixtures `x` at each of the fidelities `at`:
+    /// Log acquisition of observing at the p mixtures `x` at each of the fidelities `at`:
     /// one vector of length p for each of `at`.
-    fn scores(
-        &self,
-        surrogate: &Surrogate,
-        criterion: &Criterion,
-        evidence: &Evidence,
-        x: &Weights,
-        at: &[FidelityId],
-    ) -> Vec<Vec<f64>> {
+    fn scores(&self, surrogate: &Surrogate, criterion: &Criterion, x: &Weights, at: &[FidelityId]) -> Vec<Vec<f64>> {
         let noise = self.goal_noise(surrogate);
-        let score = |lookahead: Lookahead, m: FidelityId| {
-            criterion.value(&self.goal_lookahead(lookahead, m, noise)).log - evidence.costs[m].ln()
-        };
+        let score =
+            |lookahead: Lookahead, m: FidelityId| criterion.value(&self.goal_lookahead(lookahead, m, noise)).log;
         let lookaheads = surrogate.lookahead(x, at).into_iter().zip(at);
         lookaheads
             .map(|(lookaheads, m)| lookaheads.into_iter().map(|lookahead| score(lookahead, *m)).collect())
@@ -197,8 +186,13 @@ impl Optimizer {
         let x = self.columns(starts.iter().map(Vec::as_slice));
         let criterion = self.criterion(pending, evidence, (&x, &[], &[]), rng);
         let mut places: Vec<Place> = Vec::with_capacity(starts.len() * open.len());
-        for (scores, &fidelity) in self.scores(pending, &criterion, evidence, &x, open).into_iter().zip(open) {
-            let place = |(score, weights): (f64, &Vec<f64>)| Place { weights: weights.clone(), fidelity, score };
+        for (scores, &fidelity) in self.scores(pending, &criterion, &x, open).into_iter().zip(open) {
+            let log_cost = evidence.costs[fidelity].ln();
+            let place = |(score, weights): (f64, &Vec<f64>)| Place {
+                weights: weights.clone(),
+                fidelity,
+                score: score - log_cost,
+            };
             places.extend(scores.into_iter().zip(&starts).map(place));
         }
         places.sort_by(|a, b| b.score.total_cmp(&a.score));
@@ -212,7 +206,7 @@ impl Optimizer {
             let (_, weights) = climb(pending, &criterion, polytope, *fidelity, weights, CLIMB_STEPS)?;
             let weights = self.usable(vec![weights]).pop()?;
             let z = self.columns([weights.as_slice()]);
-            let score = self.scores(pending, &criterion, evidence, &z, &[*fidelity])[0][0];
+            let score = self.scores(pending, &criterion, &z, &[*fidelity])[0][0] - evidence.costs[*fidelity].ln();
             Some(Place { weights, fidelity: *fidelity, score })
         });
         let climbed: Vec<Place> = climbed.collect();
@@ -230,7 +224,7 @@ impl Optimizer {
         let waits = |place: &&Place| {
             let z = self.columns([place.weights.as_slice()]);
             let trial = Trials { fidelity: place.fidelity, x: &z, reveals: &[None] };
-            self.waits(pending, evidence, &trial, &cheaper, &targets)
+            self.waits(pending, evidence, (&trial, evidence.costs[place.fidelity]), &cheaper, &targets)
         };
         let of = |m: &FidelityId| places.iter().find(|place| place.fidelity == *m);
         let mut first: Vec<&Place> = open.iter().filter_map(of).collect();
@@ -248,9 +242,10 @@ impl Optimizer {
             }
             let z = self.columns(indices.iter().map(|i| places[*i].weights.as_slice()));
             let trials = Trials { fidelity: m, x: &z, reveals: &vec![None; indices.len()] };
-            let scores = self.knowledge_gradient(surrogate, evidence, &trials, targets);
+            let log_cost = evidence.costs[m].ln();
+            let scores = self.knowledge_gradient(surrogate, &trials, targets);
             for (i, score) in indices.into_iter().zip(scores) {
-                places[i].score = score;
+                places[i].score = score - log_cost;
             }
         }
     }
@@ -313,10 +308,9 @@ mod tests {
     fn of_a_large_pool_some_runs_are_scored_and_the_most_promising_are_among_them() {
         let (mut optimizer, evidence) = known();
         // All but one are far from the optimum.
-        let mut pool: Vec<(Mixture, FidelityId)> =
-            (0..5000).map(|i| (at(0.8 + 0.2 * f64::from(i) / 5000.0), ONLY)).collect();
-        pool[3210] = (at(0.31), ONLY);
-        let targets: Vec<Mixture> = pool.iter().map(|(mixture, _)| mixture.clone()).collect();
+        let mut targets: Vec<Mixture> = (0..5000).map(|i| at(0.8 + 0.2 * f64::from(i) / 5000.0)).collect();
+        targets[3210] = at(0.31);
+        let pool: Vec<Offer> = targets.iter().map(|mixture| Offer { mixture, fidelity: ONLY, cost: 1.0 }).collect();
         let surrogate = optimizer.condition(&evidence.observations).unwrap();
         for seed in 0..3 {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);

@@ -40,6 +40,8 @@ impl Optimizer {
 fn place(candidates: Candidates<'_>, mixture: &Mixture, m: FidelityId) -> Option<Option<usize>> {
     match candidates {
         Candidates::Space(_) => Some(None),
-        Candidates::Pool { runs, .. } => runs.iter().position(|(w, l)| *l == m && w.is(mixture)).map(Some),
+        Candidates::Pool { runs, .. } => {
+            runs.iter().position(|offer| offer.fidelity == m && offer.mixture.is(mixture)).map(Some)
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The value of trials: by how much they are expected to improve the recommendation.
 
 use nalgebra::{DMatrix, DVector};
+use rayon::prelude::*;
 
 use super::guards::Slack;
 use super::recommendation::caution;
@@ -146,18 +147,12 @@ impl Optimizer {
         Targets { view, mean, variance, known: is_known, bought, shares, guards, qualified }
     }
 
-    /// Log knowledge gradient per unit cost of each of `trials`, under the rule that chooses the recommendation.
-    pub(super) fn knowledge_gradient(
-        &self,
-        surrogate: &Surrogate,
-        evidence: &Evidence,
-        trials: &Trials<'_>,
-        targets: &Targets,
-    ) -> Vec<f64> {
+    /// Log knowledge gradient of each of `trials`, under the rule that chooses the recommendation.
+    pub(super) fn knowledge_gradient(&self, surrogate: &Surrogate, trials: &Trials<'_>, targets: &Targets) -> Vec<f64> {
         let influence = surrogate.influence(trials.x, trials.fidelity, &targets.view);
-        let log_cost = evidence.costs[trials.fidelity].ln();
         let choices = targets.choices();
         (0..trials.x.len())
+            .into_par_iter()
             .map(|c| {
                 let revealed = trials.reveals[c];
                 let moves = |j: usize| {
@@ -168,7 +163,7 @@ impl Optimizer {
                     }
                     moves
                 };
-                targets.log_value(&choices, moves, targets.bought + usize::from(revealed.is_some())) - log_cost
+                targets.log_value(&choices, moves, targets.bought + usize::from(revealed.is_some()))
             })
             .collect()
     }

@@ -16,19 +16,18 @@ pub(super) struct Cheaper {
 }
 
 impl Optimizer {
-    /// Whether `trial` (a single one) is worth less than the trials at one of the `cheaper` fidelities that its cost would pay for, all
-    /// at once. The knowledge gradient per unit cost compares single trials: one cheap trial seldom changes what is recommended where
-    /// twenty would, so that by itself it buys expensive runs too soon.
+    /// Whether `trial` (a single one, for `cost`) is worth less than the trials at one of the `cheaper` fidelities that its cost would
+    /// pay for, all at once. The knowledge gradient per unit cost compares single trials: one cheap trial seldom changes what is
+    /// recommended where twenty would, so that by itself it buys expensive runs too soon.
     pub(super) fn waits(
         &self,
         surrogate: &Surrogate,
         evidence: &Evidence,
-        trial: &Trials<'_>,
+        (trial, cost): (&Trials<'_>, f64),
         cheaper: &[Cheaper],
         targets: &Targets,
     ) -> bool {
-        let cost = evidence.costs[trial.fidelity];
-        let single = self.knowledge_gradient(surrogate, evidence, trial, targets)[0] + cost.ln();
+        let single = self.knowledge_gradient(surrogate, trial, targets)[0];
         let choices = targets.choices();
         let mut cheaper = cheaper.iter().filter(|cheaper| evidence.costs[cheaper.fidelity] < cost);
         cheaper.any(|cheaper| {
