@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::Facts;
+use super::{Facts, JobId};
 use crate::problem::{Handle, Launch};
 
 /// How an attempt ended.
@@ -56,12 +56,12 @@ pub enum Fate {
 }
 
 /// What can be shown of a running attempt. What is not known, or does not exist there, is `None`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Description {
     /// The id of its process.
     pub pid: Option<u32>,
-    /// The number of its job.
-    pub job: Option<u64>,
+    /// The id of its job.
+    pub job: Option<JobId>,
     /// Whether it is alive, where that can be seen at once.
     pub alive: Option<bool>,
 }
@@ -69,7 +69,7 @@ pub struct Description {
 /// How it was started, in words.
 impl fmt::Display for Description {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.job {
+        match &self.job {
             Some(job) => write!(f, "submitted as job {job}"),
             None => f.write_str("started"),
         }

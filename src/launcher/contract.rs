@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::mock::Mock;
-use super::{Backend, End, Facts, Fate, Orphan, Running, command, local, prepare, slurm};
+use super::{Backend, End, Facts, Fate, Orphan, Running, command, local, prepare};
 use crate::config::{LauncherConfig, LauncherKind};
 use crate::problem::{Handle, Launch};
 
@@ -199,7 +199,7 @@ fn local_keeps_the_contract() {
 fn slurm_keeps_the_contract() {
     if std::env::var_os("QUEUE").is_some() {
         let kind = LauncherKind::Slurm { directives: Vec::new(), fidelity: BTreeMap::new() };
-        return on(&std::env::temp_dir(), || Arc::new(slurm::Slurm::new(config(kind))));
+        return on(&std::env::temp_dir(), || (super::kind("slurm").unwrap().make)(config(kind)).unwrap());
     }
     let root = tempfile::tempdir().unwrap();
     fs::create_dir(root.path().join("queue")).unwrap();

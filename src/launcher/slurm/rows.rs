@@ -1,28 +1,13 @@
-//! What `squeue` and `sacct` say about jobs, and what follows from it.
+//! What `squeue` and `sacct` say about jobs.
 
-use std::process::ExitStatus;
+use std::borrow::Cow;
 use std::time::Duration;
 
-use super::super::End;
+use super::super::jobs::State;
 
-/// What the state of a job means here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// It waits, runs, or is being ended.
-    Active,
-    /// The script exited with 0.
-    Completed,
-    /// The script exited with another code.
-    Failed,
-    /// Ended by Slurm, or through it, for a reason that counts against the attempt.
-    Ended(&'static str),
-    /// Ended through no fault of its own.
-    Lost(&'static str),
-}
-
-/// Every state that is not [`State::Active`] (and one that begins like another); a word that is not here is taken for an active one, for a job that is over
-/// leaves the queue in any case.
-const STATES: [(&str, State); 13] = [
+/// Every state that is not [`State::Active`] (and one that begins like another). A word that is not here is taken for an
+/// active one, for a job that is over leaves the queue in any case.
+static STATES: [(&str, State); 13] = [
     ("COMPLETED", State::Completed),
     ("COMPLETING", State::Active),
     ("FAILED", State::Failed),
@@ -30,24 +15,25 @@ const STATES: [(&str, State); 13] = [
     ("TIMEOUT", State::Ended("the job ran into its time limit (TIMEOUT)")),
     ("DEADLINE", State::Ended("the job missed its deadline (DEADLINE)")),
     ("OUT_OF_MEMORY", State::Ended("the job ran out of memory (OUT_OF_MEMORY)")),
-    ("PREEMPTED", State::Lost("the job was preempted (PREEMPTED)")),
-    ("NODE_FAIL", State::Lost("its node failed (NODE_FAIL)")),
-    ("BOOT_FAIL", State::Lost("its node did not boot (BOOT_FAIL)")),
+    ("PREEMPTED", lost("the job was preempted (PREEMPTED)")),
+    ("NODE_FAIL", lost("its node failed (NODE_FAIL)")),
+    ("BOOT_FAIL", lost("its node did not boot (BOOT_FAIL)")),
     ("LAUNCH_FAILED", State::Ended("its node could not start it (LAUNCH_FAILED)")),
     ("RECONFIG_FAIL", State::Ended("its node could not be configured (RECONFIG_FAIL)")),
-    ("REVOKED", State::Lost("another cluster took it over (REVOKED)")),
+    ("REVOKED", lost("another cluster took it over (REVOKED)")),
 ];
 
-impl State {
-    /// Of a state as printed: its first word counts (`CANCELLED by 1000`), cut off or not (`OUT_OF_ME+`).
-    #[must_use]
-    pub fn parse(text: &str) -> Self {
-        let word = text.split_ascii_whitespace().next().unwrap_or_default();
-        let named = |name: &str| word.strip_suffix('+').map_or(word == name, |start| name.starts_with(start));
-        // The beginning of several states names none.
-        let mut found = STATES.iter().filter(|(name, _)| named(name)).map(|(_, state)| *state);
-        found.next().filter(|_| found.next().is_none()).unwrap_or(Self::Active)
-    }
+const fn lost(why: &'static str) -> State {
+    State::Lost(Cow::Borrowed(why))
+}
+
+/// A state as printed: its first word counts (`CANCELLED by 1000`), cut off or not (`OUT_OF_ME+`).
+fn state_of(text: &str) -> State {
+    let word = text.split_ascii_whitespace().next().unwrap_or_default();
+    let named = |name: &str| word.strip_suffix('+').map_or(word == name, |start| name.starts_with(start));
+    // The beginning of several states names none.
+    let mut found = STATES.iter().filter(|(name, _)| named(name)).map(|(_, state)| state.clone());
+    found.next().filter(|_| found.next().is_none()).unwrap_or(State::Active)
 }
 
 /// One job.
@@ -72,7 +58,7 @@ pub fn rows(text: &str) -> Vec<Row> {
         let mut fields = line.splitn(5, '|');
         let id = fields.next()?.trim().parse().ok()?;
         let (state, elapsed, name, dir) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
-        let (state, elapsed) = (State::parse(state), elapsed_time(elapsed));
+        let (state, elapsed) = (state_of(state), elapsed_time(elapsed));
         Some(Row { id, state, elapsed, name: name.to_owned(), dir: dir.to_owned() })
     };
     text.lines().filter_map(row).collect()
@@ -99,31 +85,6 @@ pub fn job_id(text: &str) -> Option<u64> {
     text.lines().find_map(|line| line.split(';').next()?.trim().parse().ok())
 }
 
-/// What is known about a job from outside `squeue` and `sacct`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Traces {
-    /// The exit code that its script noted.
-    pub exit: Option<i32>,
-    /// Whether there is a result file.
-    pub result: bool,
-}
-
-/// How a job ended; `None` as long as it has not, or as it is not clear how. `state` is `None` for a job that neither
-/// `squeue` nor `sacct` knows: one that left the queue a while ago.
-#[must_use]
-pub fn settle(state: Option<State>, traces: Traces) -> Option<End> {
-    let exited = |code| End::Failed(format!("the command ended with exit status: {code}"));
-    match (state, traces.exit) {
-        (Some(State::Active), _) => None,
-        (Some(State::Ended(why)), _) => Some(End::Failed(why.into())),
-        (Some(State::Lost(why)), _) => Some(End::Lost(why.into())),
-        (Some(State::Failed), None | Some(0)) => Some(End::Failed("the job failed; see stderr.log".into())),
-        (Some(State::Failed | State::Completed) | None, Some(code)) if code != 0 => Some(exited(code)),
-        (_, Some(_)) => Some(End::Exited(Some(ExitStatus::default()))),
-        (_, None) => traces.result.then_some(End::Exited(None)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,10 +94,10 @@ mod tests {
         for active in
             ["PENDING", "RUNNING", "COMPLETING", "REQUEUED", "SUSPENDED", "REQUEUE_HOLD", "", "NEW_WORD", "C+"]
         {
-            assert_eq!(State::parse(active), State::Active, "{active}");
+            assert_eq!(state_of(active), State::Active, "{active}");
         }
-        assert_eq!(State::parse("COMPLETED"), State::Completed);
-        assert_eq!(State::parse("FAILED"), State::Failed);
+        assert_eq!(state_of("COMPLETED"), State::Completed);
+        assert_eq!(state_of("FAILED"), State::Failed);
         for (text, word) in [
             ("CANCELLED by 1000", "cancelled"),
             ("CANCELLED+", "cancelled"),
@@ -145,10 +106,10 @@ mod tests {
             ("OUT_OF_ME+", "OUT_OF_MEMORY"),
             ("DEADLINE", "DEADLINE"),
         ] {
-            assert!(matches!(State::parse(text), State::Ended(why) if why.contains(word)), "{text}");
+            assert!(matches!(state_of(text), State::Ended(why) if why.contains(word)), "{text}");
         }
         for text in ["NODE_FAIL", "PREEMPTED", "BOOT_FAIL"] {
-            assert!(matches!(State::parse(text), State::Lost(why) if why.contains(text)), "{text}");
+            assert!(matches!(state_of(text), State::Lost(why) if why.contains(text)), "{text}");
         }
     }
 
@@ -180,23 +141,5 @@ mod tests {
         assert_eq!(job_id("Welcome to the cluster!\n123\n"), Some(123));
         assert_eq!(job_id("Submitted batch job 123\n"), None);
         assert_eq!(job_id(""), None);
-    }
-
-    #[test]
-    fn a_job_is_over_when_something_says_how() {
-        let traces = |exit, result| Traces { exit, result };
-        let success = Some(End::Exited(Some(ExitStatus::default())));
-        for state in [Some(State::Completed), None] {
-            assert_eq!(settle(state, traces(None, false)), None);
-            assert_eq!(settle(state, traces(None, true)), Some(End::Exited(None)));
-            assert_eq!(settle(state, traces(Some(0), false)), success);
-            assert!(matches!(settle(state, traces(Some(3), true)), Some(End::Failed(why)) if why.ends_with(": 3")));
-        }
-        assert_eq!(settle(Some(State::Active), traces(Some(0), true)), None);
-        for exit in [None, Some(0), Some(9)] {
-            assert!(matches!(settle(Some(State::Failed), traces(exit, true)), Some(End::Failed(_))));
-            assert!(matches!(settle(Some(State::Ended("x")), traces(exit, true)), Some(End::Failed(_))));
-            assert!(matches!(settle(Some(State::Lost("x")), traces(exit, true)), Some(End::Lost(_))));
-        }
     }
 }

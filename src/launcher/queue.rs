@@ -1,0 +1,261 @@
+//! Trials as jobs of any queue, which the config says how to use: by programs that submit a job, print its state and cancel
+//! it.
+//!
+//! A queue may know jobs by their names, which are ours, or by ids, which it makes up. An id is printed into a file beside
+//! the script, so that it is found there after a crash. Every submission has a script of its own, which notes the number of
+//! the submission where it takes the attempt: of two jobs only one trains.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::process::Command;
+use tracing::warn;
+
+use super::command::fill;
+use super::jobs::{self, Attempt, Client, JobId, Refusal, Seen, State, Traces, programs};
+use super::{BoxFuture, Facts};
+use crate::config::{JobState, LauncherConfig, LauncherKind, QueuePrograms};
+use crate::files;
+use crate::text::quoted;
+
+/// Bytes of what is read of the output of `submit`.
+const OUTPUT: u64 = 64 << 10;
+
+/// Characters of a study's name that are in the names of its jobs: Kubernetes allows 63 in all.
+const STUDY: usize = 24;
+
+/// `admire-<study>-<trial>-<attempt>-<checksum>` in small letters, digits and hyphens, as most queues allow them. The
+/// checksum is that of the trial's folder, so that no other study has jobs of this name.
+#[must_use]
+pub fn job_name(study: &str, facts: &Facts) -> String {
+    let study: String = jobs::plain(study, "").replace('_', "-").to_lowercase().chars().take(STUDY).collect();
+    let checksum = crc32fast::hash(facts.dir.as_os_str().as_encoded_bytes());
+    format!("admire-{study}-{}-{}-{checksum:08x}", facts.trial, facts.attempt)
+}
+
+/// The script of a submission of an attempt.
+///
+/// # Errors
+/// The working directory is not known, or its path is not UTF-8.
+pub fn script(config: &LauncherConfig, facts: &Facts, submission: usize) -> io::Result<String> {
+    let log = |name: &str| quoted(&facts.dir.join(name).display().to_string());
+    let header = format!("exec >>{} 2>>{}\n", log("stdout.log"), log("stderr.log"));
+    jobs::script(config, facts, &header, &submission.to_string())
+}
+
+/// The arguments that submit `script` as the job `name`.
+#[must_use]
+pub fn arguments(queue: &QueuePrograms, name: &str, facts: &Facts, script: &Path) -> Vec<String> {
+    let script = script.display().to_string();
+    let value = |placeholder: &str| match placeholder {
+        "job" => Some(name.to_owned()),
+        "command" => Some(format!("sh {}", quoted(&script))),
+        "script" => Some(script.clone()),
+        "dir" => Some(facts.dir.display().to_string()),
+        _ => None,
+    };
+    let filled = |argument: &String| match argument.as_str() {
+        "{options}" => queue.fidelity.get(&facts.fidelity).cloned().unwrap_or_default(),
+        _ => vec![fill(argument, value)],
+    };
+    queue.submit.iter().flat_map(filled).collect()
+}
+
+/// The script of a submission, in the folder of its attempt ([`Facts::submissions`]).
+#[must_use]
+pub fn script_file(folder: &Path, number: usize) -> PathBuf {
+    folder.join(format!("{number}.sh"))
+}
+
+/// A queue, as it is asked about jobs.
+#[derive(Debug)]
+pub(super) struct Programs {
+    config: Arc<LauncherConfig>,
+    queue: QueuePrograms,
+    /// Words that `status` printed and the config does not explain.
+    unknown: Mutex<BTreeSet<String>>,
+}
+
+/// A submission of an attempt.
+struct Submission {
+    number: usize,
+    script: PathBuf,
+    /// Where its job's id is.
+    printed: PathBuf,
+}
+
+impl Submission {
+    fn new(attempt: &Attempt, number: usize) -> Self {
+        let folder = &attempt.submissions;
+        Self { number, script: script_file(folder, number), printed: folder.join(format!("{number}.out")) }
+    }
+
+    /// The id of its job, if it has one: the last word that `submit` printed.
+    fn id(&self) -> Option<JobId> {
+        let printed = files::read_output(&self.printed, OUTPUT).ok()?;
+        String::from_utf8_lossy(&printed).split_whitespace().next_back().map(|word| JobId::Word(word.into()))
+    }
+}
+
+/// All submissions of an attempt.
+fn submissions(attempt: &Attempt) -> Vec<Submission> {
+    (1..).map(|number| Submission::new(attempt, number)).take_while(|submission| submission.script.exists()).collect()
+}
+
+impl Programs {
+    /// With what `[launcher]` says.
+    ///
+    /// # Errors
+    /// It says nothing of a queue.
+    pub fn new(config: &Arc<LauncherConfig>) -> io::Result<Self> {
+        let LauncherKind::Queue(queue) = config.kind.clone() else {
+            let message = "trials run as jobs of a queue whose programs the config has no more: set launcher.kind = \
+                           \"queue\" and its keys again, at least until they have ended";
+            return Err(io::Error::other(message));
+        };
+        Ok(Self { config: Arc::clone(config), queue, unknown: Mutex::default() })
+    }
+
+    /// Runs `status` or `cancel`; what it printed.
+    async fn ask(&self, argv: &[String], id: &JobId, name: &str) -> Result<String, Refusal> {
+        let value = |placeholder: &str| match placeholder {
+            "id" => Some(id.to_string()),
+            "job" => Some(name.to_owned()),
+            _ => None,
+        };
+        let argv: Vec<String> = argv.iter().map(|argument| fill(argument, value)).collect();
+        programs::finish(Command::new(&argv[0]).args(&argv[1..]).stdin(Stdio::null()).stdout(Stdio::piped())).await
+    }
+
+    /// The state of a job; `None` where the queue does not know it.
+    async fn state(&self, id: &JobId, name: &str) -> Result<Option<State>, Refusal> {
+        let printed = self.ask(&self.queue.status, id, name).await?;
+        let known = printed.split_whitespace().filter_map(|word| Some((*self.queue.states.get(word)?, word)));
+        Ok(match known.min() {
+            Some((JobState::Running | JobState::Queued, _)) => Some(State::Active),
+            Some((JobState::Done, _)) => Some(State::Completed),
+            Some((JobState::Failed, _)) => Some(State::Failed),
+            Some((JobState::Lost, word)) => Some(State::Lost(format!("the job was lost ({word})").into())),
+            None if printed.trim().is_empty() => None,
+            None => {
+                let printed = printed.trim();
+                if self.unknown.lock().unwrap_or_else(PoisonError::into_inner).insert(printed.to_owned()) {
+                    warn!("launcher.status prints `{printed}`, which launcher.states does not have; taken for \"running\"");
+                }
+                Some(State::Active)
+            }
+        })
+    }
+
+    /// The job that has an attempt; `None` where none is known to run, to wait or to have begun.
+    async fn holder(&self, attempt: &Attempt) -> Result<Option<JobId>, Refusal> {
+        let name = JobId::Word(attempt.name.clone());
+        let claim = attempt.claim::<usize>();
+        if self.queue.by_name {
+            let state = self.state(&name, &attempt.name).await?;
+            let known = state == Some(State::Active) || claim.is_some() || attempt.traces() != Traces::default();
+            return Ok(known.then_some(name));
+        }
+        let submissions = submissions(attempt);
+        Ok(match claim {
+            // A submission that seemed to fail has no id; its job has the attempt all the same.
+            Some(number) => Some(taker(&submissions, number).unwrap_or(name)),
+            None => submissions.iter().rev().find_map(Submission::id),
+        })
+    }
+
+    async fn seen(&self, id: &JobId, attempt: &Attempt) -> Result<Seen, Refusal> {
+        let elapsed = attempt.ran();
+        let ended = || attempt.traces().exit.is_some();
+        if !self.queue.by_name && let Some(number) = attempt.claim() {
+            match taker(&submissions(attempt), number) {
+                Some(other) if other == *id => {}
+                None if !ended() => return Ok(Seen { state: Some(State::Active), elapsed, other: None }),
+                other => return Ok(Seen { state: None, elapsed, other }),
+            }
+        }
+        let state = match self.state(id, &attempt.name).await {
+            // The queue need not tell what the job has written.
+            Err(_) if ended() => None,
+            state => state?,
+        };
+        Ok(Seen { state, elapsed, other: None })
+    }
+
+    async fn submit(&self, attempt: &Attempt, facts: &Facts) -> Result<JobId, Refusal> {
+        let number = submissions(attempt).len() + 1;
+        let submission = Submission::new(attempt, number);
+        let refused = |e: io::Error| Refusal(format!("cannot write {}: {e}", submission.script.display()));
+        fs::create_dir_all(&attempt.submissions).map_err(refused)?;
+        let script = script(&self.config, facts, number).map_err(refused)?;
+        files::write(&submission.script, script.as_bytes()).map_err(refused)?;
+        let printed = files::create(&submission.printed).map_err(refused)?;
+        let argv = arguments(&self.queue, &attempt.name, facts, &submission.script);
+        let mut command = Command::new(&argv[0]);
+        command.args(&argv[1..]).stdin(programs::hold(&submission.script)?).stdout(printed);
+        if let Err(refusal) = programs::finish(&mut command).await {
+            // Whatever it printed is no id.
+            let _ = fs::remove_file(&submission.printed);
+            return Err(refusal);
+        }
+        if self.queue.by_name {
+            return Ok(JobId::Word(attempt.name.clone()));
+        }
+        submission.id().ok_or_else(|| Refusal(format!("{} printed no id", argv[0])))
+    }
+}
+
+/// The job of the submission that took an attempt, where its id is known.
+fn taker(submissions: &[Submission], number: usize) -> Option<JobId> {
+    submissions.iter().find(|submission| submission.number == number)?.id()
+}
+
+impl Client for Programs {
+    fn name(&self, study: &str, facts: &Facts) -> String {
+        job_name(study, facts)
+    }
+
+    fn submit<'a>(&'a self, attempt: &'a Attempt, facts: &'a Facts) -> BoxFuture<'a, Result<JobId, Refusal>> {
+        Box::pin(self.submit(attempt, facts))
+    }
+
+    fn is_submitting(&self, attempt: &Attempt) -> bool {
+        submissions(attempt).iter().any(|submission| programs::is_held(&submission.script))
+    }
+
+    fn find<'a>(&'a self, attempts: &'a [&'a Attempt]) -> BoxFuture<'a, Result<Vec<Option<JobId>>, Refusal>> {
+        Box::pin(async move {
+            let mut found = Vec::new();
+            for attempt in attempts {
+                found.push(self.holder(attempt).await?);
+            }
+            Ok(found)
+        })
+    }
+
+    fn look<'a>(&'a self, jobs: &'a [(JobId, Attempt)]) -> BoxFuture<'a, Vec<Result<Seen, Refusal>>> {
+        Box::pin(async move {
+            let mut all = Vec::new();
+            for (id, attempt) in jobs {
+                all.push(self.seen(id, attempt).await);
+            }
+            all
+        })
+    }
+
+    fn cancel<'a>(&'a self, id: &'a JobId, attempt: &'a Attempt) -> BoxFuture<'a, Result<(), Refusal>> {
+        Box::pin(async move {
+            match self.ask(&self.queue.cancel, id, &attempt.name).await {
+                // One that is over cannot be cancelled.
+                Err(refusal) if !matches!(self.state(id, &attempt.name).await, Ok(state) if state != Some(State::Active)) => {
+                    Err(refusal)
+                }
+                _ => Ok(()),
+            }
+        })
+    }
+}
