@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 
 use super::mock::Mock;
 use super::{Backend, End, Facts, Fate, Orphan, Running, command, local, prepare};
-use crate::config::{LauncherConfig, LauncherKind};
+use crate::config::{JobState, LauncherConfig, LauncherKind, QueuePrograms};
 use crate::problem::{Handle, Launch};
 
 /// Notes that it trains, waits for the file `go`, reports.
@@ -194,20 +194,63 @@ fn local_keeps_the_contract() {
     on(tempfile::tempdir().unwrap().path(), || Arc::new(local::Local::new(config(LauncherKind::Local))));
 }
 
+/// A queue that Slurm's programs submit to, told which job is meant by `which`.
+fn by_programs(which: &str) -> LauncherKind {
+    let argv = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+    let job = if which.contains("{id}") { "{id}" } else { "--name={job}" };
+    let states = [("PENDING", JobState::Queued), ("RUNNING", JobState::Running), ("COMPLETING", JobState::Running)];
+    let ends = [("COMPLETED", JobState::Done), ("FAILED", JobState::Failed), ("CANCELLED", JobState::Failed)];
+    LauncherKind::Queue(QueuePrograms {
+        submit: argv(&["sbatch", "--parsable", "--job-name={job}", "--output={dir}/queue.log", "{script}"]),
+        status: argv(&["squeue", "--noheader", "--states=all", "--format=%T", which]),
+        cancel: argv(&["scancel", job]),
+        by_name: !which.contains("{id}"),
+        states: states.into_iter().chain(ends).map(|(word, state)| (word.to_owned(), state)).collect(),
+        fidelity: BTreeMap::new(),
+    })
+}
+
+/// What of Slurm is tested, by its name.
+fn on_slurm(name: &str) -> LauncherKind {
+    match name {
+        "slurm" => LauncherKind::Slurm { directives: Vec::new(), fidelity: BTreeMap::new() },
+        "queue_by_id" => by_programs("--jobs={id}"),
+        _ => by_programs("--name={job}"),
+    }
+}
+
+fn in_a_queue(root: &Path, kind: LauncherKind) {
+    let backend = super::kind(kind.name()).unwrap();
+    on(root, || (backend.make)(config(kind)).unwrap());
+}
+
 /// With scripts in place of Slurm's programs, which the test finds in the PATH of a second process that runs it.
-#[test]
-fn slurm_keeps_the_contract() {
+fn in_a_queue_of_scripts(name: &str) {
     if std::env::var_os("QUEUE").is_some() {
-        let kind = LauncherKind::Slurm { directives: Vec::new(), fidelity: BTreeMap::new() };
-        return on(&std::env::temp_dir(), || (super::kind("slurm").unwrap().make)(config(kind)).unwrap());
+        return in_a_queue(&std::env::temp_dir(), on_slurm(name));
     }
     let root = tempfile::tempdir().unwrap();
     fs::create_dir(root.path().join("queue")).unwrap();
     let path = format!("{}/tests/slurm/stub:{}", env!("CARGO_MANIFEST_DIR"), std::env::var("PATH").unwrap());
     let mut again = Command::new(std::env::current_exe().unwrap());
-    again.args(["--exact", "launcher::contract::slurm_keeps_the_contract"]);
+    again.args(["--exact", &format!("launcher::contract::{name}_keeps_the_contract")]);
     again.env("PATH", path).env("QUEUE", root.path().join("queue")).env("TMPDIR", root.path());
     let output = again.output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success() && said.contains("1 passed"), "{said}");
+}
+
+#[test]
+fn slurm_keeps_the_contract() {
+    in_a_queue_of_scripts("slurm");
+}
+
+#[test]
+fn queue_by_id_keeps_the_contract() {
+    in_a_queue_of_scripts("queue_by_id");
+}
+
+#[test]
+fn queue_by_name_keeps_the_contract() {
+    in_a_queue_of_scripts("queue_by_name");
 }
