@@ -48,7 +48,11 @@ pub(super) fn kind(section: &Section<'_>, env: &BTreeMap<String, String>, fideli
         section.report(Some("env"), format!("`{name}` cannot be exported by the script of a job"));
     }
     let fidelity = fidelity(section, fidelities);
-    if kind == "slurm" { slurm::kind(section, fidelity) } else { LauncherKind::Queue(queue::programs(section, fidelity)) }
+    if kind == "slurm" {
+        slurm::kind(section, fidelity)
+    } else {
+        LauncherKind::Queue(queue::programs(section, fidelity))
+    }
 }
 
 /// Options for trials at one fidelity.

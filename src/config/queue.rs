@@ -16,12 +16,16 @@ pub(super) fn programs(section: &Section<'_>, fidelity: BTreeMap<String, Vec<Str
     let submit = program(section, "submit", "[\"qsub\", \"-terse\", \"-N\", \"{job}\", \"{script}\"]", &SUBMIT);
     let status = program(section, "status", "[\"qstate\", \"{id}\"]", &OTHERS);
     let cancel = program(section, "cancel", "[\"qdel\", \"{id}\"]", &OTHERS);
-    let has = |argv: &[String], placeholder| argv.iter().any(|argument| named(argument).any(|name| name == placeholder));
+    let has =
+        |argv: &[String], placeholder| argv.iter().any(|argument| named(argument).any(|name| name == placeholder));
     if !submit.is_empty() && !has(&submit, "script") && !has(&submit, "command") {
         section.report(Some("submit"), "has neither {script} nor {command}, so that it does not run the trial");
     }
     if !fidelity.is_empty() && !submit.iter().any(|argument| argument == "{options}") {
-        section.report(Some("fidelity"), "has no effect: put the argument \"{options}\" where its options belong in `submit`");
+        section.report(
+            Some("fidelity"),
+            "has no effect: put the argument \"{options}\" where its options belong in `submit`",
+        );
     }
     for (key, argv) in [("status", &status), ("cancel", &cancel)] {
         if !argv.is_empty() && !has(argv, "id") && !has(argv, "job") {
@@ -53,7 +57,8 @@ fn program(section: &Section<'_>, key: &'static str, example: &str, known: &[&st
             };
             let all: Vec<String> = known.iter().map(|name| format!("{{{name}}}")).collect();
             let all = all.join(", ");
-            let message = format!("`{argument}` has `{name}` in braces; known are {all} (`{{{{` and `}}}}` stand for braces)");
+            let message =
+                format!("`{argument}` has `{name}` in braces; known are {all} (`{{{{` and `}}}}` stand for braces)");
             section.report(Some(key), message);
         }
         if argument != "{options}" && named(argument).any(|name| name == "options") {
@@ -78,7 +83,8 @@ fn states(section: &Section<'_>) -> BTreeMap<String, JobState> {
         section.report(Some("states"), format!("needs what the words mean that `status` prints, a table: {example}"));
     }
     if let Some(word) = states.keys().find(|word| word.is_empty() || word.contains(char::is_whitespace)) {
-        section.report(Some("states"), format!("`{word}` is not one word; what `status` prints is compared word by word"));
+        section
+            .report(Some("states"), format!("`{word}` is not one word; what `status` prints is compared word by word"));
     }
     states
 }

@@ -144,7 +144,9 @@ impl Programs {
             None => {
                 let printed = printed.trim();
                 if self.unknown.lock().unwrap_or_else(PoisonError::into_inner).insert(printed.to_owned()) {
-                    warn!("launcher.status prints `{printed}`, which launcher.states does not have; taken for \"running\"");
+                    warn!(
+                        "launcher.status prints `{printed}`, which launcher.states does not have; taken for \"running\""
+                    );
                 }
                 Some(State::Active)
             }
@@ -171,7 +173,9 @@ impl Programs {
     async fn seen(&self, id: &JobId, attempt: &Attempt) -> Result<Seen, Refusal> {
         let elapsed = attempt.ran();
         let ended = || attempt.traces().exit.is_some();
-        if !self.queue.by_name && let Some(number) = attempt.claim() {
+        if !self.queue.by_name
+            && let Some(number) = attempt.claim()
+        {
             match taker(&submissions(attempt), number) {
                 Some(other) if other == *id => {}
                 None if !ended() => return Ok(Seen { state: Some(State::Active), elapsed, other: None }),
