@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use admire::config::{ConfigError, LauncherKind, StudyConfig, TEMPLATE, check_placeholders};
+use admire::config::{ConfigError, JobState, LauncherKind, StudyConfig, TEMPLATE, check_placeholders};
 
 const SMALL: &str = r#"
 [[domain]]
@@ -197,7 +197,9 @@ fn wrong_configs_are_refused() {
     assert!(with("[[domain]]\nname = \"a=b\"").contains("separate names"));
     assert!(with("[[domain]]\nname = 'x'\nfamily = ''").contains("line 16: domain[2].family: the name is empty"));
     assert!(with("[[domain]]\nname = 'x'\nfamily = 3").contains("line 16: domain[2].family: expected a string"));
-    assert!(with("[launcher]\nkind = \"pbs\"\ncommand = [\"x\"]").contains("is not one of \"local\", \"slurm\""));
+    assert!(
+        with("[launcher]\nkind = \"pbs\"\ncommand = [\"x\"]").contains("is not one of \"local\", \"slurm\", \"queue\"")
+    );
     assert!(with("[launcher]\ncommand = ['x', \"a\\u0000\"]").contains("NUL"));
     assert!(with("[launcher]\ncommand = ['x']\nenv = { A = \"\\u0000\" }").contains("NUL"));
     assert!(with("[launcher]").contains("needs the training command"));
@@ -504,6 +506,53 @@ fn keys_of_one_launcher_are_refused_for_the_other() {
     for line in ["--job-name=x", "--job=x", "-J x", "-Jx", "--array=1-3", "-o x", "--output x", "--wait", "-M other"] {
         assert!(with("slurm", &format!("directives = ['{line}']")).contains("admire needs for itself"), "{line}");
     }
+}
+
+#[test]
+fn the_programs_of_a_queue_are_checked_with_their_lines() {
+    let keys = |submit: &str, status: &str, cancel: &str, more: &str| {
+        let launcher = format!(
+            "[launcher]\nkind = 'queue'\ncommand = ['x']\nsubmit = {submit}\nstatus = {status}\ncancel = {cancel}\n{more}"
+        );
+        format!("{SMALL}\n{launcher}\n")
+    };
+    let (submit, states) = ("['s', '{script}']", "states = { r = 'running' }");
+    let good = |more: &str| keys(submit, "['q', '{id}']", "['d', '{id}']", &format!("{states}\n{more}"));
+    let launcher = parse(&good("fidelity = {}"), &[]).unwrap().launcher.unwrap();
+    let LauncherKind::Queue(programs) = &launcher.kind else { panic!("no queue") };
+    assert_eq!((programs.by_name, programs.states["r"], launcher.slots), (false, JobState::Running, 4));
+
+    let none = refusal(&format!("{SMALL}\n[launcher]\nkind = 'queue'\ncommand = ['x']"), &[]);
+    for key in ["submit", "status", "cancel"] {
+        assert!(none.contains(&format!("launcher.{key}: needs the program and its arguments, an array: [")), "{none}");
+    }
+    assert!(none.contains("launcher.states: needs what the words mean that `status` prints"), "{none}");
+    let wrong = |submit: &str, status: &str, cancel: &str| refusal(&keys(submit, status, cancel, states), &[]);
+    let line = 1 + good("").lines().position(|line| line.starts_with("submit")).unwrap();
+    let said = wrong("['s', '{scrpt}']", "['q', '{id}']", "['d', '{id}']");
+    assert!(
+        said.contains(&format!("line {line}: launcher.submit: `{{scrpt}}` has `scrpt` in braces; known are")),
+        "{said}"
+    );
+    assert!(said.contains("has neither {script} nor {command}"), "{said}");
+    assert!(
+        wrong("['s', '{script}', 'x{options}']", "['q', '{id}']", "['d', '{id}']").contains("make it one of its own")
+    );
+    assert!(
+        wrong(submit, "['q']", "['d', '{id}']").contains("launcher.status: says of no job: put {id} or {job} into it")
+    );
+    assert!(wrong(submit, "['q', '{job}']", "['d', '{id}']").contains("use {id} in both, or in none"));
+    assert!(wrong(submit, "['awk', '{ print }', '{id}']", "['d', '{id}']").contains("has ` print ` in braces"));
+    assert!(refusal(&good("fidelity = { 1B = ['-l'] }"), &[]).contains("put the argument \"{options}\" where"));
+    assert!(refusal(&good("grace = 5"), &[]).contains("is only for kind = \"local\""));
+    assert!(refusal(&good("gres = 'gpu:1'"), &[]).contains("is only for kind = \"slurm\""));
+    let states = |table: &str| refusal(&keys(submit, "['q', '{id}']", "['d', '{id}']", table), &[]);
+    let said = states("states = { r = 'runing' }");
+    assert!(
+        said.contains("launcher.states.r: expected one of \"running\", \"queued\", \"done\", \"failed\", \"lost\""),
+        "{said}"
+    );
+    assert!(states("states = { 'a b' = 'running' }").contains("`a b` is not one word"));
 }
 
 #[test]

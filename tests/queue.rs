@@ -161,7 +161,7 @@ fn a_submission_that_only_seems_to_fail_trains_once() {
 }
 
 #[test]
-fn a_queue_that_fails_forgets_or_says_new_words_is_waited_for() {
+fn a_queue_that_fails_or_says_new_words_is_waited_for() {
     let q = one_trial(&format!("{WAITS}{GOOD}"), &by_id());
     let child = q.start();
     let said = |words: &str| q.0.lines("log").iter().filter(|line| line.contains(words)).count();
@@ -172,10 +172,23 @@ fn a_queue_that_fails_forgets_or_says_new_words_is_waited_for() {
     until("an answer", || said("the jobs can be looked at again") == 1);
     q.fake("squeue", "echo STAGE_OUT");
     until("a new word", || said("prints `STAGE_OUT`, which launcher.states does not have") == 1);
-    q.fake("squeue", "exit 0");
+    q.unfake("squeue");
     q.0.write("go", "");
     q.wait(child, 0);
-    assert_eq!((q.count("completed"), q.count("interrupted"), said("cannot look")), (1, 0, 1));
+    assert_eq!((q.count("completed"), q.count("interrupted"), said("cannot look"), said("STAGE_OUT")), (1, 0, 1, 1));
+}
+
+#[test]
+fn what_a_job_has_written_decides_where_the_queue_does_not_say() {
+    for status in ["exit 0", "echo 'no such job' >&2; exit 1"] {
+        let q = one_trial(&format!("{WAITS}{GOOD}"), &by_id());
+        let child = q.start();
+        until("the trainer", || trained(&q) == 1 && q.count("submitted") == 1);
+        q.fake("squeue", status);
+        q.0.write("go", "");
+        q.wait(child, 0);
+        assert_eq!((trained(&q), q.count("completed"), q.count("interrupted")), (1, 1, 0), "{status}");
+    }
 }
 
 #[test]

@@ -94,10 +94,17 @@ impl Submission {
         Self { number, script: script_file(folder, number), printed: folder.join(format!("{number}.out")) }
     }
 
-    /// The id of its job, if it has one: the last word that `submit` printed.
+    /// The id of its job, if it has one: the last word that `submit` printed. It becomes part of commands, so that it may
+    /// have no characters that a shell would take for its own.
     fn id(&self) -> Option<JobId> {
         let printed = files::read_output(&self.printed, OUTPUT).ok()?;
-        String::from_utf8_lossy(&printed).split_whitespace().next_back().map(|word| JobId::Word(word.into()))
+        let printed = String::from_utf8_lossy(&printed);
+        let plain = |c: char| c.is_ascii_alphanumeric() || "._:/@+-".contains(c);
+        printed
+            .split_whitespace()
+            .next_back()
+            .filter(|word| word.chars().all(plain))
+            .map(|word| JobId::Word(word.into()))
     }
 }
 
