@@ -6,9 +6,10 @@ use std::pin::Pin;
 use std::process::ExitStatus;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use super::{Facts, JobId};
+use super::Facts;
 use crate::problem::{Handle, Launch};
 
 /// How an attempt ended.
@@ -53,6 +54,25 @@ pub enum Fate {
     Running(Box<dyn Running>),
     /// It is over.
     Over(Ending),
+}
+
+/// By what a queue knows a job.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum JobId {
+    /// Slurm's are numbers.
+    Number(u64),
+    /// Those of other queues are words.
+    Word(String),
+}
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => write!(f, "{number}"),
+            Self::Word(word) => f.write_str(word),
+        }
+    }
 }
 
 /// What can be shown of a running attempt. What is not known, or does not exist there, is `None`.

@@ -73,9 +73,8 @@ use tokio::sync::{mpsc, watch};
 use crate::config::LauncherConfig;
 use crate::problem::{Handle, Launch, TrialId};
 
-pub use backend::{Backend, BoxFuture, Description, End, Ending, Fate, Orphan, Running};
+pub use backend::{Backend, BoxFuture, Description, End, Ending, Fate, JobId, Orphan, Running};
 pub use command::{Facts, Repetition, prepare};
-pub use jobs::JobId;
 pub(crate) use local::Process;
 pub(crate) use processes::Tag;
 pub use progress::{Follower, News};

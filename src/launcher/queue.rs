@@ -16,8 +16,8 @@ use tokio::process::Command;
 use tracing::warn;
 
 use super::command::fill;
-use super::jobs::{self, Attempt, Client, JobId, Refusal, Seen, State, Traces, programs};
-use super::{BoxFuture, Facts};
+use super::jobs::{self, Attempt, Client, Refusal, Seen, State, Traces, programs};
+use super::{BoxFuture, Facts, JobId};
 use crate::config::{JobState, LauncherConfig, LauncherKind, QueuePrograms};
 use crate::files;
 use crate::text::quoted;

@@ -19,7 +19,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use super::{Backend, BoxFuture, Description, Ending, Facts, Fate, Orphan, Running};
+use super::{Backend, BoxFuture, Description, Ending, Facts, Fate, JobId, Orphan, Running};
 use crate::config::LauncherConfig;
 use crate::problem::Handle;
 use queue::{Job, Queue};
@@ -27,25 +27,6 @@ use queue::{Job, Queue};
 pub(super) use attempt::Attempt;
 pub(super) use script::{plain, script};
 pub(super) use states::{State, Traces};
-
-/// By what a queue knows a job.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum JobId {
-    /// Slurm's are numbers.
-    Number(u64),
-    /// Those of other queues are words.
-    Word(String),
-}
-
-impl fmt::Display for JobId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Number(number) => write!(f, "{number}"),
-            Self::Word(word) => f.write_str(word),
-        }
-    }
-}
 
 /// Why a queue did not do what it was asked to, in its words. It may do it later, or even have done it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -9,10 +9,10 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
-use super::super::{End, Ending, Facts};
+use super::super::{End, Ending, Facts, JobId};
 use super::attempt::Attempt;
 use super::states::{self, State, Traces};
-use super::{Client, JobId, Refusal, Seen};
+use super::{Client, Refusal, Seen};
 
 /// Between the first two looks after something has changed.
 const SHORTEST: Duration = Duration::from_millis(500);

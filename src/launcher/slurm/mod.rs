@@ -17,8 +17,8 @@ use std::sync::Arc;
 use tokio::process::Command;
 use tracing::warn;
 
-use super::jobs::{self, Attempt, Client, JobId, Refusal, Seen, State, Traces, programs};
-use super::{BoxFuture, Facts};
+use super::jobs::{self, Attempt, Client, Refusal, Seen, State, Traces, programs};
+use super::{BoxFuture, Facts, JobId};
 use crate::config::{LauncherConfig, LauncherKind};
 use crate::files;
 use crate::problem::TrialId;
