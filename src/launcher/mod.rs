@@ -75,6 +75,7 @@ use crate::problem::{Handle, Launch, TrialId};
 
 pub use backend::{Backend, BoxFuture, Description, End, Ending, Fate, JobId, Orphan, Running};
 pub use command::{Facts, Repetition, prepare};
+pub use jobs::unique_name;
 pub(crate) use local::Process;
 pub(crate) use processes::Tag;
 pub use progress::{Follower, News};

@@ -25,26 +25,14 @@ use crate::text::quoted;
 /// Bytes of what is read of the output of `submit`.
 const OUTPUT: u64 = 64 << 10;
 
-/// Characters of a study's name that are in the names of its jobs: Kubernetes allows 63 in all.
-const STUDY: usize = 24;
-
-/// `admire-<study>-<trial>-<attempt>-<checksum>` in small letters, digits and hyphens, as most queues allow them. The
-/// checksum is that of the trial's folder, so that no other study has jobs of this name.
-#[must_use]
-pub fn job_name(study: &str, facts: &Facts) -> String {
-    let study: String = jobs::plain(study, "").replace('_', "-").to_lowercase().chars().take(STUDY).collect();
-    let checksum = crc32fast::hash(facts.dir.as_os_str().as_encoded_bytes());
-    format!("admire-{study}-{}-{}-{checksum:08x}", facts.trial, facts.attempt)
-}
-
 /// The script of a submission of an attempt.
 ///
 /// # Errors
 /// The working directory is not known, or its path is not UTF-8.
 pub fn script(config: &LauncherConfig, facts: &Facts, submission: usize) -> io::Result<String> {
     let log = |name: &str| quoted(&facts.dir.join(name).display().to_string());
-    let header = format!("exec >>{} 2>>{}\n", log("stdout.log"), log("stderr.log"));
-    jobs::script(config, facts, &header, &submission.to_string())
+    let header = format!("exec >>{} 2>>{}\n{}", log("stdout.log"), log("stderr.log"), jobs::enter()?);
+    Ok(jobs::script(config, facts, &header, &submission.to_string()))
 }
 
 /// The arguments that submit `script` as the job `name`.
@@ -227,7 +215,7 @@ fn taker(submissions: &[Submission], number: usize) -> Option<JobId> {
 
 impl Client for Programs {
     fn name(&self, study: &str, facts: &Facts) -> String {
-        job_name(study, facts)
+        jobs::unique_name(study, facts)
     }
 
     fn submit<'a>(&'a self, attempt: &'a Attempt, facts: &'a Facts) -> BoxFuture<'a, Result<JobId, Refusal>> {

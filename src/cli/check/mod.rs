@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::{ConfigArgs, Format, suggest, text};
 use crate::advice;
 use crate::config::{LauncherKind, StudyConfig};
-use crate::launcher::{Facts, queue, slurm};
+use crate::launcher::{self, Facts, queue, slurm};
 use crate::optimizer::{Candidates, NoTrial};
 use crate::runner::facts;
 use crate::study::{Forecast, Forked, Rate, Study, Trial};
@@ -156,7 +156,7 @@ impl First {
                 LauncherKind::Queue(programs) => {
                     script = Some(queue::script(launcher, &facts, 1)?);
                     let (name, file) =
-                        (queue::job_name(&config.name, &facts), queue::script_file(&facts.submissions(), 1));
+                        (launcher::unique_name(&config.name, &facts), queue::script_file(&facts.submissions(), 1));
                     submit = Some(queue::arguments(programs, &name, &facts, &file));
                 }
             }

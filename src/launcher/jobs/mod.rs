@@ -25,7 +25,8 @@ use crate::problem::Handle;
 use queue::{Job, Queue};
 
 pub(super) use attempt::Attempt;
-pub(super) use script::{plain, script};
+pub use script::unique_name;
+pub(super) use script::{enter, plain, script};
 pub(super) use states::{State, Traces};
 
 /// Why a queue did not do what it was asked to, in its words. It may do it later, or even have done it.

@@ -46,7 +46,8 @@ pub fn script(config: &LauncherConfig, name: &str, facts: &Facts) -> io::Result<
             let _ = writeln!(header, "#SBATCH {directive}");
         }
     }
-    jobs::script(config, facts, &header, "\"$SLURM_JOB_ID\"")
+    let _ = write!(header, "\n{}", jobs::enter()?);
+    Ok(jobs::script(config, facts, &header, "\"$SLURM_JOB_ID\""))
 }
 
 /// Slurm, as it is asked about jobs.
