@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use super::LauncherKind;
 use super::tree::Section;
 use super::value::Value;
-use super::{queue, slurm};
+use super::{queue, ray, slurm};
 
 /// Kinds whose trials are jobs.
-const QUEUES: &[&str] = &["slurm", "queue"];
+const QUEUES: &[&str] = &["slurm", "queue", "ray"];
 
 /// Keys that only some kinds have, and what to know where they have no place.
-const KEYS: [(&str, &[&str], &str); 12] = [
+const KEYS: [(&str, &[&str], &str); 18] = [
     ("partition", &["slurm"], ""),
     ("account", &["slurm"], ""),
     ("gres", &["slurm"], ""),
@@ -21,6 +21,12 @@ const KEYS: [(&str, &[&str], &str); 12] = [
     ("status", &["queue"], ""),
     ("cancel", &["queue"], ""),
     ("states", &["queue"], ""),
+    ("address", &["ray"], ""),
+    ("entrypoint_num_cpus", &["ray"], ""),
+    ("entrypoint_num_gpus", &["ray"], ""),
+    ("entrypoint_memory", &["ray"], ""),
+    ("entrypoint_resources", &["ray"], ""),
+    ("runtime_env", &["ray"], ""),
     ("fidelity", QUEUES, ""),
     ("poll", QUEUES, ""),
     ("grace", &["local"], "; a queue has its own (in Slurm, KillWait)"),
@@ -28,7 +34,7 @@ const KEYS: [(&str, &[&str], &str); 12] = [
 
 /// Reads the kind and its keys, and reports those that belong to another one.
 pub(super) fn kind(section: &Section<'_>, env: &BTreeMap<String, String>, fidelities: &[&str]) -> LauncherKind {
-    let kinds = ["local", "slurm", "queue"].map(|kind| (kind, kind));
+    let kinds = ["local", "slurm", "queue", "ray"].map(|kind| (kind, kind));
     let kind = section.choice("kind", &kinds).unwrap_or("local");
     for (key, only, note) in KEYS {
         if section.node(key).is_some() && !only.contains(&kind) {
@@ -47,11 +53,10 @@ pub(super) fn kind(section: &Section<'_>, env: &BTreeMap<String, String>, fideli
     if let Some(name) = env.keys().find(|name| !identifier(name)) {
         section.report(Some("env"), format!("`{name}` cannot be exported by the script of a job"));
     }
-    let fidelity = fidelity(section, fidelities);
-    if kind == "slurm" {
-        slurm::kind(section, fidelity)
-    } else {
-        LauncherKind::Queue(queue::programs(section, fidelity))
+    match kind {
+        "slurm" => slurm::kind(section, fidelity(section, fidelities)),
+        "queue" => LauncherKind::Queue(queue::programs(section, fidelity(section, fidelities))),
+        _ => LauncherKind::Ray(ray::jobs(section, fidelities)),
     }
 }
 

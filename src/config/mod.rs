@@ -13,6 +13,7 @@ mod kind;
 mod lineage;
 mod placeholders;
 mod queue;
+mod ray;
 mod repetition;
 mod slurm;
 mod spelling;
@@ -179,6 +180,19 @@ pub enum LauncherKind {
     },
     /// Jobs of a queue that is used by these programs.
     Queue(QueuePrograms),
+    /// Jobs of a Ray cluster.
+    Ray(RayJobs),
+}
+
+/// How trials become jobs of a Ray cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RayJobs {
+    /// Where the cluster's dashboard answers, `http://host:port`.
+    pub address: String,
+    /// What a job asks for, by the names of Ray's API (`entrypoint_num_gpus`, …).
+    pub options: serde_json::Map<String, serde_json::Value>,
+    /// What it asks for instead at one fidelity, option by option.
+    pub fidelity: BTreeMap<String, serde_json::Map<String, serde_json::Value>>,
 }
 
 /// The programs by which a queue is used, each argv with placeholders that are checked at load.
@@ -232,6 +246,7 @@ impl LauncherKind {
             Self::Local => "local",
             Self::Slurm { .. } => "slurm",
             Self::Queue(_) => "queue",
+            Self::Ray(_) => "ray",
         }
     }
 }

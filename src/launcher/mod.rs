@@ -62,6 +62,7 @@ mod processes;
 mod progress;
 pub mod protocol;
 pub mod queue;
+pub mod ray;
 pub mod slurm;
 pub(crate) mod tail;
 
@@ -92,9 +93,10 @@ struct Kind {
 }
 
 /// All kinds of backends: what the config or the journal names is chosen here, and nowhere else.
-const BACKENDS: [Kind; 3] = [
+const BACKENDS: [Kind; 4] = [
     Kind { name: "local", make: |config| Ok(Arc::new(local::Local::new(config))), describe: local::describe },
     Kind { name: "slurm", make: |config| jobs(Ok(slurm::Slurm::new(&config)), &config), describe: jobs::describe },
+    Kind { name: "ray", make: |config| jobs(ray::Ray::new(&config), &config), describe: jobs::describe },
     Kind { name: "queue", make: |config| jobs(queue::Programs::new(&config), &config), describe: jobs::describe },
 ];
 

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::{ConfigArgs, Format, suggest, text};
 use crate::advice;
 use crate::config::{LauncherKind, StudyConfig};
-use crate::launcher::{self, Facts, queue, slurm};
+use crate::launcher::{self, Facts, queue, ray, slurm};
 use crate::optimizer::{Candidates, NoTrial};
 use crate::runner::facts;
 use crate::study::{Forecast, Forked, Rate, Study, Trial};
@@ -153,6 +153,7 @@ impl First {
                 LauncherKind::Slurm { .. } => {
                     script = Some(slurm::script(launcher, &slurm::job_name(&config.name, 1, facts.attempt), &facts)?);
                 }
+                LauncherKind::Ray(_) => script = Some(ray::script(launcher, &facts)?),
                 LauncherKind::Queue(programs) => {
                     script = Some(queue::script(launcher, &facts, 1)?);
                     let (name, file) =

@@ -15,7 +15,7 @@ pub enum State {
     /// The script exited with another code.
     Failed,
     /// Ended by the queue, or through it, for a reason that counts against the attempt.
-    Ended(&'static str),
+    Ended(Cow<'static, str>),
     /// Ended through no fault of its own.
     Lost(Cow<'static, str>),
 }
@@ -36,7 +36,7 @@ pub fn settle(state: Option<&State>, traces: Traces) -> Option<End> {
     let exited = |code| End::Failed(format!("the command ended with exit status: {code}"));
     match (state, traces.exit) {
         (Some(State::Active), _) => None,
-        (Some(State::Ended(why)), _) => Some(End::Failed((*why).into())),
+        (Some(State::Ended(why)), _) => Some(End::Failed(why.clone().into())),
         (Some(State::Lost(why)), _) => Some(End::Lost(why.clone().into())),
         (Some(State::Failed), None | Some(0)) => Some(End::Failed("the job failed; see stderr.log".into())),
         (Some(State::Failed | State::Completed) | None, Some(code)) if code != 0 => Some(exited(code)),
@@ -62,7 +62,7 @@ mod tests {
         assert_eq!(settle(Some(&State::Active), traces(Some(0), true)), None);
         for exit in [None, Some(0), Some(9)] {
             assert!(matches!(settle(Some(&State::Failed), traces(exit, true)), Some(End::Failed(_))));
-            assert!(matches!(settle(Some(&State::Ended("x")), traces(exit, true)), Some(End::Failed(_))));
+            assert!(matches!(settle(Some(&State::Ended("x".into())), traces(exit, true)), Some(End::Failed(_))));
             assert!(matches!(settle(Some(&State::Lost("x".into())), traces(exit, true)), Some(End::Lost(_))));
         }
     }

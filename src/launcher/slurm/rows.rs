@@ -11,17 +11,21 @@ static STATES: [(&str, State); 13] = [
     ("COMPLETED", State::Completed),
     ("COMPLETING", State::Active),
     ("FAILED", State::Failed),
-    ("CANCELLED", State::Ended("the job was cancelled")),
-    ("TIMEOUT", State::Ended("the job ran into its time limit (TIMEOUT)")),
-    ("DEADLINE", State::Ended("the job missed its deadline (DEADLINE)")),
-    ("OUT_OF_MEMORY", State::Ended("the job ran out of memory (OUT_OF_MEMORY)")),
+    ("CANCELLED", ended("the job was cancelled")),
+    ("TIMEOUT", ended("the job ran into its time limit (TIMEOUT)")),
+    ("DEADLINE", ended("the job missed its deadline (DEADLINE)")),
+    ("OUT_OF_MEMORY", ended("the job ran out of memory (OUT_OF_MEMORY)")),
     ("PREEMPTED", lost("the job was preempted (PREEMPTED)")),
     ("NODE_FAIL", lost("its node failed (NODE_FAIL)")),
     ("BOOT_FAIL", lost("its node did not boot (BOOT_FAIL)")),
-    ("LAUNCH_FAILED", State::Ended("its node could not start it (LAUNCH_FAILED)")),
-    ("RECONFIG_FAIL", State::Ended("its node could not be configured (RECONFIG_FAIL)")),
+    ("LAUNCH_FAILED", ended("its node could not start it (LAUNCH_FAILED)")),
+    ("RECONFIG_FAIL", ended("its node could not be configured (RECONFIG_FAIL)")),
     ("REVOKED", lost("another cluster took it over (REVOKED)")),
 ];
+
+const fn ended(why: &'static str) -> State {
+    State::Ended(Cow::Borrowed(why))
+}
 
 const fn lost(why: &'static str) -> State {
     State::Lost(Cow::Borrowed(why))
