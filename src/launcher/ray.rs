@@ -5,6 +5,7 @@
 //! it printed is fetched.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -23,24 +24,26 @@ use crate::text::quoted;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What the script prints where the cluster does not share the trial's folder.
-const ELSEWHERE: &str = "admire: this machine does not have the folder of the trial";
+const ELSEWHERE: &str = "This machine does not have the folder of the trial: admire fetches what is printed here.";
 
 /// The script of an attempt.
 ///
 /// # Errors
 /// The working directory is not known, or its path is not UTF-8.
 pub fn script(config: &LauncherConfig, facts: &Facts) -> io::Result<String> {
-    let path = |name: &str| quoted(&facts.dir.join(name).display().to_string());
-    let mixture = quoted(&facts.mixture_file().display().to_string());
+    let path = |path: &Path| quoted(&path.display().to_string());
+    let (dir, mixture) = (path(&facts.dir), path(&facts.mixture_file()));
+    let [stdout, stderr] = ["stdout.log", "stderr.log"].map(|name| path(&facts.dir.join(name)));
+    let (enter, told) = (jobs::enter()?, quoted(&serde_json::to_string(facts)?));
     let header = format!(
-        "if [ -e {mixture} ]; then\nexec >>{} 2>>{}\n{}else\necho '{ELSEWHERE}'\n\
-         mkdir -p {} || exit\nprintf '%s\\n' {} >{mixture} || exit\n\
-         trap 'echo; tr \"\\n\" \" \" <\"$ADMIRE_RESULT_FILE\"' EXIT\nfi\n",
-        path("stdout.log"),
-        path("stderr.log"),
-        jobs::enter()?,
-        quoted(&facts.dir.display().to_string()),
-        quoted(&serde_json::to_string(facts)?),
+        r#"if [ -e {mixture} ]; then
+exec >>{stdout} 2>>{stderr}
+{enter}else
+echo '{ELSEWHERE}'
+mkdir -p {dir} && printf '%s\n' {told} >{mixture} || exit
+trap '[ ! -e "$ADMIRE_RESULT_FILE" ] || printf "\nadmire: %s\n" "$(tr -d "\n" <"$ADMIRE_RESULT_FILE")"' EXIT
+fi
+"#
     );
     Ok(jobs::script(config, facts, &header, "1"))
 }
