@@ -198,7 +198,8 @@ fn wrong_configs_are_refused() {
     assert!(with("[[domain]]\nname = 'x'\nfamily = ''").contains("line 16: domain[2].family: the name is empty"));
     assert!(with("[[domain]]\nname = 'x'\nfamily = 3").contains("line 16: domain[2].family: expected a string"));
     assert!(
-        with("[launcher]\nkind = \"pbs\"\ncommand = [\"x\"]").contains("is not one of \"local\", \"slurm\", \"queue\"")
+        with("[launcher]\nkind = \"pbs\"\ncommand = [\"x\"]")
+            .contains("is not one of \"local\", \"slurm\", \"queue\", \"ray\"")
     );
     assert!(with("[launcher]\ncommand = ['x', \"a\\u0000\"]").contains("NUL"));
     assert!(with("[launcher]\ncommand = ['x']\nenv = { A = \"\\u0000\" }").contains("NUL"));

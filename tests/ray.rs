@@ -236,7 +236,7 @@ fn a_real_cluster_loses_driver_worker_and_head() {
     let mut ray = Cluster { program: program.into(), port: 6401, head: None, worker: None };
     ray.start_head();
     ray.start_worker();
-    let script = format!("echo $PPID >pid; {WAITS}rm -f go; {GOOD}");
+    let script = format!("echo $PPID >pid; {WAITS}{GOOD}");
     let keys = "slots = 1\nentrypoint_resources = { trials = 1 }";
     let f = study_at(&ray.address(), &script, keys, 1);
     f.edit("retries = 0", "retries = 1");
