@@ -557,6 +557,38 @@ fn the_programs_of_a_queue_are_checked_with_their_lines() {
 }
 
 #[test]
+fn what_a_job_of_ray_asks_for_is_checked_with_its_lines() {
+    let with = |more: &str| format!("{SMALL}\n[launcher]\nkind = 'ray'\ncommand = ['x']\n{more}");
+    let at = "address = 'http://head:8265/'";
+    let keys =
+        "entrypoint_num_gpus = 1\nruntime_env = { pip = ['a'] }\nfidelity = { 1B = { entrypoint_num_gpus = 8 } }";
+    let launcher = parse(&with(&format!("{at}\n{keys}")), &[]).unwrap().launcher.unwrap();
+    let LauncherKind::Ray(ray) = &launcher.kind else { panic!("not Ray") };
+    assert_eq!((&*ray.address, launcher.slots), ("http://head:8265", 4));
+    assert_eq!(
+        (&ray.options["entrypoint_num_gpus"], &ray.options["runtime_env"]["pip"][0]),
+        (&1.0.into(), &"a".into())
+    );
+    assert_eq!(ray.fidelity["1B"]["entrypoint_num_gpus"], 8.0);
+
+    let refused = |more: &str| refusal(&with(more), &[]);
+    assert!(
+        refused("").contains("launcher.address: needs the address of Ray's dashboard, such as \"http://head:8265\"")
+    );
+    assert!(refused("address = 'https://head'").contains("does not begin with http://"));
+    let and = |more: &str| refused(&format!("{at}\n{more}"));
+    assert!(and("entrypoint_num_gpus = -1").contains("launcher.entrypoint_num_gpus: expected a number of at least 0"));
+    assert!(and("entrypoint_resources = { x = 'y' }").contains("launcher.entrypoint_resources.x: expected a number"));
+    assert!(and("runtime_env = 'x'").contains("launcher.runtime_env: expected a table such as"));
+    assert!(
+        and("fidelity = { 2B = {} }").contains("launcher.fidelity.2B: there is no fidelity `2B`; there are 1M, 1B")
+    );
+    assert!(and("fidelity = { 1B = { entrypoint_num_gpu = 8 } }").contains("did you mean `entrypoint_num_gpus`?"));
+    assert!(and("fidelity = { 1B = ['--gpus'] }").contains("launcher.fidelity.1B: expected a table"));
+    assert!(and("states = {}").contains("is only for kind = \"queue\""));
+}
+
+#[test]
 fn check_shows_the_script_of_a_job() {
     let dir = tempfile::tempdir().unwrap();
     let launcher =

@@ -12,9 +12,11 @@ use tokio::time::{sleep, timeout};
 
 use super::mock::Mock;
 use super::{Backend, End, Facts, Fate, Orphan, Running, command, local, prepare};
-use crate::config::{LauncherConfig, LauncherKind, StudyConfig};
+use crate::config::{LauncherConfig, LauncherKind, RayJobs, StudyConfig};
 use crate::problem::{Handle, Launch};
 
+#[path = "../../tests/common/ray.rs"]
+mod ray;
 #[path = "../../tests/common/recipe.rs"]
 mod recipe;
 
@@ -258,6 +260,14 @@ fn queue_by_id_keeps_the_contract() {
 #[test]
 fn queue_by_name_keeps_the_contract() {
     in_a_queue_of_scripts("queue_by_name");
+}
+
+#[test]
+fn ray_keeps_the_contract() {
+    let root = tempfile::tempdir().unwrap();
+    let ray = ray::Ray::start(root.path().to_owned(), None);
+    let (address, options, fidelity) = (ray.address.clone(), serde_json::Map::new(), BTreeMap::new());
+    in_a_queue(root.path(), LauncherKind::Ray(RayJobs { address, options, fidelity }));
 }
 
 #[test]

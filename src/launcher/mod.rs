@@ -54,7 +54,7 @@ mod backend;
 pub mod command;
 #[cfg(test)]
 mod contract;
-mod jobs;
+pub mod jobs;
 mod local;
 #[cfg(test)]
 pub(crate) mod mock;

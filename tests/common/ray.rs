@@ -1,5 +1,7 @@
 //! A Ray that runs nothing but jobs: its Jobs API, as far as it is used.
 
+#![allow(dead_code, reason = "every test program uses some of it")]
+
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};

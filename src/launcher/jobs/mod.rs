@@ -2,14 +2,14 @@
 //!
 //! A job is known by its name from before it exists (the journal has the name first), so that one that was submitted
 //! just before a crash, or seemed to be refused, is found again. Should there be two, the first to run takes the attempt and
-//! the other one does nothing. What a queue is asked is a [`Client`]; it may forget a job that is over, for the script notes
+//! the other one does nothing. What a queue is asked is a `Client`; it may forget a job that is over, for the script notes
 //! its exit code beside the result.
 
 mod attempt;
 pub(super) mod programs;
 mod queue;
 mod script;
-mod states;
+pub mod states;
 
 use std::fmt;
 use std::io;

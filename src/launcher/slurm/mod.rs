@@ -3,7 +3,7 @@
 //! All jobs are looked at together, by one `squeue`; `sacct` is asked for those that have left the queue, but need not know
 //! them, or exist. Jobs are known by their names, and by the folders that they were submitted in.
 
-mod rows;
+pub mod rows;
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;

@@ -32,7 +32,8 @@ const fn lost(why: &'static str) -> State {
 }
 
 /// A state as printed: its first word counts (`CANCELLED by 1000`), cut off or not (`OUT_OF_ME+`).
-fn state_of(text: &str) -> State {
+#[must_use]
+pub fn state_of(text: &str) -> State {
     let word = text.split_ascii_whitespace().next().unwrap_or_default();
     let named = |name: &str| word.strip_suffix('+').map_or(word == name, |start| name.starts_with(start));
     // The beginning of several states names none.
