@@ -17,6 +17,7 @@ use nix::unistd::Pid;
 use ray::Ray;
 use serde_json::{Value, json};
 use study::{Fixture, GOOD, code, signal, stderr, until};
+use tempfile::TempDir;
 
 /// Notes that it runs, waits for the file `go` of the study.
 const WAITS: &str =
@@ -176,6 +177,15 @@ fn a_cluster_that_does_not_answer_is_waited_for() {
     assert_eq!((trained(&f), count(&f, "completed"), count(&f, "failed")), (2, 2, 0));
 }
 
+/// Waits as long as a real cluster may take.
+fn at_last(what: &str, condition: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < Duration::from_secs(240), "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
 /// A node of a real cluster; it ends with this.
 struct Node(Child);
 
@@ -206,6 +216,8 @@ fn get(url: &str) -> Option<Value> {
 struct Cluster {
     program: PathBuf,
     port: u16,
+    /// Where it keeps its files.
+    folder: TempDir,
     head: Option<Node>,
     worker: Option<Node>,
 }
@@ -217,8 +229,10 @@ impl Cluster {
 
     fn start_head(&mut self) {
         let (port, dashboard) = (format!("--port={}", self.port), format!("--dashboard-port={}", self.port + 1));
-        self.head = Some(Node::start(&self.program, &["--head", &port, &dashboard, "--num-cpus=0", "--num-gpus=0"]));
-        until("the head", || get(&format!("{}/api/version", self.address())).is_some());
+        let folder = format!("--temp-dir={}", self.folder.path().display());
+        self.head =
+            Some(Node::start(&self.program, &["--head", &port, &dashboard, &folder, "--num-cpus=0", "--num-gpus=0"]));
+        at_last("the head", || get(&format!("{}/api/version", self.address())).is_some());
     }
 
     fn start_worker(&mut self) {
@@ -233,7 +247,8 @@ fn a_real_cluster_loses_driver_worker_and_head() {
         eprintln!("skipped: ADMIRE_TEST_RAY does not say which `ray` starts a cluster");
         return;
     };
-    let mut ray = Cluster { program: program.into(), port: 6401, head: None, worker: None };
+    let mut ray =
+        Cluster { program: program.into(), port: 6401, folder: TempDir::new().unwrap(), head: None, worker: None };
     ray.start_head();
     ray.start_worker();
     let script = format!("echo $PPID >pid; {WAITS}{GOOD}");
@@ -243,28 +258,28 @@ fn a_real_cluster_loses_driver_worker_and_head() {
 
     // The driver: a failure.
     let child = start(&f);
-    until("the trainer", || trained(&f) == 1);
+    at_last("the trainer", || trained(&f) == 1);
     let pid = fs::read_to_string(f.path("pid")).unwrap();
     Command::new("kill").args(["-KILL", pid.trim()]).status().unwrap();
-    until("the second attempt", || trained(&f) == 2);
+    at_last("the second attempt", || trained(&f) == 2);
     // `admire`: the job is taken over.
     let mut child = child;
     child.kill().unwrap();
     child.wait().unwrap();
     let child = start(&f);
-    until("the job to be taken over", || said(&f, "still running") == 1);
+    at_last("the job to be taken over", || said(&f, "still running") == 1);
     // The worker: no failure.
     ray.worker = None;
-    until("the loss of the worker", || count(&f, "interrupted") == 1);
+    at_last("the loss of the worker", || count(&f, "interrupted") == 1);
     ray.start_worker();
-    until("the third attempt", || trained(&f) == 3);
+    at_last("the third attempt", || trained(&f) == 3);
     // The head, and with it the cluster.
     ray.head = None;
-    until("a warning", || said(&f, "cannot look at the jobs") == 1);
+    at_last("a warning", || said(&f, "cannot look at the jobs") == 1);
     ray.worker = None;
     ray.start_head();
     ray.start_worker();
-    until("the fourth attempt", || trained(&f) == 4);
+    at_last("the fourth attempt", || trained(&f) == 4);
     f.write("go", "");
     ends(&f, child, 0);
     assert_eq!((count(&f, "failed"), count(&f, "interrupted"), count(&f, "completed")), (1, 2, 1));
