@@ -161,6 +161,41 @@ fn a_submission_that_only_seems_to_fail_trains_once() {
 }
 
 #[test]
+fn a_job_of_unknown_id_is_left_in_the_queue() {
+    let q = one_trial(&format!("{WAITS}{GOOD}"), &by_id());
+    q.fake("sbatch", "sbatch \"$@\" >/dev/null; until [ -s run/trials/0001/job.1.txt ]; do sleep 0.02; done; exit 1");
+    let mut child = q.start();
+    until("the trainer", || trained(&q) == 1 && q.count("submitted") == 1);
+    until("the end", || {
+        signal(&child, Signal::SIGINT);
+        child.try_wait().unwrap().is_some()
+    });
+    assert!(q.0.lines("log").iter().any(|line| line.contains("its id is not known; cancel it by hand")));
+    q.0.write("go", "");
+    q.finish();
+    assert_eq!((trained(&q), q.count("launched"), q.count("completed")), (1, 2, 1));
+}
+
+#[test]
+fn a_job_whose_id_cannot_be_read_is_not_submitted_again() {
+    for (print, shown) in [("echo 'Job <1> is submitted to queue <normal>.'", "<normal>."), ("true", "(nothing)")] {
+        let q = one_trial(&format!("{WAITS}{GOOD}"), &by_id());
+        q.fake("sbatch", &format!("HOLD=1 sbatch \"$@\" >/dev/null; {print}"));
+        let child = q.start();
+        until("a few refusals", || q.count("interrupted") == 3);
+        let reasons: Vec<String> = q.0.of("interrupted").iter().map(|event| event["reason"].to_string()).collect();
+        assert!(reasons.iter().all(|reason| reason.contains("is no id") && reason.contains(shown)), "{reasons:?}");
+        assert_eq!(fs::read_dir(q.0.path("queue")).unwrap().count(), 1);
+        q.unfake("sbatch");
+        fs::remove_file(q.0.path("run/trials/0001/job.1/1.out")).unwrap();
+        until("the trainer", || trained(&q) == 1);
+        q.0.write("go", "");
+        q.wait(child, 0);
+        assert_eq!((trained(&q), q.count("completed")), (1, 1));
+    }
+}
+
+#[test]
 fn a_queue_that_fails_or_says_new_words_is_waited_for() {
     let q = one_trial(&format!("{WAITS}{GOOD}"), &by_id());
     let child = q.start();
@@ -171,7 +206,7 @@ fn a_queue_that_fails_or_says_new_words_is_waited_for() {
     fs::remove_file(q.0.path("queue/down")).unwrap();
     until("an answer", || said("the jobs can be looked at again") == 1);
     q.fake("squeue", "echo STAGE_OUT");
-    until("a new word", || said("prints `STAGE_OUT`, which launcher.states does not have") == 1);
+    until("a new word", || said("prints `STAGE_OUT`, of which launcher.states has no word") == 1);
     q.unfake("squeue");
     q.0.write("go", "");
     q.wait(child, 0);

@@ -64,13 +64,22 @@ pub fn script_file(folder: &Path, number: usize) -> PathBuf {
 pub(super) struct Programs {
     config: Arc<LauncherConfig>,
     queue: QueuePrograms,
-    /// Words that `status` printed and the config does not explain.
-    unknown: Mutex<BTreeSet<String>>,
+    /// Jobs of which `status` has printed what the config does not explain.
+    unexplained: Mutex<BTreeSet<JobId>>,
+}
+
+/// The job that has taken an attempt.
+enum Taker {
+    /// None has, or any of the name.
+    None,
+    /// This one.
+    Known(JobId),
+    /// One whose submission seemed to fail, so that its id was not read.
+    Unknown,
 }
 
 /// A submission of an attempt.
 struct Submission {
-    number: usize,
     script: PathBuf,
     /// Where its job's id is.
     printed: PathBuf,
@@ -79,20 +88,30 @@ struct Submission {
 impl Submission {
     fn new(attempt: &Attempt, number: usize) -> Self {
         let folder = &attempt.submissions;
-        Self { number, script: script_file(folder, number), printed: folder.join(format!("{number}.out")) }
+        Self { script: script_file(folder, number), printed: folder.join(format!("{number}.out")) }
     }
 
-    /// The id of its job, if it has one: the last word that `submit` printed. It becomes part of commands, so that it may
-    /// have no characters that a shell would take for its own.
-    fn id(&self) -> Option<JobId> {
-        let printed = files::read_output(&self.printed, OUTPUT).ok()?;
+    /// The id of its job: the last word that `submit` printed, if it has printed any. It becomes part of commands, so that it
+    /// may have no characters that a shell would take for its own.
+    ///
+    /// # Errors
+    /// That word is no id: there is a job, and it must not be submitted again.
+    fn id(&self) -> Result<Option<JobId>, Refusal> {
+        let printed = files::read_output(&self.printed, OUTPUT).unwrap_or_default();
         let printed = String::from_utf8_lossy(&printed);
         let plain = |c: char| c.is_ascii_alphanumeric() || "._:/@+-".contains(c);
-        printed
-            .split_whitespace()
-            .next_back()
-            .filter(|word| word.chars().all(plain))
-            .map(|word| JobId::Word(word.into()))
+        match printed.split_whitespace().next_back() {
+            Some(word) if !word.chars().all(plain) => Err(self.without_id(printed.trim())),
+            word => Ok(word.map(|word| JobId::Word(word.into()))),
+        }
+    }
+
+    fn without_id(&self, printed: &str) -> Refusal {
+        Refusal(format!(
+            "launcher.submit has submitted a job, but the last word of what it printed is no id: `{printed}`; correct it, \
+             cancel the job and remove {}",
+            self.printed.display()
+        ))
     }
 }
 
@@ -112,7 +131,7 @@ impl Programs {
                            \"queue\" and its keys again, at least until they have ended";
             return Err(io::Error::other(message));
         };
-        Ok(Self { config: Arc::clone(config), queue, unknown: Mutex::default() })
+        Ok(Self { config: Arc::clone(config), queue, unexplained: Mutex::default() })
     }
 
     /// Runs `status` or `cancel`; what it printed.
@@ -137,10 +156,10 @@ impl Programs {
             Some((JobState::Lost, word)) => Some(State::Lost(format!("the job was lost ({word})").into())),
             None if printed.trim().is_empty() => None,
             None => {
-                let printed = printed.trim();
-                if self.unknown.lock().unwrap_or_else(PoisonError::into_inner).insert(printed.to_owned()) {
+                if self.unexplained.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone()) {
+                    let line = printed.trim().lines().next().unwrap_or_default();
                     warn!(
-                        "launcher.status prints `{printed}`, which launcher.states does not have; taken for \"running\""
+                        "launcher.status prints `{line}`, of which launcher.states has no word; taken for \"running\""
                     );
                 }
                 Some(State::Active)
@@ -148,34 +167,35 @@ impl Programs {
         })
     }
 
+    /// Which job has taken an attempt, in a queue that knows jobs by their ids.
+    fn taker(&self, attempt: &Attempt) -> Taker {
+        let Some(number) = attempt.claim::<usize>().filter(|_| !self.queue.by_name) else { return Taker::None };
+        let id = Submission::new(attempt, number).id().ok().flatten();
+        id.map_or(Taker::Unknown, Taker::Known)
+    }
+
     /// The job that has an attempt; `None` where none is known to run, to wait or to have begun.
     async fn holder(&self, attempt: &Attempt) -> Result<Option<JobId>, Refusal> {
         let name = JobId::Word(attempt.name.clone());
-        let claim = attempt.claim::<usize>();
         if self.queue.by_name {
-            let state = self.state(&name, &attempt.name).await?;
-            let known = state == Some(State::Active) || claim.is_some() || attempt.traces() != Traces::default();
+            let begun = attempt.claim::<usize>().is_some() || attempt.traces() != Traces::default();
+            let known = self.state(&name, &attempt.name).await? == Some(State::Active) || begun;
             return Ok(known.then_some(name));
         }
-        let submissions = submissions(attempt);
-        Ok(match claim {
-            // A submission that seemed to fail has no id; its job has the attempt all the same.
-            Some(number) => Some(taker(&submissions, number).unwrap_or(name)),
-            None => submissions.iter().rev().find_map(Submission::id),
-        })
+        match self.taker(attempt) {
+            Taker::Known(id) => Ok(Some(id)),
+            Taker::Unknown => Ok(Some(name)),
+            Taker::None => submissions(attempt).iter().rev().find_map(|job| job.id().transpose()).transpose(),
+        }
     }
 
     async fn seen(&self, id: &JobId, attempt: &Attempt) -> Result<Seen, Refusal> {
         let elapsed = attempt.ran();
         let ended = || attempt.traces().exit.is_some();
-        if !self.queue.by_name
-            && let Some(number) = attempt.claim()
-        {
-            match taker(&submissions(attempt), number) {
-                Some(other) if other == *id => {}
-                None if !ended() => return Ok(Seen { state: Some(State::Active), elapsed, other: None }),
-                other => return Ok(Seen { state: None, elapsed, other }),
-            }
+        match self.taker(attempt) {
+            Taker::Known(other) if other != *id => return Ok(Seen { state: None, elapsed, other: Some(other) }),
+            Taker::Unknown => return Ok(Seen { state: (!ended()).then_some(State::Active), elapsed, other: None }),
+            _ => {}
         }
         let state = match self.state(id, &attempt.name).await {
             // The queue need not tell what the job has written.
@@ -204,13 +224,14 @@ impl Programs {
         if self.queue.by_name {
             return Ok(JobId::Word(attempt.name.clone()));
         }
-        submission.id().ok_or_else(|| Refusal(format!("{} printed no id", argv[0])))
+        if let Some(id) = submission.id()? {
+            return Ok(id);
+        }
+        // What the next try finds, so that it submits no second job.
+        let nothing = "(nothing)";
+        files::write(&submission.printed, nothing.as_bytes()).map_err(refused)?;
+        Err(submission.without_id(nothing))
     }
-}
-
-/// The job of the submission that took an attempt, where its id is known.
-fn taker(submissions: &[Submission], number: usize) -> Option<JobId> {
-    submissions.iter().find(|submission| submission.number == number)?.id()
 }
 
 impl Client for Programs {
@@ -248,6 +269,10 @@ impl Client for Programs {
 
     fn cancel<'a>(&'a self, id: &'a JobId, attempt: &'a Attempt) -> BoxFuture<'a, Result<(), Refusal>> {
         Box::pin(async move {
+            if matches!(self.taker(attempt), Taker::Unknown) {
+                let message = "its submission seemed to fail, so its id is not known; cancel it by hand";
+                return Err(Refusal(message.into()));
+            }
             match self.ask(&self.queue.cancel, id, &attempt.name).await {
                 // One that is over cannot be cancelled.
                 Err(refusal) if !matches!(self.state(id, &attempt.name).await, Ok(state) if state != Some(State::Active)) => {

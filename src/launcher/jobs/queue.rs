@@ -69,23 +69,27 @@ impl Shared {
     /// # Errors
     /// Why there is one.
     async fn look(&self) -> Result<bool, Refusal> {
-        let watched: Vec<(JobId, Attempt)> =
+        let jobs: Vec<(JobId, Attempt)> =
             self.watched().iter().map(|((id, _), attempt)| (id.clone(), attempt.clone())).collect();
-        let mut look = self.latest.borrow().clone();
-        let (mut changed, mut refused) = (false, None);
-        let seen = self.client.look(&watched).await;
-        for ((id, attempt), seen) in watched.into_iter().zip(seen) {
-            match seen {
-                Ok(seen) => {
-                    let state = seen.state.clone();
-                    let last = look.insert((id, attempt.name), seen);
-                    changed |= last.is_none_or(|last| last.state != state);
-                }
-                Err(refusal) => refused = Some(refusal),
-            }
+        if jobs.is_empty() {
+            return Ok(false);
         }
-        look.retain(|key, _| self.watched().contains_key(key));
-        self.latest.send_replace(look);
+        let seen = self.client.look(&jobs).await;
+        let (mut changed, mut refused) = (false, None);
+        self.latest.send_modify(|look| {
+            let watched = self.watched();
+            look.retain(|key, _| watched.contains_key(key));
+            for ((id, attempt), seen) in jobs.into_iter().zip(seen) {
+                match seen {
+                    Ok(seen) => {
+                        let state = seen.state.clone();
+                        let last = look.insert((id, attempt.name), seen);
+                        changed |= last.is_none_or(|last| last.state != state);
+                    }
+                    Err(refusal) => refused = Some(refusal),
+                }
+            }
+        });
         refused.map_or(Ok(changed), Err)
     }
 
