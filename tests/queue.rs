@@ -284,6 +284,9 @@ fn check_shows_how_a_job_is_submitted() {
     assert_eq!((submit[0], &submit[4..6]), ("sbatch", &["--mem=1G", "a b"][..]));
     assert!(submit[6].ends_with("trials/0001/job.1/1.sh"), "{submit:?}");
     assert!(first["script"].as_str().unwrap().contains("export ADMIRE_TRIAL_ID='1'"));
+    q.0.edit("\"{script}\"", "\"--wrap={command}\"");
+    let submit = q.0.json("check", &["-q"])["first_trial"]["submit"][6].as_str().unwrap().to_owned();
+    assert!(submit.starts_with("--wrap=sh '/") && submit.ends_with("/job.1/1.sh'"), "{submit}");
     let text = String::from_utf8(q.0.run("check", &["-q"]).stdout).unwrap();
     assert!(text.contains("is submitted by:\n  sbatch --parsable --job-name=admire-t-1-1-"), "{text}");
 }
