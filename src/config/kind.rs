@@ -10,37 +10,38 @@ use super::{queue, ray, slurm};
 /// Kinds whose trials are jobs.
 const QUEUES: &[&str] = &["slurm", "queue", "ray"];
 
-/// Keys that only some kinds have, and what to know where they have no place.
-const KEYS: [(&str, &[&str], &str); 18] = [
-    ("partition", &["slurm"], ""),
-    ("account", &["slurm"], ""),
-    ("gres", &["slurm"], ""),
-    ("time", &["slurm"], ""),
-    ("directives", &["slurm"], ""),
-    ("submit", &["queue"], ""),
-    ("status", &["queue"], ""),
-    ("cancel", &["queue"], ""),
-    ("states", &["queue"], ""),
-    ("address", &["ray"], ""),
-    ("entrypoint_num_cpus", &["ray"], ""),
-    ("entrypoint_num_gpus", &["ray"], ""),
-    ("entrypoint_memory", &["ray"], ""),
-    ("entrypoint_resources", &["ray"], ""),
-    ("runtime_env", &["ray"], ""),
-    ("fidelity", QUEUES, ""),
-    ("poll", QUEUES, ""),
-    ("grace", &["local"], "; a queue has its own (in Slurm, KillWait)"),
+/// Keys that only some kinds have, with these.
+const KEYS: [(&[&str], &[&str]); 5] = [
+    (&["partition", "account", "gres", "time", "directives"], &["slurm"]),
+    (&["submit", "status", "cancel", "states"], &["queue"]),
+    (
+        &[
+            "address",
+            "entrypoint_num_cpus",
+            "entrypoint_num_gpus",
+            "entrypoint_memory",
+            "entrypoint_resources",
+            "runtime_env",
+        ],
+        &["ray"],
+    ),
+    (&["fidelity", "poll"], QUEUES),
+    // Queues have a time of their own between asking a job to end and killing it.
+    (&["grace"], &["local"]),
 ];
 
 /// Reads the kind and its keys, and reports those that belong to another one.
 pub(super) fn kind(section: &Section<'_>, env: &BTreeMap<String, String>, fidelities: &[&str]) -> LauncherKind {
     let kinds = ["local", "slurm", "queue", "ray"].map(|kind| (kind, kind));
     let kind = section.choice("kind", &kinds).unwrap_or("local");
-    for (key, only, note) in KEYS {
-        if section.node(key).is_some() && !only.contains(&kind) {
-            let only: Vec<String> = only.iter().map(|kind| format!("\"{kind}\"")).collect();
-            let only = only.join(" or ");
-            section.report(Some(key), format!("is only for kind = {only}{note}; remove it, or set that kind"));
+    for (keys, kinds) in KEYS {
+        for key in keys.iter().copied() {
+            // Asked for in any case, so that no kind takes it for unknown.
+            if section.node(key).is_some() && !kinds.contains(&kind) {
+                let kinds: Vec<String> = kinds.iter().map(|kind| format!("\"{kind}\"")).collect();
+                let kinds = kinds.join(" or ");
+                section.report(Some(key), format!("is only for kind = {kinds}; remove it, or set that kind"));
+            }
         }
     }
     if !QUEUES.contains(&kind) {
