@@ -186,6 +186,18 @@ fn at_last(what: &str, condition: impl Fn() -> bool) {
     }
 }
 
+#[test]
+fn a_cluster_may_want_a_token() {
+    let (ray, f) = served(GOOD, "", 1);
+    ray.state().authorization = Some("authorization: Bearer secret".into());
+    let child = start(&f);
+    until("a refusal", || said(&f, "HTTP 401: Unauthorized: Missing authentication token") == 1);
+    signal(&child, Signal::SIGINT);
+    ends(&f, child, 130);
+    let output = f.command("optimize").env("RAY_AUTH_TOKEN", "secret").output().unwrap();
+    assert_eq!((code(&output), count(&f, "completed")), (Some(0), 1), "{}", stderr(&output));
+}
+
 /// A node of a real cluster; it ends with this.
 struct Node(Child);
 

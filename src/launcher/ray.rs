@@ -108,6 +108,8 @@ pub(super) struct Ray {
     config: Arc<LauncherConfig>,
     ray: RayJobs,
     agent: ureq::Agent,
+    /// What a cluster with token authentication wants to see, as Ray's own programs take it from the environment.
+    token: Option<String>,
 }
 
 impl Ray {
@@ -122,14 +124,18 @@ impl Ray {
             return Err(io::Error::other(message));
         };
         let agent = ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).http_status_as_error(false).build();
-        Ok(Self { config: Arc::clone(config), ray, agent: agent.into() })
+        let token = std::env::var("RAY_AUTH_TOKEN").ok();
+        Ok(Self { config: Arc::clone(config), ray, agent: agent.into(), token })
     }
 
     /// The answer to a request below `/api/jobs/`; `None` for one about a job that Ray does not know.
     async fn ask(&self, method: Method, path: &str, body: &str) -> Result<Option<String>, Refusal> {
         let url = format!("{}/api/jobs/{path}", self.ray.address);
         let failed = |e: &dyn std::fmt::Display| Refusal(format!("{}: {e}", self.ray.address));
-        let request = Request::builder().method(method).uri(url).header("content-type", "application/json");
+        let mut request = Request::builder().method(method).uri(url).header("content-type", "application/json");
+        if let Some(token) = &self.token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
         let request = request.body(body.to_owned()).map_err(|e| failed(&e))?;
         let (agent, (sender, answer)) = (self.agent.clone(), oneshot::channel());
         // A thread of its own: nobody waits for it when `admire` ends.

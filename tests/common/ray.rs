@@ -45,6 +45,8 @@ pub struct State {
     pub jobs: BTreeMap<String, Job>,
     /// Whether it answers.
     pub up: bool,
+    /// Without this line in their heads it refuses requests.
+    pub authorization: Option<String>,
     /// What paths of its machine begin with in place of others.
     elsewhere: Option<(String, String)>,
     folder: PathBuf,
@@ -67,7 +69,8 @@ impl Ray {
     pub fn start(folder: PathBuf, elsewhere: Option<(String, String)>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
-        let state = Arc::new(Mutex::new(State { jobs: BTreeMap::new(), up: true, elsewhere, folder }));
+        let state =
+            Arc::new(Mutex::new(State { jobs: BTreeMap::new(), up: true, authorization: None, elsewhere, folder }));
         let shared = Arc::clone(&state);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -86,13 +89,14 @@ impl Ray {
 impl State {
     fn serve(&mut self, mut stream: TcpStream) -> Option<()> {
         let mut reader = BufReader::new(stream.try_clone().ok()?);
-        let (mut line, mut length) = (String::new(), 0);
+        let (mut line, mut length, mut may) = (String::new(), 0, self.authorization.is_none());
         reader.read_line(&mut line).ok()?;
         loop {
             let mut header = String::new();
             reader.read_line(&mut header).ok()?;
             match header.to_lowercase().trim().split_once(": ") {
                 Some(("content-length", value)) => length = value.parse().ok()?,
+                Some(("authorization", _)) => may = self.authorization.as_deref() == Some(header.trim()),
                 Some(_) => {}
                 None => break,
             }
@@ -104,7 +108,10 @@ impl State {
         if !self.up {
             return None;
         }
-        let (status, answer) = self.answer(method, path, &String::from_utf8(body).ok()?);
+        let (status, answer) = match may {
+            true => self.answer(method, path, &String::from_utf8(body).ok()?),
+            false => (401, "Unauthorized: Missing authentication token".to_owned()),
+        };
         write!(stream, "HTTP/1.1 {status} x\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{answer}", answer.len())
             .ok()
     }
