@@ -118,6 +118,8 @@ fn a_job_whose_submission_outlived_admire_is_found() {
         child.kill().unwrap();
         child.wait().unwrap();
         assert_eq!(q.count("submitted"), 0);
+        // As if the job still waited.
+        fs::remove_file(q.0.path("run/trials/0001/job.1.txt")).unwrap();
         let child = q.start();
         until("it to wait", || {
             q.0.lines("log").iter().any(|line| line.contains("waiting for the submission of admire-t-1-1"))
@@ -221,6 +223,7 @@ fn what_a_job_has_written_decides_where_the_queue_does_not_say() {
         until("the trainer", || trained(&q) == 1 && q.count("submitted") == 1);
         q.fake("squeue", status);
         q.0.write("go", "");
+        until("the result", || q.count("completed") == 1);
         q.wait(child, 0);
         assert_eq!((trained(&q), q.count("completed"), q.count("interrupted")), (1, 1, 0), "{status}");
     }
