@@ -125,6 +125,7 @@ fn a_job_whose_submission_outlived_admire_is_found() {
             q.0.lines("log").iter().any(|line| line.contains("waiting for the submission of admire-t-1-1"))
         });
         q.0.write("answered", "");
+        until("the job to be taken over", || q.0.lines("log").iter().any(|line| line.contains("still running")));
         q.0.write("go", "");
         q.wait(child, 0);
         assert_eq!((q.count("launched"), q.count("completed"), trained(&q)), (1, 1, 1), "{:#?}", q.0.lines("log"));
