@@ -39,7 +39,7 @@ qconf -as localhost &>/dev/null || true
 sge_execd &>/dev/null
 qconf -sq | sed 's/^\(qname\) .*/\1 main.q/; s/^\(hostlist\) .*/\1 localhost/; s/^\(slots\) .*/\1 16/
     s/^\(shell\) .*/\1 \/bin\/sh/; s/^\(load_thresholds\) .*/\1 NONE/; s/^\(pe_list\) .*/\1 NONE/' >"$conf/queue"
-qconf -Aq "$conf/queue" >/dev/null
+qconf -sq main.q &>/dev/null || qconf -Aq "$conf/queue" >/dev/null
 rm -r "$conf"
 for _ in $(seq 60); do
     # A node that has not reported yet has no load and no architecture.
