@@ -42,8 +42,8 @@ qconf -sq | sed 's/^\(qname\) .*/\1 main.q/; s/^\(hostlist\) .*/\1 localhost/; s
 qconf -sq main.q &>/dev/null || qconf -Aq "$conf/queue" >/dev/null
 rm -r "$conf"
 for _ in $(seq 60); do
-    # A node that has not reported yet has no load and no architecture.
-    if qstat -f | grep -q 'main.q@localhost.*lx-'; then
+    # A node that has not reported yet has no architecture, or a state.
+    if qstat -f | grep -q 'main.q@localhost.*lx-[a-z0-9]* *$'; then
         qstat -f
         exit
     fi
