@@ -31,6 +31,10 @@ fuzz seconds="60" *targets:
 slurm:
     tests/slurm/start.sh
 
+# The same of Grid Engine
+gridengine:
+    tests/gridengine/start.sh
+
 # The tests
 test:
     cargo test

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use admire::config::{ConfigError, LauncherKind, StudyConfig, TEMPLATE, check_placeholders};
+use admire::config::{ConfigError, JobState, LauncherKind, StudyConfig, TEMPLATE, check_placeholders};
 
 const SMALL: &str = r#"
 [[domain]]
@@ -197,7 +197,10 @@ fn wrong_configs_are_refused() {
     assert!(with("[[domain]]\nname = \"a=b\"").contains("separate names"));
     assert!(with("[[domain]]\nname = 'x'\nfamily = ''").contains("line 16: domain[2].family: the name is empty"));
     assert!(with("[[domain]]\nname = 'x'\nfamily = 3").contains("line 16: domain[2].family: expected a string"));
-    assert!(with("[launcher]\nkind = \"pbs\"\ncommand = [\"x\"]").contains("is not one of \"local\", \"slurm\""));
+    assert!(
+        with("[launcher]\nkind = \"pbs\"\ncommand = [\"x\"]")
+            .contains("is not one of \"local\", \"slurm\", \"queue\", \"ray\"")
+    );
     assert!(with("[launcher]\ncommand = ['x', \"a\\u0000\"]").contains("NUL"));
     assert!(with("[launcher]\ncommand = ['x']\nenv = { A = \"\\u0000\" }").contains("NUL"));
     assert!(with("[launcher]").contains("needs the training command"));
@@ -504,6 +507,85 @@ fn keys_of_one_launcher_are_refused_for_the_other() {
     for line in ["--job-name=x", "--job=x", "-J x", "-Jx", "--array=1-3", "-o x", "--output x", "--wait", "-M other"] {
         assert!(with("slurm", &format!("directives = ['{line}']")).contains("admire needs for itself"), "{line}");
     }
+}
+
+#[test]
+fn the_programs_of_a_queue_are_checked_with_their_lines() {
+    let keys = |submit: &str, status: &str, cancel: &str, more: &str| {
+        let launcher = format!(
+            "[launcher]\nkind = 'queue'\ncommand = ['x']\nsubmit = {submit}\nstatus = {status}\ncancel = {cancel}\n{more}"
+        );
+        format!("{SMALL}\n{launcher}\n")
+    };
+    let (submit, states) = ("['s', '{script}']", "states = { r = 'running' }");
+    let good = |more: &str| keys(submit, "['q', '{id}']", "['d', '{id}']", &format!("{states}\n{more}"));
+    let launcher = parse(&good("fidelity = {}"), &[]).unwrap().launcher.unwrap();
+    let LauncherKind::Queue(programs) = &launcher.kind else { panic!("no queue") };
+    assert_eq!((programs.by_name, programs.states["r"], launcher.slots), (false, JobState::Running, 4));
+
+    let none = refusal(&format!("{SMALL}\n[launcher]\nkind = 'queue'\ncommand = ['x']"), &[]);
+    for key in ["submit", "status", "cancel"] {
+        assert!(none.contains(&format!("launcher.{key}: needs the program and its arguments, an array: [")), "{none}");
+    }
+    assert!(none.contains("launcher.states: needs what the words mean that `status` prints"), "{none}");
+    let wrong = |submit: &str, status: &str, cancel: &str| refusal(&keys(submit, status, cancel, states), &[]);
+    let line = 1 + good("").lines().position(|line| line.starts_with("submit")).unwrap();
+    let said = wrong("['s', '{scrpt}']", "['q', '{id}']", "['d', '{id}']");
+    assert!(
+        said.contains(&format!("line {line}: launcher.submit: `{{scrpt}}` has `scrpt` in braces; known are")),
+        "{said}"
+    );
+    assert!(said.contains("has neither {script} nor {command}"), "{said}");
+    assert!(
+        wrong("['s', '{script}', 'x{options}']", "['q', '{id}']", "['d', '{id}']").contains("make it one of its own")
+    );
+    assert!(
+        wrong(submit, "['q']", "['d', '{id}']").contains("launcher.status: says of no job: put {id} or {job} into it")
+    );
+    assert!(wrong(submit, "['q', '{job}']", "['d', '{id}']").contains("use {id} in both, or in none"));
+    assert!(wrong(submit, "['awk', '{ print }', '{id}']", "['d', '{id}']").contains("has ` print ` in braces"));
+    assert!(refusal(&good("fidelity = { 1B = ['-l'] }"), &[]).contains("put the argument \"{options}\" where"));
+    assert!(refusal(&good("grace = 5"), &[]).contains("is only for kind = \"local\""));
+    assert!(refusal(&good("gres = 'gpu:1'"), &[]).contains("is only for kind = \"slurm\""));
+    let states = |table: &str| refusal(&keys(submit, "['q', '{id}']", "['d', '{id}']", table), &[]);
+    let said = states("states = { r = 'runing' }");
+    assert!(
+        said.contains("launcher.states.r: expected one of \"running\", \"queued\", \"done\", \"failed\", \"lost\""),
+        "{said}"
+    );
+    assert!(states("states = { 'a b' = 'running' }").contains("`a b` is not one word"));
+}
+
+#[test]
+fn what_a_job_of_ray_asks_for_is_checked_with_its_lines() {
+    let with = |more: &str| format!("{SMALL}\n[launcher]\nkind = 'ray'\ncommand = ['x']\n{more}");
+    let at = "address = 'http://head:8265/'";
+    let keys =
+        "entrypoint_num_gpus = 1\nruntime_env = { pip = ['a'] }\nfidelity = { 1B = { entrypoint_num_gpus = 8 } }";
+    let launcher = parse(&with(&format!("{at}\n{keys}")), &[]).unwrap().launcher.unwrap();
+    let LauncherKind::Ray(ray) = &launcher.kind else { panic!("not Ray") };
+    assert_eq!((&*ray.address, launcher.slots), ("http://head:8265", 4));
+    assert_eq!(
+        (&ray.options["entrypoint_num_gpus"], &ray.options["runtime_env"]["pip"][0]),
+        (&1.0.into(), &"a".into())
+    );
+    assert_eq!(ray.fidelity["1B"]["entrypoint_num_gpus"], 8.0);
+
+    let refused = |more: &str| refusal(&with(more), &[]);
+    assert!(
+        refused("").contains("launcher.address: needs the address of Ray's dashboard, such as \"http://head:8265\"")
+    );
+    assert!(refused("address = 'https://head'").contains("does not begin with http://"));
+    let and = |more: &str| refused(&format!("{at}\n{more}"));
+    assert!(and("entrypoint_num_gpus = -1").contains("launcher.entrypoint_num_gpus: expected a number of at least 0"));
+    assert!(and("entrypoint_resources = { x = 'y' }").contains("launcher.entrypoint_resources.x: expected a number"));
+    assert!(and("runtime_env = 'x'").contains("launcher.runtime_env: expected a table such as"));
+    assert!(
+        and("fidelity = { 2B = {} }").contains("launcher.fidelity.2B: there is no fidelity `2B`; there are 1M, 1B")
+    );
+    assert!(and("fidelity = { 1B = { entrypoint_num_gpu = 8 } }").contains("did you mean `entrypoint_num_gpus`?"));
+    assert!(and("fidelity = { 1B = ['--gpus'] }").contains("launcher.fidelity.1B: expected a table"));
+    assert!(and("states = {}").contains("is only for kind = \"queue\""));
 }
 
 #[test]

@@ -190,15 +190,35 @@ fn odd_names_do_no_harm_in_the_script_of_a_job() {
     let expected = ["#!/bin/sh", name, output, error, "#SBATCH --open-mode=append", "#SBATCH --mem=1G", ""];
     assert_eq!(head, expected);
 
+    run_first_job(&f, &check["first_trial"], true);
+}
+
+#[test]
+fn odd_names_do_no_harm_in_the_scripts_of_other_queues() {
+    let queue = "kind = \"queue\"\nsubmit = [\"s\", \"{script}\"]\nstatus = [\"q\", \"{job}\"]\ncancel = [\"d\", \"{job}\"]\n\
+                 states = { r = \"running\" }";
+    let ray = "kind = \"ray\"\naddress = \"http://head:8265\"";
+    // A machine that does not have the mixture is told by the script.
+    for (launcher, shared) in [(queue, true), (ray, true), (ray, false)] {
+        let f = odd(&format!("{launcher}\nenv = {{ ODD = \"'\\n#SBATCH --wait\\n\" }}"));
+        run_first_job(&f, &f.json("check", &["-q"])["first_trial"], shared);
+    }
+}
+
+/// Runs the script of the first job where its machine is told the mixture, or is not.
+fn run_first_job(f: &Fixture, first: &Value, shared: bool) {
     let dir = f.path("admire-runs").join(STUDY).join("trials/0001");
-    fs::create_dir_all(&dir).unwrap();
-    fs::write(dir.join("mixture.json"), serde_json::to_string(&check["first_trial"]).unwrap()).unwrap();
-    fs::write(dir.join("job.sh"), script).unwrap();
-    let output = Command::new("sh").arg("job.sh").current_dir(&dir).output().unwrap();
+    if shared {
+        fs::create_dir_all(&dir).unwrap();
+        fs::write(dir.join("mixture.json"), serde_json::to_string(first).unwrap()).unwrap();
+    }
+    let output =
+        Command::new("sh").args(["-c", first["script"].as_str().unwrap()]).current_dir(&f.root).output().unwrap();
     assert_eq!((code(&output), stderr(&output)), (Some(0), String::new()));
     check_told(&dir);
     assert_eq!(told(&dir).1["ODD"], "'\n#SBATCH --wait\n");
-    check_tree(&f, &["admire-runs", &format!("admire-runs/{STUDY}"), "study.toml", "train.sh"]);
+    let folder = format!("admire-runs/{STUDY}");
+    check_tree(f, &["admire-runs", &folder, "study.toml", "train.sh"]);
 }
 
 /// What must not reach a terminal.

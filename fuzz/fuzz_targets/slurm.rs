@@ -4,7 +4,8 @@
 
 use admire::launcher::{
     End,
-    slurm::states::{self, State, Traces},
+    jobs::states::{State, Traces, settle},
+    slurm::rows::{job_id, rows, state_of},
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -25,18 +26,18 @@ const OVER: [&str; 12] = [
 ];
 
 fuzz_target!(|text: &str| {
-    let rows = states::rows(text);
+    let rows = rows(text);
     assert!(rows.len() <= text.lines().count());
     for row in &rows {
         assert!(text.contains(&format!("|{}|{}", row.name, row.dir)), "{row:?}");
         for exit in [None, Some(0), Some(3)] {
-            let end = states::settle(Some(row.state), Traces { exit, result: true });
+            let end = settle(Some(&row.state), Traces { exit, result: true });
             assert_eq!(end.is_none(), row.state == State::Active, "{row:?}");
             assert!(!(matches!(end, Some(End::Exited(_))) && exit == Some(3)), "{row:?}");
         }
     }
     for line in text.lines() {
-        let state = State::parse(line);
+        let state = state_of(line);
         let word = line.split_ascii_whitespace().next().unwrap_or_default();
         let known = match word.strip_suffix('+') {
             Some(start) => OVER.iter().any(|name| name.starts_with(start)),
@@ -45,7 +46,7 @@ fuzz_target!(|text: &str| {
         assert!(state == State::Active || known, "{line}");
         assert!(state != State::Active || !OVER.contains(&word), "{line}");
     }
-    if let Some(id) = states::job_id(text) {
+    if let Some(id) = job_id(text) {
         assert!(text.contains(&id.to_string()));
     }
 });

@@ -12,8 +12,8 @@ use super::stated::StatedMixture;
 use super::tree::{self, Problems, Section};
 use super::value::{Node, Value};
 use super::{
-    Ancestry, Budget, LauncherConfig, ReplayConfig, StudyConfig, confirm, freeze, guard, lineage, placeholders,
-    repetition, slurm,
+    Ancestry, Budget, LauncherConfig, LauncherKind, NUL, ReplayConfig, StudyConfig, confirm, freeze, guard, kind,
+    lineage, placeholders, repetition,
 };
 use crate::problem::{
     AcquisitionKind, Aggregate, Direction, Fidelities, Fidelity, Goal, KernelKind, MOST_COMPONENTS, Metric,
@@ -24,9 +24,6 @@ use crate::space::{Domain, Granularity, GroupSpec, Limits, MOST_DOMAINS, SearchS
 
 /// The strategies that `replay` can compare.
 const STRATEGIES: [&str; 5] = ["admire", "single-fidelity", "random", "regression", "hyperband"];
-
-/// What is wrong with an argument that cannot be one.
-const NUL: &str = "has a NUL character in it, which no argument can hold";
 
 pub(super) fn build(path: &Path, root: &Node, recommended: Recommended<'_>) -> Result<StudyConfig, ConfigError> {
     let problems = Problems::default();
@@ -403,7 +400,6 @@ fn launcher(
     match_repetition: bool,
 ) -> Option<LauncherConfig> {
     let section = document.section("launcher");
-    let is_slurm = section.choice("kind", &[("local", false), ("slurm", true)]).unwrap_or(false);
     let command = section.texts("command").unwrap_or_default();
     if section.present() && (section.lacks("command") || command.first().is_some_and(String::is_empty)) {
         section.report(Some("command"), "needs the training command, an array: [\"python\", \"train.py\", …]");
@@ -435,13 +431,14 @@ fn launcher(
     if let Some((name, _)) = env.iter().find(|(_, value)| value.contains('\0')) {
         section.report(Some("env"), format!("the value of `{name}` has a NUL character in it"));
     }
-    let kind = slurm::kind(&section, is_slurm, &env, fidelities);
+    let kind = kind::kind(&section, &env, fidelities);
+    let slots = if kind == LauncherKind::Local { 1 } else { 4 };
     let config = LauncherConfig {
         kind,
         command,
         setup,
         on_event,
-        slots: section.count("slots", 1).unwrap_or(if is_slurm { 4 } else { 1 }),
+        slots: section.count("slots", 1).unwrap_or(slots),
         timeout: section.duration("timeout"),
         retries: section.integer("retries", 0).unwrap_or(1).try_into().unwrap_or(u32::MAX),
         retry_diverged: section.integer("retry_diverged", 0).unwrap_or(0).try_into().unwrap_or(u32::MAX),

@@ -9,8 +9,11 @@ mod error;
 mod export;
 mod freeze;
 mod guard;
+mod kind;
 mod lineage;
 mod placeholders;
+mod queue;
+mod ray;
 mod repetition;
 mod slurm;
 mod spelling;
@@ -33,6 +36,9 @@ pub use lineage::Ancestry;
 pub use placeholders::{PLACEHOLDERS, check as check_placeholders};
 pub(crate) use placeholders::{Piece, pieces};
 pub use stated::StatedMixture;
+
+/// What is wrong with an argument that cannot be one.
+const NUL: &str = "has a NUL character in it, which no argument can hold";
 
 /// A commented config to start from, as `admire init` writes it.
 pub const TEMPLATE: &str = include_str!("template.toml");
@@ -172,6 +178,64 @@ pub enum LauncherKind {
         /// Further ones for trials at one fidelity, which override the others.
         fidelity: BTreeMap<String, Vec<String>>,
     },
+    /// Jobs of a queue that is used by these programs.
+    Queue(QueuePrograms),
+    /// Jobs of a Ray cluster.
+    Ray(RayJobs),
+}
+
+/// How trials become jobs of a Ray cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RayJobs {
+    /// Where the cluster's dashboard answers, `http://host:port`.
+    pub address: String,
+    /// What a job asks for, by the names of Ray's API (`entrypoint_num_gpus`, …).
+    pub options: serde_json::Map<String, serde_json::Value>,
+    /// What it asks for instead at one fidelity, option by option.
+    pub fidelity: BTreeMap<String, serde_json::Map<String, serde_json::Value>>,
+}
+
+/// The programs by which a queue is used, each argv with placeholders that are checked at load.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueuePrograms {
+    /// Submits `{script}` or `{command}` as a job called `{job}`. The argument `{options}` stands for those of the fidelity.
+    pub submit: Vec<String>,
+    /// Prints the state of the job `{id}` or `{job}`, or nothing where the queue does not know it.
+    pub status: Vec<String>,
+    /// Cancels the job.
+    pub cancel: Vec<String>,
+    /// Whether the last two know a job by its name, not by the last word that `submit` prints.
+    pub by_name: bool,
+    /// What the words mean that `status` prints.
+    pub states: BTreeMap<String, JobState>,
+    /// Further options for trials at one fidelity.
+    pub fidelity: BTreeMap<String, Vec<String>>,
+}
+
+/// What a queue says of a job. Of several that it says at once, the first in this order counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum JobState {
+    /// It runs, or is being ended.
+    Running,
+    /// It waits.
+    Queued,
+    /// Its script has ended well.
+    Done,
+    /// Its script has failed, or it was ended for a reason that counts against the attempt.
+    Failed,
+    /// It was ended through no fault of its own.
+    Lost,
+}
+
+impl JobState {
+    /// The states by their names in the config.
+    pub const NAMED: [(&str, Self); 5] = [
+        ("running", Self::Running),
+        ("queued", Self::Queued),
+        ("done", Self::Done),
+        ("failed", Self::Failed),
+        ("lost", Self::Lost),
+    ];
 }
 
 impl LauncherKind {
@@ -181,6 +245,8 @@ impl LauncherKind {
         match self {
             Self::Local => "local",
             Self::Slurm { .. } => "slurm",
+            Self::Queue(_) => "queue",
+            Self::Ray(_) => "ray",
         }
     }
 }

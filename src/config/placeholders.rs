@@ -37,6 +37,11 @@ pub(crate) fn pieces(argument: &str) -> impl Iterator<Item = Piece<'_>> {
     })
 }
 
+/// The names between braces in `argument`.
+pub(super) fn named(argument: &str) -> impl Iterator<Item = &str> {
+    pieces(argument).filter_map(|piece| if let Piece::Placeholder(name) = piece { Some(name) } else { None })
+}
+
 /// The piece that begins with the brace at the start of `text`, and what follows it.
 fn brace(text: &str) -> (Piece<'_>, &str) {
     let (brace, rest) = text.split_at(1);

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use super::LauncherKind;
 use super::tree::Section;
-use super::value::Value;
 
 /// Keys for options of `sbatch`.
 const OPTIONS: [&str; 4] = ["partition", "account", "gres", "time"];
@@ -21,31 +20,10 @@ const RESERVED: [(&str, &str); 8] = [
     ("--test-only", "--test-only"),
 ];
 
-/// Reads the keys, and reports those that do not belong to the kind that was chosen.
-pub(super) fn kind(
-    section: &Section<'_>,
-    is_slurm: bool,
-    env: &BTreeMap<String, String>,
-    fidelities: &[&str],
-) -> LauncherKind {
+/// Reads the keys.
+pub(super) fn kind(section: &Section<'_>, fidelity: BTreeMap<String, Vec<String>>) -> LauncherKind {
     let options = OPTIONS.map(|key| section.text(key));
     let lines = section.texts("directives").unwrap_or_default();
-    let fidelity: BTreeMap<String, Vec<String>> = section
-        .entries("fidelity", "{ 1B = [\"--gres=gpu:8\"] }", "an array of strings", Value::texts)
-        .into_iter()
-        .flatten()
-        .collect();
-    if !is_slurm {
-        for key in
-            OPTIONS.into_iter().chain(["directives", "fidelity", "poll"]).filter(|key| section.node(key).is_some())
-        {
-            section.report(Some(key), "is only for kind = \"slurm\"; remove it, or set that kind");
-        }
-        return LauncherKind::Local;
-    }
-    if section.node("grace").is_some() {
-        section.report(Some("grace"), "is only for kind = \"local\"; in Slurm that is the cluster's KillWait");
-    }
     // They become words of the script's `#SBATCH` lines, which have their own rules of quoting.
     let word = |value: &str| !value.is_empty() && value.chars().all(|c| c.is_ascii_graphic() && !"'\"\\#".contains(c));
     for (key, value) in OPTIONS.iter().zip(&options) {
@@ -65,17 +43,6 @@ pub(super) fn kind(
         if let Err(reason) = check(line) {
             section.report(Some(key), format!("\"{line}\" {reason}"));
         }
-    }
-    if let Some(name) = fidelity.keys().find(|name| !fidelities.contains(&name.as_str())) {
-        let known = fidelities.join(", ");
-        section.report(Some("fidelity"), format!("there is no fidelity `{name}`; there are {known}"));
-    }
-    let identifier = |name: &&String| {
-        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        name.chars().all(plain) && !name.starts_with(|c: char| c.is_ascii_digit())
-    };
-    if let Some(name) = env.keys().find(|name| !identifier(name)) {
-        section.report(Some("env"), format!("`{name}` cannot be exported by the script of a job"));
     }
     let options = OPTIONS.iter().zip(options).filter_map(|(key, value)| Some(format!("--{key}={}", value?)));
     LauncherKind::Slurm { directives: options.chain(lines).collect(), fidelity }

@@ -133,7 +133,7 @@ fn flatten(value: &Value, path: String, settings: &mut Settings) {
 }
 
 /// A value as JSON. Numbers that are whole are integers however they were written: 1e3 is 1000.
-fn json(value: &Value) -> serde_json::Value {
+pub(super) fn json(value: &Value) -> serde_json::Value {
     match value {
         Value::Text(text) => text.as_str().into(),
         Value::Integer(n) => (*n).into(),
@@ -344,6 +344,17 @@ impl<'a> Section<'a> {
             }
             None => vec![],
         }
+    }
+
+    /// The tables in a table whose keys are the user's own, such as `example`.
+    pub fn tables(&self, key: &'static str, example: &str) -> Vec<(String, Section<'a>)> {
+        let Some(node) = self.node(key) else { return vec![] };
+        let Value::Table(table) = &node.value else {
+            self.value(key, &format!("a table such as {example}"), |_| None::<()>);
+            return vec![];
+        };
+        let path = |name| format!("{}.{name}", self.path_of(key));
+        table.iter().map(|(name, node)| (name.clone(), Section::new(Some(node), path(name), self.problems))).collect()
     }
 
     /// Reports the keys that nobody asked for.

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::process::ExitStatus;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use super::Facts;
@@ -55,13 +56,32 @@ pub enum Fate {
     Over(Ending),
 }
 
+/// By what a queue knows a job.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum JobId {
+    /// Slurm's are numbers.
+    Number(u64),
+    /// Those of other queues are words.
+    Word(String),
+}
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => write!(f, "{number}"),
+            Self::Word(word) => f.write_str(word),
+        }
+    }
+}
+
 /// What can be shown of a running attempt. What is not known, or does not exist there, is `None`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Description {
     /// The id of its process.
     pub pid: Option<u32>,
-    /// The number of its job.
-    pub job: Option<u64>,
+    /// The id of its job.
+    pub job: Option<JobId>,
     /// Whether it is alive, where that can be seen at once.
     pub alive: Option<bool>,
 }
@@ -69,7 +89,7 @@ pub struct Description {
 /// How it was started, in words.
 impl fmt::Display for Description {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.job {
+        match &self.job {
             Some(job) => write!(f, "submitted as job {job}"),
             None => f.write_str("started"),
         }

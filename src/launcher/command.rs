@@ -91,6 +91,12 @@ impl Facts {
         self.dir.join(format!("job.{}.txt", self.attempt))
     }
 
+    /// Where the scripts of the attempt's jobs are, and what submitting them printed, for queues that are told by programs.
+    #[must_use]
+    pub fn submissions(&self) -> PathBuf {
+        self.dir.join(format!("job.{}", self.attempt))
+    }
+
     /// The value of a placeholder; `None` for an unknown one. Facts that the config does not state are empty.
     fn value(&self, name: &str) -> Option<String> {
         if let Some((kind, domain)) = name.split_once('.') {
@@ -120,14 +126,7 @@ impl Facts {
     /// `argument` with its placeholders filled in. The config has checked them; an unknown one stays as it is.
     #[must_use]
     pub fn render(&self, argument: &str) -> String {
-        let mut text = String::new();
-        for piece in pieces(argument) {
-            match piece {
-                Piece::Text(part) | Piece::Single(part) => text += part,
-                Piece::Placeholder(name) => text += &self.value(name).unwrap_or_else(|| format!("{{{name}}}")),
-            }
-        }
-        text
+        fill(argument, |name| self.value(name))
     }
 
     /// The environment variables that carry the same facts.
@@ -151,6 +150,18 @@ impl Facts {
             ("ADMIRE_TRIAL_DIR", self.dir.display().to_string()),
         ]
     }
+}
+
+/// `argument` with its placeholders replaced by their values; one without a value stays as it is.
+pub(super) fn fill(argument: &str, value: impl Fn(&str) -> Option<String>) -> String {
+    let mut text = String::new();
+    for piece in pieces(argument) {
+        match piece {
+            Piece::Text(part) | Piece::Single(part) => text += part,
+            Piece::Placeholder(name) => text += &value(name).unwrap_or_else(|| format!("{{{name}}}")),
+        }
+    }
+    text
 }
 
 /// The name of the result file of an attempt. Each has its own: what is left of an earlier attempt may still write to its.
@@ -188,6 +199,7 @@ pub fn prepare(facts: &Facts, tried: bool) -> io::Result<()> {
         }
         // Of an earlier study in the same folder.
         unless_missing(fs::remove_file(facts.claim_file()))?;
+        unless_missing(fs::remove_dir_all(facts.submissions()))?;
     }
     files::write(&facts.mixture_file(), &serde_json::to_vec_pretty(facts)?)
 }

@@ -54,12 +54,15 @@ mod backend;
 pub mod command;
 #[cfg(test)]
 mod contract;
+pub mod jobs;
 mod local;
 #[cfg(test)]
 pub(crate) mod mock;
 mod processes;
 mod progress;
 pub mod protocol;
+pub mod queue;
+pub mod ray;
 pub mod slurm;
 pub(crate) mod tail;
 
@@ -71,8 +74,9 @@ use tokio::sync::{mpsc, watch};
 use crate::config::LauncherConfig;
 use crate::problem::{Handle, Launch, TrialId};
 
-pub use backend::{Backend, BoxFuture, Description, End, Ending, Fate, Orphan, Running};
+pub use backend::{Backend, BoxFuture, Description, End, Ending, Fate, JobId, Orphan, Running};
 pub use command::{Facts, Repetition, prepare};
+pub use jobs::unique_name;
 pub(crate) use local::Process;
 pub(crate) use processes::Tag;
 pub use progress::{Follower, News};
@@ -82,17 +86,23 @@ pub use protocol::Outcome;
 struct Kind {
     /// Its name in the config and in the journal.
     name: &'static str,
-    /// Makes one, inside a runtime.
-    make: fn(Arc<LauncherConfig>) -> Arc<dyn Backend>,
+    /// Makes one, inside a runtime; an error where the config does not say what it needs.
+    make: fn(Arc<LauncherConfig>) -> io::Result<Arc<dyn Backend>>,
     /// What can be shown of one of its attempts.
     describe: fn(&Facts, &Handle) -> Description,
 }
 
 /// All kinds of backends: what the config or the journal names is chosen here, and nowhere else.
-const BACKENDS: [Kind; 2] = [
-    Kind { name: "local", make: |config| Arc::new(local::Local::new(config)), describe: local::describe },
-    Kind { name: "slurm", make: |config| Arc::new(slurm::Slurm::new(config)), describe: slurm::describe },
+const BACKENDS: [Kind; 4] = [
+    Kind { name: "local", make: |config| Ok(Arc::new(local::Local::new(config))), describe: local::describe },
+    Kind { name: "slurm", make: |config| jobs(Ok(slurm::Slurm::new(&config)), &config), describe: jobs::describe },
+    Kind { name: "ray", make: |config| jobs(ray::Ray::new(&config), &config), describe: jobs::describe },
+    Kind { name: "queue", make: |config| jobs(queue::Programs::new(&config), &config), describe: jobs::describe },
 ];
+
+fn jobs(client: io::Result<impl jobs::Client + 'static>, config: &LauncherConfig) -> io::Result<Arc<dyn Backend>> {
+    Ok(Arc::new(jobs::Jobs::new(client?, config)))
+}
 
 fn kind(name: &str) -> Option<&'static Kind> {
     BACKENDS.iter().find(|kind| kind.name == name)
@@ -121,11 +131,11 @@ impl Launcher {
     /// A launcher with the backend of `config` that talks to `reports`. Must be called inside a runtime.
     ///
     /// # Errors
-    /// No backend is called as the config says.
+    /// No backend is called as the config says, or the config does not say what it needs.
     pub fn new(config: LauncherConfig, reports: mpsc::UnboundedSender<Started>) -> io::Result<Self> {
         let config = Arc::new(config);
         let kind = kind(config.kind.name()).ok_or_else(|| unknown(config.kind.name()))?;
-        let backend = (kind.make)(Arc::clone(&config));
+        let backend = (kind.make)(Arc::clone(&config))?;
         Ok(Self { config, name: kind.name, backend, reports })
     }
 
@@ -194,7 +204,7 @@ impl Launcher {
         for name in names {
             let backend = match kind(&name) {
                 _ if name == self.name => Arc::clone(&self.backend),
-                Some(kind) => (kind.make)(Arc::clone(&self.config)),
+                Some(kind) => (kind.make)(Arc::clone(&self.config))?,
                 None => return Err(unknown(&name)),
             };
             let theirs: Vec<(usize, Orphan)> = left.extract_if(.., |(_, left)| left.launch.backend == name).collect();

@@ -22,7 +22,7 @@ pub struct Queued(pub Fixture, String);
 
 impl Drop for Queued {
     fn drop(&mut self) {
-        let submitted = self.0.of("submitted").into_iter().map(|event| event["id"].to_string());
+        let submitted = self.0.of("submitted").into_iter().map(|event| event["id"].to_string().replace('"', ""));
         let entries = fs::read_dir(self.0.path("queue")).into_iter().flatten().flatten();
         let stubs = entries.map(|entry| entry.file_name().display().to_string());
         for id in submitted.chain(stubs) {
@@ -53,6 +53,13 @@ impl Queued {
         Self(f, path)
     }
 
+    /// The same through programs that the config states, in keys of `[launcher]` that end with the table of states.
+    pub fn stated(self, programs: &str) -> Self {
+        self.0.edit("kind = \"slurm\"\n", "kind = \"queue\"\n");
+        self.0.edit("\n[budget]", &format!("\n{programs}\n[budget]"));
+        self
+    }
+
     /// Puts a shell script of this name in front of the program, which it can call by its name.
     pub fn fake(&self, name: &str, script: &str) {
         let file = self.0.path("bin").join(name);
@@ -70,7 +77,9 @@ impl Queued {
         command.env("PATH", format!("{}:{}", self.0.path("bin").display(), self.1));
         command.env("QUEUE", self.0.path("queue"));
         // What users have in their environment changes nothing.
-        command.env("SBATCH_JOB_NAME", "mine").env("SBATCH_OUTPUT", "mine.log").env("SQUEUE_PARTITION", "nowhere");
+        if fs::read_to_string(self.0.path("study.toml")).unwrap().contains("kind = \"slurm\"") {
+            command.env("SBATCH_JOB_NAME", "mine").env("SBATCH_OUTPUT", "mine.log").env("SQUEUE_PARTITION", "nowhere");
+        }
         command
     }
 

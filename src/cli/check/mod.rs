@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 
 use super::{ConfigArgs, Format, suggest, text};
 use crate::advice;
-use crate::config::{LauncherConfig, LauncherKind, StudyConfig};
-use crate::launcher::{Facts, slurm};
+use crate::config::{LauncherKind, StudyConfig};
+use crate::launcher::{self, Facts, queue, ray, slurm};
 use crate::optimizer::{Candidates, NoTrial};
 use crate::runner::facts;
 use crate::study::{Forecast, Forked, Rate, Study, Trial};
@@ -135,8 +135,10 @@ struct First {
     facts: Facts,
     /// The training command with everything filled in, where there is one.
     command: Option<Vec<String>>,
-    /// The script that `sbatch` gets, where it does.
+    /// The script of its job, where it is one.
     script: Option<String>,
+    /// The command that submits the script, where the config states one.
+    submit: Option<Vec<String>>,
 }
 
 impl First {
@@ -144,13 +146,23 @@ impl First {
         let config = study.config();
         let facts = facts(study, study.trial(1)?, &std::path::absolute(&config.dir)?);
         let command = config.launcher.as_ref().map(|l| l.command.iter().map(|a| facts.render(a)).collect());
-        let script = match &config.launcher {
-            Some(launcher @ LauncherConfig { kind: LauncherKind::Slurm { .. }, .. }) => {
-                Some(slurm::script(launcher, &slurm::job_name(&config.name, 1, facts.attempt), &facts)?)
+        let (mut script, mut submit) = (None, None);
+        if let Some(launcher) = &config.launcher {
+            match &launcher.kind {
+                LauncherKind::Local => {}
+                LauncherKind::Slurm { .. } => {
+                    script = Some(slurm::script(launcher, &slurm::job_name(&config.name, 1, facts.attempt), &facts)?);
+                }
+                LauncherKind::Ray(_) => script = Some(ray::script(launcher, &facts)?),
+                LauncherKind::Queue(programs) => {
+                    script = Some(queue::script(launcher, &facts, 1)?);
+                    let (name, file) =
+                        (launcher::unique_name(&config.name, &facts), queue::script_file(&facts.submissions(), 1));
+                    submit = Some(queue::arguments(programs, &name, &facts, &file));
+                }
             }
-            _ => None,
-        };
-        Ok(Self { facts, command, script })
+        }
+        Ok(Self { facts, command, script, submit })
     }
 
     fn json(&self) -> Value {
@@ -160,6 +172,7 @@ impl First {
             "seed": self.facts.seed,
             "command": self.command,
             "script": self.script,
+            "submit": self.submit,
         });
         suggest::tell_repetition(&mut object, self.facts.repetition.as_ref());
         object
@@ -171,7 +184,16 @@ impl fmt::Display for First {
         let fidelity = &self.facts.fidelity;
         match (&self.script, &self.command) {
             (Some(script), _) => {
-                writeln!(f, "\nfirst trial, at {fidelity}; the script of its job:\n")?;
+                if let Some(submit) = &self.submit {
+                    writeln!(
+                        f,
+                        "\nfirst trial, at {fidelity}, is submitted by:\n  {}",
+                        text::command(submit, 2, text::width())
+                    )?;
+                    writeln!(f, "\nthe script of its job:\n")?;
+                } else {
+                    writeln!(f, "\nfirst trial, at {fidelity}; the script of its job:\n")?;
+                }
                 script.lines().try_for_each(|line| writeln!(f, "{}", format!("  {line}").trim_end()))
             }
             (None, Some(command)) => {

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::advice::GuardReport;
 use crate::cli::{best, text};
-use crate::launcher::{self, tail};
+use crate::launcher::{self, JobId, tail};
 use crate::runner::facts;
 use crate::study::{
     Counts, Ending, Place, Spent, StopReason, Study, Trial, TrialState,
@@ -84,7 +84,7 @@ pub(super) struct Running {
     pub expected_end: Option<f64>,
     pub pid: Option<u32>,
     /// Number of its job.
-    pub job: Option<u64>,
+    pub job: Option<JobId>,
     /// Whether its process is alive; `None` where that cannot be known from here.
     pub alive: Option<bool>,
     pub weights: BTreeMap<String, f64>,

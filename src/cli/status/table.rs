@@ -163,7 +163,7 @@ fn running(trials: &[Running]) -> Table {
         ("", Left),
     ]);
     for trial in trials {
-        let place = match (trial.job, trial.pid, trial.alive) {
+        let place = match (&trial.job, trial.pid, trial.alive) {
             (Some(job), ..) => format!("job {job}"),
             (None, Some(pid), Some(false)) => format!("process {pid}, which has ended"),
             (None, Some(pid), _) => format!("process {pid}"),

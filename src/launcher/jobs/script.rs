@@ -1,46 +1,54 @@
-//! The batch script of a job.
+//! The script of a job.
 
 use std::fmt::Write;
 use std::io;
 use std::path::Path;
 
 use super::super::Facts;
-use crate::config::{LauncherConfig, LauncherKind};
-use crate::problem::TrialId;
+use crate::config::LauncherConfig;
 use crate::text::quoted;
 
-/// `admire-<study>-<trial>-<attempt>`, with the characters that lists of names cannot hold replaced.
+/// Characters of a study's name that are in the names of its jobs: Kubernetes allows 63 in all.
+const STUDY: usize = 24;
+
+/// `name` with all characters replaced but letters, digits and those of `kept`.
 #[must_use]
-pub fn job_name(study: &str, trial: TrialId, attempt: u32) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
-    format!("admire-{}-{trial}-{attempt}", study.chars().map(plain).collect::<String>())
+pub fn plain(name: &str, kept: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() || kept.contains(c) { c } else { '_' }).collect()
 }
 
-/// The script of an attempt, to be submitted in the trial's directory: there its output goes, as paths in `#SBATCH`
-/// lines would be up to Slurm's own rules of quoting and patterns.
+/// A name for the job of an attempt, `admire-<study>-<trial>-<attempt>-<checksum>`, in small letters, digits and hyphens, as
+/// most queues allow them. The checksum is that of the trial's folder and of what the trial is told, so that the job of no other
+/// study has this name.
+#[must_use]
+pub fn unique_name(study: &str, facts: &Facts) -> String {
+    let study: String = plain(study, "").replace('_', "-").to_lowercase().chars().take(STUDY).collect();
+    // Numbers, names and texts can always be written.
+    let told = serde_json::to_string(facts).unwrap_or_default();
+    let checksum = crc32fast::hash(&[facts.dir.as_os_str().as_encoded_bytes(), told.as_bytes()].concat());
+    format!("admire-{study}-{}-{}-{checksum:08x}", facts.trial, facts.attempt)
+}
+
+/// The line of a script that enters the working directory of `admire`.
 ///
 /// # Errors
-/// The working directory is not known, or its path is not UTF-8.
-pub fn script(config: &LauncherConfig, name: &str, facts: &Facts) -> io::Result<String> {
-    // A second job of the attempt must not empty the files of the first.
-    let mut text = format!(
-        "#!/bin/sh\n#SBATCH --job-name={name}\n#SBATCH --output=stdout.log\n#SBATCH --error=stderr.log\n\
-         #SBATCH --open-mode=append\n"
-    );
-    if let LauncherKind::Slurm { directives, fidelity } = &config.kind {
-        // Of two lines for one option the later one counts.
-        for directive in directives.iter().chain(fidelity.get(&facts.fidelity).into_iter().flatten()) {
-            let _ = writeln!(text, "#SBATCH {directive}");
-        }
-    }
-    text.push('\n');
+/// It is not known, or its path is not UTF-8.
+pub fn enter() -> io::Result<String> {
+    let working = std::env::current_dir()?.into_os_string().into_string();
+    let working = working.map_err(|_| io::Error::other("the path of the working directory is not UTF-8"))?;
+    Ok(format!("cd {} || exit\n", quoted(&working)))
+}
+
+/// The script of an attempt: after the lines of `header`, which may be for the queue, it runs the command as a local trial
+/// would, and notes its exit code. `taker` is what a job notes that takes the attempt, as a word of the shell.
+#[must_use]
+pub fn script(config: &LauncherConfig, facts: &Facts, header: &str, taker: &str) -> String {
+    let mut text = format!("#!/bin/sh\n{header}\n");
     let told = facts.environment();
     let told = told.iter().map(|(name, value)| (*name, value));
     for (name, value) in config.env.iter().map(|(name, value)| (name.as_str(), value)).chain(told) {
         let _ = writeln!(text, "export {name}={}", quoted(value));
     }
-    let working = std::env::current_dir()?.into_os_string().into_string();
-    let working = working.map_err(|_| io::Error::other("the path of the working directory is not UTF-8"))?;
     let path = |path: &Path| quoted(&path.display().to_string());
     let exit = facts.exit_file();
     let (exit, temporary, claim) = (path(&exit), path(&exit.with_extension("tmp")), path(&facts.claim_file()));
@@ -48,14 +56,14 @@ pub fn script(config: &LauncherConfig, name: &str, facts: &Facts) -> io::Result<
     let _ = write!(
         text,
         "# The first job to get here has this attempt, also when it is requeued.\n\
-         (set -C; echo \"$SLURM_JOB_ID\" >{claim}) 2>/dev/null\n\
-         [ \"$(cat {claim})\" = \"$SLURM_JOB_ID\" ] || {{ echo \"job $(cat {claim}) has this attempt\" >&2; exit 0; }}\n\n\
-         rm -f {exit}\ncd {} || exit\n\n{}\n\nstatus=$?\necho \"$status\" >{temporary} && mv {temporary} {exit}\n\
+         (set -C; echo {taker} >{claim}) 2>/dev/null\n\
+         [ \"$(cat {claim})\" = {taker} ] || {{ echo \"job $(cat {claim}) has this attempt\" >&2; exit 0; }}\n\
+         touch {claim}\n\n\
+         rm -f {exit}\n\n{}\n\nstatus=$?\necho \"$status\" >{temporary} && mv {temporary} {exit}\n\
          exit \"$status\"\n",
-        quoted(&working),
         command.join(" ")
     );
-    Ok(text)
+    text
 }
 
 #[cfg(test)]
@@ -68,6 +76,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::config::LauncherKind;
 
     /// What the script hands to its command, run by the shell of this machine: the value of `ODD` and the words after the
     /// program; and the exit code that it notes.
@@ -76,7 +85,7 @@ mod tests {
         // Braces stand for themselves when doubled.
         let words = words.iter().map(|word| word.replace('{', "{{").replace('}', "}}"));
         let config = LauncherConfig {
-            kind: LauncherKind::Slurm { directives: vec![], fidelity: BTreeMap::new() },
+            kind: LauncherKind::Local,
             command: ["sh", "-c", print, "name"].map(str::to_owned).into_iter().chain(words).collect(),
             setup: None,
             on_event: None,
@@ -102,7 +111,7 @@ mod tests {
             result: "result.json".into(),
         };
         let path = dir.join("job.sh");
-        fs::write(&path, script(&config, "admire-t-1-1", &facts).unwrap()).unwrap();
+        fs::write(&path, script(&config, &facts, "", "1")).unwrap();
         let output = Command::new("sh").arg(&path).output().unwrap();
         assert_eq!(output.status.code(), Some(7), "{}", String::from_utf8_lossy(&output.stderr));
         let printed = String::from_utf8(output.stdout).unwrap();
@@ -126,11 +135,5 @@ mod tests {
             prop_assert_eq!(&got[1..], &words);
             prop_assert_eq!(exit, "7\n");
         }
-    }
-
-    #[test]
-    fn names_of_jobs_are_one_plain_word() {
-        assert_eq!(job_name("pretrain", 7, 2), "admire-pretrain-7-2");
-        assert_eq!(job_name("a, b|c%j\nä'", 1, 1), "admire-a__b_c_j___-1-1");
     }
 }
