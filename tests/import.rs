@@ -415,12 +415,14 @@ fn runs_that_have_not_finished_are_left_out() {
         ("ratios.csv", "run,status,web\na,,1\nb,,1\nc,,1\n"),
         ("metrics.csv", "run,status,arc\na,COMPLETED,1.5\nb,CANCELLED by 1000,9\nc,OUT_OF_MEMORY,9\n"),
         ("long.csv", "run_id,name,value\n1,w:a,1\n1,y:loss,2\n2,w:a,1\n2,y:loss,9\n2,state,failed\n"),
+        ("ax.csv", "run_id,trial_status,w:a,y:loss\n1,COMPLETED,1,2\n2,EARLY_STOPPED,1,9\n3,PRUNED,1,9\n"),
         ("none.csv", "run_id,fidelity,state,w:a,y:loss\n1,1M,killed,1,2\n"),
     ]);
     for (arguments, ids, part) in [
         (["--from", "wide", "wide.csv"], &["1", "3"][..], "left out runs that have not finished: 1 crashed, 1 running"),
         (["--from", "olmix", "1M=ratios.csv,metrics.csv"], &["a"], "1 cancelled, 1 out_of_memory"),
         (["--from", "long", "1M=long.csv"], &["1"], "1 failed"),
+        (["--from", "wide", "1M=ax.csv"], &["1"], "1 early_stopped, 1 pruned"),
     ] {
         let (text, said) = files.csv(&arguments);
         assert!(rows(&text).keys().eq(ids) && said.contains(part), "{text}{said}");
