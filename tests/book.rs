@@ -166,9 +166,10 @@ impl<'a> Player<'a> {
                 let changed = lines.filter(|((_, line), printed)| !transcript::is_same(line, printed, Numbers::Alike));
                 self.news.extend(changed.map(|((n, _), printed)| (*n, transcript::without_time(printed).to_owned())));
             }
-            Err(wrong) => {
-                let (n, line) = shown.get(wrong).map_or((shown[wrong - 1].0, "(nothing more)"), |(n, line)| (*n, line));
-                panic!("docs/{}, line {n}: something else is printed than\n{line}\n\n{printed}", self.page);
+            Err(right) => {
+                let place = shown.get(right).map(|(n, line)| format!("line {n}: not printed here: {line}"));
+                let place = place.unwrap_or_else(|| "more is printed than is shown".into());
+                panic!("docs/{}, {place}\n\n{printed}", self.page);
             }
         }
     }
@@ -217,6 +218,33 @@ fn the_commands_of_every_page_run_and_print_what_it_shows() {
     if writing() {
         fs::write(docs().join("images/tutorial.svg"), picture).unwrap();
     }
+}
+
+#[test]
+fn what_is_not_printed_is_noticed() {
+    let printed =
+        ["2026-11-25 09:24:32 trial 1 complete: 2.314; cost 0.1", "domain  weight", "web     0.3 ███", "saves 97.2 %"];
+    let compared =
+        |shown: &str| transcript::compared(&shown.lines().collect::<Vec<_>>(), &printed, Numbers::Alike).map(drop);
+    for shown in [
+        "trial 1 complete: 2.314; cost 0.1\ndomain weight\nweb 0.3 ██\nsaves 97.2 %",
+        "trial 1 complete: 2.35; cost …\n…\nsaves 96 %",
+        "…\n  web 0.4 ███▉\n  …",
+    ] {
+        assert!(compared(shown).is_ok(), "{shown}");
+    }
+    for (shown, right) in [
+        ("trial 1 complete: 2.37; cost 0.1\n…", 0),
+        ("trial 1 failed: 2.314; cost 0.1\n…", 0),
+        ("trial 1 complete: 2.314; cost 0.1\nweb 0.3\n…", 1),
+        ("…\nsaves 97.2 %\ndomain weight", 2),
+        ("…\nweb 0.3", 2),
+        ("…\nbooks …\n…", 1),
+    ] {
+        assert_eq!(compared(shown).unwrap_err(), right, "{shown}");
+    }
+    assert!(transcript::is_same("Nov 25: better with 9 %", "Dec 1: better with 98 %", Numbers::Any));
+    assert!(!transcript::is_same("better with 9 %", "worse with 98 %", Numbers::Any));
 }
 
 #[test]

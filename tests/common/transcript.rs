@@ -37,11 +37,10 @@ pub fn lines(text: &str) -> impl Iterator<Item = &str> {
     text.lines().filter(|line| !line.trim().is_empty())
 }
 
-/// The printed line for each line that is shown, a gap for a gap, where what is shown is what was printed. Else the first
-/// line that the program does not print there: none, if something is printed after the last one.
+/// The printed line for each line that is shown, a gap for a gap.
 ///
 /// # Errors
-/// The number of that line.
+/// How many lines are printed as they are shown, before one that is not, or after which something else is printed.
 pub fn compared<'a>(shown: &[&'a str], printed: &[&'a str], numbers: Numbers) -> Result<Vec<&'a str>, usize> {
     let same = |shown: &str, printed: &str| is_same(shown, printed, numbers);
     aligned(shown, printed, &same).ok_or_else(|| {
@@ -58,18 +57,13 @@ pub fn is_same(shown: &str, printed: &str, numbers: Numbers) -> bool {
 
 /// What stands for each of `shown` in `printed`, if all of it does, in order.
 fn aligned<'a>(shown: &[&'a str], printed: &[&'a str], same: &impl Fn(&str, &str) -> bool) -> Option<Vec<&'a str>> {
-    let Some((&first, rest)) = shown.split_first() else {
-        return printed.is_empty().then(Vec::new);
-    };
-    let after = if first == GAP {
-        return (0..=printed.len()).find_map(|n| {
-            let rest = aligned(rest, &printed[n..], same)?;
-            Some([vec![first], rest].concat())
-        });
-    } else {
-        printed.split_first().filter(|(printed, _)| same(first, printed))?
-    };
-    Some([vec![*after.0], aligned(rest, after.1, same)?].concat())
+    let Some((&first, rest)) = shown.split_first() else { return printed.is_empty().then(Vec::new) };
+    if first.trim() == GAP {
+        let rest = (0..=printed.len()).find_map(|n| aligned(rest, &printed[n..], same))?;
+        return Some([vec![first], rest].concat());
+    }
+    let (&next, after) = printed.split_first().filter(|(next, _)| same(first, next))?;
+    Some([vec![next], aligned(rest, after, same)?].concat())
 }
 
 /// A line without the time that a log has before it.
