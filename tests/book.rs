@@ -9,7 +9,8 @@
 //!
 //! The blocks of `text` after a block of commands, up to the next one, show together what it printed, on stdout and stderr, as
 //! `common/transcript.rs` compares it. With ADMIRE_WRITE_DOCS, numbers that have changed are written into the page. Of
-//! `text,form`, each line is one that was printed, but for its numbers. `text,skip=WHY` is not compared.
+//! `text,form`, each line is one that was printed, but for its numbers. `text,skip=WHY` is not compared. Of `json,keys`, every key
+//! is one of the document that was printed last, in the same place; it need not show all.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -124,6 +125,12 @@ impl<'a> Player<'a> {
                     let there = transcript::lines(printed).any(|line| transcript::is_same(&shown, line, Numbers::Any));
                     assert!(there, "docs/{}, line {n}: no such line is printed:\n{shown}\n\n{printed}", self.page);
                 }
+            } else if info == "json,keys" {
+                let printed = self.printed.as_deref().unwrap_or_default();
+                let document = printed.lines().rev().find(|line| line.starts_with('{')).expect(&place);
+                let [shown, document] = [text, document].map(|json| serde_json::from_str(json).expect(&place));
+                let unknown = transcript::unknown(&shown, &document);
+                assert_eq!(unknown, None, "{place}: the program does not print this in {document}");
             } else if ["sh", "text"].contains(&info.split(',').next().unwrap()) {
                 assert!(option(info, "skip").is_some_and(|why| !why.is_empty()), "{place}: skipped, but why?");
             } else {

@@ -4,6 +4,8 @@
 //! differ by 2 % or by one in their last decimal, whichever is more. Bars, blanks, blank lines and the times of a log are not
 //! compared.
 
+use serde_json::Value;
+
 /// What stands for all that is left out.
 const GAP: &str = "…";
 
@@ -64,6 +66,23 @@ fn aligned<'a>(shown: &[&'a str], printed: &[&'a str], same: &impl Fn(&str, &str
     }
     let (&next, after) = printed.split_first().filter(|(next, _)| same(first, next))?;
     Some([vec![next], aligned(rest, after, same)?].concat())
+}
+
+/// The first key that a document shows and the printed one does not have in that place, or has with a value of another type.
+/// `null` is of every type. An entry of a list that is shown is like one that was printed.
+pub fn unknown(shown: &Value, printed: &Value) -> Option<String> {
+    match (shown, printed) {
+        (Value::Object(shown), Value::Object(printed)) => shown.iter().find_map(|(key, value)| {
+            let Some(printed) = printed.get(key) else { return Some(key.clone()) };
+            unknown(value, printed).map(|below| format!("{key}.{below}"))
+        }),
+        (Value::Array(shown), Value::Array(printed)) => shown.iter().find_map(|shown| {
+            let unlike: Option<Vec<String>> = printed.iter().map(|printed| unknown(shown, printed)).collect();
+            unlike.map(|unlike| unlike.into_iter().next().unwrap_or_else(|| "(no entry)".into()))
+        }),
+        (Value::Null, _) | (_, Value::Null) => None,
+        _ => (std::mem::discriminant(shown) != std::mem::discriminant(printed)).then(|| "(type)".into()),
+    }
 }
 
 /// A line without the time that a log has before it.
