@@ -31,7 +31,8 @@ if args.skip_train:
         weights = json.load(blend)
     [path] = args.data_path
     weight = weights.get(path.replace("_validation", ""), 0)
-    log = f" validation loss at iteration {args.train_iters} on validation set | lm loss value: {3 - weight:.6E} | lm loss PPL: 1.0E+01 |"
+    where = f"iteration {args.train_iters} on validation set"
+    log = f" validation loss at {where} | lm loss value: {3 - weight:.6E} | lm loss PPL: 1.0E+01 |"
     print("-" * len(log), log, "-" * len(log), sep="\\n")
 else:
     os.makedirs(args.save, exist_ok=True)
