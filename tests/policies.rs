@@ -124,6 +124,31 @@ fn a_run_that_is_lucky_everywhere_is_not_lucky_six_times_over() {
 }
 
 #[test]
+fn metrics_that_err_together_at_the_target_are_not_thought_to_do_so_at_the_small_size() {
+    let (sd, mut normal) = (0.05, normals(7));
+    let mut apart = 0;
+    for seed in 0..5 {
+        let made = Made::new(4, &[40, 12], 60 + seed, |w, m| {
+            let luck = sd * normal();
+            (0..6).map(|j| 2.0 + w[j % 4].powi(2) + if m == 1 { luck } else { sd * normal() }).collect()
+        });
+        let surrogate = made.fit();
+        apart += usize::from(surrogate.noise(size(1)) > 2.5 * surrogate.noise(size(0)));
+    }
+    assert!(apart >= 4, "{apart} of 5");
+}
+
+#[test]
+fn what_one_metric_says_of_itself_is_what_the_objective_says() {
+    let mut normal = normals(8);
+    let made = Made::new(3, &[20, 6], 70, |w, _| vec![w[0].powi(2) + 0.3 * normal()]);
+    let surrogate = made.fit();
+    for m in [size(0), size(1)] {
+        assert_eq!(surrogate.noise(m), surrogate.metric_noise(m)[0]);
+    }
+}
+
+#[test]
 fn many_runs_determine_which_domains_matter() {
     let mut normal = normals(4);
     let law = |w: &[f64]| (-6.0 * w[0]).exp() - 0.5 * (-4.0 * w[1]).exp();

@@ -115,9 +115,10 @@ impl Surrogate {
         let own = metrics.filter(|(metric, _)| metric.weight() > 0.0);
         let own: Vec<Lookahead> = own.map(|(metric, joint)| self.of_one(metric, joint, m)).collect();
         let mut lookahead = combined_lookahead(self.aggregate, &own);
-        lookahead.variance *= self.inflation;
-        lookahead.reduction *= self.inflation;
-        lookahead.gradient[1..].iter_mut().flatten().for_each(|gradient| *gradient *= self.inflation);
+        let inflation = self.inflation[self.target.index()];
+        lookahead.variance *= inflation;
+        lookahead.reduction *= inflation;
+        lookahead.gradient[1..].iter_mut().flatten().for_each(|gradient| *gradient *= inflation);
         lookahead
     }
 

@@ -14,8 +14,8 @@ use super::task::Task;
 use crate::problem::Aggregate;
 use crate::space::Warped;
 
-/// Runs' worth of belief that the errors of metrics are independent.
-const INDEPENDENCE_WEIGHT: f64 = 8.0;
+/// Runs' worth of belief that the errors of metrics are independent, and that they are at one fidelity as they are at all.
+const INDEPENDENCE_WEIGHT: f64 = 2.0;
 
 /// One metric: its data in standardized units, its fitted process, the unit of its values.
 #[derive(Clone, Debug)]
@@ -190,8 +190,21 @@ impl MetricModel {
     }
 }
 
-/// For each run the error of the objective, left out, and its variance as if the errors of metrics were independent.
-pub(super) fn leave_one_out(metrics: &[MetricModel], aggregate: Aggregate) -> Vec<(f64, f64)> {
+/// The error of the objective of a run that is predicted by all others.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LeftOut {
+    /// Index of the run's fidelity.
+    pub fidelity: usize,
+    /// Measured minus predicted.
+    pub error: f64,
+    /// The variance that the error has if the errors of metrics are independent.
+    pub variance: f64,
+    /// The squares of the errors of single metrics, as the objective weights them.
+    separate: f64,
+}
+
+/// The left-out errors of all runs.
+pub(super) fn leave_one_out(metrics: &[MetricModel], aggregate: Aggregate) -> Vec<LeftOut> {
     let parts: Vec<_> = metrics.par_iter().map(|metric| metric.process.leave_one_out(&metric.data.y)).collect();
     let run = |i: usize| {
         // What was measured, and what was predicted of it.
@@ -207,14 +220,27 @@ pub(super) fn leave_one_out(metrics: &[MetricModel], aggregate: Aggregate) -> Ve
         let predicted = combined(aggregate, values.iter().map(|(weight, _, predicted)| (*weight, *predicted)));
         let variance =
             predicted.coefficients.iter().zip(&values).map(|(c, (_, _, value))| c * c * value.variance).sum();
-        (measured.mean - predicted.mean, variance)
+        let separate = predicted.coefficients.iter().zip(&values);
+        let separate = separate.map(|(c, (_, measured, value))| (c * (measured.mean - value.mean)).powi(2)).sum();
+        LeftOut { fidelity: metrics[0].data.fidelity[i], error: measured.mean - predicted.mean, variance, separate }
     };
     (0..metrics.first().map_or(0, |first| first.data.y.len())).map(run).collect()
 }
 
-/// Mean squared leave-one-out error of the objective relative to its predicted variance, shrunk towards 1.
-pub(super) fn inflation(metrics: &[MetricModel], aggregate: Aggregate) -> f64 {
+/// For each of so many fidelities, how much larger the variance of the objective is than if the errors of metrics were independent: by the
+/// squares of left-out errors, relative to what the errors of single metrics would add up to. The runs at a fidelity count for it, and those
+/// at all fidelities as [`INDEPENDENCE_WEIGHT`] runs. With one metric it is 1.
+pub(super) fn inflation(metrics: &[MetricModel], aggregate: Aggregate, fidelities: usize) -> Vec<f64> {
     let errors = leave_one_out(metrics, aggregate);
-    let total: f64 = errors.iter().map(|(e, v)| e * e / v).sum();
-    (total + INDEPENDENCE_WEIGHT) / (errors.len() as f64 + INDEPENDENCE_WEIGHT)
+    let factor = |m: Option<usize>, expected: f64| {
+        let of = errors.iter().filter(|error| m.is_none_or(|m| m == error.fidelity));
+        let start = (INDEPENDENCE_WEIGHT * expected, INDEPENDENCE_WEIGHT);
+        let add = |(joint, separate): (f64, f64), e: &LeftOut| {
+            (joint + e.error.powi(2) / e.variance, separate + e.separate / e.variance)
+        };
+        let (joint, separate) = of.fold(start, add);
+        joint / separate
+    };
+    let overall = factor(None, 1.0);
+    (0..fidelities).map(|m| factor(Some(m), overall)).collect()
 }

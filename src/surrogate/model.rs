@@ -40,9 +40,8 @@ pub struct Surrogate {
     pub(super) further: usize,
     /// How many fidelities there are.
     pub(super) sizes: usize,
-    /// Factor on the objective's variances that makes leave-one-out errors as large as predicted: metrics are modelled
-    /// as independent, but their errors are not.
-    pub(super) inflation: f64,
+    /// Factor on the objective's variances at each fidelity: metrics are modelled as independent, but their errors are not.
+    pub(super) inflation: Vec<f64>,
     /// What metrics are compared with, if they are. The search takes its values for known; what is stated of mixtures does not.
     pub(super) reference: Option<Warped>,
 }
@@ -190,8 +189,9 @@ impl Surrogate {
 
     /// The same model of other metrics.
     fn with(&self, metrics: Vec<MetricModel>) -> Self {
-        let Self { aggregate, target, dim, warp, further, sizes, inflation, .. } = *self;
-        Self { metrics, aggregate, inflation, target, dim, warp, further, sizes, reference: self.reference.clone() }
+        let Self { aggregate, target, dim, warp, further, sizes, .. } = *self;
+        let (inflation, reference) = (self.inflation.clone(), self.reference.clone());
+        Self { metrics, aggregate, inflation, target, dim, warp, further, sizes, reference }
     }
 
     /// The model, whose metrics are compared with what it now expects of the reference, and whose errors are as large as its runs say.
@@ -200,7 +200,7 @@ impl Surrogate {
             let (z, sizes) = (z.clone(), self.sizes);
             self.metrics = self.metrics.into_iter().map(|metric| metric.relative_to(&z, sizes)).collect();
         }
-        self.inflation = inflation(&self.metrics, self.aggregate);
+        self.inflation = inflation(&self.metrics, self.aggregate, self.sizes);
         self
     }
 
@@ -219,7 +219,7 @@ impl Surrogate {
             warp,
             further,
             sizes: task.fidelities.list().len(),
-            inflation: 1.0,
+            inflation: vec![1.0; task.fidelities.list().len()],
             reference: reference
                 .map(|reference| warp.warped_without(&columns(dim, [reference.mixture.weights()]), further)),
         };
@@ -304,7 +304,7 @@ impl Surrogate {
         for (j, part) in parts.iter().enumerate() {
             let slope = |i: usize| linear[i].coefficients[j] * reading(i, part).slope;
             let slopes = DVector::from_iterator(p, (0..p).map(slope));
-            covariance += (&slopes * slopes.transpose()).component_mul(&part.1.1) * self.inflation;
+            covariance += (&slopes * slopes.transpose()).component_mul(&part.1.1) * self.inflation[m];
         }
         (DVector::from_iterator(p, linear.iter().map(|linear| linear.mean)), covariance)
     }
@@ -320,7 +320,7 @@ impl Surrogate {
             };
             let at = |i: usize| {
                 let linear = self.combined(differences.iter().map(|metric| metric[i]));
-                (linear.mean, self.inflation * variance(i, &linear))
+                (linear.mean, self.inflation[m.index()] * variance(i, &linear))
             };
             return (0..x.len()).map(at).collect();
         }
@@ -335,7 +335,7 @@ impl Surrogate {
             let (mut variance, mut level_sd) = (0.0, 0.0);
             for ((coefficient, (reading, _)), predicted) in linear.coefficients.iter().zip(&readings).zip(&predicted) {
                 let slope = coefficient * reading.slope;
-                variance += slope.powi(2) * predicted[i].variance * self.inflation;
+                variance += slope.powi(2) * predicted[i].variance * self.inflation[m.index()];
                 level_sd += slope * predicted[i].level_variance.sqrt();
             }
             // What moves the level of one metric (a better recipe at that size, say) moves all of them: the levels' errors
@@ -368,7 +368,7 @@ impl Surrogate {
         let parts: Vec<Vec<f64>> = self.metrics.par_iter().enumerate().map(variances).collect();
         let gain = |i: usize| Gain {
             mean: linear[i].mean - linear[0].mean,
-            variance: self.inflation * parts.iter().map(|variances| variances[i - 1]).sum::<f64>(),
+            variance: self.inflation[m] * parts.iter().map(|variances| variances[i - 1]).sum::<f64>(),
         };
         (1..linear.len()).map(gain).collect()
     }
@@ -414,10 +414,7 @@ impl Surrogate {
     /// (observed minus predicted, in the objective's unit at that size, minimized) and the variance it should have.
     #[must_use]
     pub fn leave_one_out(&self) -> Vec<(f64, f64)> {
-        let mut errors = leave_one_out(&self.metrics, self.aggregate);
-        for (_, variance) in &mut errors {
-            *variance *= self.inflation;
-        }
-        errors
+        let errors = leave_one_out(&self.metrics, self.aggregate);
+        errors.iter().map(|e| (e.error, e.variance * self.inflation[e.fidelity])).collect()
     }
 }

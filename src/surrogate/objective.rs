@@ -34,7 +34,9 @@ impl Surrogate {
     #[must_use]
     pub fn shares(&self, x: &Weights) -> DMatrix<f64> {
         let linear = self.linear(&self.warped(x), self.target.index());
-        DMatrix::from_fn(x.len(), self.metrics.len(), |i, j| linear[i].coefficients[j] * self.inflation.sqrt())
+        DMatrix::from_fn(x.len(), self.metrics.len(), |i, j| {
+            linear[i].coefficients[j] * self.inflation[self.target.index()].sqrt()
+        })
     }
 
     /// What each metric's value is multiplied by in the objective of a usual mixture at fidelity `m`. Where the worst metric counts, which
@@ -53,7 +55,7 @@ impl Surrogate {
     pub fn noise(&self, m: FidelityId) -> f64 {
         let m = m.index();
         let share = |(coefficient, k): (f64, &MetricModel)| coefficient.powi(2) * k.noise(m);
-        self.inflation * self.usual_coefficients(m).into_iter().zip(&self.metrics).map(share).sum::<f64>()
+        self.inflation[m] * self.usual_coefficients(m).into_iter().zip(&self.metrics).map(share).sum::<f64>()
     }
 
     /// Noise variance of one run's objective at fidelity `m`, of the mixture `x` (a single one). The worst of noisy metrics is worse on
@@ -64,7 +66,7 @@ impl Surrogate {
         let reference = |k: &MetricModel| self.reference.as_ref().map_or(0.0, |z| k.predict(z, m.index())[0].1);
         if self.aggregate == Aggregate::Mean {
             let compared: f64 = self.metrics.iter().map(|k| k.weight().powi(2) * reference(k)).sum();
-            return self.noise(m) + self.inflation * compared;
+            return self.noise(m) + self.inflation[m.index()] * compared;
         }
         let (x, m) = (self.warped(x), m.index());
         let value = |k: &MetricModel, noise: f64| {
@@ -75,7 +77,7 @@ impl Surrogate {
         let measured: Vec<Normal> = self.metrics.iter().map(|k| value(k, k.noise(m) + reference(k))).collect();
         let (expected, measured) = (Largest::of(&values), Largest::of(&measured));
         let added = measured.variance + (measured.mean - expected.mean).powi(2) - expected.variance;
-        self.inflation * added.max(0.0)
+        self.inflation[m] * added.max(0.0)
     }
 
     /// How well each size agrees with the target: one entry per fidelity. Before a size has runs this is the prior's opinion.

@@ -95,7 +95,7 @@ impl Surrogate {
             fidelities: data.map(|data| data.fidelity.clone()).unwrap_or_default(),
             unique: saturation.map(|saturation| saturation.unique.to_vec()),
             fidelity: m.index(),
-            inflation: self.inflation,
+            inflation: self.inflation[self.target.index()],
             aggregate: self.aggregate,
             reference: self.reference.as_ref().map(coordinates),
             processes: self.metrics.iter().map(|metric| metric.table(m.index())).collect(),
