@@ -1,9 +1,16 @@
-//! The documentation says what is true: its commands run, its reference is the program's, its links lead somewhere.
+//! The documentation says what is true: its commands run and print what it shows, its reference is the program's, its links
+//! lead somewhere.
 //!
-//! In docs/*.md and in the README of the PyTorch example, a fenced block whose info string begins with `sh` is run, page by page and block after block in an empty
-//! folder, with `admire` on PATH and the repository in `$REPOSITORY`. `sh,exit=2` has to end with that code; `sh,skip=WHY` is
-//! not run. `toml,file=study.toml` (any language) is written to that file first. A comment `<!-- sh … -->` is run too, but not
-//! shown. What the tutorial writes down as files is in `$TUTORIAL` for the other pages.
+//! In docs/*.md, in the README and in that of the PyTorch example, a fenced block whose info string begins with `sh` is run,
+//! page by page and block after block in an empty folder, with `admire` on PATH and the repository in `$REPOSITORY`.
+//! `sh,exit=2` has to end with that code; `sh,skip=WHY` is not run. `toml,file=study.toml` (any language) is written to that
+//! file first. A comment `<!-- sh … -->` is run too, but not shown. What the tutorial writes down as files is in `$TUTORIAL` for
+//! the other pages.
+//!
+//! The blocks of `text` after a block of commands, up to the next one, show together what it printed, on stdout and stderr, as
+//! `common/transcript.rs` compares it. With ADMIRE_WRITE_DOCS, numbers that have changed are written into the page. Of
+//! `text,form`, each line is one that was printed, but for its numbers. `text,skip=WHY` is not compared. Of `json,keys`, every key
+//! is one of the document that was printed last, in the same place; it need not show all.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -13,6 +20,11 @@ use std::process::Command;
 
 use admire::cli::Cli;
 use clap::CommandFactory;
+
+#[path = "common/transcript.rs"]
+mod transcript;
+
+use transcript::Numbers;
 
 const REPOSITORY: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -61,54 +73,150 @@ fn option<'a>(info: &'a str, key: &str) -> Option<&'a str> {
     info.split_once(&format!(",{key}=")).map(|(_, value)| value)
 }
 
-/// Plays the blocks of a page in `dir`, only its files or its commands too.
-fn play(page: &str, text: &str, dir: &Path, tutorial: &Path, commands: bool) {
-    let programs = Path::new(env!("CARGO_BIN_EXE_admire")).parent().unwrap();
-    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap_or_default());
-    for Block { line, info, text } in blocks(text) {
-        if let Some(file) = option(&info, "file") {
-            fs::write(dir.join(file), text).unwrap();
-        } else if info == "sh" || option(&info, "exit").is_some() {
-            if !commands {
-                continue;
+/// The pages whose commands run, by their paths from docs/. What the reference of the command line shows, another test compares.
+fn pages_with_commands() -> Vec<(String, String)> {
+    let elsewhere = ["../README.md", "../examples/pytorch/README.md"];
+    let elsewhere = elsewhere.map(|path| (path.to_owned(), fs::read_to_string(docs().join(path)).unwrap()));
+    pages().into_iter().filter(|(page, _)| page != "cli-reference.md").chain(elsewhere).collect()
+}
+
+/// A page that is played in a folder of its own.
+struct Player<'a> {
+    page: &'a str,
+    dir: &'a Path,
+    tutorial: &'a Path,
+    /// What the last commands printed.
+    printed: Option<String>,
+    /// What the page shows of that: the numbers of its lines, and the lines.
+    shown: Vec<(usize, String)>,
+    /// Lines of the page, by their numbers, that are to be written in place of those that are there.
+    news: BTreeMap<usize, String>,
+}
+
+impl<'a> Player<'a> {
+    fn new(page: &'a str, dir: &'a Path, tutorial: &'a Path) -> Self {
+        Self { page, dir, tutorial, printed: None, shown: vec![], news: BTreeMap::new() }
+    }
+
+    /// Writes the files of the page.
+    fn write_files(&self, text: &str) {
+        for block in blocks(text) {
+            if let Some(file) = option(&block.info, "file") {
+                fs::write(self.dir.join(file), block.text).unwrap();
             }
-            let mut shell = Command::new("sh");
-            shell.args(["-eu", "-c", &text]).current_dir(dir).env("PATH", &path).env("REPOSITORY", REPOSITORY);
-            let output = shell.env("TUTORIAL", tutorial).output().unwrap();
-            let expected = option(&info, "exit").map_or(0, |code| code.parse().unwrap());
-            let said = String::from_utf8_lossy(&output.stderr);
-            assert_eq!(output.status.code(), Some(expected), "docs/{page}, line {line}:\n{text}\n{said}");
-        } else if info.starts_with("sh") {
-            assert!(
-                option(&info, "skip").is_some_and(|why| !why.is_empty()),
-                "docs/{page}, line {line}: skipped, but why?"
-            );
-        } else {
-            assert!(!info.is_empty(), "docs/{page}, line {line}: the block says no language");
+        }
+    }
+
+    /// Plays the blocks of the page; the lines that are to be written.
+    fn play(mut self, text: &str) -> BTreeMap<usize, String> {
+        for block in blocks(text) {
+            let Block { line, info, text } = &block;
+            let place = format!("docs/{}, line {line}", self.page);
+            if let Some(file) = option(info, "file") {
+                fs::write(self.dir.join(file), text).unwrap();
+            } else if info == "sh" || option(info, "exit").is_some() {
+                self.compare();
+                self.printed = Some(self.run(&block, &place));
+            } else if info == "text" {
+                self.shown.extend(numbered(&block));
+            } else if info == "text,form" {
+                let printed = self.printed.as_deref().unwrap_or_default();
+                for (n, shown) in numbered(&block).filter(|(_, line)| line != "…") {
+                    let there = transcript::lines(printed).any(|line| transcript::is_same(&shown, line, Numbers::Any));
+                    assert!(there, "docs/{}, line {n}: no such line is printed:\n{shown}\n\n{printed}", self.page);
+                }
+            } else if info == "json,keys" {
+                let printed = self.printed.as_deref().unwrap_or_default();
+                let document = printed.lines().rev().find(|line| line.starts_with('{')).expect(&place);
+                let [shown, document] = [text, document].map(|json| serde_json::from_str(json).expect(&place));
+                let unknown = transcript::unknown(&shown, &document);
+                assert_eq!(unknown, None, "{place}: the program does not print this in {document}");
+            } else if ["sh", "text"].contains(&info.split(',').next().unwrap()) {
+                assert!(option(info, "skip").is_some_and(|why| !why.is_empty()), "{place}: skipped, but why?");
+            } else {
+                assert!(!info.is_empty(), "{place}: the block says no language");
+            }
+        }
+        self.compare();
+        self.news
+    }
+
+    /// Runs a block of commands; what it prints.
+    fn run(&self, block: &Block, place: &str) -> String {
+        let programs = Path::new(env!("CARGO_BIN_EXE_admire")).parent().unwrap();
+        let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap_or_default());
+        let mut shell = Command::new("sh");
+        shell.args(["-eu", "-c", &format!("exec 2>&1\n{}", block.text)]).current_dir(self.dir);
+        shell.env("PATH", &path).env("REPOSITORY", REPOSITORY).env("TUTORIAL", self.tutorial);
+        let output = shell.output().unwrap();
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        let expected = option(&block.info, "exit").map_or(0, |code| code.parse().unwrap());
+        assert_eq!(output.status.code(), Some(expected), "{place}:\n{}\n{printed}", block.text);
+        printed
+    }
+
+    /// Compares what the page shows of the last commands with what they printed.
+    fn compare(&mut self) {
+        let shown = std::mem::take(&mut self.shown);
+        let Some((first, _)) = shown.first() else { return };
+        if !transcript::comparable() {
+            eprintln!("docs/{}, line {first}: not compared, this processor rounds otherwise", self.page);
+            return;
+        }
+        let printed = self.printed.as_deref().unwrap_or_else(|| panic!("docs/{}, line {first}: of what?", self.page));
+        let printed_lines: Vec<&str> = transcript::lines(printed).collect();
+        let lines: Vec<&str> = shown.iter().map(|(_, line)| line.as_str()).collect();
+        let numbers = if writing() { Numbers::Any } else { Numbers::Alike };
+        match transcript::compared(&lines, &printed_lines, numbers) {
+            Ok(printed) => {
+                let lines = shown.iter().zip(printed).filter(|((_, line), _)| !line.contains('…'));
+                let changed = lines.filter(|((_, line), printed)| !transcript::is_same(line, printed, Numbers::Alike));
+                self.news.extend(changed.map(|((n, _), printed)| (*n, transcript::without_time(printed).to_owned())));
+            }
+            Err(right) => {
+                let place = shown.get(right).map(|(n, line)| format!("line {n}: not printed here: {line}"));
+                let place = place.unwrap_or_else(|| "more is printed than is shown".into());
+                panic!("docs/{}, {place}\n\n{printed}", self.page);
+            }
         }
     }
 }
 
+/// The lines of a block that have anything in them, with their numbers in the page.
+fn numbered(block: &Block) -> impl Iterator<Item = (usize, String)> {
+    let lines = block.text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    lines.map(|(i, line)| (block.line + 1 + i, line.to_owned()))
+}
+
+/// Writes lines into a page in place of those that are there.
+fn write_lines(page: &str, text: &str, news: &BTreeMap<usize, String>) {
+    let lines = text.lines().enumerate().map(|(i, line)| news.get(&(i + 1)).map_or(line, String::as_str));
+    fs::write(docs().join(page), lines.collect::<Vec<_>>().join("\n") + "\n").unwrap();
+}
+
 #[test]
-fn the_commands_of_every_page_run() {
+fn the_commands_of_every_page_run_and_print_what_it_shows() {
     if Command::new("python3").arg("--version").output().is_err() {
         eprintln!("skipped: the pages train with python3, and there is none");
         return;
     }
     let root = tempfile::tempdir().unwrap();
-    let mut pages = pages();
-    let example = Path::new(REPOSITORY).join("examples/pytorch/README.md");
-    pages.push(("../examples/pytorch/README.md".into(), fs::read_to_string(example).unwrap()));
+    let pages = pages_with_commands();
     let tutorial = root.path().join("files of the tutorial");
     fs::create_dir(&tutorial).unwrap();
-    let (_, text) = pages.iter().find(|(page, _)| page == "tutorial.md").unwrap();
-    play("tutorial.md", text, &tutorial, &tutorial, false);
+    let (page, text) = pages.iter().find(|(page, _)| page == "tutorial.md").unwrap();
+    Player::new(page, &tutorial, &tutorial).write_files(text);
     std::thread::scope(|scope| {
+        let tutorial = &tutorial;
         for (page, text) in &pages {
             let dir = root.path().join(page.replace('/', "_"));
-            let tutorial = &tutorial;
             fs::create_dir(&dir).unwrap();
-            scope.spawn(move || play(page, text, &dir, tutorial, true));
+            scope.spawn(move || {
+                let news = Player::new(page, &dir, tutorial).play(text);
+                if writing() && !news.is_empty() {
+                    write_lines(page, text, &news);
+                }
+            });
         }
     });
     // Not compared with the one in the repository: in the last digits, processors differ.
@@ -120,11 +228,38 @@ fn the_commands_of_every_page_run() {
 }
 
 #[test]
+fn what_is_not_printed_is_noticed() {
+    let printed =
+        ["2026-11-25 09:24:32 trial 1 complete: 2.314; cost 0.1", "domain  weight", "web     0.3 ███", "saves 97.2 %"];
+    let compared =
+        |shown: &str| transcript::compared(&shown.lines().collect::<Vec<_>>(), &printed, Numbers::Alike).map(drop);
+    for shown in [
+        "trial 1 complete: 2.314; cost 0.1\ndomain weight\nweb 0.3 ██\nsaves 97.2 %",
+        "trial 1 complete: 2.35; cost …\n…\nsaves 96 %",
+        "…\n  web 0.4 ███▉\n  …",
+    ] {
+        assert!(compared(shown).is_ok(), "{shown}");
+    }
+    for (shown, right) in [
+        ("trial 1 complete: 2.37; cost 0.1\n…", 0),
+        ("trial 1 failed: 2.314; cost 0.1\n…", 0),
+        ("trial 1 complete: 2.314; cost 0.1\nweb 0.3\n…", 1),
+        ("…\nsaves 97.2 %\ndomain weight", 2),
+        ("…\nweb 0.3", 2),
+        ("…\nbooks …\n…", 1),
+    ] {
+        assert_eq!(compared(shown).unwrap_err(), right, "{shown}");
+    }
+    assert!(transcript::is_same("Nov 25: better with 9 %", "Dec 1: better with 98 %", Numbers::Any));
+    assert!(!transcript::is_same("better with 9 %", "worse with 98 %", Numbers::Any));
+}
+
+#[test]
 fn commands_are_in_blocks_that_run() {
-    for (page, text) in pages() {
+    for (page, text) in pages_with_commands() {
         let mut inside = false;
         for (i, line) in text.lines().enumerate() {
-            inside ^= line.starts_with("```");
+            inside ^= line.starts_with("```") || ["<!-- sh", "-->"].contains(&line);
             let word = line.strip_prefix("    ").and_then(|rest| rest.split(' ').next()).unwrap_or_default();
             let command = ["admire", "just", "cargo", "pip", "sudo", "rustup"].contains(&word);
             assert!(inside || !command, "docs/{page}, line {}: put the command into a block of `sh`", i + 1);

@@ -200,6 +200,50 @@ fn tables_of_trackers() {
 }
 
 #[test]
+fn the_folder_of_mlflow_is_a_table_of_its_runs() {
+    let files = Files::new(&[]);
+    let write = |path: &str, text: &str| {
+        let path = files.0.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    for (experiment, stage) in [("1", "active"), ("2", "active"), ("3", "deleted")] {
+        let meta = format!("experiment_id: '{experiment}'\nlifecycle_stage: {stage}\nname: 'sweep {experiment}'\n");
+        write(&format!("mlruns/{experiment}/meta.yaml"), &meta);
+    }
+    for (run, start, status, stage) in [
+        ("1/b", 2, 3, "active"),
+        ("1/a", 10, 3, "active"),
+        ("1/c", 3, 3, "deleted"),
+        ("2/d", 4, 3, "active"),
+        ("2/e", 5, 4, "active"),
+        ("3/f", 6, 3, "active"),
+    ] {
+        let id = &run[2..];
+        let meta = format!(
+            "experiment_id: '{}'\nlifecycle_stage: {stage}\nrun_id: {id}\nstart_time: {start}\nstatus: {status}\n",
+            &run[..1]
+        );
+        write(&format!("mlruns/{run}/meta.yaml"), &meta);
+        write(&format!("mlruns/{run}/params/weights.web"), "1");
+        // A metric that was logged again, with a slash in its name; the last step counts, wherever it is.
+        write(&format!("mlruns/{run}/metrics/eval/web"), "7 2.5 20\n5 9 10\n6 3.5 20\n");
+    }
+    let all = &["--from", "mlflow", "1M=mlruns"];
+    let (text, said) = files.csv(all);
+    let header = "run_id,fidelity,params,tokens,cost,w:web,y:eval/web\n";
+    let row = |id: &str| format!("{id},1M,1000000,,,1,2.5\n");
+    assert_eq!(text, format!("{header}{}{}{}", row("b"), row("d"), row("a")), "{said}");
+    assert!(said.contains("left out runs that have not finished: 1 failed"), "{said}");
+    let of_one = files.csv(&[all, &["--where", "experiment=sweep 2"][..]].concat()).0;
+    assert_eq!(of_one, format!("{header}{}", row("d")));
+    assert_eq!(files.csv(&["--from", "mlflow", "1M=mlruns/2"]).0, of_one);
+    let none = files.refused(&["--from", "mlflow", "1M=mlruns/2/d"]);
+    assert!(none.contains("mlruns/2/d: no run of MLflow is in it"), "{none}");
+    assert!(files.refused(&["--from", "wide", "1M=mlruns"]).contains("this is a folder"));
+}
+
+#[test]
 fn anybodys_tables_with_a_map_of_columns() {
     let files = Files::new(&[
         ("wide.csv", "id,size,share_web,share_code,val,secs\nr1,small,30,70,2.5,9\nr2,small,50,50,2.25,9\n"),
@@ -415,12 +459,14 @@ fn runs_that_have_not_finished_are_left_out() {
         ("ratios.csv", "run,status,web\na,,1\nb,,1\nc,,1\n"),
         ("metrics.csv", "run,status,arc\na,COMPLETED,1.5\nb,CANCELLED by 1000,9\nc,OUT_OF_MEMORY,9\n"),
         ("long.csv", "run_id,name,value\n1,w:a,1\n1,y:loss,2\n2,w:a,1\n2,y:loss,9\n2,state,failed\n"),
+        ("ax.csv", "run_id,trial_status,w:a,y:loss\n1,COMPLETED,1,2\n2,EARLY_STOPPED,1,9\n3,PRUNED,1,9\n"),
         ("none.csv", "run_id,fidelity,state,w:a,y:loss\n1,1M,killed,1,2\n"),
     ]);
     for (arguments, ids, part) in [
         (["--from", "wide", "wide.csv"], &["1", "3"][..], "left out runs that have not finished: 1 crashed, 1 running"),
         (["--from", "olmix", "1M=ratios.csv,metrics.csv"], &["a"], "1 cancelled, 1 out_of_memory"),
         (["--from", "long", "1M=long.csv"], &["1"], "1 failed"),
+        (["--from", "wide", "1M=ax.csv"], &["1"], "1 early_stopped, 1 pruned"),
     ] {
         let (text, said) = files.csv(&arguments);
         assert!(rows(&text).keys().eq(ids) && said.contains(part), "{text}{said}");

@@ -87,6 +87,21 @@ fn there_is_a_manual_page_for_every_command() {
         let page = fs::read_to_string(folder.join(format!("{name}.1"))).expect(name);
         assert!(page.contains(&format!(".TH {name} 1")), "{page}");
     }
+    assert!(!folder.join("admire-help.1").exists());
+    let synopsis = |name: &str| {
+        let page = fs::read_to_string(folder.join(format!("{name}.1"))).unwrap();
+        page.lines().skip_while(|line| *line != ".SH SYNOPSIS").nth(1).unwrap().replace('\\', "")
+    };
+    for (name, argument) in [
+        ("admire", "<COMMAND>"),
+        ("admire-import", "[--map <TARGET=COLUMN>]"),
+        ("admire-import", "<[SIZE=]FILE[,FILE]>..."),
+        ("admire-tell", "[--config <FILE>]"),
+        ("admire-tell", "--trial <TRIAL> <--progress <FILE>|--loss <LOSS>|"),
+        ("admire-journal-export", "[--out <FILE>]"),
+    ] {
+        assert!(synopsis(name).contains(argument), "{}", synopsis(name));
+    }
     let optimize = fs::read_to_string(folder.join("admire-optimize.1")).unwrap();
     assert!(optimize.contains("study\\*(Aqs config file") || optimize.contains("study's config file"), "{optimize}");
 }

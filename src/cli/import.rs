@@ -5,7 +5,7 @@ use clap::Args;
 
 use super::{ConfigArgs, UsageError, WriterArgs, text};
 use crate::config::StudyConfig;
-use crate::exchange::{self, ImportFormat, Input, InputFile, Options, Rule, Where};
+use crate::exchange::{self, ImportFormat, Input, Options, Rule, Where};
 use crate::input;
 use crate::problem::RunId;
 use crate::runs::RunLog;
@@ -183,6 +183,6 @@ fn input(text: &str, format: ImportFormat) -> anyhow::Result<Input> {
         let expected = "expected SIZE=MIXTURES,RESULTS, as in 1M=mixtures.csv,losses.csv";
         return Err(UsageError(format!("`{text}`: {expected}")).into());
     }
-    let files = files.into_iter().map(|file| InputFile::read(Path::new(file))).collect::<Result<_, _>>()?;
+    let files = files.into_iter().map(|file| format.read(Path::new(file))).collect::<Result<_, _>>()?;
     Ok(Input { size: size.filter(|s| !s.is_empty()), files })
 }

@@ -1,11 +1,12 @@
 //! From files of other projects to logged runs.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use super::columns::Rule;
 use super::filter::{self, Where};
 use super::table::{InputFile, Table};
-use super::{admire, doremi, generic, olmix, regmix, tracker};
+use super::{admire, doremi, generic, mlflow_store, olmix, regmix, tracker};
 use crate::problem::{check_domain_name, params_of};
 use crate::runs::{LogError, RunLog};
 use crate::text::counted;
@@ -21,7 +22,7 @@ pub enum ImportFormat {
     Olmix,
     /// DoReMi: SIZE=FILE.json, with --metric.
     Doremi,
-    /// MLflow: the CSV of `mlflow experiments csv`.
+    /// MLflow: its folder `mlruns`, or the CSV of `mlflow experiments csv`.
     Mlflow,
     /// Weights & Biases: the CSV of its table of runs.
     Wandb,
@@ -39,6 +40,14 @@ impl ImportFormat {
             Self::Regmix | Self::Olmix => 2,
             Self::Admire | Self::Doremi | Self::Mlflow | Self::Wandb | Self::Wide | Self::Long => 1,
         }
+    }
+
+    /// Reads a file, or a folder where the format has such.
+    ///
+    /// # Errors
+    /// Those of [`InputFile::read`], and a folder without runs.
+    pub fn read(self, path: &Path) -> Result<InputFile, LogError> {
+        if self == Self::Mlflow && path.is_dir() { mlflow_store::read(path) } else { InputFile::read(path) }
     }
 }
 

@@ -34,6 +34,7 @@ mod huggingface;
 mod import;
 mod llama_factory;
 mod megatron;
+mod mlflow_store;
 mod nanotron;
 mod olmix;
 mod olmo_core;

@@ -27,8 +27,8 @@ const GRACE: Duration = Duration::from_secs(1);
 /// How many events may wait for it.
 const ROOM: usize = 1000;
 
-/// How long it is waited for at the end, before that is said and after.
-const PATIENCE: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(30)];
+/// How long it is waited for at the end before that is said.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The events on their way to the command.
 #[derive(Debug)]
@@ -63,24 +63,24 @@ impl Hook {
         }
     }
 
-    /// Waits until the command has been told everything, but not for ever, nor when a signal asks for an end.
+    /// Waits until the command has been told everything, until it hangs, or until a signal asks for an end.
     pub(super) async fn finish(self, signals: &mut Signals) {
-        let Self { queue, mut caller, kill, mut dropped } = self;
+        let Self { queue, mut caller, kill, dropped } = self;
         drop(queue);
-        let patience = async {
-            tokio::time::sleep(PATIENCE[0]).await;
-            info!("waiting for launcher.on_event, which has not been told everything yet; interrupt to skip that");
-            tokio::time::sleep(PATIENCE[1]).await;
+        let untold = match tokio::time::timeout(PATIENCE, &mut caller).await {
+            Ok(untold) => untold,
+            Err(_) => {
+                info!("waiting for launcher.on_event, which has not been told everything yet; interrupt to skip that");
+                tokio::select! {
+                    untold = &mut caller => untold,
+                    () = signals.next() => {
+                        kill.send_replace(true);
+                        caller.await
+                    }
+                }
+            }
         };
-        let told = tokio::select! {
-            _ = &mut caller => true,
-            () = patience => false,
-            () = signals.next() => false,
-        };
-        if !told {
-            kill.send_replace(true);
-            dropped += caller.await.unwrap_or_default();
-        }
+        let dropped = dropped + untold.unwrap_or_default();
         if dropped > 0 {
             warn!("launcher.on_event was not told {}", counted(dropped, "event"));
         }
@@ -97,14 +97,14 @@ struct Call {
 }
 
 impl Call {
-    /// Calls it for each event in turn; how many it was not told of because it was killed.
+    /// Calls it for each event in turn; how many it was not told of because it was killed, or hung at the end.
     async fn each(self, mut events: mpsc::Receiver<Notice>, killed: watch::Receiver<bool>) -> usize {
         let mut failures = 0;
         while let Some(notice) = events.recv().await {
             if *killed.borrow() {
                 return events.len() + 1;
             }
-            if let Err(why) = self.once(&notice, killed.clone()).await {
+            if let Err(Failure { why, hung }) = self.once(&notice, killed.clone()).await {
                 failures += 1;
                 let event = notice.event;
                 if failures == 1 {
@@ -114,6 +114,10 @@ impl Call {
                 } else {
                     debug!("launcher.on_event failed at {event}: {why}");
                 }
+                // The study has ended, and what hangs would hold it up at every other event.
+                if hung && events.is_closed() {
+                    return events.len();
+                }
             }
         }
         if failures > 1 {
@@ -122,7 +126,7 @@ impl Call {
         0
     }
 
-    async fn once(&self, notice: &Notice, killed: watch::Receiver<bool>) -> Result<(), String> {
+    async fn once(&self, notice: &Notice, killed: watch::Receiver<bool>) -> Result<(), Failure> {
         let program = &self.program;
         let start = || -> io::Result<Process> {
             let (stdin, mut event) = io::pipe()?;
@@ -144,8 +148,10 @@ impl Call {
             drop(thread::spawn(move || event.write_all(&text))?);
             Process::start(&mut command)
         };
-        let process = start().map_err(|e| format!("cannot start `{program}`: {e}"))?;
-        let how = match process.wait(Some(self.limit), GRACE, killed).await {
+        let process = start().map_err(|e| Failure { why: format!("cannot start `{program}`: {e}"), hung: false })?;
+        let ended = process.wait(Some(self.limit), GRACE, killed).await;
+        let hung = matches!(ended, Ok((End::TimedOut, _)));
+        let how = match ended {
             Ok((End::Exited(Some(status)), _)) if status.success() => return Ok(()),
             Ok((End::Exited(Some(status)), _)) => format!("ended with {status}"),
             Ok((End::TimedOut, _)) => format!("took longer than {} s", self.limit.as_secs_f64()),
@@ -153,8 +159,16 @@ impl Call {
             Err(e) => e.to_string(),
         };
         let said = tail::last_lines(&self.log, 1).concat();
-        Err(format!("`{program}` {how}{}{said}", if said.is_empty() { "" } else { ": " }))
+        let why = format!("`{program}` {how}{}{said}", if said.is_empty() { "" } else { ": " });
+        Err(Failure { why, hung })
     }
+}
+
+/// Why the command was not told of an event.
+struct Failure {
+    why: String,
+    /// It took longer than it may.
+    hung: bool,
 }
 
 #[cfg(test)]
@@ -162,18 +176,20 @@ mod tests {
     use super::*;
     use crate::study::{Confirmed, Spent};
 
-    /// What calling `sh -c script` for an event says, with 0.2 s for it.
-    fn call(script: &str) -> Result<(), String> {
-        let dir = tempfile::tempdir().unwrap();
+    /// A call of `sh -c script`, with 0.2 s for it.
+    fn shell(script: &str, dir: &Path) -> Call {
         let arguments = vec!["-c".into(), script.into()];
-        let (log, limit) = (dir.path().join("on_event.log"), Duration::from_millis(200));
-        let call = Call { program: "sh".into(), arguments, env: vec![], log, limit };
-        let notice = Notice {
+        let (log, limit) = (dir.join("on_event.log"), Duration::from_millis(200));
+        Call { program: "sh".into(), arguments, env: vec![], log, limit }
+    }
+
+    fn notice(dir: &Path) -> Notice {
+        Notice {
             timestamp: String::new(),
             event: "trial_failed",
             message: "a\0b\nc".into(),
             study: "t".into(),
-            dir: dir.path().into(),
+            dir: dir.into(),
             spent: Spent { cost: 1.0, trials: 1, confirmation: Confirmed { cost: 0.0, trials: 0 } },
             trial: Some(7),
             attempt: Some(1),
@@ -184,9 +200,32 @@ mod tests {
             duration_s: None,
             reason: None,
             weights: None,
-        };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(call.once(&notice, watch::channel(false).1))
+        }
+    }
+
+    fn run<T>(future: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+    }
+
+    /// What calling `sh -c script` for an event says.
+    fn call(script: &str) -> Result<(), String> {
+        let dir = tempfile::tempdir().unwrap();
+        let told = run(shell(script, dir.path()).once(&notice(dir.path()), watch::channel(false).1));
+        told.map_err(|failure| failure.why)
+    }
+
+    /// How many of four events `sh -c script` is not told of when the study has ended.
+    fn untold(script: &str) -> usize {
+        let dir = tempfile::tempdir().unwrap();
+        let (queue, events) = mpsc::channel(4);
+        (0..4).for_each(|_| queue.try_send(notice(dir.path())).unwrap());
+        drop(queue);
+        run(shell(script, dir.path()).each(events, watch::channel(false).1))
+    }
+
+    #[test]
+    fn at_the_end_it_is_told_everything_unless_it_hangs() {
+        assert_eq!(["sleep 0.1", "exit 3", "exec sleep 1000"].map(untold), [0, 0, 3]);
     }
 
     #[test]

@@ -64,13 +64,15 @@ pub const SUM_TOLERANCE: f64 = 1e-2;
 /// What adding up a few dozen weights can be off by.
 const ROUNDING: f64 = 1e-9;
 
-/// How trackers and queues call runs that did not end as they should, or not yet.
-const UNFINISHED: [&str; 26] = [
+/// How trackers, optimizers and queues call runs that did not end as they should, or not yet.
+const UNFINISHED: [&str; 29] = [
+    "abandoned",
     "aborted",
     "canceled",
     "cancelled",
     "crashed",
     "diverged",
+    "early_stopped",
     "error",
     "failed",
     "failure",
@@ -83,6 +85,7 @@ const UNFINISHED: [&str; 26] = [
     "pending",
     "preempted",
     "preempting",
+    "pruned",
     "queued",
     "running",
     "scheduled",
@@ -99,7 +102,7 @@ pub(crate) fn is_state(column: &str) -> bool {
     let name = column.to_ascii_lowercase();
     ["state", "status"]
         .iter()
-        .any(|word| name.strip_suffix(word).is_some_and(|before| matches!(before, "" | "run_" | "job_")))
+        .any(|word| name.strip_suffix(word).is_some_and(|before| matches!(before, "" | "run_" | "job_" | "trial_")))
 }
 
 impl LoggedRun {

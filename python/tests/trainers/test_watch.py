@@ -63,8 +63,12 @@ class Tracked(InFolder):
         # The way back: as the runs of another study.
         table = mlflow.search_runs([first.info.experiment_id]).to_csv(index=False)
         self.write("runs.csv", table)
-        call = [_program.find(), "import", "--from", "mlflow", "runs.csv"]
-        done = subprocess.run(call, cwd=self.folder, capture_output=True, encoding="utf-8", check=True)
+        imported = []
+        for source in ("runs.csv", "mlruns"):
+            call = [_program.find(), "import", "--from", "mlflow", source]
+            done = subprocess.run(call, cwd=self.folder, capture_output=True, encoding="utf-8", check=True)
+            imported.append(done.stdout)
+        self.assertEqual(*imported)
         (row,) = csv.DictReader(io.StringIO(done.stdout))
         self.assertEqual((row["run_id"], row["fidelity"], float(row["y:web"])), (first.info.run_id, "1M", 2.0))
         self.assertAlmostEqual(float(row["w:web"]), weights["web"])

@@ -19,6 +19,8 @@ pub(super) enum Trainer {
     Torchrun,
     /// PyTorch, every trial a job of Slurm
     Slurm,
+    /// Megatron-LM on all GPUs of this machine
+    Megatron,
 }
 
 impl Trainer {
@@ -27,6 +29,7 @@ impl Trainer {
         match self {
             Self::Hf => include_str!("train_hf.py"),
             Self::Torchrun | Self::Slurm => include_str!("train_torch.py"),
+            Self::Megatron => include_str!("train_megatron.py"),
         }
     }
 
@@ -34,7 +37,7 @@ impl Trainer {
     fn launcher(self, script: &Path) -> String {
         let script = quoted(&script.display().to_string());
         match self {
-            Self::Hf => format!("kind = \"local\"\ncommand = [\"python3\", {script}]\n"),
+            Self::Hf | Self::Megatron => format!("kind = \"local\"\ncommand = [\"python3\", {script}]\n"),
             Self::Torchrun => {
                 format!(
                     "kind = \"local\"\ncommand = [\"torchrun\", \"--standalone\", \"--nproc_per_node=gpu\", {script}]\n"
