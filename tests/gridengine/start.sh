@@ -3,7 +3,10 @@
 # Needs root. Does nothing where a Grid Engine answers already.
 set -euo pipefail
 
-if timeout 10 qconf -sql 2>/dev/null | grep -q .; then
+# A node that has not reported yet, or no longer does, has no architecture, or a state.
+answers() { timeout 10 qstat -f 2>/dev/null | grep -q 'main.q@localhost.*lx-[a-z0-9]* *$'; }
+
+if answers; then
     echo 'Grid Engine runs already'
     exit
 fi
@@ -42,8 +45,7 @@ qconf -sq | sed 's/^\(qname\) .*/\1 main.q/; s/^\(hostlist\) .*/\1 localhost/; s
 qconf -sq main.q &>/dev/null || qconf -Aq "$conf/queue" >/dev/null
 rm -r "$conf"
 for _ in $(seq 60); do
-    # A node that has not reported yet has no architecture, or a state.
-    if qstat -f | grep -q 'main.q@localhost.*lx-[a-z0-9]* *$'; then
+    if answers; then
         qstat -f
         exit
     fi
