@@ -415,16 +415,14 @@ fn a_search_may_know_the_runs_of_an_older_study() {
         .unwrap();
     assert!(import.status.success(), "{}", String::from_utf8_lossy(&import.stderr));
     let first = |more: &[&str]| {
-        let options = ["--config", "new.toml", "--strategy", "admire,single-fidelity", "--seeds", "2", "--budget", "1"];
+        let options =
+            ["--config", "new.toml", "--strategy", "admire,single-fidelity", "--seeds", "4", "--budget", "0.01"];
         let json = bench.json(&log, &[&options, more].concat());
         json["strategies"].as_array().unwrap().iter().map(|s| s["first"].clone()).collect::<Vec<_>>()
     };
-    // The cheapest run is enough to see what the old ones say; a strategy that sees target runs alone learns nothing from them.
+    // With one small run nothing is known, but for what the old ones say. A strategy that sees target runs alone does not learn from them.
     let (with, without) = (first(&["--fork", "old"]), first(&[]));
-    assert_eq!(with[0], serde_json::json!([0.01, 0.01]));
-    assert!(
-        without[0].as_array().unwrap().iter().all(|cost| cost.as_f64().is_none_or(|cost| cost > 0.02)),
-        "{without:?}"
-    );
+    assert_eq!(with[0], serde_json::json!([0.01, 0.01, 0.01, 0.01]));
+    assert!(without[0].as_array().unwrap().iter().filter(|cost| cost.is_null()).count() > 1, "{without:?}");
     assert_eq!(with[1], without[1]);
 }
