@@ -270,14 +270,14 @@ fn launched_by(f: &Fixture, known: &str, backend: &str) {
 #[test]
 fn an_attempt_of_a_launcher_that_is_not_known_stops_the_study_and_is_left_alone() {
     let (f, pid) = orphaned("");
-    launched_by(&f, "local", "ray");
+    launched_by(&f, "local", "nomad");
     let running = f.json("status", &[])["running"][0].clone();
     assert_eq!((&running["trial"], &running["pid"], &running["alive"]), (&1.into(), &Value::Null, &Value::Null));
     let output = f.run("optimize", &[]);
-    assert!(stderr(&output).contains("this version of admire has no backend called ray"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("this version of admire has no backend called nomad"), "{}", stderr(&output));
     assert_eq!(code(&output), Some(1));
     assert!(alive(&pid) && f.of("interrupted").is_empty());
-    launched_by(&f, "ray", "local");
+    launched_by(&f, "nomad", "local");
     f.write("go", "");
     f.json("optimize", &["-q"]);
     assert_eq!((f.of("completed").len(), f.of("launched").len()), (1, 1));
