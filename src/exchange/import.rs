@@ -6,7 +6,7 @@ use std::path::Path;
 use super::columns::Rule;
 use super::filter::{self, Where};
 use super::table::{InputFile, Table};
-use super::{admire, doremi, generic, mlflow_store, olmix, regmix, tracker};
+use super::{admire, doremi, generic, olmix, regmix, stores, tracker};
 use crate::problem::{check_domain_name, params_of};
 use crate::runs::{LogError, RunLog};
 use crate::text::counted;
@@ -22,9 +22,9 @@ pub enum ImportFormat {
     Olmix,
     /// DoReMi: SIZE=FILE.json, with --metric.
     Doremi,
-    /// MLflow: its folder `mlruns`, or the CSV of `mlflow experiments csv`.
+    /// MLflow: its database `mlflow.db`, its folder `mlruns`, or the CSV of `mlflow experiments csv`.
     Mlflow,
-    /// Weights & Biases: the CSV of its table of runs.
+    /// Weights & Biases: its folder `wandb`, or the CSV of its table of runs.
     Wandb,
     /// A CSV with one row per run; also what `admire export` writes.
     Wide,
@@ -42,12 +42,16 @@ impl ImportFormat {
         }
     }
 
-    /// Reads a file, or a folder where the format has such.
+    /// Reads a file, or the store of a tracker.
     ///
     /// # Errors
-    /// Those of [`InputFile::read`], and a folder without runs.
+    /// Those of [`InputFile::read`], and a store that cannot be read or has no runs.
     pub fn read(self, path: &Path) -> Result<InputFile, LogError> {
-        if self == Self::Mlflow && path.is_dir() { mlflow_store::read(path) } else { InputFile::read(path) }
+        match self {
+            Self::Mlflow => stores::mlflow(path),
+            Self::Wandb => stores::wandb(path),
+            _ => InputFile::read(path),
+        }
     }
 }
 
