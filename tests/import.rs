@@ -134,7 +134,7 @@ fn pairs_are_matched_by_name_and_index() {
     for part in [
         "m.csv, l.csv: 2 rows have no partner in the other file; skipped",
         "not used: metric/avg",
-        "2 runs (2 at 1M), 2 domains, 2 metrics; 1 had weights that do not sum to 1 and were renormalized; 1 without web",
+        "2 runs (2 at 1M), 2 domains, 2 metrics; 1 had weights that do not sum to 1 and was renormalized; 1 without web",
     ] {
         assert!(said.contains(part), "{said}");
     }

@@ -189,12 +189,32 @@ fn at_last(what: &str, condition: impl Fn() -> bool) {
 #[test]
 fn a_cluster_may_want_a_token() {
     let (ray, f) = served(GOOD, "", 1);
-    ray.state().authorization = Some("authorization: Bearer secret".into());
+    ray.state().wanted = Some("authorization: Bearer secret".into());
     let child = start(&f);
     until("a refusal", || said(&f, "HTTP 401: Unauthorized: Missing authentication token") == 1);
     signal(&child, Signal::SIGINT);
     ends(&f, child, 130);
     let output = f.command("optimize").env("RAY_AUTH_TOKEN", "secret").output().unwrap();
+    assert_eq!((code(&output), count(&f, "completed")), (Some(0), 1), "{}", stderr(&output));
+}
+
+#[test]
+fn a_cluster_behind_https_is_trusted_by_its_certificate_and_sees_the_headers_that_it_wants() {
+    let certificates = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls");
+    let ray = Ray::start_tls(Fixture::new("", "", "").root.keep(), &certificates);
+    ray.state().wanted = Some("x-gate: open".into());
+    let f = study_at(&ray.address, GOOD, "", 1);
+    let child = start(&f);
+    until("a refusal", || said(&f, "invalid peer certificate: UnknownIssuer; SSL_CERT_FILE") == 1);
+    signal(&child, Signal::SIGINT);
+    ends(&f, child, 130);
+    let trusting = |headers: &str| {
+        let mut command = f.command("optimize");
+        command.env("SSL_CERT_FILE", certificates.join("ca.pem")).env("RAY_JOB_HEADERS", headers).output().unwrap()
+    };
+    let output = trusting("x-gate: open");
+    assert!(stderr(&output).contains("RAY_JOB_HEADERS is no JSON object of strings"), "{}", stderr(&output));
+    let output = trusting(r#"{"X-Gate": "open"}"#);
     assert_eq!((code(&output), count(&f, "completed")), (Some(0), 1), "{}", stderr(&output));
 }
 

@@ -7,6 +7,7 @@ use csv::{Position, StringRecord};
 
 use super::error::LogError;
 use crate::input::{self, NotText};
+use crate::text::counted;
 
 /// What begins with these bytes is no text, or not the text of a table.
 const MAGIC: [(&[u8], &str); 17] = [
@@ -123,7 +124,7 @@ pub(crate) fn rows<'a>(
         let mut place = record.position().cloned().unwrap_or_else(Position::new);
         let line = lines.of_row(place.byte() as usize);
         if record.len() != width {
-            return Err(csv_error(line, format!("the row has {} cells, the header {width}", record.len())));
+            return Err(csv_error(line, format!("the row has {}, the header {width}", counted(record.len(), "cell"))));
         }
         place.set_line(line);
         record.set_position(Some(place));

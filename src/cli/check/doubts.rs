@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::short;
-use crate::config::{LauncherConfig, LauncherKind, StudyConfig};
+use crate::config::{LauncherConfig, LauncherKind, QueuePrograms, StudyConfig};
 use crate::problem::Fidelity;
 
 /// A fine-tuning run has about a thousandth as many tokens as its model has parameters.
@@ -50,12 +50,18 @@ fn few_for_the_model(size: &Fidelity) -> Option<String> {
 
 /// What is to be started on this machine, and is not there. (The command of a job need not be there.)
 fn missing_programs(launcher: &LauncherConfig) -> Vec<String> {
-    let here = matches!(launcher.kind, LauncherKind::Local);
-    let commands = [
-        ("launcher.command", Some(&launcher.command).filter(|_| here)),
-        ("launcher.setup", launcher.setup.as_ref()),
-        ("launcher.on_event", launcher.on_event.as_ref()),
-    ];
+    let mut commands =
+        vec![("launcher.setup", launcher.setup.as_ref()), ("launcher.on_event", launcher.on_event.as_ref())];
+    match &launcher.kind {
+        LauncherKind::Local => commands.push(("launcher.command", Some(&launcher.command))),
+        LauncherKind::Queue(QueuePrograms { submit, status, cancel, .. }) => {
+            commands.extend(
+                [("launcher.submit", submit), ("launcher.status", status), ("launcher.cancel", cancel)]
+                    .map(|(key, program)| (key, Some(program))),
+            );
+        }
+        LauncherKind::Slurm { .. } | LauncherKind::Ray(_) => {}
+    }
     let path = launcher.env.get("PATH").map(Into::into).or_else(|| env::var_os("PATH")).unwrap_or_default();
     let first = commands.into_iter().filter_map(|(key, command)| Some((key, command?.first()?)));
     first
