@@ -50,20 +50,17 @@ fn few_for_the_model(size: &Fidelity) -> Option<String> {
 
 /// What is to be started on this machine, and is not there. (The command of a job need not be there.)
 fn missing_programs(launcher: &LauncherConfig) -> Vec<String> {
-    let mut commands =
-        vec![("launcher.setup", launcher.setup.as_ref()), ("launcher.on_event", launcher.on_event.as_ref())];
-    match &launcher.kind {
-        LauncherKind::Local => commands.push(("launcher.command", Some(&launcher.command))),
+    let started = match &launcher.kind {
+        LauncherKind::Local => vec![("launcher.command", &launcher.command)],
         LauncherKind::Queue(QueuePrograms { submit, status, cancel, .. }) => {
-            commands.extend(
-                [("launcher.submit", submit), ("launcher.status", status), ("launcher.cancel", cancel)]
-                    .map(|(key, program)| (key, Some(program))),
-            );
+            vec![("launcher.submit", submit), ("launcher.status", status), ("launcher.cancel", cancel)]
         }
-        LauncherKind::Slurm { .. } | LauncherKind::Ray(_) => {}
-    }
+        LauncherKind::Slurm { .. } | LauncherKind::Ray(_) => vec![],
+    };
+    let others = [("launcher.setup", &launcher.setup), ("launcher.on_event", &launcher.on_event)];
+    let others = others.into_iter().filter_map(|(key, command)| Some((key, command.as_ref()?)));
     let path = launcher.env.get("PATH").map(Into::into).or_else(|| env::var_os("PATH")).unwrap_or_default();
-    let first = commands.into_iter().filter_map(|(key, command)| Some((key, command?.first()?)));
+    let first = started.into_iter().chain(others).filter_map(|(key, command)| Some((key, command.first()?)));
     first
         .filter(|(_, program)| !program.contains('{') && !is_there(program, &path))
         .map(|(key, program)| {

@@ -37,6 +37,8 @@ pub(super) fn read(file: &Path) -> Result<Vec<Run>, LogError> {
 
 fn runs(file: &Path) -> Result<Vec<Run>, Error> {
     let database = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    // The file may be anybody's.
+    database.pragma_update(None, "trusted_schema", false)?;
     // What is read in one transaction is of one moment.
     let database = database.unchecked_transaction()?;
     let (mut runs, mut places) = (vec![], BTreeMap::new());
