@@ -343,11 +343,11 @@ fn the_folder_of_weights_and_biases_is_a_table_of_its_runs() {
     write("run-20261127_212600-damaged", &damaged);
     let (text, said) = import();
     assert_eq!(text, whole);
-    assert!(said.contains("run-damaged.wandb: damaged after 9 records: its end cannot be read"), "{said}");
+    assert!(said.contains("run-damaged.wandb: damaged after 9 records; what comes then is not read"), "{said}");
     let none = files.refused(&["--from", "wandb", "."]);
     assert!(none.contains("no run of Weights & Biases is in it; name the folder `wandb`"), "{none}");
     let none = files.refused(&["--from", "wandb", "wandb/run-20261127_212700-begun"]);
-    assert!(none.contains("no run in it has ended; 1 run killed, or not over yet"), "{none}");
+    assert!(none.contains("no run in it has ended (1 run, killed or not over yet)"), "{none}");
     assert!(files.refused(&["--from", "wide", &format!("{one}/run-q7nbykzs.wandb")]).contains("import --from wandb"));
 }
 

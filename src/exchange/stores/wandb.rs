@@ -117,7 +117,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<Run>, LogError> {
         }
         if let Err(Damaged { after }) = runs[place].read(&bytes) {
             let (log, records) = (log.display(), counted(after, "record"));
-            tracing::warn!("{log}: damaged after {records}: its end cannot be read, and the run is left out");
+            tracing::warn!("{log}: damaged after {records}; what comes then is not read");
         }
     }
     if runs.is_empty() {
@@ -126,10 +126,8 @@ pub(super) fn read(path: &Path) -> Result<Vec<Run>, LogError> {
         return Err(wrong(path, message));
     }
     if runs.iter().all(|run| run.exit.is_none()) {
-        return Err(wrong(
-            path,
-            format!("no run in it has ended; {} killed, or not over yet", counted(runs.len(), "run")),
-        ));
+        let runs = counted(runs.len(), "run");
+        return Err(wrong(path, format!("no run in it has ended ({runs}, killed or not over yet)")));
     }
     Ok(runs.into_iter().map(State::run).collect())
 }
