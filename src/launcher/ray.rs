@@ -107,14 +107,12 @@ struct Logs {
 /// What the cluster, or what stands before it, wants to see with every request. It comes from where Ray's own programs take it, so
 /// that no secret is in a config.
 fn headers() -> io::Result<BTreeMap<String, String>> {
-    let stated = std::env::var("RAY_JOB_HEADERS").ok().map(|text| serde_json::from_str(&text)).transpose();
-    let mut headers: BTreeMap<String, String> = stated
-        .map_err(|e| {
-            let message =
-                format!("RAY_JOB_HEADERS is no JSON object of strings, such as {{\"X-Token\": \"secret\"}}: {e}");
-            io::Error::new(io::ErrorKind::InvalidInput, message)
-        })?
-        .unwrap_or_default();
+    let stated = std::env::var("RAY_JOB_HEADERS").unwrap_or_else(|_| "{}".into());
+    // Why it is none would quote what may be a secret.
+    let mut headers: BTreeMap<String, String> = serde_json::from_str(&stated).map_err(|_| {
+        let message = "RAY_JOB_HEADERS is no JSON object of strings, such as {\"X-Gate\": \"open\"}";
+        io::Error::new(io::ErrorKind::InvalidInput, message)
+    })?;
     if let Ok(token) = std::env::var("RAY_AUTH_TOKEN") {
         headers.insert("Authorization".into(), format!("Bearer {token}"));
     }
