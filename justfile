@@ -88,7 +88,7 @@ python:
     cargo build
     PATH="$PWD/target/debug:$PATH" PYTHONPATH="$PWD/python" python3 -m unittest discover --start-directory python/tests
 
-# A program that needs no library of the machine it runs on: target/x86_64-unknown-linux-musl/release/admire
+# A program that needs no library of the machine it runs on: target/x86_64-unknown-linux-musl/release/admire (needs musl-gcc)
 static:
     rustup target add x86_64-unknown-linux-musl
     cargo build --locked --release --target x86_64-unknown-linux-musl

@@ -5,7 +5,13 @@ use std::fmt;
 /// `1 run`, `2 runs`.
 #[must_use]
 pub fn counted(n: usize, what: &str) -> String {
-    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+    format!("{n} {what}{}", agreeing(n, "", "s"))
+}
+
+/// The word that agrees with so many: `agreeing(n, "was", "were")`.
+#[must_use]
+pub fn agreeing<'a>(n: usize, one: &'a str, several: &'a str) -> &'a str {
+    if n == 1 { one } else { several }
 }
 
 /// The sign of a negative number. A hyphen is narrower than the `+` of others in its column.

@@ -310,6 +310,10 @@ fn programs_that_are_not_there_are_named() {
     assert_eq!(notes(&f, &["launcher.command=['pyhton', '{weights}']", &path]), [""; 0]);
     f.edit("grace = \"1s\"\n", "");
     assert_eq!(notes(&f, &["launcher.command=['train', '{weights}']", "launcher.kind='slurm'"]), [""; 0]);
+    // Those of a queue are started here.
+    let queue = ["launcher.kind='queue'", "launcher.submit=['qsbu', '{script}']", "launcher.status=['sh', '{id}']"];
+    let queue = [&queue[..], &["launcher.cancel=['sh', '{id}']", "launcher.states={ r = 'running' }"]].concat();
+    assert_eq!(notes(&f, &queue), ["launcher.submit: qsbu is not on PATH on this machine"]);
 }
 
 #[test]

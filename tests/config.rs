@@ -575,11 +575,17 @@ fn what_a_job_of_ray_asks_for_is_checked_with_its_lines() {
     assert!(
         refused("").contains("launcher.address: needs the address of Ray's dashboard, such as \"http://head:8265\"")
     );
-    assert!(refused("address = 'https://head'").contains("does not begin with http://"));
+    assert!(refused("address = 'head:8265'").contains("does not begin with http:// or https://"));
     let and = |more: &str| refused(&format!("{at}\n{more}"));
     assert!(and("entrypoint_num_gpus = -1").contains("launcher.entrypoint_num_gpus: expected a number of at least 0"));
     assert!(and("entrypoint_resources = { x = 'y' }").contains("launcher.entrypoint_resources.x: expected a number"));
     assert!(and("runtime_env = 'x'").contains("launcher.runtime_env: expected a table such as"));
+    for (environment, place) in [("working_dir = './code'", "./code"), ("py_modules = ['s3://b/x.zip', 'lib']", "lib")]
+    {
+        let said = and(&format!("fidelity = {{ 1B = {{ runtime_env = {{ {environment} }} }} }}"));
+        let advice = "is a place on this machine, and nothing is uploaded from here";
+        assert!(said.contains(&format!("fidelity.1B.runtime_env: `{place}` {advice}")), "{said}");
+    }
     assert!(
         and("fidelity = { 2B = {} }").contains("launcher.fidelity.2B: there is no fidelity `2B`; there are 1M, 1B")
     );

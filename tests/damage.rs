@@ -228,7 +228,7 @@ fn files_of_trials_show_that_the_tail_is_lost() {
     let good = journal(&f);
     let second = good.find(&f.of("suggested")[1]["time"].to_string()).unwrap() - "{\"time\":".len();
     f.rewrite(good[..second].lines());
-    refused(&f, "it knows 1 trials, but trials/0002 has files: its tail is lost");
+    refused(&f, "it knows 1 trial, but trials/0002 has files: its tail is lost");
     fs::remove_dir_all(f.path("run/trials/0002")).unwrap();
     fs::create_dir(f.path("run/trials/0002")).unwrap();
     assert_eq!(f.json("optimize", &["-q"])["spent"]["trials"], 2);

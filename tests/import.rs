@@ -5,7 +5,7 @@ mod study;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use study::{Fixture, GOOD, code, stderr};
@@ -134,7 +134,7 @@ fn pairs_are_matched_by_name_and_index() {
     for part in [
         "m.csv, l.csv: 2 rows have no partner in the other file; skipped",
         "not used: metric/avg",
-        "2 runs (2 at 1M), 2 domains, 2 metrics; 1 had weights that do not sum to 1 and were renormalized; 1 without web",
+        "2 runs (2 at 1M), 2 domains, 2 metrics; 1 had weights that do not sum to 1 and was renormalized; 1 without web",
     ] {
         assert!(said.contains(part), "{said}");
     }
@@ -241,6 +241,114 @@ fn the_folder_of_mlflow_is_a_table_of_its_runs() {
     let none = files.refused(&["--from", "mlflow", "1M=mlruns/2/d"]);
     assert!(none.contains("mlruns/2/d: no run of MLflow is in it"), "{none}");
     assert!(files.refused(&["--from", "wide", "1M=mlruns"]).contains("this is a folder"));
+}
+
+/// A file of this repository for tests.
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
+
+#[test]
+fn the_database_of_mlflow_is_a_table_of_its_runs() {
+    let files = Files::new(&[("text.db", "SQLite format 3\0, and then none")]);
+    let database = rusqlite::Connection::open(files.0.path().join("mlflow.db")).unwrap();
+    database.execute_batch(&fs::read_to_string(fixture("mlflow.sql")).unwrap()).unwrap();
+    let (text, said) = files.csv(&["--from", "mlflow", "mlflow.db"]);
+    let id = |letter: &str| letter.repeat(32);
+    let header = "run_id,fidelity,params,tokens,cost,w:code,w:web,y:eval/web,y:loss\n";
+    let rows = |of: &[(&str, &str)]| {
+        let row = |(letter, cells): &(&str, &str)| format!("{},60M,60000000,,,{cells}\n", id(letter));
+        header.to_owned() + &of.iter().map(row).collect::<String>()
+    };
+    let (a, b, f) = (("a", "0.3,0.7,4.1,3.1"), ("b", "0.6,0.4,,"), ("f", "0.5,0.5,,"));
+    assert_eq!(text, rows(&[a, b, f]), "{said}");
+    for part in ["not used: experiment, tags.team\n", "left out runs that have not finished: 1 failed, 1 running\n"] {
+        assert!(said.contains(part), "{said}");
+    }
+    // As MLflow is told of it.
+    let sweep = &["--from", "mlflow", "sqlite:///mlflow.db", "--where", "experiment=sweep", "--where", "tags.team=a"];
+    assert_eq!(files.csv(sweep).0, rows(&[a, b]));
+    let none = files.refused(&["--from", "mlflow", "mlflow.db", "--where", "experiment=gone"]);
+    assert!(none.contains("no row has experiment=gone; there are other sweep, sweep"), "{none}");
+
+    // What a server writes meanwhile is not waited for.
+    database.execute_batch("PRAGMA journal_mode = WAL; DELETE FROM latest_metrics WHERE key = 'loss'").unwrap();
+    assert!(!files.csv(&["--from", "mlflow", "mlflow.db"]).0.contains("y:loss"));
+    for (change, part) in [
+        ("UPDATE runs SET lifecycle_stage = 'deleted'", "no run is in this database of MLflow that is not deleted"),
+        ("DROP TABLE latest_metrics", "no such table: latest_metrics; if it is of an old MLflow: mlflow db upgrade"),
+    ] {
+        database.execute_batch(change).unwrap();
+        let said = files.refused(&["--from", "mlflow", "mlflow.db"]);
+        assert!(said.contains("mlflow.db: ") && said.contains(part), "{said}");
+    }
+    for (store, part) in [
+        (
+            "text.db",
+            "text.db: cannot be read as a database of MLflow: file is not a database; restore it from a backup",
+        ),
+        ("postgresql://host/mlflow", "write the runs of a server or of another database as CSV first"),
+    ] {
+        let said = files.refused(&["--from", "mlflow", store]);
+        assert!(said.contains(part), "{said}");
+    }
+    assert!(files.refused(&["--from", "wide", "mlflow.db"]).contains("admire import --from mlflow"));
+}
+
+#[test]
+fn the_folder_of_weights_and_biases_is_a_table_of_its_runs() {
+    // Written offline by wandb 0.31; what it noted of the machine is taken out.
+    let (ended, failed) = ("offline-run-20261127_212602-q7nbykzs", "offline-run-20261127_212611-qomsivfe");
+    let log = |folder: &str| fs::read(fixture(&format!("wandb/{folder}/run-{}.wandb", &folder[28..]))).unwrap();
+    let files = Files::new(&[]);
+    let write = |folder: &str, log: &[u8]| {
+        let folder = files.0.path().join("wandb").join(folder);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join(format!("run-{}.wandb", folder.display().to_string().rsplit('-').next().unwrap())), log)
+            .unwrap();
+    };
+    let import = || files.csv(&["--from", "wandb", "wandb"]);
+    write(ended, &log(ended));
+    write(failed, &log(failed));
+    // Killed, or not over yet, sent to a server or not.
+    write("offline-run-20261127_212700-killed", &log(ended)[..1200]);
+    write("run-20261127_212700-begun", &log(ended)[..7]);
+    std::os::unix::fs::symlink(failed, files.0.path().join("wandb/latest-run")).unwrap();
+    let (text, said) = import();
+    let whole = "run_id,fidelity,params,tokens,cost,w:code,w:web,y:bad,y:best,y:eval/web,y:inf,y:loss,y:nested.a\n\
+                 q7nbykzs,60M,60000000,,0.5,0.3,0.7,,1.5,4,,2.8,2\n";
+    assert_eq!(text, whole, "{said}");
+    for part in [
+        "wandb: not used: config.late, config.lr, config.tag, run.group, run.name, run.project\n",
+        "wandb: left out runs that have not finished: 1 failed, 2 incomplete\n",
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
+    // One run, by its folder and by its log.
+    let one = format!("wandb/{ended}");
+    assert_eq!(files.csv(&["--from", "wandb", &one]).0, whole);
+    assert_eq!(files.csv(&["--from", "wandb", &format!("{one}/run-q7nbykzs.wandb")]).0, whole);
+    let without = files.csv(&["--from", "wandb", "wandb", "--where", "run.name=mix", "--drop", "summary.nested.*"]).0;
+    assert!(without.contains("q7nbykzs") && !without.contains("nested"), "{without}");
+
+    // A run that was resumed, and killed then, has not ended.
+    write("offline-run-20261127_220000-q7nbykzs", &log(ended)[..1200]);
+    let said = files.refused(&["--from", "wandb", "wandb"]);
+    assert!(said.contains("no run has finished (1 failed, 3 incomplete)"), "{said}");
+    fs::remove_dir_all(files.0.path().join("wandb/offline-run-20261127_220000-q7nbykzs")).unwrap();
+
+    // A damaged log costs its run, and no other one.
+    let mut damaged = log(ended);
+    damaged[1000] ^= 1;
+    write("run-20261127_212600-damaged", &damaged);
+    let (text, said) = import();
+    assert_eq!(text, whole);
+    assert!(said.contains("run-damaged.wandb: damaged after 9 records; what comes then is not read"), "{said}");
+    let none = files.refused(&["--from", "wandb", "."]);
+    assert!(none.contains("no run of Weights & Biases is in it; name the folder `wandb`"), "{none}");
+    let none = files.refused(&["--from", "wandb", "wandb/run-20261127_212700-begun"]);
+    assert!(none.contains("no run in it has ended (1 run, killed or not over yet)"), "{none}");
+    assert!(files.refused(&["--from", "wide", &format!("{one}/run-q7nbykzs.wandb")]).contains("import --from wandb"));
 }
 
 #[test]
@@ -379,9 +487,9 @@ fn files_that_are_no_csv_say_what_they_are() {
         (b"PK\x03\x04..archive/data.pkl".to_vec(), "a file of PyTorch"),
         (b"PK\x03\x04..runs.csv".to_vec(), "a ZIP archive; unpack it"),
         (b"\x80\x04\x95\x0b\0".to_vec(), "a Python pickle"),
-        (b":W&B\xe1\xbe\0".to_vec(), "of Weights & Biases; export the table of all runs as CSV"),
+        (b":W&B\xe1\xbe\0".to_vec(), "of Weights & Biases; write it as CSV with admire import --from wandb"),
         (b"\x18\0\0\0\0\0\0\0\xa3\x7fK\"\t\0\0\x80\x1a\x0dbrain.Event:2".to_vec(), "an event file of TensorBoard"),
-        (b"SQLite format 3\0".to_vec(), "mlflow experiments csv"),
+        (b"SQLite format 3\0".to_vec(), "of MLflow: admire import --from mlflow"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1".to_vec(), "an old Excel workbook"),
         (b"PAR1\x15\x04".to_vec(), "a Parquet file"),
         (b"\x1f\x8b\x08\0".to_vec(), "compressed with gzip"),

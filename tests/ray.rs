@@ -177,6 +177,39 @@ fn a_cluster_that_does_not_answer_is_waited_for() {
     assert_eq!((trained(&f), count(&f, "completed"), count(&f, "failed")), (2, 2, 0));
 }
 
+/// A study as `admire init --trainer ray` writes it, of one trial on a cluster without GPUs. A stand-in for the training script,
+/// which trains with PyTorch, tells the loss of every domain.
+fn trains_what_init_writes(address: &str) {
+    let f = Fixture::new("", "", "");
+    let admire = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_admire"));
+        let output = command.args(arguments).current_dir(f.root.path()).output().unwrap();
+        assert_eq!(code(&output), Some(0), "{}", stderr(&output));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    admire(&["init", "ray.toml", "--domains", "web,code", "--sizes", "60M,1B", "--trainer", "ray"]);
+    assert!(fs::read_to_string(f.path("train.py")).unwrap().contains("admire.trial()"));
+    f.write(
+        "train.py",
+        "import json, os\n\
+         weights = json.load(open(os.environ['ADMIRE_MIXTURE_FILE']))['weights']\n\
+         with open(os.environ['ADMIRE_RESULT_FILE'], 'w') as result:\n    \
+         json.dump({'metrics': {name: 3 - weight for name, weight in weights.items()}}, result)\n",
+    );
+    let address = format!("launcher.address=\"{address}\"");
+    let sets = ["--config", "ray.toml", "--set", &address, "--set", "launcher.entrypoint_num_gpus=0"];
+    admire(&[&["check"], &sets[..]].concat());
+    admire(&[&["optimize", "--set", "budget.trials=1", "--set", "launcher.poll=1"], &sets[..]].concat());
+    let status: Value = serde_json::from_str(&admire(&[&["status", "--format", "json"], &sets[..]].concat())).unwrap();
+    assert_eq!(status["trials"]["complete"], 1, "{status}");
+}
+
+#[test]
+fn what_init_writes_trains_on_a_cluster() {
+    let ray = Ray::start(Fixture::new("", "", "").root.keep(), None);
+    trains_what_init_writes(&ray.address);
+}
+
 /// Waits as long as a real cluster may take.
 fn at_last(what: &str, condition: impl Fn() -> bool) {
     let begun = Instant::now();
@@ -189,12 +222,32 @@ fn at_last(what: &str, condition: impl Fn() -> bool) {
 #[test]
 fn a_cluster_may_want_a_token() {
     let (ray, f) = served(GOOD, "", 1);
-    ray.state().authorization = Some("authorization: Bearer secret".into());
+    ray.state().wanted = Some("authorization: Bearer secret".into());
     let child = start(&f);
     until("a refusal", || said(&f, "HTTP 401: Unauthorized: Missing authentication token") == 1);
     signal(&child, Signal::SIGINT);
     ends(&f, child, 130);
     let output = f.command("optimize").env("RAY_AUTH_TOKEN", "secret").output().unwrap();
+    assert_eq!((code(&output), count(&f, "completed")), (Some(0), 1), "{}", stderr(&output));
+}
+
+#[test]
+fn a_cluster_behind_https_is_trusted_by_its_certificate_and_sees_the_headers_that_it_wants() {
+    let certificates = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls");
+    let ray = Ray::start_tls(Fixture::new("", "", "").root.keep(), &certificates);
+    ray.state().wanted = Some("x-gate: open".into());
+    let f = study_at(&ray.address, GOOD, "", 1);
+    let child = start(&f);
+    until("a refusal", || said(&f, "invalid peer certificate: UnknownIssuer; SSL_CERT_FILE") == 1);
+    signal(&child, Signal::SIGINT);
+    ends(&f, child, 130);
+    let trusting = |headers: &str| {
+        let mut command = f.command("optimize");
+        command.env("SSL_CERT_FILE", certificates.join("ca.pem")).env("RAY_JOB_HEADERS", headers).output().unwrap()
+    };
+    let output = trusting("x-gate: open");
+    assert!(stderr(&output).contains("RAY_JOB_HEADERS is no JSON object of strings"), "{}", stderr(&output));
+    let output = trusting(r#"{"X-Gate": "open"}"#);
     assert_eq!((code(&output), count(&f, "completed")), (Some(0), 1), "{}", stderr(&output));
 }
 
@@ -296,4 +349,5 @@ fn a_real_cluster_loses_driver_worker_and_head() {
     ends(&f, child, 0);
     assert_eq!((count(&f, "failed"), count(&f, "interrupted"), count(&f, "completed")), (1, 2, 1));
     assert_eq!(f.lines("ledger"), ["1 1", "1 2", "1 3", "1 4"]);
+    trains_what_init_writes(&ray.address());
 }

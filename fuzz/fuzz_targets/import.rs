@@ -4,6 +4,7 @@
 #![no_main]
 
 use std::path::Path;
+use std::{env, fs, process};
 
 use admire::config::StudyConfig;
 use admire::exchange::{ImportFormat, Input, InputFile, Options, evidence, import, write_runs};
@@ -30,6 +31,13 @@ fuzz_target!(|bytes: &[u8]| {
     let file = |text: &[u8]| InputFile { path: "runs.csv".into(), text: text.to_owned() };
     let mut files: Vec<InputFile> = content.rsplitn(format.files(), |byte| *byte == 0).map(file).collect();
     files.reverse();
+    if matches!(format, ImportFormat::Mlflow | ImportFormat::Wandb) {
+        // It may be the store of a tracker, which is read where it lies.
+        let path = env::temp_dir().join(format!("admire-fuzz-{}", process::id()));
+        fs::write(&path, content).expect("a folder for temporary files");
+        let Ok(file) = format.read(&path) else { return };
+        files = vec![file];
+    }
     if files.len() != format.files() {
         return;
     }

@@ -9,7 +9,7 @@ use super::signal::undetected;
 use crate::optimizer::{MOST_KNOWN, Optimizer, known};
 use crate::problem::{FidelityId, Mixture, Observation};
 use crate::study::{StopReason, Study, Trial};
-use crate::text::{counted, number};
+use crate::text::{agreeing, counted, number};
 
 /// The mixture that a study recommends under its present config.
 #[derive(Clone, Debug)]
@@ -222,7 +222,9 @@ pub fn explained(study: &Study, reason: StopReason) -> String {
     match reason {
         StopReason::Budget => format!("the next trial would exceed the cost{}", limit(budget.cost)),
         StopReason::Trials => match budget.trials {
-            Some(limit) if spent.trials >= limit => format!("{} have finished", counted(spent.trials, "trial")),
+            Some(limit) if spent.trials >= limit => {
+                format!("{} {} finished", counted(spent.trials, "trial"), agreeing(spent.trials, "has", "have"))
+            }
             _ => "every fidelity has had its max_trials".into(),
         },
         StopReason::WallTime => "budget.wall_time is over".into(),

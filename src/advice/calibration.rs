@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::problem::{Fidelities, FidelityId, RunId, binomial_at_most};
 use crate::study::Study;
-use crate::text::{NINETY, Uncertain, counted};
+use crate::text::{NINETY, Uncertain, agreeing, counted};
 
 /// Half-width of the central 50 % interval of a standard normal.
 const FIFTY: f64 = 0.674_489_750_196_081_7;
@@ -195,7 +195,7 @@ impl fmt::Display for Judgement {
         let ninety = || count("90 %", |c| c.inside_90, 0.9);
         match self.sureness {
             Sureness::Unknown => {
-                let were = if trials == 1 { "was" } else { "were" };
+                let were = agreeing(trials, "was", "were");
                 write!(
                     f,
                     "too few trials to say how sure the model may be: {} {were} predicted before running, and it takes {FEWEST}",

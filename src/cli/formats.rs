@@ -16,8 +16,11 @@ impl ValueEnum for ImportFormat {
             Self::Admire => ("admire", "ADMIRE-BayesOpt: the CSV of its published runs"),
             Self::Olmix => ("olmix", "olmix: SIZE=ratios.csv,metrics.csv"),
             Self::Doremi => ("doremi", "DoReMi: SIZE=FILE.json, with --metric"),
-            Self::Mlflow => ("mlflow", "MLflow: its folder `mlruns`, or the CSV of `mlflow experiments csv`"),
-            Self::Wandb => ("wandb", "Weights & Biases: the CSV of its table of runs"),
+            Self::Mlflow => (
+                "mlflow",
+                "MLflow: its database `mlflow.db`, its folder `mlruns`, or the CSV of `mlflow experiments csv`",
+            ),
+            Self::Wandb => ("wandb", "Weights & Biases: its folder `wandb`, or the CSV of its table of runs"),
             Self::Wide => ("wide", "A CSV with one row per run; also what `admire export` writes"),
             Self::Long => ("long", "A CSV with one row per run and weight or metric, in columns `name` and `value`"),
         };

@@ -187,7 +187,7 @@ pub enum LauncherKind {
 /// How trials become jobs of a Ray cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RayJobs {
-    /// Where the cluster's dashboard answers, `http://host:port`.
+    /// Where the cluster's dashboard answers, `http://host:port` or `https://…`.
     pub address: String,
     /// What a job asks for, by the names of Ray's API (`entrypoint_num_gpus`, …).
     pub options: serde_json::Map<String, serde_json::Value>,

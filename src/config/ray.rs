@@ -13,10 +13,10 @@ pub(super) fn jobs(section: &Section<'_>, fidelities: &[&str]) -> RayJobs {
     let address = section.text("address").unwrap_or_default();
     if section.lacks("address") {
         section.report(Some("address"), "needs the address of Ray's dashboard, such as \"http://head:8265\"");
-    } else if !address.starts_with("http://") {
+    } else if !["http://", "https://"].iter().any(|scheme| address.starts_with(scheme)) {
         let message = format!(
-            "\"{address}\" does not begin with http://; it is the address of Ray's dashboard, such as \
-             \"http://head:8265\" (a cluster that wants https is reached through a tunnel: kubectl port-forward, ssh -L)"
+            "\"{address}\" does not begin with http:// or https://; it is the address of Ray's dashboard, such as \
+             \"http://head:8265\""
         );
         section.report(Some("address"), message);
     }
@@ -38,6 +38,14 @@ fn options(section: &Section<'_>) -> Map<String, Json> {
     let environment = section.value("runtime_env", "a table such as { pip = [\"torch\"] }", |value| {
         matches!(value, Value::Table(_)).then(|| tree::json(value))
     });
+    for place in environment.iter().flat_map(local_places) {
+        let message = format!(
+            "`{place}` is a place on this machine, and nothing is uploaded from here; put an archive where the cluster can get \
+             it, and write its address, such as \"s3://bucket/code.zip\"; or leave this out, if the cluster shares the \
+             folder that `admire` is started in"
+        );
+        section.report(Some("runtime_env"), message);
+    }
     let options = [
         ("entrypoint_num_cpus", positive("entrypoint_num_cpus")),
         ("entrypoint_num_gpus", positive("entrypoint_num_gpus")),
@@ -46,4 +54,12 @@ fn options(section: &Section<'_>) -> Map<String, Json> {
         ("runtime_env", environment),
     ];
     options.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
+}
+
+/// What Ray's own programs upload before they submit a job: `working_dir` and `py_modules` that are no addresses. In a job that is
+/// submitted to the API, Ray does not accept them.
+fn local_places(environment: &Json) -> Vec<&str> {
+    let modules = environment["py_modules"].as_array().into_iter().flatten();
+    let places = [&environment["working_dir"]].into_iter().chain(modules).filter_map(Json::as_str);
+    places.filter(|place| !place.contains("://")).collect()
 }

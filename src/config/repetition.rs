@@ -5,6 +5,7 @@ use super::StudyConfig;
 use super::tree::Section;
 use crate::problem::{Fidelities, FidelityId, Mixture, Repetition};
 use crate::space::Domain;
+use crate::text::agreeing;
 
 const KEY: &str = "match_repetition";
 
@@ -15,7 +16,7 @@ pub(super) fn read(section: &Section<'_>, domains: &[Domain], fidelities: Option
     let sizes = fidelities.into_iter().flat_map(Fidelities::list).filter(|f| f.tokens.is_none());
     let missing: Vec<String> = domains.chain(sizes.map(|f| format!("fidelity `{}`", f.name))).collect();
     if matched && !missing.is_empty() {
-        let have = if missing.len() == 1 { "has" } else { "have" };
+        let have = agreeing(missing.len(), "has", "have");
         let missing = missing.join(", ");
         section
             .report(Some(KEY), format!("needs `tokens` in every [[domain]] and [[fidelity]]; {missing} {have} none"));

@@ -6,10 +6,10 @@ use std::path::Path;
 use super::columns::Rule;
 use super::filter::{self, Where};
 use super::table::{InputFile, Table};
-use super::{admire, doremi, generic, mlflow_store, olmix, regmix, tracker};
+use super::{admire, doremi, generic, olmix, regmix, stores, tracker};
 use crate::problem::{check_domain_name, params_of};
 use crate::runs::{LogError, RunLog};
-use crate::text::counted;
+use crate::text::{agreeing, counted};
 
 /// Whose files. `cli/formats.rs` has the names and the help of the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,9 +22,9 @@ pub enum ImportFormat {
     Olmix,
     /// DoReMi: SIZE=FILE.json, with --metric.
     Doremi,
-    /// MLflow: its folder `mlruns`, or the CSV of `mlflow experiments csv`.
+    /// MLflow: its database `mlflow.db`, its folder `mlruns`, or the CSV of `mlflow experiments csv`.
     Mlflow,
-    /// Weights & Biases: the CSV of its table of runs.
+    /// Weights & Biases: its folder `wandb`, or the CSV of its table of runs.
     Wandb,
     /// A CSV with one row per run; also what `admire export` writes.
     Wide,
@@ -42,12 +42,16 @@ impl ImportFormat {
         }
     }
 
-    /// Reads a file, or a folder where the format has such.
+    /// Reads a file, or the store of a tracker.
     ///
     /// # Errors
-    /// Those of [`InputFile::read`], and a folder without runs.
+    /// Those of [`InputFile::read`], and a store that cannot be read or has no runs.
     pub fn read(self, path: &Path) -> Result<InputFile, LogError> {
-        if self == Self::Mlflow && path.is_dir() { mlflow_store::read(path) } else { InputFile::read(path) }
+        match self {
+            Self::Mlflow => stores::mlflow(path),
+            Self::Wandb => stores::wandb(path),
+            _ => InputFile::read(path),
+        }
     }
 }
 
@@ -119,7 +123,8 @@ pub fn import(format: ImportFormat, inputs: &[Input], options: &Options) -> Resu
             notes.push(format!("{files}: left out by --where: {}", counted(left_out, "row")));
         }
         if part.skipped > 0 {
-            notes.push(format!("{files}: {} rows have no partner in the other file; skipped", part.skipped));
+            let (rows, have) = (counted(part.skipped, "row"), agreeing(part.skipped, "has", "have"));
+            notes.push(format!("{files}: {rows} {have} no partner in the other file; skipped"));
         }
         if !part.ignored.is_empty() {
             notes.push(format!("{files}: not used: {}", part.ignored.join(", ")));
@@ -189,12 +194,13 @@ fn summary(log: &RunLog) -> String {
     let count = |size: &str| log.runs.iter().filter(|run| run.fidelity == size).count();
     let sizes: Vec<String> = sizes.into_iter().map(|size| format!("{} at {size}", count(size))).collect();
     let mut text = format!(
-        "{} runs ({}), {} domains, {} metrics; {} had weights that do not sum to 1 and were renormalized",
-        log.runs.len(),
+        "{} ({}), {}, {}; {} had weights that do not sum to 1 and {} renormalized",
+        counted(log.runs.len(), "run"),
         sizes.join(", "),
-        log.domains.len(),
-        log.metrics.len(),
+        counted(log.domains.len(), "domain"),
+        counted(log.metrics.len(), "metric"),
         log.renormalized,
+        agreeing(log.renormalized, "was", "were"),
     );
     let diverged = log.runs.iter().filter(|run| run.diverged()).count();
     if diverged > 0 {

@@ -1,4 +1,4 @@
-//! Tables of runs that experiment trackers export.
+//! Tables of runs of experiment trackers.
 
 use super::columns::{ColumnMap, Rule};
 use super::table::{Part, Table};
@@ -15,8 +15,19 @@ const MLFLOW: [(&str, &str); 8] = [
     ("y:*", "metrics.*"),
 ];
 
-/// The table of runs of Weights & Biases: config and summary have no prefixes, so that what is left may be metrics.
-const WANDB: [(&str, &str); 28] = [
+/// What `stores` makes of the folder of Weights & Biases, then its table of runs: in that, config and summary have no prefixes, so
+/// that what is left may be metrics.
+const WANDB: [(&str, &str); 38] = [
+    ("run_id", "run.id"),
+    ("", "run.*"),
+    ("fidelity", "config.fidelity"),
+    ("params", "config.params"),
+    ("tokens", "config.tokens"),
+    ("w:*", "config.weights.*"),
+    ("", "config.*"),
+    ("cost", "summary.admire.cost"),
+    ("", "summary.admire.*"),
+    ("y:*", "summary.*"),
     ("run_id", "Name"),
     ("fidelity", "fidelity"),
     ("params", "params"),
@@ -48,12 +59,12 @@ const WANDB: [(&str, &str); 28] = [
     ("y:*", "*"),
 ];
 
-/// Reads an export of MLflow.
+/// Reads runs of MLflow.
 pub(super) fn mlflow(table: Table, rules: &[Rule]) -> Part {
     table.rename(&ColumnMap::new(rules, &MLFLOW))
 }
 
-/// Reads an export of Weights & Biases.
+/// Reads runs of Weights & Biases.
 pub(super) fn wandb(table: Table, rules: &[Rule]) -> Part {
     table.rename(&ColumnMap::new(rules, &WANDB))
 }

@@ -4,6 +4,7 @@
 //! the cluster does not share the trial's folder, the script writes the mixture there and prints the result in the end; what
 //! it printed is fetched.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::sync::oneshot;
 use ureq::http::{Method, Request};
+use ureq::tls::{RootCerts, TlsConfig};
 
 use super::jobs::{self, Attempt, Client, Refusal, Seen, State, Traces};
 use super::{BoxFuture, Facts, JobId};
@@ -102,30 +104,53 @@ struct Logs {
     logs: String,
 }
 
+/// What the cluster, or what stands before it, wants to see with every request. It comes from where Ray's own programs take it, so
+/// that no secret is in a config.
+fn headers() -> io::Result<BTreeMap<String, String>> {
+    let stated = std::env::var("RAY_JOB_HEADERS").unwrap_or_else(|_| "{}".into());
+    // Why it is none would quote what may be a secret.
+    let mut headers: BTreeMap<String, String> = serde_json::from_str(&stated).map_err(|_| {
+        let message = "RAY_JOB_HEADERS is no JSON object of strings, such as {\"X-Gate\": \"open\"}";
+        io::Error::new(io::ErrorKind::InvalidInput, message)
+    })?;
+    if let Ok(token) = std::env::var("RAY_AUTH_TOKEN") {
+        headers.insert("Authorization".into(), format!("Bearer {token}"));
+    }
+    Ok(headers)
+}
+
+/// What went wrong with a request, and what to do if the certificate is not trusted.
+fn advised(error: &ureq::Error) -> String {
+    let text = error.to_string();
+    let advice = "; SSL_CERT_FILE names a file of certificates to trust";
+    if text.contains("invalid peer certificate") { text + advice } else { text }
+}
+
 /// A Ray cluster, as it is asked about jobs.
 #[derive(Debug)]
 pub(super) struct Ray {
     config: Arc<LauncherConfig>,
     ray: RayJobs,
     agent: ureq::Agent,
-    /// What a cluster with token authentication wants to see, as Ray's own programs take it from the environment.
-    token: Option<String>,
+    /// What goes with every request.
+    headers: BTreeMap<String, String>,
 }
 
 impl Ray {
     /// With what `[launcher]` says.
     ///
     /// # Errors
-    /// It says nothing of Ray.
+    /// It says nothing of Ray, or the environment has headers that are none.
     pub fn new(config: &Arc<LauncherConfig>) -> io::Result<Self> {
         let LauncherKind::Ray(ray) = config.kind.clone() else {
             let message = "trials run as jobs of a Ray cluster whose address the config has no more: set launcher.kind = \
                            \"ray\" and `address` again, at least until they have ended";
             return Err(io::Error::other(message));
         };
-        let agent = ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).http_status_as_error(false).build();
-        let token = std::env::var("RAY_AUTH_TOKEN").ok();
-        Ok(Self { config: Arc::clone(config), ray, agent: agent.into(), token })
+        let agent = ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).http_status_as_error(false);
+        let trusted = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
+        let agent = agent.tls_config(trusted).build().into();
+        Ok(Self { config: Arc::clone(config), ray, agent, headers: headers()? })
     }
 
     /// The answer to a request below `/api/jobs/`; `None` for one about a job that Ray does not know.
@@ -133,8 +158,8 @@ impl Ray {
         let url = format!("{}/api/jobs/{path}", self.ray.address);
         let failed = |e: &dyn std::fmt::Display| Refusal(format!("{}: {e}", self.ray.address));
         let mut request = Request::builder().method(method).uri(url).header("content-type", "application/json");
-        if let Some(token) = &self.token {
-            request = request.header("authorization", format!("Bearer {token}"));
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
         }
         let request = request.body(body.to_owned()).map_err(|e| failed(&e))?;
         let (agent, (sender, answer)) = (self.agent.clone(), oneshot::channel());
@@ -145,7 +170,7 @@ impl Ray {
             });
             let _ = sender.send(answer);
         });
-        match answer.await.map_err(|e| failed(&e))?.map_err(|e| failed(&e))? {
+        match answer.await.map_err(|e| failed(&e))?.map_err(|e| failed(&advised(&e)))? {
             (200, text) => Ok(Some(text)),
             (404, _) => Ok(None),
             // The last line of a traceback says what it is about.

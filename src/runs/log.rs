@@ -10,7 +10,7 @@ use super::error::LogError;
 use super::identifiers::may_identify;
 use super::rows::{read, rows};
 use crate::input::number;
-use crate::text::counted;
+use crate::text::{agreeing, counted};
 
 /// One row of a file of logged runs.
 #[derive(Clone, Debug, PartialEq)]
@@ -200,8 +200,8 @@ impl RunLog {
             self.warnings.push(format!("{name}: left out runs that have not finished: {states}"));
         }
         if free > 0 {
-            let runs = if free == 1 { "run states" } else { "runs state" };
-            self.warnings.push(format!("{name}: {free} {runs} a cost of 0, which counts as none"));
+            let (runs, state) = (counted(free, "run"), agreeing(free, "states", "state"));
+            self.warnings.push(format!("{name}: {runs} {state} a cost of 0, which counts as none"));
         }
         if let [(line, sum), rest @ ..] = off.as_slice() {
             self.warnings.push(format!(

@@ -7,6 +7,7 @@ use csv::{Position, StringRecord};
 
 use super::error::LogError;
 use crate::input::{self, NotText};
+use crate::text::counted;
 
 /// What begins with these bytes is no text, or not the text of a table.
 const MAGIC: [(&[u8], &str); 17] = [
@@ -15,11 +16,8 @@ const MAGIC: [(&[u8], &str); 17] = [
     (b"ARROW1", "an Arrow (Feather) file; write it as CSV (with pandas: to_csv)"),
     (b"\x89HDF", "an HDF5 file; write it as CSV (with pandas: to_csv)"),
     (b"\x93NUMPY", "a NumPy file; write it as CSV"),
-    (b"SQLite format 3", "an SQLite database; export its table of runs as CSV (of MLflow: mlflow experiments csv)"),
-    (
-        b":W&B",
-        "the binary log of a run of Weights & Biases; export the table of all runs as CSV from the project's page",
-    ),
+    (b"SQLite format 3", "an SQLite database; write its table of runs as CSV (of MLflow: admire import --from mlflow)"),
+    (b":W&B", "the binary log of a run of Weights & Biases; write it as CSV with admire import --from wandb"),
     (b"\x80\x02", "a Python pickle; write it as CSV (with pandas: to_csv)"),
     (b"\x80\x03", "a Python pickle; write it as CSV (with pandas: to_csv)"),
     (b"\x80\x04", "a Python pickle; write it as CSV (with pandas: to_csv)"),
@@ -38,7 +36,8 @@ const MAGIC: [(&[u8], &str); 17] = [
 /// [`LogError::Unreadable`], and [`LogError::Header`] for a folder.
 pub(crate) fn read(file: &Path) -> Result<Vec<u8>, LogError> {
     if file.is_dir() {
-        let message = "this is a folder; name the CSV file in it, and export the runs of a tracker as CSV first";
+        let message =
+            "this is a folder; name the CSV file in it (the folder of a tracker: admire import --from mlflow or wandb)";
         return Err(LogError::Header { file: file.to_owned(), message: message.into() });
     }
     fs::read(file).map_err(|source| LogError::Unreadable { file: file.to_owned(), source })
@@ -125,7 +124,7 @@ pub(crate) fn rows<'a>(
         let mut place = record.position().cloned().unwrap_or_else(Position::new);
         let line = lines.of_row(place.byte() as usize);
         if record.len() != width {
-            return Err(csv_error(line, format!("the row has {} cells, the header {width}", record.len())));
+            return Err(csv_error(line, format!("the row has {}, the header {width}", counted(record.len(), "cell"))));
         }
         place.set_line(line);
         record.set_position(Some(place));

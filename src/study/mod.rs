@@ -92,6 +92,7 @@ pub use trial::{Correction, Ending, Failure, Purpose, Trial, TrialState};
 use crate::config::ConfigError;
 pub use crate::problem::{Completed, TrialId};
 pub use crate::space::Drawn;
+use crate::text::counted;
 
 /// Why a search ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -157,8 +158,9 @@ pub enum StudyError {
     },
     /// The journal that is being written to is no longer in its place.
     #[error(
-        "{} {how} while it was written to. The file that was there has {events} events, up to trial {trials}; nothing after \
-         that is saved. Put that file back, or restore it from a backup, and start again", path.display()
+        "{} {how} while it was written to. The file that was there has {}, up to trial {trials}; nothing after \
+         that is saved. Put that file back, or restore it from a backup, and start again", path.display(),
+        counted(*events as usize, "event")
     )]
     Displaced {
         /// The journal.

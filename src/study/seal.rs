@@ -11,6 +11,7 @@ use super::TrialId;
 use super::chain::{self, Chain, Link};
 use super::contents::{self, Contents};
 use crate::files;
+use crate::text::{agreeing, counted};
 
 const SEAL: &str = "journal.seal";
 
@@ -79,14 +80,18 @@ impl Evidence {
         let known = contents.trials();
         self.unknown_trial(dir, known).map(|folder| {
             format!(
-                "it knows {known} trials, but {folder} has files: its tail is lost; restore it from a backup, or, to go on \
-                 without later trials on purpose, move their folders away"
+                "it knows {}, but {folder} has files: its tail is lost; restore it from a backup, or, to go on \
+                 without later trials on purpose, move their folders away",
+                counted(known as usize, "trial")
             )
         })
     }
 
     fn against_none(&self, dir: &Path) -> Option<String> {
-        let sealed = self.seal.as_ref().map(|seal| format!("{} events were written", seal.events));
+        let sealed = self.seal.as_ref().map(|seal| {
+            let events = seal.events as usize;
+            format!("{} {} written", counted(events, "event"), agreeing(events, "was", "were"))
+        });
         let what = sealed.or_else(|| Some(format!("{} has files", self.unknown_trial(dir, 0)?)))?;
         Some(format!("it is missing or empty, but {what}; restore it from a backup, or begin elsewhere with `--dir`"))
     }

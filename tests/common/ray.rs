@@ -7,13 +7,16 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
 
 /// A job, with what it was submitted with.
@@ -46,7 +49,7 @@ pub struct State {
     /// Whether it answers.
     pub up: bool,
     /// Without this line in their heads it refuses requests.
-    pub authorization: Option<String>,
+    pub wanted: Option<String>,
     /// What paths of its machine begin with in place of others.
     elsewhere: Option<(String, String)>,
     folder: PathBuf,
@@ -67,15 +70,37 @@ impl Drop for Ray {
 impl Ray {
     /// Keeps the output of its jobs in `folder`.
     pub fn start(folder: PathBuf, elsewhere: Option<(String, String)>) -> Self {
+        let serve = |state: &mut State, stream| state.serve(stream);
+        Self::listen("http", serve, State { jobs: BTreeMap::new(), up: true, wanted: None, elsewhere, folder })
+    }
+
+    /// The same over TLS, with the certificate of `folder/server.pem` and the key of `folder/server.key`.
+    pub fn start_tls(folder: PathBuf, certificates: &Path) -> Self {
+        let chain =
+            CertificateDer::pem_file_iter(certificates.join("server.pem")).unwrap().map(Result::unwrap).collect();
+        let key = PrivateKeyDer::from_pem_file(certificates.join("server.key")).unwrap();
+        let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
+        let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+        let config = Arc::new(config.with_single_cert(chain, key).unwrap());
+        let serve = move |state: &mut State, stream| {
+            state.serve(StreamOwned::new(ServerConnection::new(Arc::clone(&config)).unwrap(), stream))
+        };
+        Self::listen("https", serve, State { jobs: BTreeMap::new(), up: true, wanted: None, elsewhere: None, folder })
+    }
+
+    fn listen(
+        scheme: &str,
+        serve: impl Fn(&mut State, TcpStream) -> Option<()> + Send + 'static,
+        state: State,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = format!("http://{}", listener.local_addr().unwrap());
-        let state =
-            Arc::new(Mutex::new(State { jobs: BTreeMap::new(), up: true, authorization: None, elsewhere, folder }));
+        let address = format!("{scheme}://{}", listener.local_addr().unwrap());
+        let state = Arc::new(Mutex::new(state));
         let shared = Arc::clone(&state);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 // An error says that nobody waits for the answer.
-                let _ = shared.lock().unwrap().serve(stream);
+                let _ = serve(&mut shared.lock().unwrap(), stream);
             }
         });
         Self { address, state }
@@ -87,16 +112,16 @@ impl Ray {
 }
 
 impl State {
-    fn serve(&mut self, mut stream: TcpStream) -> Option<()> {
-        let mut reader = BufReader::new(stream.try_clone().ok()?);
-        let (mut line, mut length, mut may) = (String::new(), 0, self.authorization.is_none());
+    fn serve(&mut self, stream: impl Read + Write) -> Option<()> {
+        let mut reader = BufReader::new(stream);
+        let (mut line, mut length, mut may) = (String::new(), 0, self.wanted.is_none());
         reader.read_line(&mut line).ok()?;
         loop {
             let mut header = String::new();
             reader.read_line(&mut header).ok()?;
+            may = may || self.wanted.as_deref() == Some(header.trim());
             match header.to_lowercase().trim().split_once(": ") {
                 Some(("content-length", value)) => length = value.parse().ok()?,
-                Some(("authorization", _)) => may = self.authorization.as_deref() == Some(header.trim()),
                 Some(_) => {}
                 None => break,
             }
@@ -112,8 +137,10 @@ impl State {
             true => self.answer(method, path, &String::from_utf8(body).ok()?),
             false => (401, "Unauthorized: Missing authentication token".to_owned()),
         };
-        write!(stream, "HTTP/1.1 {status} x\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{answer}", answer.len())
-            .ok()
+        let length = answer.len();
+        let stream = reader.get_mut();
+        write!(stream, "HTTP/1.1 {status} x\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{answer}").ok()?;
+        stream.flush().ok()
     }
 
     fn answer(&mut self, method: &str, path: &str, body: &str) -> (u16, String) {

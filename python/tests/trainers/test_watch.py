@@ -27,9 +27,8 @@ SCRIPT = textwrap.dedent("""
 
 
 class Tracked(InFolder):
-    def track(self, tracker, **environment):
-        """Plays a study of two trials, and gives its events to the tracker; the weights of the first trial."""
-        os.environ.update(environment)
+    def play(self):
+        """Plays a study of two trials, and keeps its events; the weights of the first trial."""
         self.write("study.toml", CONFIG)
         self.write("train.py", SCRIPT)
         launcher = {
@@ -41,16 +40,32 @@ class Tracked(InFolder):
         command = [_program.find(), "optimize", "--config", "study.toml", "--set", "budget.trials=2", *sets]
         done = subprocess.run(command, cwd=self.folder, capture_output=True, encoding="utf-8", check=False)
         self.assertEqual(done.returncode, 0, done.stderr)
+        return json.loads((self.folder / "admire-runs/test/trials/0001/mixture.json").read_text())["weights"]
+
+    def track(self, tracker, **environment):
+        """Gives the events of the study to the tracker."""
+        os.environ.update(environment)
         for event in (self.folder / "events").read_text("utf-8").splitlines(keepends=True):
             # As `on_event` does. An event that ends no trial is none for a tracker.
             program = [sys.executable, "-m", f"admire.watch.{tracker}"]
             subprocess.run(program, input=event, cwd=self.folder, encoding="utf-8", check=True)
-        return json.loads((self.folder / "admire-runs/test/trials/0001/mixture.json").read_text())["weights"]
+
+    def imported(self, tracker, store):
+        """The rows that `admire import` makes of a store."""
+        call = [_program.find(), "import", "--from", tracker, store]
+        done = subprocess.run(call, cwd=self.folder, capture_output=True, encoding="utf-8", check=True)
+        return list(csv.DictReader(io.StringIO(done.stdout)))
 
     def test_mlflow_has_a_run_per_trial(self):
-        store = f"file:{self.folder}/mlruns"
-        # Deprecated, but needs nothing.
-        weights = self.track("mlflow", MLFLOW_TRACKING_URI=store, MLFLOW_ALLOW_FILE_STORE="true")
+        weights = self.play()
+        # The folder is deprecated.
+        for kept, store in [("mlflow.db", "sqlite:///{}/mlflow.db"), ("mlruns", "file:{}/mlruns")]:
+            with self.subTest(kept):
+                self.check_mlflow(kept, store.format(self.folder), weights)
+
+    def check_mlflow(self, kept, store, weights):
+        self.track("mlflow", MLFLOW_TRACKING_URI=store, MLFLOW_ALLOW_FILE_STORE="true")
+        mlflow.set_tracking_uri(store)
         client = mlflow.MlflowClient(store)
         runs = client.search_runs([client.get_experiment_by_name("test").experiment_id])
         first, second = sorted(runs, key=lambda run: run.info.run_name)
@@ -61,21 +76,16 @@ class Tracked(InFolder):
         self.assertEqual(float(first.data.params["weights.web"]), weights["web"])
         self.assertEqual((first.data.params["fidelity"], float(first.data.params["params"])), ("1M", 1e6))
         # The way back: as the runs of another study.
-        table = mlflow.search_runs([first.info.experiment_id]).to_csv(index=False)
-        self.write("runs.csv", table)
-        imported = []
-        for source in ("runs.csv", "mlruns"):
-            call = [_program.find(), "import", "--from", "mlflow", source]
-            done = subprocess.run(call, cwd=self.folder, capture_output=True, encoding="utf-8", check=True)
-            imported.append(done.stdout)
-        self.assertEqual(*imported)
-        (row,) = csv.DictReader(io.StringIO(done.stdout))
+        self.write("runs.csv", mlflow.search_runs([first.info.experiment_id]).to_csv(index=False))
+        (row,) = self.imported("mlflow", kept)
+        self.assertEqual([row], self.imported("mlflow", "runs.csv"))
         self.assertEqual((row["run_id"], row["fidelity"], float(row["y:web"])), (first.info.run_id, "1M", 2.0))
         self.assertAlmostEqual(float(row["w:web"]), weights["web"])
         self.assertEqual((first.data.metrics["web"], first.data.metrics["admire.objective"]), (2.0, 2.25))
 
     def test_weights_and_biases_has_a_run_per_trial(self):
-        weights = self.track("wandb", WANDB_MODE="offline", WANDB_DIR=str(self.folder))
+        weights = self.play()
+        self.track("wandb", WANDB_MODE="offline", WANDB_DIR=str(self.folder))
         runs = {}
         for path in self.folder.glob("wandb/offline-run-*/run-*.wandb"):
             records = list(read(path))
@@ -91,6 +101,10 @@ class Tracked(InFolder):
         codes = {name: exit_code(records) for name, (_, records) in runs.items()}
         self.assertEqual(codes, {"trial-1": 0, "trial-2": 1})
         self.assertIn("exit status: 1", runs["trial-2"][0].notes)
+        # The way back: as the runs of another study.
+        (row,) = self.imported("wandb", "wandb")
+        self.assertEqual((row["run_id"], row["fidelity"], float(row["y:web"])), (run.run_id, "1M", 2.0))
+        self.assertAlmostEqual(float(row["w:web"]), weights["web"])
 
 
 BLOCK, WHOLE, LAST = 1 << 15, 1, 4

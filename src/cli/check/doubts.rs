@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::short;
-use crate::config::{LauncherConfig, LauncherKind, StudyConfig};
+use crate::config::{LauncherConfig, LauncherKind, QueuePrograms, StudyConfig};
 use crate::problem::Fidelity;
 
 /// A fine-tuning run has about a thousandth as many tokens as its model has parameters.
@@ -50,14 +50,17 @@ fn few_for_the_model(size: &Fidelity) -> Option<String> {
 
 /// What is to be started on this machine, and is not there. (The command of a job need not be there.)
 fn missing_programs(launcher: &LauncherConfig) -> Vec<String> {
-    let here = matches!(launcher.kind, LauncherKind::Local);
-    let commands = [
-        ("launcher.command", Some(&launcher.command).filter(|_| here)),
-        ("launcher.setup", launcher.setup.as_ref()),
-        ("launcher.on_event", launcher.on_event.as_ref()),
-    ];
+    let started = match &launcher.kind {
+        LauncherKind::Local => vec![("launcher.command", &launcher.command)],
+        LauncherKind::Queue(QueuePrograms { submit, status, cancel, .. }) => {
+            vec![("launcher.submit", submit), ("launcher.status", status), ("launcher.cancel", cancel)]
+        }
+        LauncherKind::Slurm { .. } | LauncherKind::Ray(_) => vec![],
+    };
+    let others = [("launcher.setup", &launcher.setup), ("launcher.on_event", &launcher.on_event)];
+    let others = others.into_iter().filter_map(|(key, command)| Some((key, command.as_ref()?)));
     let path = launcher.env.get("PATH").map(Into::into).or_else(|| env::var_os("PATH")).unwrap_or_default();
-    let first = commands.into_iter().filter_map(|(key, command)| Some((key, command?.first()?)));
+    let first = started.into_iter().chain(others).filter_map(|(key, command)| Some((key, command.first()?)));
     first
         .filter(|(_, program)| !program.contains('{') && !is_there(program, &path))
         .map(|(key, program)| {

@@ -8,7 +8,7 @@ use crate::problem::Mixture;
 use crate::report::{Align, Table};
 use crate::space::Granularity;
 use crate::study::Trial;
-use crate::text::number;
+use crate::text::{agreeing, number};
 
 /// What is seen more often than this is repeated.
 const FRESH: f64 = 1.0;
@@ -237,7 +237,7 @@ fn lonely(config: &StudyConfig) -> Option<String> {
     let alone = |name: &&String| domains.iter().filter(|domain| domain.family.as_ref() == Some(*name)).count() == 1;
     let families: Vec<String> =
         domains.iter().filter_map(|d| d.family.as_ref()).filter(alone).map(|name| format!("`{name}`")).collect();
-    let has = if families.len() == 1 { "family {} has" } else { "families {} have" };
+    let has = agreeing(families.len(), "family {} has", "families {} have");
     let note = || format!("{} one domain only, which learns from no other", has.replace("{}", &families.join(", ")));
     (!families.is_empty()).then(note)
 }

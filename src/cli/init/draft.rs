@@ -19,6 +19,8 @@ pub(super) enum Trainer {
     Torchrun,
     /// PyTorch, every trial a job of Slurm
     Slurm,
+    /// PyTorch, every trial a job of Ray
+    Ray,
     /// Megatron-LM on all GPUs of this machine
     Megatron,
 }
@@ -28,7 +30,7 @@ impl Trainer {
     pub(super) const fn script(self) -> &'static str {
         match self {
             Self::Hf => include_str!("train_hf.py"),
-            Self::Torchrun | Self::Slurm => include_str!("train_torch.py"),
+            Self::Torchrun | Self::Slurm | Self::Ray => include_str!("train_torch.py"),
             Self::Megatron => include_str!("train_megatron.py"),
         }
     }
@@ -49,6 +51,13 @@ impl Trainer {
                  time = \"4:00:00\"\n\
                  directives = [\"--ntasks=1\", \"--gres=gpu:1\"]\n\
                  command = [\"srun\", \"python3\", {script}]\n"
+            ),
+            Self::Ray => format!(
+                "kind = \"ray\"                 # docs/ray.md\n\
+                 address = \"http://localhost:8265\"\n\
+                 entrypoint_num_gpus = 1\n\
+                 # runtime_env = {{ pip = [\"torch\"] }}\n\
+                 command = [\"python3\", {script}]\n"
             ),
         }
     }

@@ -1,29 +1,22 @@
 //! The folder in which MLflow keeps runs where there is no database: `mlruns/EXPERIMENT/RUN` with `meta.yaml` and a file for each
 //! parameter and metric.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::Path;
 
-use super::recipe::ExportError;
-use super::table::InputFile;
-use super::text::csv;
+use super::{Run, entries, folders, unreadable, wrong};
 use crate::input;
 use crate::runs::LogError;
-
-/// A run in a store: its cells by column, under the names of `mlflow experiments csv`.
-type Run = BTreeMap<String, String>;
 
 /// How MLflow writes the states of runs into `meta.yaml`, from 1 on.
 const STATES: [&str; 5] = ["RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED"];
 
-/// The runs of a store, or of one experiment in it, as the table that `mlflow experiments csv` writes, with the experiment's name
-/// in a column more. Deleted experiments and runs are left out.
+/// The runs of a store, or of one experiment in it, in the order in which they were started: the table that `mlflow experiments
+/// csv` writes, with the experiment's name in a column more. Deleted experiments and runs are left out, and MLflow's own tags.
 ///
 /// # Errors
 /// Files that cannot be read, and a folder without any run.
-pub(super) fn read(folder: &Path) -> Result<InputFile, LogError> {
-    let wrong = |message| LogError::Header { file: folder.to_owned(), message };
+pub(super) fn read(folder: &Path) -> Result<Vec<Run>, LogError> {
     let own = meta(folder)?;
     let experiments = if own.contains_key("experiment_id") { vec![folder.to_owned()] } else { folders(folder)? };
     let mut runs = vec![];
@@ -43,23 +36,13 @@ pub(super) fn read(folder: &Path) -> Result<InputFile, LogError> {
         }
     }
     if runs.is_empty() {
-        return Err(wrong(
-            "no run of MLflow is in it; name its `mlruns`, or the folder of an experiment in that".into(),
-        ));
+        let message = "no run of MLflow is in it; name its `mlruns`, the folder of an experiment in that, or the database, \
+                       `mlflow.db`";
+        return Err(wrong(folder, message));
     }
-    // In the order in which they were started: their names are random.
+    // Their names are random.
     runs.sort();
-    let runs: Vec<Run> = runs.into_iter().map(|(_, run)| run).collect();
-    let text = table(&runs).map_err(|error| wrong(error.to_string()))?;
-    Ok(InputFile { path: folder.to_owned(), text: text.into_bytes() })
-}
-
-/// One row per run; a column that a run does not have is empty.
-fn table(runs: &[Run]) -> Result<String, ExportError> {
-    let columns: BTreeSet<&String> = runs.iter().flat_map(BTreeMap::keys).collect();
-    let header = columns.iter().map(|column| (*column).clone()).collect();
-    let row = |run: &Run| columns.iter().map(|column| run.get(*column).cloned().unwrap_or_default()).collect();
-    csv([header].into_iter().chain(runs.iter().map(row)))
+    Ok(runs.into_iter().map(|(_, run)| run).collect())
 }
 
 /// What is in the folder of a run.
@@ -69,6 +52,11 @@ fn run(folder: &Path, about: &BTreeMap<String, String>) -> Result<Run, LogError>
     let mut run: Run = [("run_id".into(), about["run_id"].clone()), ("status".into(), state.into())].into();
     for (name, value) in files(&folder.join("params"))? {
         run.insert(format!("params.{name}"), value);
+    }
+    for (name, value) in files(&folder.join("tags"))? {
+        if !name.starts_with("mlflow.") {
+            run.insert(format!("tags.{name}"), value);
+        }
     }
     for (name, history) in files(&folder.join("metrics"))? {
         run.insert(format!("metrics.{name}"), last(&history).unwrap_or_default());
@@ -100,23 +88,6 @@ fn files(folder: &Path) -> Result<Vec<(String, String)>, LogError> {
     Ok(found)
 }
 
-/// The folders in a folder.
-fn folders(folder: &Path) -> Result<Vec<PathBuf>, LogError> {
-    Ok(entries(folder)?.into_iter().filter(|path| path.is_dir()).collect())
-}
-
-/// What is in a folder, in the order of names. Nothing where it does not exist.
-fn entries(folder: &Path) -> Result<Vec<PathBuf>, LogError> {
-    if !folder.exists() {
-        return Ok(vec![]);
-    }
-    let unreadable = |source| LogError::Unreadable { file: folder.to_owned(), source };
-    let entries = fs::read_dir(folder).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect());
-    let mut entries: Vec<PathBuf> = entries.map_err(unreadable)?;
-    entries.sort();
-    Ok(entries)
-}
-
 /// The keys of `meta.yaml`, which has one in each line; none where there is no such file.
 fn meta(folder: &Path) -> Result<BTreeMap<String, String>, LogError> {
     let path = folder.join("meta.yaml");
@@ -133,5 +104,5 @@ fn is_active(about: &BTreeMap<String, String>) -> bool {
 }
 
 fn text(path: &Path) -> Result<String, LogError> {
-    input::read(path).map_err(|source| LogError::Unreadable { file: path.to_owned(), source })
+    input::read(path).map_err(|source| unreadable(path, source))
 }
