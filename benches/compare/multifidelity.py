@@ -71,26 +71,26 @@ class Surrogate:
         )
         return problem.project((x[0] * caps).numpy())
 
-    def batch(self, answers, questions, prices, budget, runs):
-        """Which of the `questions` (features in rows) to train, one after the other: the highest knowledge gradient per price, given
-        that those before are trained. The gradient is what the smallest posterior mean among the `answers` is expected to fall by."""
+    def batch(self, answers, questions, costs, fixed_cost, budget, runs):
+        """Which of the `questions` (features in rows) to train: one after the other the highest knowledge gradient per cost, given that
+        those before are trained. The gradient is what the smallest posterior mean among the `answers` is expected to fall by. A fixed
+        cost is added to the cost of each run, as in BoTorch's AffineFidelityCostModel."""
         mean, cross, own, noise = self._joint(answers, questions)
         half = draw_sobol_normal_samples(d=len(self.models), n=DRAWS // 2).float()
         draws = torch.cat([half, -half])
         chosen = []
-        while len(chosen) < runs and (prices <= budget).any():
+        while len(chosen) < runs and (costs <= budget).any():
             deviation = (own.diagonal(dim1=1, dim2=2) + noise).sqrt()
             value = torch.empty(len(questions), dtype=torch.float)
             for part in torch.arange(len(questions)).split(25):
                 moves = cross[:, :, part] * (self.weights.float()[:, None] / deviation[:, part])[:, None]
                 moved = mean[:, None] + torch.einsum("sm,max->xas", draws, moves)
                 value[part] = mean.min() - moved.amin(1).mean(1)
-            # What thinking of a run costs counts as if all runs together cost the budget: BoTorch's fixed cost.
-            value = value / (prices + self.fixed_cost).float()
-            value[prices > budget] = -torch.inf
+            value = value / (costs + fixed_cost).float()
+            value[costs > budget] = -torch.inf
             pick = int(value.argmax())
             chosen.append(pick)
-            budget -= prices[pick]
+            budget -= float(costs[pick])
             step = deviation[:, pick]
             over, along = cross[:, :, pick] / step[:, None], own[:, :, pick] / step[:, None]
             cross = cross - over[:, :, None] * along[:, None]
@@ -99,8 +99,8 @@ class Surrogate:
 
     @torch.no_grad()
     def _joint(self, answers, questions):
-        """Of the objective: its mean at the answers. Of each metric: covariances of answers with questions and of questions, and the
-        noise of the questions. In the units of the models, but for the objective's mean."""
+        """Of the objective: its mean at the answers, up to a constant. Of each metric: covariances of answers with questions and of
+        questions, and the noise of the questions. In the units of the models, but for the objective's mean."""
         mean, parts = torch.zeros(len(answers)), []
         for model, weight in zip(self.models, self.weights):
             x, y, kernel = model.train_inputs[0], model.train_targets, model.covar_module
@@ -139,16 +139,21 @@ def search(problem, budget):
     def uniform(count, concentration=1.0):
         return problem.project(rng.dirichlet(np.full(dim, concentration), count))
 
+    def candidates(best):
+        """Mixtures (in rows) near the best, which is the first, and all over the space."""
+        half = CANDIDATES // 2
+        near = best * np.exp(rng.normal(size=(half, dim)) * rng.choice([0.1, 0.3, 1.0], (half, 1)))
+        near += rng.dirichlet(np.ones(dim), half) * rng.choice([0.02, 0.1, 0.3], (half, 1))
+        near = problem.project(near / near.sum(1, keepdims=True))
+        return np.vstack([best, near, uniform(half // 2), uniform(half - half // 2 - 1, 0.3)])
+
     for size, price in enumerate(prices):
         for w in uniform(min(2 * (dim + 1), int(DESIGN * budget / price + 1e-9))):
             train(w, size)
     states, fitted_on, best = None, 0, uniform(1)[0]
 
-    def surrogate(states):
-        return Surrogate(problem, torch.tensor(np.array(tried)), torch.tensor(np.array(metrics)), states)
-
     while True:
-        model = surrogate(states)
+        model = Surrogate(problem, torch.tensor(np.array(tried)), torch.tensor(np.array(metrics)), states)
         if len(tried) >= GROWTH * fitted_on:
             model.fit()
             states, fitted_on = model.states(), len(tried)
@@ -157,16 +162,11 @@ def search(problem, budget):
         best = model.best(problem, np.vstack([best, others]))
         if done:
             return best, np.bincount([int(x[-1]) for x in tried]).tolist()
-        # Candidates all over the space, and near the best.
-        near = best * np.exp(rng.normal(size=(CANDIDATES // 2, dim)) * rng.choice([0.1, 0.3, 1.0], (CANDIDATES // 2, 1)))
-        near += rng.dirichlet(np.ones(dim), CANDIDATES // 2) * rng.choice([0.02, 0.1, 0.3], (CANDIDATES // 2, 1))
-        near = problem.project(near / near.sum(1, keepdims=True))
-        wide = np.vstack([uniform(CANDIDATES // 4), uniform(CANDIDATES // 4 - 1, 0.3)])
-        answers = np.vstack([best, near, wide])
+        answers = candidates(best)
         scored = answers[np.append(0, rng.choice(np.arange(1, CANDIDATES), SCORED - 1, replace=False))]
         questions = np.vstack([np.column_stack([scored / problem.caps, np.full(SCORED, s)]) for s in range(len(sizes))])
-        model.fixed_cost = budget / MOST_RUNS
         answers = torch.tensor(np.column_stack([answers / problem.caps, np.full(CANDIDATES, model.target)]))
-        picks = model.batch(answers, torch.tensor(questions), torch.tensor(np.repeat(prices, SCORED)), left, BATCH)
+        costs = torch.tensor(np.repeat(prices, SCORED))
+        picks = model.batch(answers, torch.tensor(questions), costs, budget / MOST_RUNS, left, min(BATCH, MOST_RUNS - len(tried)))
         for pick in picks:
             train(problem.project(questions[pick, :-1] * problem.caps), int(questions[pick, -1]))
