@@ -56,7 +56,7 @@ mutants *words:
 quickstart:
     cargo run --release -- optimize --config configs/quickstart.toml
 
-# admire, random search, Optuna and Ax on the same problem of known optimum (their packages go to target/compare-venv)
+# admire, BoTorch, regressions, random search, Optuna and Ax on the same problem of known optimum (their packages go to target/compare-venv)
 compare *options:
     test -d target/compare-venv || python3 -m venv target/compare-venv
     target/compare-venv/bin/pip install --quiet --requirement benches/compare/requirements.txt

@@ -99,7 +99,7 @@ fn neither_threads_nor_columns_nor_line_ends_change_a_replay() {
         without_times(serde_json::from_slice(&output.stdout).unwrap())
     };
     let expected = run(&log(), "1");
-    assert_eq!(expected["strategies"].as_array().unwrap().len(), 5);
+    assert_eq!(expected["strategies"].as_array().unwrap().len(), 6);
     assert_eq!(run(&log(), "4"), expected);
     assert_eq!(run(&text(&header, &rows, [6, 5, 4, 3, 2, 1, 0]), "2"), expected);
     assert_eq!(run(&format!("\u{feff}{}", log().replace('\n', "\r\n").replace("big", "\"big\"")), "2"), expected);
@@ -124,6 +124,40 @@ fn out_holds_every_curve_the_document_and_a_picture() {
     for said in ["What the search would have cost", "regression", "Recommendation", "big-4", "24 trials"] {
         assert!(page.contains(said), "{said} is not in the report");
     }
+}
+
+/// Two metrics that follow mixing laws of two domains at the small size. Three parameters a metric: four runs give the laws, and with
+/// them the best of the target runs, which are too dear to be bought.
+#[test]
+fn log_linear_laws_find_the_best_mixture_once_they_are_determined() {
+    let bench = Bench::new();
+    let log = |sign: f64| {
+        let mut csv = "run_id,fidelity,params,cost,w:a,w:b,y:one,y:two\n".to_owned();
+        for (fidelity, params, cost, floor) in [("small", "1e6", "0.01", 1.0), ("big", "1e9", "1", 0.0)] {
+            for i in 0..12 {
+                let a = (i as f64 * 7.0 % 12.0) / 12.0;
+                let (one, two) = (sign * (floor + (-3.0 * a).exp()), sign * (floor + (2.0 * a - 1.0).exp()));
+                csv += &format!("{fidelity}-{i},{fidelity},{params},{cost},{a},{},{one},{two}\n", 1.0 - a);
+            }
+        }
+        csv
+    };
+    let recommended = |sign: f64, direction: &str, out: &str| {
+        let file = bench.write(&format!("{out}.csv"), &log(sign));
+        let args = ["--strategy", "log-linear", "--seeds", "4", "--budget", "0.9", "--direction", direction];
+        let output = bench.replay(&file, &[&args[..], &["--out", out]].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = fs::read_to_string(bench.0.path().join(out).join("curves.csv")).unwrap();
+        text.lines().skip(1).map(|line| line.split(',').nth(5).unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let losses = recommended(1.0, "minimize", "losses");
+    assert_eq!(losses.len(), 4 * 12);
+    for playback in losses.chunks(12) {
+        assert!(playback[..3].iter().all(|run| *run == playback[0]), "three runs change nothing: {playback:?}");
+        // 3 exp(−3a) = 2 exp(2a − 1) at a = 0.28; the nearest are 3/12.
+        assert!(playback[3..].iter().all(|run| run == "big-9"), "{playback:?}");
+    }
+    assert_eq!(recommended(-1.0, "maximize", "scores"), losses, "the best are the same whatever the sign is");
 }
 
 #[test]

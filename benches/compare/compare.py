@@ -40,16 +40,18 @@ class Problem:
         )
         self.config = tomllib.loads((folder / "study.toml").read_text())
         self.names = [d["name"] for d in self.config["domain"]]
-        sizes = self.config["fidelity"]
-        self.target, self.cheapest = max(sizes, key=lambda s: s["cost"]), min(sizes, key=lambda s: s["cost"])
-        per_weight = self.target["tokens"] / self.config["limits"]["max_epochs"]
+        self.sizes = sorted(self.config["fidelity"], key=lambda s: s["cost"])
+        target = self.sizes[-1]
+        self.metrics, self.weights = zip(*self.config["objective"]["metrics"].items())
+        per_weight = target["tokens"] / self.config["limits"]["max_epochs"]
         self.caps = np.minimum([d["tokens"] / per_weight for d in self.config["domain"]], 1.0)
         self.groups = [
             (np.isin(self.names, g["domains"]), g["min"], g["max"]) for g in self.config.get("group", [])
         ]
 
     def project(self, w: np.ndarray) -> np.ndarray:
-        """The nearest allowed mixture: Dykstra's alternating projections onto the capped simplex and each group."""
+        """The nearest allowed mixtures (along the last axis): Dykstra's alternating projections onto the capped simplex and each
+        group."""
         corrections = [np.zeros_like(w) for _ in range(len(self.groups) + 1)]
         for _ in range(10_000):
             before = w
@@ -57,27 +59,30 @@ class Problem:
                 y = w + correction
                 w = self._group(y, *self.groups[k]) if k < len(self.groups) else self._simplex(y)
                 corrections[k] = y - w
-            inside = all(low - 1e-9 <= w[m].sum() <= high + 1e-9 for m, low, high in self.groups)
+            totals = ((w[..., m].sum(-1), low, high) for m, low, high in self.groups)
+            inside = all(((low - 1e-9 <= t) & (t <= high + 1e-9)).all() for t, low, high in totals)
             if inside and np.abs(w - before).max() < 1e-10:
                 break
         return w
 
     def _group(self, y, members, low, high):
-        total = y[members].sum()
+        total = y[..., members].sum(-1, keepdims=True)
         return y + members * (np.clip(total, low, high) - total) / members.sum()
 
     def _simplex(self, y):
-        low, high = y.min() - 1.0, y.max()
-        for _ in range(100):
+        low, high = y.min(-1, keepdims=True) - 1.0, y.max(-1, keepdims=True)
+        for _ in range(60):
             shift = 0.5 * (low + high)
-            if np.clip(y - shift, 0.0, self.caps).sum() > 1.0:
-                low = shift
-            else:
-                high = shift
+            above = np.clip(y - shift, 0.0, self.caps).sum(-1, keepdims=True) > 1.0
+            low, high = np.where(above, shift, low), np.where(above, high, shift)
         return np.clip(y - high, 0.0, self.caps)
 
     def train(self, w: np.ndarray, size: dict, seed: int) -> float:
-        """One training run, by the contract of docs/training-command.md; the objective."""
+        """One training run; the objective."""
+        return float(self.measure(w, size, seed) @ self.weights)
+
+    def measure(self, w: np.ndarray, size: dict, seed: int) -> np.ndarray:
+        """One training run, by the contract of docs/training-command.md; the metrics."""
         with tempfile.TemporaryDirectory() as folder:
             mixture, result = Path(folder, "mixture.json"), Path(folder, "result.json")
             mixture.write_text(json.dumps({"weights": dict(zip(self.names, w.tolist())), "fidelity": size["name"]}))
@@ -86,7 +91,7 @@ class Problem:
             command = self.config["launcher"]["command"]
             subprocess.run([values.get(argument, argument) for argument in command], check=True)
             metrics = json.loads(result.read_text())["metrics"]
-        return sum(weight * metrics[name] for name, weight in self.config["objective"]["metrics"].items())
+        return np.array([metrics[name] for name in self.metrics])
 
     def score(self, weights: dict) -> float:
         """The share of the gap that a mixture closes, without noise."""
@@ -179,15 +184,30 @@ def ax_search(problem, size, runs):
     return mixture(client.get_best_parameterization()[0])
 
 
+def regression(name):
+    def search(problem, size, runs):
+        import regressions
+
+        return getattr(regressions, name)(problem, size, runs)
+
+    return search
+
+
+REGRESSIONS = {"regmix": regression("regmix"), "log-linear": regression("log_linear")}
+
 SEARCHES = {
     "random": random_search,
     "optuna-gp": optuna_search("GPSampler"),
     "optuna-tpe": optuna_search("TPESampler"),
     "ax": ax_search,
+    **REGRESSIONS,
 }
 
 # Runs at the cheapest size, where thinking costs more time than the runs do.
-CHEAP_RUNS = {"random": 1000, "optuna-gp": 100, "optuna-tpe": 1000, "ax": 40}
+CHEAP_RUNS = {"random": 1000, "optuna-gp": 100, "optuna-tpe": 1000, "ax": 40, "regmix": 1000, "log-linear": 1000}
+
+
+# Searches over all sizes: (problem, budget, slots) -> weights of the recommended mixture, and what was spent.
 
 
 def admire(problem, budget, slots):
@@ -200,28 +220,42 @@ def admire(problem, budget, slots):
     return best["weights"], best["spent"]
 
 
+def botorch(problem, budget, slots):
+    """BoTorch, in batches whatever the slots are."""
+    import multifidelity
+
+    w, counts = multifidelity.search(problem, budget)
+    cost = sum(count * size["cost"] for count, size in zip(counts, problem.sizes))
+    return dict(zip(problem.names, w.tolist())), {"cost": cost, "trials": sum(counts), "by_size": counts}
+
+
+ALL_SIZES = {"admire": admire, "botorch": botorch}
+
+
 def jobs(args):
     """What is compared: (optimizer, where, budget in trials or cost)."""
-    if "admire" in args.optimizers:
+    for name in (n for n in ALL_SIZES if n in args.optimizers):
         for budget in args.budgets:
-            yield "admire", "all sizes", budget
+            yield name, "all sizes", budget
     for name in (n for n in SEARCHES if n in args.optimizers):
         yield name, "cheapest", args.cheap_runs.get(name, CHEAP_RUNS[name])
-        yield name, "target", args.target_runs
+        # Ten runs are too few for a regression.
+        yield (name, "middle", args.middle_runs) if name in REGRESSIONS else (name, "target", args.target_runs)
 
 
 def run(args, folder, job, seed):
     name, where, amount = job
     problem = Problem(args.programs, folder, args.domains, args.regime, args.noise, seed)
     start = time.monotonic()
-    if name == "admire":
-        weights, spent = admire(problem, amount, args.slots)
+    if name in ALL_SIZES:
+        weights, spent = ALL_SIZES[name](problem, amount, args.slots)
     else:
-        size = problem.target if where == "target" else problem.cheapest
+        size = problem.sizes[("cheapest", "middle", "target").index(where)]
         w = SEARCHES[name](problem, size, int(amount))
         weights, spent = dict(zip(problem.names, w.tolist())), {"cost": amount * size["cost"], "trials": amount}
     seconds = time.monotonic() - start
-    return {"share": problem.score(weights), "cost": spent["cost"], "runs": spent["trials"], "seconds": seconds}
+    found = {"share": problem.score(weights), "cost": spent["cost"], "runs": spent["trials"], "seconds": seconds}
+    return found | ({"by_size": spent["by_size"]} if "by_size" in spent else {})
 
 
 def table(rows):
@@ -251,10 +285,11 @@ def main():
     add("--noise", type=float, default=0.005, help="standard deviation of every metric, in nats")
     add("--seeds", type=int, default=3, help="seed k is problem k, optimized with seed k")
     add("--first-seed", type=int, default=0)
-    add("--optimizers", nargs="+", choices=("admire", *SEARCHES), default=("admire", *SEARCHES))
-    add("--budgets", type=float, nargs="+", default=(1.0, 10.0), help="cost that admire may spend")
+    add("--optimizers", nargs="+", choices=(*ALL_SIZES, *SEARCHES), default=(*ALL_SIZES, *SEARCHES))
+    add("--budgets", type=float, nargs="+", default=(1.0, 10.0), help="cost that searches over all sizes may spend")
     add("--cheap-runs", type=cheap_runs, nargs="+", default=(), metavar="NAME=N",
         help=f"runs at the cheapest size [default: {' '.join(f'{k}={v}' for k, v in CHEAP_RUNS.items())}]")
+    add("--middle-runs", type=int, default=166)
     add("--target-runs", type=int, default=10)
     add("--slots", type=int, default=1, help="trials that admire runs at the same time")
     add("--out", type=Path, default=ROOT / "target" / "compare")

@@ -23,7 +23,7 @@ use crate::problem::{
 use crate::space::{Domain, Granularity, GroupSpec, Limits, MOST_DOMAINS, SearchSpace};
 
 /// The strategies that `replay` can compare.
-const STRATEGIES: [&str; 5] = ["admire", "single-fidelity", "random", "regression", "hyperband"];
+const STRATEGIES: [&str; 6] = ["admire", "single-fidelity", "random", "regression", "hyperband", "log-linear"];
 
 pub(super) fn build(path: &Path, root: &Node, recommended: Recommended<'_>) -> Result<StudyConfig, ConfigError> {
     let problems = Problems::default();

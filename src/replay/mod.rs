@@ -42,6 +42,7 @@ mod curve;
 mod error;
 mod hyperband;
 mod infer;
+mod mixing_law;
 mod policy;
 mod pool;
 mod purse;

@@ -9,6 +9,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::error::ReplayError;
 use super::hyperband::Hyperband;
+use super::mixing_law::MixingLaws;
 use super::policy::{Advice, Policy};
 use super::pool::Pool;
 use super::purse::Purse;
@@ -29,11 +30,14 @@ pub enum Strategy {
     Regression,
     /// Asynchronous successive halving: candidates begin at the cheapest fidelity, and the best third goes on to dearer ones.
     Hyperband,
+    /// Data mixing laws: one log-linear law per metric on the cheapest runs in random order; recommends the predicted best.
+    LogLinear,
 }
 
 impl Strategy {
     /// Every strategy, in the order of tables and pictures.
-    pub const ALL: [Self; 5] = [Self::Admire, Self::SingleFidelity, Self::Random, Self::Regression, Self::Hyperband];
+    pub const ALL: [Self; 6] =
+        [Self::Admire, Self::SingleFidelity, Self::Random, Self::Regression, Self::Hyperband, Self::LogLinear];
 
     /// Name on the command line and in files.
     #[must_use]
@@ -44,6 +48,7 @@ impl Strategy {
             Self::Random => "random",
             Self::Regression => "regression",
             Self::Hyperband => "hyperband",
+            Self::LogLinear => "log-linear",
         }
     }
 
@@ -65,12 +70,12 @@ impl Strategy {
             }
             Self::Random => Box::new(RandomTarget { pool, order: shuffled(pool, target, rng), best: None }),
             Self::Regression => {
-                let mut tie_break: Vec<usize> = (0..pool.candidates.len()).collect();
-                tie_break.shuffle(rng);
-                let order = shuffled(pool, FidelityId::new(0), rng);
-                Box::new(Regression { pool, order, tie_break, bought: Vec::new(), fitted_on: 0, recommended: None })
+                Box::new(Regression::new(pool, |runs| Some(BoostedTrees::fit(pool, runs)?.predict(pool)), rng))
             }
             Self::Hyperband => Box::new(Hyperband::new(pool, rng)),
+            Self::LogLinear => {
+                Box::new(Regression::new(pool, |runs| Some(MixingLaws::fit(pool, runs)?.predict(pool)), rng))
+            }
         }
     }
 }
@@ -131,10 +136,12 @@ impl Policy for RandomTarget<'_> {
     }
 }
 
-struct Regression<'a> {
-    pool: &'a Pool,
+/// A regression on the cheapest runs.
+struct Regression<F> {
+    /// Predicted loss of each candidate from these runs (indices into [`Pool::runs`]); `None` where they are too few.
+    predict: F,
     order: Vec<usize>,
-    /// Candidates by preference where predictions tie (as they all do before there are enough runs for a split):
+    /// Candidates by preference where predictions tie (as those of trees all do before there are enough runs for a split):
     /// otherwise the order of the file would decide.
     tie_break: Vec<usize>,
     bought: Vec<usize>,
@@ -142,7 +149,16 @@ struct Regression<'a> {
     recommended: Option<usize>,
 }
 
-impl Policy for Regression<'_> {
+impl<F: Fn(&[usize]) -> Option<Vec<f64>>> Regression<F> {
+    fn new(pool: &Pool, predict: F, rng: &mut ChaCha8Rng) -> Self {
+        let mut tie_break: Vec<usize> = (0..pool.candidates.len()).collect();
+        tie_break.shuffle(rng);
+        let order = shuffled(pool, FidelityId::new(0), rng);
+        Self { predict, order, tie_break, bought: Vec::new(), fitted_on: 0, recommended: None }
+    }
+}
+
+impl<F: Fn(&[usize]) -> Option<Vec<f64>>> Policy for Regression<F> {
     fn buy(&mut self, purse: &Purse<'_>, _: &mut ChaCha8Rng) -> Option<usize> {
         next_affordable(&mut self.order, purse)
     }
@@ -152,12 +168,11 @@ impl Policy for Regression<'_> {
     }
 
     fn recommend(&mut self, _: &mut ChaCha8Rng) -> Advice {
-        // A fifth more runs hardly changes the trees; after the last run they are fitted in any case.
+        // A fifth more runs hardly changes a fit; after the last run there is one in any case.
         let grown = self.bought.len() as f64 >= 1.2 * self.fitted_on as f64;
         if grown || self.order.is_empty() {
             self.fitted_on = self.bought.len();
-            if let Some(trees) = BoostedTrees::fit(self.pool, &self.bought) {
-                let loss = trees.predict(self.pool);
+            if let Some(loss) = (self.predict)(&self.bought) {
                 self.recommended = self.tie_break.iter().copied().min_by(|a, b| loss[*a].total_cmp(&loss[*b]));
             }
         }

@@ -5,11 +5,19 @@ const page = JSON.parse(document.getElementById("explorer-data").textContent);
 
 // Numbers.
 
-const dot = (a, b) => {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += a[i] * b[i];
-  return sum;
-};
+// The sum of products of the `count` numbers from `a[from]` and `b[other]` on. Of four sums, none waits for another.
+function along(a, from, b, other, count) {
+  let first = 0, second = 0, third = 0, fourth = 0, i = from, j = other;
+  for (const end = from + count - 3; i < end; i += 4, j += 4) {
+    first += a[i] * b[j];
+    second += a[i + 1] * b[j + 1];
+    third += a[i + 2] * b[j + 2];
+    fourth += a[i + 3] * b[j + 3];
+  }
+  for (const end = from + count; i < end; i++, j++) first += a[i] * b[j];
+  return (first + second) + (third + fourth);
+}
+const dot = (a, b) => along(a, 0, b, 0, a.length);
 const total = values => values.reduce((sum, value) => sum + value, 0);
 const average = values => total(values) / values.length;
 
@@ -17,8 +25,7 @@ const average = values => total(values) / values.length;
 function cholesky(a, n) {
   for (let i = 0, row = 0; i < n; row += ++i) {
     for (let j = 0, other = 0; j <= i; other += ++j) {
-      let value = a[row + j];
-      for (let k = 0; k < j; k++) value -= a[row + k] * a[other + k];
+      const value = a[row + j] - along(a, row, a, other, j);
       if (i === j && !(value > 0 && value < Infinity)) return null;
       a[row + j] = i === j ? Math.sqrt(value) : value / a[other + j];
     }
@@ -30,9 +37,7 @@ function cholesky(a, n) {
 function whiten(lower, b) {
   const x = new Float64Array(b);
   for (let i = 0, row = 0; i < x.length; row += ++i) {
-    let value = x[i];
-    for (let k = 0; k < i; k++) value -= lower[row + k] * x[k];
-    x[i] = value / lower[row + i];
+    x[i] = (x[i] - along(lower, row, x, 0, i)) / lower[row + i];
   }
   return x;
 }
@@ -149,14 +154,14 @@ function prepared({variance, lengthscales, frequencies}, points) {
 function covariances(kernel, a, count, b, j) {
   const sums = new Float64Array(count), radial = RADIAL[kernel];
   for (let c = 0; c < a.length; c++) {
-    const {variance, dim, waves, scaled, cos, sin} = a[c], other = b[c];
-    for (let i = 0, p = 0; i < count; i++) {
+    const {variance, dim, waves, scaled, cos, sin} = a[c], {scaled: x, cos: cosines, sin: sines} = b[c], from = j * dim;
+    for (let i = 0, p = 0; i < count; i++, p += dim) {
       let r2 = 0, wave = 1;
-      for (let d = 0, q = j * dim; d < dim; d++, p++, q++) {
-        const t = scaled[p] - other.scaled[q];
+      for (let d = 0; d < dim; d++) {
+        const t = scaled[p + d] - x[from + d];
         r2 += t * t;
-        if (waves) wave *= cos[p] * other.cos[q] + sin[p] * other.sin[q];
       }
+      for (let d = 0; waves && d < dim; d++) wave *= cos[p + d] * cosines[from + d] + sin[p + d] * sines[from + d];
       sums[i] += radial(variance, r2) * wave;
     }
   }
