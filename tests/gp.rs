@@ -296,8 +296,7 @@ fn the_fine_parts_of_sizes_are_less_alike_than_the_coarse_ones() {
     close("variance", fine.kernel.variance() / coarse.kernel.variance(), (-3.0f64).exp(), 1e-12);
     let lengthscale = |term: &Term| term.kernel.components[0].lengthscales[1];
     close("length-scale", lengthscale(fine) / lengthscale(coarse), 1.0 / 3.0, 1e-12);
-    let correlation =
-        |term: &Term, a: usize, b: usize| term.sizes[a][b] / (term.sizes[a][a] * term.sizes[b][b]).sqrt();
+    let correlation = |term: &Term, a: usize, b: usize| term.sizes[a][b] / (term.sizes[a][a] * term.sizes[b][b]).sqrt();
     let (rate, decline) = ((-2.0f64).exp(), (-1.2f64).exp());
     close("coarse", correlation(coarse, 0, 1), (1.0 + 2.3 * rate).sqrt().recip(), 1e-12);
     close("coarse", correlation(coarse, 0, 2), (1.0 + 3.4 * rate).sqrt().recip(), 1e-12);

@@ -16,7 +16,7 @@ use crate::space::Warped;
 
 /// A Gaussian process conditioned on its data at fixed hyperparameters.
 ///
-/// `y_i = b_{m_i} + f(x_i, m_i) + ε_i`, where `Cov f = k(x, x') B[m, m']`, the noise has variance
+/// `y_i = b_{m_i} + f(x_i, m_i) + ε_i`, where `Cov f` is the sum of `k(x, x') B[m, m']` over the terms, the noise has variance
 /// `noise[m_i] + known_noise_i`, and the levels `b` are set to their most probable value given the data (generalized
 /// least squares with the prior `b_m ~ N(0, level_sd_m²)`; Rasmussen & Williams 2006, §2.7).
 #[derive(Clone, Debug)]
@@ -76,8 +76,8 @@ impl Gp {
         Ok(Self { fidelity: data.fidelity.clone(), hyper, prepared, solved })
     }
 
-    /// Factors the covariance of `data`, given that of its noise-free values (n × n): asked for anew with every jitter, so that there is no
-    /// second matrix in the usual case, where the first suffices.
+    /// Factors the covariance of `data`, given that of its noise-free values (n × n): asked for anew with every jitter, so that no copy is
+    /// kept in the usual case, where the first suffices.
     fn factor(data: &Data, hyper: &Hyperparameters, noise_free: impl Fn() -> DMatrix<f64>) -> Result<Solved, FitError> {
         let n = data.y.len();
         let solved = JITTER[..5].iter().find_map(|jitter| {

@@ -24,6 +24,13 @@ struct Normal {
     sd: f64,
 }
 
+impl Normal {
+    /// The value whose logarithm is `z` prior standard deviations above the mean.
+    fn exp(self, z: f64) -> f64 {
+        (self.mean + self.sd * z).exp()
+    }
+}
+
 /// Log of the signal variance.
 const LOG_VARIANCE: Normal = Normal { mean: 0.0, sd: 1.0 };
 /// Common mean of the log length-scales: a median of 1, most of the diameter √2.
@@ -161,30 +168,34 @@ impl Hyperparameters {
 /// The coarse part of a metric is an autoregressive chain from cheap to expensive (Kennedy & O'Hagan 2000), in which each size adds an
 /// independent discrepancy, with the same dependence on the mixture as the signal: `B[m, m'] = s_m s_m' (1 + Σ_{l ≤ min(m, m')} d_l)`,
 /// where `s_0 = 1` and `d_0 = 0`. The correlation of its fine parts declines with the distance `u` of sizes:
-/// `B[m, m'] = s_m s_m' exp(−λ |u_m − u_m'|)`.
+/// `B[m, m'] = s_m s_m' exp(−β |u_m − u_m'|)`.
 struct Sizes {
     /// Scale of each size (length F).
     scale: Vec<f64>,
     /// Discrepancy variance added by each size, relative to the cheapest size's signal (length F; the first is 0).
     discrepancy: Vec<f64>,
-    /// How far each size is from the cheapest, times the rate λ (length F).
+    /// How far each size is from the cheapest, times the rate β (length F).
     distance: Vec<f64>,
 }
 
 impl Sizes {
+    /// The F × F matrix of `s_a s_b value(a, b)`, by rows.
     fn matrix(&self, value: impl Fn(usize, usize) -> f64) -> Vec<Vec<f64>> {
         let f = self.scale.len();
         (0..f).map(|a| (0..f).map(|b| self.scale[a] * self.scale[b] * value(a, b)).collect()).collect()
     }
 
+    /// Covariances of the coarse part (F × F).
     fn coarse(&self) -> Vec<Vec<f64>> {
         self.matrix(|a, b| 1.0 + self.discrepancy[..=a.min(b)].iter().sum::<f64>())
     }
 
+    /// Covariances of the fine part (F × F).
     fn fine(&self) -> Vec<Vec<f64>> {
         self.matrix(|a, b| (-self.apart(a, b)).exp())
     }
 
+    /// `β |u_a − u_b|`.
     fn apart(&self, a: usize, b: usize) -> f64 {
         (self.distance[a] - self.distance[b]).abs()
     }
@@ -232,16 +243,20 @@ impl Layout {
         2 + self.count() + self.shares().2 + frequencies
     }
 
+    /// How many parameters say how sizes are correlated.
+    fn size_len(&self) -> usize {
+        let steps = self.size_steps.len();
+        if steps > 0 { 2 + 2 * steps } else { 0 }
+    }
+
     /// Length of the parameter vector.
     #[must_use]
     pub fn len(&self) -> usize {
-        let steps = self.size_steps.len();
+        let (fine, noise) = (2, 2 + self.size_steps.len());
         self.components * self.component_len()
-            + 2
-            + steps
-            + if steps > 0 { 2 + steps } else { 0 }
-            + 2
-            + steps
+            + fine
+            + self.size_len()
+            + noise
             + usize::from(self.saturation.is_some())
             + usize::from(self.curves)
     }
@@ -301,26 +316,20 @@ impl Layout {
                 Component { variance, lengthscales, frequencies }
             })
             .collect();
-        let fine = Component {
-            variance: (LOG_FINE_VARIANCE.mean + LOG_FINE_VARIANCE.sd * take(1)[0]).exp(),
-            lengthscales: {
-                let ratio = (LOG_FINE_RATIO.mean + LOG_FINE_RATIO.sd * take(1)[0]).exp();
-                components[0].lengthscales.iter().map(|l| ratio * l).collect()
-            },
-            frequencies: Vec::new(),
-        };
-        let steps = self.size_steps.len();
-        let sizes = self.sizes(take(if steps > 0 { 2 + 2 * steps } else { 0 }));
-        let scale = &sizes.scale;
+        let (variance, ratio) = (LOG_FINE_VARIANCE.exp(take(1)[0]), LOG_FINE_RATIO.exp(take(1)[0]));
+        let lengthscales = components[0].lengthscales.iter().map(|l| ratio * l).collect();
+        let fine = Component { variance, lengthscales, frequencies: Vec::new() };
+        let sizes = self.sizes(take(self.size_len()));
         let level = LOG_NOISE.mean + LOG_NOISE.sd * take(1)[0];
-        let noise =
-            take(steps + 1).iter().zip(scale).map(|(u, s)| s * s * (level + LOG_NOISE_STEP_SD * u).exp()).collect();
-        let saturation = self.saturation.clone().map(|saturation| {
-            let decay = (LOG_DECAY.mean + LOG_DECAY.sd * take(1)[0]).exp();
-            Saturation { decay, ..saturation }
-        });
+        let noise = take(sizes.scale.len())
+            .iter()
+            .zip(&sizes.scale)
+            .map(|(u, s)| s * s * (level + LOG_NOISE_STEP_SD * u).exp())
+            .collect();
+        let saturation =
+            self.saturation.clone().map(|saturation| Saturation { decay: LOG_DECAY.exp(take(1)[0]), ..saturation });
         if self.curves {
-            let variance = (LOG_NOISE.mean + LOG_NOISE.sd * take(1)[0]).exp();
+            let variance = LOG_NOISE.exp(take(1)[0]);
             let lengthscales = vec![RUN_LENGTHSCALE; self.families.len()];
             components.push(Component { variance, lengthscales, frequencies: vec![0.0; frequencies] });
         }
@@ -334,7 +343,7 @@ impl Layout {
         let mut sizes = Sizes { scale: vec![1.0], discrepancy: vec![0.0], distance: vec![0.0] };
         let Some((decline, z)) = z.split_first() else { return sizes };
         let (scales, rates) = z.split_at(self.size_steps.len());
-        let decline = (LOG_FINE_DECLINE.mean + LOG_FINE_DECLINE.sd * decline).exp();
+        let decline = LOG_FINE_DECLINE.exp(*decline);
         let rate = LOG_DISCREPANCY.mean + LOG_DISCREPANCY.sd * rates[0];
         for (m, step) in self.size_steps.iter().enumerate() {
             sizes.scale.push(sizes.scale[m] * (LOG_SCALE_STEP_SD * scales[m]).exp());
@@ -366,7 +375,7 @@ impl Layout {
         }
         z.push(LOG_FINE_VARIANCE.sd * fine.kernel[0].log_variance);
         z.push(LOG_FINE_RATIO.sd * fine.kernel[0].log_lengthscales.iter().sum::<f64>());
-        z.extend(self.pull_back_sizes(&at[z.len()..], gradient));
+        z.extend(self.pull_back_sizes(&at[z.len()..z.len() + self.size_len()], gradient));
         z.push(LOG_NOISE.sd * gradient.log_noise.iter().sum::<f64>());
         z.extend(gradient.log_noise.iter().map(|x| LOG_NOISE_STEP_SD * x));
         z.extend(self.saturation.as_ref().map(|_| LOG_DECAY.sd * gradient.log_decay));
@@ -374,34 +383,26 @@ impl Layout {
         z
     }
 
-    /// The chain rule of [`Self::sizes`], whose part of the parameter vector `at` begins with: nothing with one size.
+    /// The chain rule of [`Self::sizes`] at its part of the parameter vector, `at`; the scales move the noise, too.
     fn pull_back_sizes(&self, at: &[f64], gradient: &NaturalGradient) -> Vec<f64> {
-        let steps = self.size_steps.len();
-        if steps == 0 {
+        if at.is_empty() {
             return Vec::new();
         }
-        let sizes = self.sizes(&at[..2 + 2 * steps]);
-        let f = steps + 1;
-        // The noise is relative to the scale.
+        let [coarse, fine] = gradient.terms.as_slice() else { unreachable!("there are two terms") };
+        let sizes = self.sizes(at);
+        let f = sizes.scale.len();
         let mut log_scale: Vec<f64> = gradient.log_noise.iter().map(|x| 2.0 * x).collect();
         let (mut log_discrepancy, mut log_decline) = (vec![0.0; f], 0.0);
-        for (term, value) in gradient.terms.iter().zip([sizes.coarse(), sizes.fine()]) {
-            for a in 0..f {
-                for b in 0..f {
-                    log_scale[a] += term.sizes[a][b] * value[a][b];
-                    log_scale[b] += term.sizes[a][b] * value[a][b];
-                }
-            }
-        }
-        let [coarse, fine] = gradient.terms.as_slice() else { unreachable!("there are two terms") };
-        let fine_value = sizes.fine();
-        for a in 0..f {
-            for b in 0..f {
-                let signal = coarse.sizes[a][b] * sizes.scale[a] * sizes.scale[b];
-                let shared = log_discrepancy[..=a.min(b)].iter_mut();
-                shared.zip(&sizes.discrepancy).for_each(|(g, d)| *g += signal * d);
-                log_decline -= fine.sizes[a][b] * fine_value[a][b] * sizes.apart(a, b);
-            }
+        let (coarse_value, fine_value) = (sizes.coarse(), sizes.fine());
+        for (a, b) in (0..f).flat_map(|a| (0..f).map(move |b| (a, b))) {
+            let by_fine = fine.sizes[a][b] * fine_value[a][b];
+            let by_both = coarse.sizes[a][b] * coarse_value[a][b] + by_fine;
+            log_scale[a] += by_both;
+            log_scale[b] += by_both;
+            log_decline -= by_fine * sizes.apart(a, b);
+            let signal = coarse.sizes[a][b] * sizes.scale[a] * sizes.scale[b];
+            let shared = log_discrepancy[..=a.min(b)].iter_mut();
+            shared.zip(&sizes.discrepancy).for_each(|(g, d)| *g += signal * d);
         }
         let mut z = vec![LOG_FINE_DECLINE.sd * log_decline];
         // A step of the log scale moves every larger size.
