@@ -9,7 +9,7 @@ use admire::surrogate::{
     Lookahead,
     data::Data,
     gp::Gp,
-    hyper::{Hyperparameters, SizeCovariance},
+    hyper::{Hyperparameters, Term},
     kernel::{Component, Kernel},
 };
 use nalgebra::{DMatrix, DVector};
@@ -146,11 +146,28 @@ impl Case {
             frequencies: p.frequency.get(q).cloned().unwrap_or_default(),
         });
         Hyperparameters {
-            kernel: Kernel { kind: self.kernel, components: components.collect() },
-            sizes: SizeCovariance { scale: p.scale.clone(), discrepancy: p.discrepancy.clone() },
+            terms: vec![Term {
+                kernel: Kernel { kind: self.kernel, components: components.collect() },
+                sizes: self.fidelity_covariance.clone(),
+            }],
             noise: p.noise.clone(),
             saturation: None,
         }
+    }
+
+    /// The derivatives with respect to the logarithms of the scales and the discrepancies, from those with respect to the covariances
+    /// between sizes (F × F).
+    fn by_size_parameters(&self, slopes: &[Vec<f64>]) -> (Vec<f64>, Vec<f64>) {
+        let (scale, discrepancy) = (&self.params.scale, &self.params.discrepancy);
+        let (mut log_scale, mut log_discrepancy) = (vec![0.0; scale.len()], vec![0.0; scale.len()]);
+        for (a, row) in slopes.iter().enumerate() {
+            for (b, slope) in row.iter().enumerate() {
+                log_scale[a] += slope * self.fidelity_covariance[a][b];
+                log_scale[b] += slope * self.fidelity_covariance[a][b];
+                (0..=a.min(b)).for_each(|l| log_discrepancy[l] += slope * scale[a] * scale[b] * discrepancy[l]);
+            }
+        }
+        (log_scale, log_discrepancy)
     }
 
     /// The data around the golden's levels, so that the process's own levels are zero.
@@ -184,14 +201,10 @@ fn on_every_case(check: impl Fn(&Case, &Data, &Gp)) {
 #[test]
 fn covariances() {
     on_every_case(|case, data, gp| {
-        let hyper = gp.hyperparameters();
-        let sizes = hyper.sizes.matrix();
-        for (row, golden) in sizes.iter().zip(&case.fidelity_covariance) {
-            all_agree(&format!("{}: B", case.name), row, golden);
-        }
-        let k = hyper.kernel.matrix(&hyper.kernel.prepare(&data.x));
-        let first = case.fidelity[0];
-        let row: Vec<f64> = (0..case.y.len()).map(|i| k[(0, i)] * sizes[first][case.fidelity[i]]).collect();
+        let term = &gp.hyperparameters().terms[0];
+        let k = term.kernel.matrix(&term.kernel.prepare(&data.x));
+        let sizes = &term.sizes[case.fidelity[0]];
+        let row: Vec<f64> = (0..case.y.len()).map(|i| k[(0, i)] * sizes[case.fidelity[i]]).collect();
         all_agree(&format!("{}: K[0]", case.name), &row, &case.covariance_row0);
     });
 }
@@ -203,15 +216,16 @@ fn log_marginal_likelihood_and_its_gradient() {
         agree(&name("log likelihood"), gp.log_likelihood(), case.log_marginal_likelihood, TOLERANCE);
         let (_, ours) = Gp::condition_with_gradient(data, case.hyperparameters()).unwrap();
         let golden = &case.gradient;
-        let log_variance: Vec<f64> = ours.kernel.iter().map(|g| g.log_variance).collect();
+        let log_variance: Vec<f64> = ours.terms[0].kernel.iter().map(|g| g.log_variance).collect();
         all_agree(&name("log weight"), &log_variance, &golden.log_weight);
-        for (q, component) in ours.kernel.iter().enumerate() {
+        for (q, component) in ours.terms[0].kernel.iter().enumerate() {
             all_agree(&name("log length-scale"), &component.log_lengthscales, &golden.log_lengthscale[q]);
             let frequency = golden.frequency.get(q).map_or(&[][..], Vec::as_slice);
             all_agree(&name("frequency"), &component.frequencies, frequency);
         }
-        all_agree(&name("log scale"), &ours.log_scale[1..], &golden.log_scale);
-        all_agree(&name("log discrepancy"), &ours.log_discrepancy[1..], &golden.log_discrepancy);
+        let (log_scale, log_discrepancy) = case.by_size_parameters(&ours.terms[0].sizes);
+        all_agree(&name("log scale"), &log_scale[1..], &golden.log_scale);
+        all_agree(&name("log discrepancy"), &log_discrepancy[1..], &golden.log_discrepancy);
         all_agree(&name("log noise"), &ours.log_noise, &golden.log_noise);
         // A tight prior makes the levels one small step up the gradient of the likelihood.
         let by_level: Vec<f64> = gp.levels().iter().map(|b| b / LEVEL_SD.powi(2)).collect();

@@ -10,7 +10,7 @@ use admire::surrogate::{
     data::Data,
     fit::{fit, negative_log_posterior},
     gp::{Gp, differences},
-    hyper::Layout,
+    hyper::{Hyperparameters, Layout, Term},
     linalg::Cholesky,
 };
 use nalgebra::{DMatrix, DVector};
@@ -144,20 +144,23 @@ proptest! {
     ) {
         let rng = &mut ChaCha8Rng::seed_from_u64(seed);
         let layout = layout(kernel, dim, 4);
-        let hyper = layout.natural(&parameters(&layout, rng));
-        let (x, sizes) = (mixtures(dim, n, rng), hyper.sizes.matrix());
-        let k = hyper.kernel.matrix(&hyper.kernel.prepare(&x));
-        prop_assert_eq!(&k, &k.transpose());
-        close("variance", k[(0, 0)], hyper.kernel.variance(), 1e-14);
-        let cross = hyper.kernel.cross(&hyper.kernel.prepare(&x), &x);
-        prop_assert!((&cross - &k).amax() < 1e-12 * hyper.kernel.variance());
-        let smallest = |k: &DMatrix<f64>| k.symmetric_eigenvalues().min();
-        prop_assert!(smallest(&k) > -1e-12 * n as f64 * hyper.kernel.variance());
-        let b = DMatrix::from_fn(4, 4, |i, j| sizes[i][j]);
-        prop_assert!(smallest(&b) > 0.0);
+        let x = mixtures(dim, n, rng);
+        let mut total = DMatrix::zeros(n, n);
+        for Term { kernel, sizes } in layout.natural(&parameters(&layout, rng)).terms {
+            let k = kernel.matrix(&kernel.prepare(&x));
+            prop_assert_eq!(&k, &k.transpose());
+            close("variance", k[(0, 0)], kernel.variance(), 1e-14);
+            let cross = kernel.cross(&kernel.prepare(&x), &x);
+            prop_assert!((&cross - &k).amax() < 1e-12 * kernel.variance());
+            let smallest = |k: &DMatrix<f64>| k.symmetric_eigenvalues().min();
+            prop_assert!(smallest(&k) > -1e-12 * n as f64 * kernel.variance());
+            let b = DMatrix::from_fn(4, 4, |i, j| sizes[i][j]);
+            prop_assert!(smallest(&b) > 0.0);
+            total += DMatrix::from_fn(n, n, |i, j| k[(i, j)] * sizes[i % 4][j % 4]);
+        }
         // With the least noise the whole matrix can be factored.
-        let noisy = DMatrix::from_fn(n, n, |i, j| k[(i, j)] * sizes[i % 4][j % 4] + if i == j { 1e-8 } else { 0.0 });
-        prop_assert!(Cholesky::new(noisy).is_some());
+        (0..n).for_each(|i| total[(i, i)] += 1e-8);
+        prop_assert!(Cholesky::new(total).is_some());
     }
 
     #[test]
@@ -196,7 +199,7 @@ proptest! {
     ) {
         let rng = &mut ChaCha8Rng::seed_from_u64(seed);
         let layout = layout(kernel, dim, 1);
-        let kernel = layout.natural(&parameters(&layout, rng)).kernel;
+        let kernel = layout.natural(&parameters(&layout, rng)).terms.swap_remove(0).kernel;
         let (x, z) = (mixtures(dim, n, rng), mixtures(dim, 1, rng));
         let prepared = kernel.prepare(&x);
         let coefficients: [Vec<f64>; 2] = std::array::from_fn(|_| (0..n).map(|_| normal(rng)).collect());
@@ -265,7 +268,7 @@ proptest! {
 
         let mut hyper = layout.natural(&parameters(&layout, rng));
         let one = Gp::condition(&data, hyper.clone()).unwrap();
-        for component in &mut hyper.kernel.components {
+        for component in hyper.terms.iter_mut().flat_map(|term| &mut term.kernel.components) {
             let pick = |v: &Vec<f64>| order.iter().filter_map(|i| v.get(*i).copied()).collect();
             component.lengthscales = pick(&component.lengthscales);
             component.frequencies = pick(&component.frequencies);
@@ -275,6 +278,31 @@ proptest! {
         let difference = one.mean(&z, 1) - other.mean(&reordered(&z, &order), 1);
         prop_assert!(difference.amax() < 1e-9);
     }
+}
+
+/// The covariance of the noise-free values at the points `x` of a process with one size.
+fn noise_free(hyper: &Hyperparameters, x: &Warped) -> DMatrix<f64> {
+    let of_term = |term: &Term| term.kernel.matrix(&term.kernel.prepare(x)) * term.sizes[0][0];
+    hyper.terms.iter().map(of_term).sum()
+}
+
+/// At the mode of the prior: sizes whose logarithms differ by 2.3 and 3.4 have coarse parts that are nearly the same, and fine parts, a third
+/// as wide and with a twentieth of the variance, that are less alike the farther they are apart.
+#[test]
+fn the_fine_parts_of_sizes_are_less_alike_than_the_coarse_ones() {
+    let layout = layout((KernelKind::SpectralMixture, 1), 2, 3);
+    let hyper = layout.natural(&vec![0.0; layout.len()]);
+    let [coarse, fine] = hyper.terms.as_slice() else { panic!("{:?}", hyper.terms) };
+    close("variance", fine.kernel.variance() / coarse.kernel.variance(), (-3.0f64).exp(), 1e-12);
+    let lengthscale = |term: &Term| term.kernel.components[0].lengthscales[1];
+    close("length-scale", lengthscale(fine) / lengthscale(coarse), 1.0 / 3.0, 1e-12);
+    let correlation = |term: &Term, a: usize, b: usize| term.sizes[a][b] / (term.sizes[a][a] * term.sizes[b][b]).sqrt();
+    let (rate, decline) = ((-2.0f64).exp(), (-1.2f64).exp());
+    close("coarse", correlation(coarse, 0, 1), (1.0 + 2.3 * rate).sqrt().recip(), 1e-12);
+    close("coarse", correlation(coarse, 0, 2), (1.0 + 3.4 * rate).sqrt().recip(), 1e-12);
+    close("fine", correlation(fine, 0, 1), (-2.3 * decline).exp(), 1e-12);
+    close("fine", correlation(fine, 1, 2), (-1.1 * decline).exp(), 1e-12);
+    close("fine", correlation(fine, 2, 0), (-3.4 * decline).exp(), 1e-12);
 }
 
 /// A level with a normal prior is a constant added to the covariance of all runs: with it, differences are plain conditionals.
@@ -289,7 +317,7 @@ fn differences_know_that_the_level_is_not_known() {
     let found = Gp::condition(&data, hyper.clone()).unwrap().combinations(&z, 0, &differences(&vec![1.0; z.len()]));
 
     let all = data.x.followed_by(&z);
-    let k = hyper.kernel.matrix(&hyper.kernel.prepare(&all)).add_scalar(data.level_sd[0].powi(2));
+    let k = noise_free(&hyper, &all).add_scalar(data.level_sd[0].powi(2));
     let mut runs = k.view((0, 0), (n, n)).into_owned();
     (0..n).for_each(|i| runs[(i, i)] += hyper.noise[0] + data.known_noise[i]);
     let weights = Cholesky::new(runs).unwrap().solve(k.view((0, n), (n, 3)).into_owned());
@@ -311,7 +339,7 @@ fn the_marginal_likelihood_has_its_levels_integrated_out() {
     let layout = layout((KernelKind::Rbf, 1), dim, 1);
     let mut offset = || {
         let hyper = layout.natural(&parameters(&layout, rng));
-        let k = hyper.kernel.matrix(&hyper.kernel.prepare(&data.x)).add_scalar(data.level_sd[0].powi(2));
+        let k = noise_free(&hyper, &data.x).add_scalar(data.level_sd[0].powi(2));
         let k = Cholesky::new(
             k + DMatrix::from_fn(n, n, |i, j| if i == j { hyper.noise[0] + data.known_noise[i] } else { 0.0 }),
         )
@@ -339,7 +367,7 @@ fn fits_do_not_depend_on_the_order_of_domains() {
         let (other, other_value) = fit(&permuted, &layout, &[layout.start()], 40).unwrap();
         close("log posterior", value, other_value, 1e-6);
         let (one, other) = (layout.natural(&one), layout.natural(&other));
-        let lengthscales = |h: &admire::surrogate::hyper::Hyperparameters| h.kernel.components[0].lengthscales.clone();
+        let lengthscales = |h: &Hyperparameters| h.terms[0].kernel.components[0].lengthscales.clone();
         for (a, b) in order.iter().map(|i| lengthscales(&one)[*i]).zip(lengthscales(&other)) {
             close("length-scale", a, b, 1e-6);
         }
@@ -378,7 +406,7 @@ fn domains_of_a_family_are_expected_to_matter_alike() {
     let lengthscales = |families: [usize; 4]| {
         let layout = Layout { families: families.to_vec(), ..layout((KernelKind::Rbf, 1), 4, 1) };
         let (z, _) = fit(&data, &layout, &[layout.start()], 40).unwrap();
-        layout.natural(&z).kernel.components[0].lengthscales.clone()
+        layout.natural(&z).terms[0].kernel.components[0].lengthscales.clone()
     };
     let alone = lengthscales([0, 1, 2, 3]);
     assert!((alone[2] - alone[3]).abs() < 1e-3 && alone[0] < 0.8 * alone[2], "{alone:?}");

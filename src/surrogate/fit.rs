@@ -24,7 +24,7 @@ const MEMORY: usize = 8;
 pub fn negative_log_posterior(data: &Data, layout: &Layout, z: &DVector<f64>) -> Option<(f64, DVector<f64>)> {
     let (gp, gradient) = Gp::condition_with_gradient(data, layout.natural(z.as_slice())).ok()?;
     let value = 0.5 * z.norm_squared() - gp.log_likelihood();
-    let gradient = z - DVector::from_vec(layout.pull_back(&gradient));
+    let gradient = z - DVector::from_vec(layout.pull_back(z.as_slice(), &gradient));
     (value.is_finite() && gradient.iter().all(|g| g.is_finite())).then_some((value, gradient))
 }
 

@@ -7,7 +7,8 @@ use rayon::prelude::*;
 
 use super::data::Data;
 use super::error::FitError;
-use super::hyper::{Hyperparameters, NaturalGradient};
+use super::hyper::{Hyperparameters, NaturalGradient, TermGradient};
+use super::kernel::Kernel;
 use super::lanes::Prepared;
 use super::linalg::{Factored, JITTER};
 use super::solved::Solved;
@@ -15,22 +16,22 @@ use crate::space::Warped;
 
 /// A Gaussian process conditioned on its data at fixed hyperparameters.
 ///
-/// `y_i = b_{m_i} + f(x_i, m_i) + ε_i`, where `Cov f = k(x, x') B[m, m']`, the noise has variance
+/// `y_i = b_{m_i} + f(x_i, m_i) + ε_i`, where `Cov f` is the sum of `k(x, x') B[m, m']` over the terms, the noise has variance
 /// `noise[m_i] + known_noise_i`, and the levels `b` are set to their most probable value given the data (generalized
 /// least squares with the prior `b_m ~ N(0, level_sd_m²)`; Rasmussen & Williams 2006, §2.7).
 #[derive(Clone, Debug)]
 pub struct Gp {
     pub(super) hyper: Hyperparameters,
-    pub(super) sizes: Vec<Vec<f64>>,
     pub(super) fidelity: Vec<usize>,
-    pub(super) prepared: Vec<Prepared>,
+    /// By term and component of its kernel.
+    pub(super) prepared: Vec<Vec<Prepared>>,
     pub(super) solved: Solved,
 }
 
 /// Points at one fidelity as seen through a [`Gp`]'s data.
 #[derive(Clone, Debug)]
 pub struct GpView {
-    prepared: Vec<Prepared>,
+    prepared: Vec<Vec<Prepared>>,
     /// `(L⁻¹ K(data, points))ᵀ`, p × n.
     whitened: DMatrix<f64>,
     fidelity: usize,
@@ -69,24 +70,18 @@ impl Gp {
     /// # Errors
     /// [`FitError::Indefinite`] if the covariance matrix cannot be factored even with jitter.
     pub fn condition(data: &Data, hyper: Hyperparameters) -> Result<Self, FitError> {
-        let prepared = hyper.kernel.prepare(&hyper.places(&data.x, |i| data.fidelity[i]));
-        let solved = Self::factor(data, &hyper, || hyper.kernel.matrix(&prepared))?;
-        Ok(Self::with(data, hyper, prepared, solved))
+        let prepared = hyper.prepare(&hyper.places(&data.x, |i| data.fidelity[i]));
+        let kernels = || hyper.kernels(&prepared);
+        let solved = Self::factor(data, &hyper, || hyper.total(kernels(), &data.fidelity, |j| data.fidelity[j]))?;
+        Ok(Self { fidelity: data.fidelity.clone(), hyper, prepared, solved })
     }
 
-    /// Factors the covariance of `data`, given the kernel's covariances of the mixtures alone (n × n): asked for anew with
-    /// every jitter, so that there is no second matrix in the usual case, where the first suffices.
-    fn factor(data: &Data, hyper: &Hyperparameters, kernel: impl Fn() -> DMatrix<f64>) -> Result<Solved, FitError> {
-        let sizes = hyper.sizes.matrix();
+    /// Factors the covariance of `data`, given that of its noise-free values (n × n): asked for anew with every jitter, so that no copy is
+    /// kept in the usual case, where the first suffices.
+    fn factor(data: &Data, hyper: &Hyperparameters, noise_free: impl Fn() -> DMatrix<f64>) -> Result<Solved, FitError> {
         let n = data.y.len();
         let solved = JITTER[..5].iter().find_map(|jitter| {
-            let mut k = kernel();
-            for j in 0..n {
-                let row = &sizes[data.fidelity[j]];
-                for i in 0..n {
-                    k[(i, j)] *= row[data.fidelity[i]];
-                }
-            }
+            let mut k = noise_free();
             let scale = (0..n).map(|i| k[(i, i)]).fold(0.0, f64::max);
             for i in 0..n {
                 k[(i, i)] += hyper.noise[data.fidelity[i]] + data.known_noise[i];
@@ -97,10 +92,6 @@ impl Gp {
         solved.ok_or(FitError::Indefinite { runs: n })
     }
 
-    fn with(data: &Data, hyper: Hyperparameters, prepared: Vec<Prepared>, solved: Solved) -> Self {
-        Self { sizes: hyper.sizes.matrix(), hyper, fidelity: data.fidelity.clone(), prepared, solved }
-    }
-
     /// Conditions on `data`, which begins with the runs that it knows, appending the others one after another without
     /// factoring anew: O(n²) each. Where rounding forbids that, it factors anew.
     ///
@@ -109,14 +100,15 @@ impl Gp {
     pub fn extend(&self, data: &Data) -> Result<Self, FitError> {
         let (known, n) = (self.fidelity.len(), data.y.len());
         let x = self.hyper.places(&data.x, |i| data.fidelity[i]);
-        let prepared = self.hyper.kernel.prepare(&x);
-        let cross = self.hyper.kernel.cross(&prepared, &x.range(known, n - known));
+        let prepared = self.hyper.prepare(&x);
+        let cross = self.hyper.crosses(&prepared, &x.range(known, n - known));
+        let cross = self.hyper.total(cross, &data.fidelity, |j| data.fidelity[known + j]);
         let mut covariance = self.solved.covariance.clone();
         for (i, column) in (known..n).zip(cross.column_iter()) {
             let m = data.fidelity[i];
-            let earlier = column.iter().zip(&data.fidelity[..i]).map(|(k, l)| k * self.sizes[m][*l]);
+            let earlier = column.rows(0, i).into_owned();
             let diagonal = self.prior_variance(m, m) + self.hyper.noise[m] + data.known_noise[i];
-            let Some(appended) = covariance.append(DVector::from_iterator(i, earlier), diagonal) else {
+            let Some(appended) = covariance.append(earlier, diagonal) else {
                 let first = data.select(&(0..=i).collect::<Vec<_>>());
                 return Self::condition(&first, self.hyper.clone())?.extend(data);
             };
@@ -125,7 +117,7 @@ impl Gp {
         let Some(solved) = Solved::new(data, covariance) else {
             return Self::condition(data, self.hyper.clone());
         };
-        Ok(Self::with(data, self.hyper.clone(), prepared, solved))
+        Ok(Self { fidelity: data.fidelity.clone(), hyper: self.hyper.clone(), prepared, solved })
     }
 
     /// The hyperparameters it was conditioned with.
@@ -161,58 +153,48 @@ impl Gp {
     /// # Errors
     /// Those of [`Self::condition`].
     pub fn condition_with_gradient(data: &Data, hyper: Hyperparameters) -> Result<(Self, NaturalGradient), FitError> {
-        let prepared = hyper.kernel.prepare(&hyper.places(&data.x, |i| data.fidelity[i]));
-        let k = hyper.kernel.matrix(&prepared);
-        let solved = Self::factor(data, &hyper, || k.clone())?;
-        let gp = Self::with(data, hyper, prepared, solved);
-        let gradient = gp.log_likelihood_gradient(data, &k);
+        let prepared = hyper.prepare(&hyper.places(&data.x, |i| data.fidelity[i]));
+        let kernels = hyper.kernels(&prepared);
+        let noise_free = || hyper.total(kernels.clone(), &data.fidelity, |j| data.fidelity[j]);
+        let solved = Self::factor(data, &hyper, noise_free)?;
+        let gp = Self { fidelity: data.fidelity.clone(), hyper, prepared, solved };
+        let gradient = gp.log_likelihood_gradient(data, &kernels);
         Ok((gp, gradient))
     }
 
     /// Derivatives of [`Self::log_likelihood`] (Rasmussen & Williams 2006, eq. 5.9): `½ tr((α αᵀ − K⁻¹) ∂K)`, given the
-    /// kernel's covariances of the mixtures alone, `k`. The levels are at their optimum, so they contribute nothing.
-    fn log_likelihood_gradient(&self, data: &Data, k: &DMatrix<f64>) -> NaturalGradient {
-        let n = data.y.len();
-        let f = self.sizes.len();
-        // w = ½ (α αᵀ − K⁻¹), then, element by element, times B.
+    /// covariances of the mixtures alone by each term's kernel. The levels are at their optimum, so they contribute nothing.
+    fn log_likelihood_gradient(&self, data: &Data, kernels: &[DMatrix<f64>]) -> NaturalGradient {
+        let f = self.hyper.noise.len();
+        // w = ½ (α αᵀ − K⁻¹).
         let mut w = &self.solved.alpha * self.solved.alpha.transpose();
         w -= self.solved.covariance.inverse();
         w *= 0.5;
         let mut log_noise = vec![0.0; f];
-        for i in 0..n {
-            log_noise[data.fidelity[i]] += w[(i, i)] * self.hyper.noise[data.fidelity[i]];
+        for (i, m) in data.fidelity.iter().enumerate() {
+            log_noise[*m] += w[(i, i)] * self.hyper.noise[*m];
         }
-        // Σ over the pairs of each two sizes of w·k.
-        let mut between = vec![vec![0.0; f]; f];
-        for (j, m) in data.fidelity.iter().enumerate() {
-            let (sums, row) = (&mut between[*m], &self.sizes[*m]);
-            for ((w, k), l) in w.column_mut(j).iter_mut().zip(&k.column(j)).zip(&data.fidelity) {
-                sums[*l] += *w * k;
-                *w *= row[*l];
-            }
-        }
-        let kernel = self.hyper.kernel.parameter_gradient(&self.prepared, &w);
-        let mut log_scale = vec![0.0; f];
-        let mut log_discrepancy = vec![0.0; f];
-        let scale = &self.hyper.sizes.scale;
-        for a in 0..f {
-            for b in 0..f {
-                let term = between[a][b] * self.sizes[a][b];
-                log_scale[a] += term;
-                log_scale[b] += term;
-                let signal = between[a][b] * scale[a] * scale[b];
-                let shared = log_discrepancy[..=a.min(b)].iter_mut();
-                for (g, d) in shared.zip(&self.hyper.sizes.discrepancy) {
-                    *g += signal * d;
+        let mut log_decay = 0.0;
+        let terms = self.hyper.terms.iter().zip(&self.prepared).zip(kernels).map(|((term, prepared), k)| {
+            // Element by element, w times B; and Σ over the pairs of each two sizes of w·k.
+            let mut w = w.clone();
+            let mut sizes = vec![vec![0.0; f]; f];
+            for (j, m) in data.fidelity.iter().enumerate() {
+                let (sums, row) = (&mut sizes[*m], &term.sizes[*m]);
+                for ((w, k), l) in w.column_mut(j).iter_mut().zip(&k.column(j)).zip(&data.fidelity) {
+                    sums[*l] += *w * k;
+                    *w *= row[*l];
                 }
             }
-        }
-        let log_decay = self.log_decay_gradient(data, &w);
-        NaturalGradient { kernel, log_scale, log_discrepancy, log_noise, log_decay }
+            log_decay += self.log_decay_gradient(data, &term.kernel, prepared, &w);
+            TermGradient { kernel: term.kernel.parameter_gradient(prepared, &w), sizes }
+        });
+        let terms = terms.collect();
+        NaturalGradient { terms, log_noise, log_decay }
     }
 
     /// The derivative of `Σ_ij w_ij k(x_i, x_j)` over the runs with respect to the logarithm of the decay, which moves their places.
-    fn log_decay_gradient(&self, data: &Data, w: &DMatrix<f64>) -> f64 {
+    fn log_decay_gradient(&self, data: &Data, kernel: &Kernel, prepared: &[Prepared], w: &DMatrix<f64>) -> f64 {
         let Some(saturation) = &self.hyper.saturation else { return 0.0 };
         let x = self.hyper.places(&data.x, |i| data.fidelity[i]);
         let of_run = |j: usize| {
@@ -220,7 +202,7 @@ impl Gp {
             if moves.iter().all(|by| *by == 0.0) {
                 return 0.0;
             }
-            let [slope] = self.hyper.kernel.point_gradient(&self.prepared, &x.range(j, 1), [w.column(j).as_slice()]);
+            let [slope] = kernel.point_gradient(prepared, &x.range(j, 1), [w.column(j).as_slice()]);
             2.0 * slope.iter().zip(&moves).map(|(slope, by)| slope * by).sum::<f64>()
         };
         (0..data.fidelity.len()).map(of_run).sum()
@@ -244,9 +226,7 @@ impl Gp {
 
     /// Covariances between the data and the p points `z` at fidelity `m`: n × p.
     pub(super) fn cross(&self, z: &Warped, m: usize) -> DMatrix<f64> {
-        let mut k = self.hyper.kernel.cross(&self.prepared, &self.places(z, m));
-        self.scale_rows(&mut k, m);
-        k
+        self.hyper.total(self.hyper.crosses(&self.prepared, &self.places(z, m)), &self.fidelity, |_| m)
     }
 
     /// Where runs of the points `z` at fidelity `m` lie.
@@ -254,17 +234,30 @@ impl Gp {
         self.hyper.places(z, |_| m)
     }
 
-    pub(super) fn scale_rows(&self, k: &mut DMatrix<f64>, m: usize) {
-        let row = &self.sizes[m];
-        for mut column in k.column_iter_mut() {
-            for (value, l) in column.iter_mut().zip(&self.fidelity) {
-                *value *= row[*l];
-            }
-        }
+    pub(super) fn prior_variance(&self, a: usize, b: usize) -> f64 {
+        self.hyper.prior_covariance(a, b)
     }
 
-    pub(super) fn prior_variance(&self, a: usize, b: usize) -> f64 {
-        self.hyper.kernel.variance() * self.sizes[a][b]
+    /// Derivatives with respect to the place `z` of `Σ_i Σ_t k_t(x_i, z) c_t(i)` over the runs i and terms t, for N choices of `c`, each
+    /// given the run and the row of the term's covariances between sizes of each of `at`.
+    pub(super) fn point_gradient<const N: usize, const M: usize>(
+        &self,
+        z: &Warped,
+        at: [usize; M],
+        coefficients: [&dyn Fn(usize, [f64; M]) -> f64; N],
+    ) -> [Vec<f64>; N] {
+        let mut total: [Vec<f64>; N] = std::array::from_fn(|_| vec![0.0; z.dim()]);
+        for (term, prepared) in self.hyper.terms.iter().zip(&self.prepared) {
+            let of_run = |c: &dyn Fn(usize, [f64; M]) -> f64| -> Vec<f64> {
+                self.fidelity.iter().enumerate().map(|(i, l)| c(i, at.map(|m| term.sizes[m][*l]))).collect()
+            };
+            let coefficients = coefficients.map(of_run);
+            let parts = term.kernel.point_gradient(prepared, z, coefficients.each_ref().map(Vec::as_slice));
+            for (total, part) in total.iter_mut().zip(&parts) {
+                total.iter_mut().zip(part).for_each(|(total, part)| *total += part);
+            }
+        }
+        total
     }
 
     /// Posterior means at the p points `z`, fidelity `m`.
@@ -283,9 +276,8 @@ impl Gp {
     #[must_use]
     pub fn mean_with_gradient(&self, z: &Warped, m: usize) -> (f64, Vec<f64>) {
         let k = self.cross(z, m);
-        let row = &self.sizes[m];
-        let coefficients: Vec<f64> = self.solved.alpha.iter().zip(&self.fidelity).map(|(a, l)| a * row[*l]).collect();
-        let [mut gradient] = self.hyper.kernel.point_gradient(&self.prepared, &self.places(z, m), [&coefficients]);
+        let alpha = &self.solved.alpha;
+        let [mut gradient] = self.point_gradient(&self.places(z, m), [m], [&|i, [b]| alpha[i] * b]);
         self.hyper.pull_back(z, m, [&mut gradient]);
         (k.column(0).dot(&self.solved.alpha) + self.solved.levels[m], gradient)
     }
@@ -296,8 +288,8 @@ impl Gp {
     pub fn posterior(&self, z: &Warped, m: usize) -> (DVector<f64>, DMatrix<f64>) {
         let cross = self.cross(z, m);
         let mean = cross.tr_mul(&self.solved.alpha).add_scalar(self.solved.levels[m]);
-        let mut covariance =
-            self.hyper.kernel.matrix(&self.hyper.kernel.prepare(&self.places(z, m))) * self.sizes[m][m];
+        let prepared = self.hyper.prepare(&self.places(z, m));
+        let mut covariance = self.hyper.total(self.hyper.kernels(&prepared), &vec![m; z.len()], |_| m);
         let whitened = self.solved.covariance.whiten(cross);
         covariance.gemm(-1.0, &whitened.transpose(), &whitened, 1.0);
         (mean, covariance)
@@ -325,7 +317,7 @@ impl Gp {
         combinations
             .iter()
             .map(|combination| {
-                let mut u = DVector::zeros(self.sizes.len());
+                let mut u = DVector::zeros(self.hyper.noise.len());
                 let (mut total, mut variance) = (0.0, 0.0);
                 for (i, a) in combination {
                     u.axpy(-a, &level_weight.row(*i).transpose(), 1.0);
@@ -363,7 +355,7 @@ impl Gp {
     #[must_use]
     pub fn view(&self, t: &Warped, target: usize) -> GpView {
         GpView {
-            prepared: self.hyper.kernel.prepare(&self.places(t, target)),
+            prepared: self.hyper.prepare(&self.places(t, target)),
             whitened: self.solved.covariance.whiten(self.cross(t, target)).transpose(),
             fidelity: target,
         }
@@ -381,7 +373,8 @@ impl Gp {
     /// variances of these outcomes (length c).
     #[must_use]
     pub fn covariance(&self, z: &Warped, m: usize, view: &GpView) -> (DMatrix<f64>, DVector<f64>) {
-        let mut covariance = self.hyper.kernel.cross(&view.prepared, &self.places(z, m)) * self.sizes[m][view.fidelity];
+        let cross = self.hyper.crosses(&view.prepared, &self.places(z, m));
+        let mut covariance = self.hyper.total(cross, &vec![view.fidelity; view.whitened.nrows()], |_| m);
         let at_z = self.solved.covariance.whiten(self.cross(z, m));
         covariance.gemm(-1.0, &view.whitened, &at_z, 1.0);
         let prior = self.prior_variance(m, m);

@@ -9,7 +9,10 @@
 
 use std::borrow::Cow;
 
+use nalgebra::DMatrix;
+
 use super::kernel::{Component, ComponentGradient, Kernel};
+use super::lanes::Prepared;
 use super::saturation::Saturation;
 use crate::problem::KernelKind;
 use crate::space::Warped;
@@ -19,6 +22,13 @@ use crate::space::Warped;
 struct Normal {
     mean: f64,
     sd: f64,
+}
+
+impl Normal {
+    /// The value whose logarithm is `z` prior standard deviations above the mean.
+    fn exp(self, z: f64) -> f64 {
+        (self.mean + self.sd * z).exp()
+    }
 }
 
 /// Log of the signal variance.
@@ -37,6 +47,13 @@ const LOG_SCALE_STEP_SD: f64 = 0.5;
 const LOG_DISCREPANCY: Normal = Normal { mean: -2.0, sd: 1.5 };
 /// Deviation of each step's log rate from the common one.
 const LOG_DISCREPANCY_STEP_SD: f64 = 0.7;
+/// Log variance of the fine part: a twentieth of the signal's, but hardly known.
+const LOG_FINE_VARIANCE: Normal = Normal { mean: -3.0, sd: 1.5 };
+/// Log ratio of the fine part's length-scales to the first component's: a third.
+const LOG_FINE_RATIO: Normal = Normal { mean: -1.098_612_288_668_109_8, sd: 0.5 };
+/// Log rate at which the fine parts of two sizes lose their correlation, per unit of log size: a half for sizes that differ tenfold, but
+/// hardly known.
+const LOG_FINE_DECLINE: Normal = Normal { mean: -1.2, sd: 1.5 };
 /// Common log noise variance, relative to each size's scale, and log variance of what is peculiar to a training run: about an eighth of
 /// the signal's, but hardly known. A prior that expects less noise believes the first few runs too much.
 const LOG_NOISE: Normal = Normal { mean: -2.0, sd: 2.0 };
@@ -73,17 +90,63 @@ pub struct Layout {
 /// Natural values of the hyperparameters.
 #[derive(Clone, Debug)]
 pub struct Hyperparameters {
-    /// Covariance over warped mixtures.
-    pub kernel: Kernel,
-    /// Covariance between sizes.
-    pub sizes: SizeCovariance,
+    /// The covariance of noise-free values: the sum of these.
+    pub terms: Vec<Term>,
     /// Noise variance at each size (length F).
     pub noise: Vec<f64>,
     /// How the value of repeated data saturates, where it is known what runs repeat.
     pub saturation: Option<Saturation>,
 }
 
+/// A product of a covariance over warped mixtures and one between sizes.
+#[derive(Clone, Debug)]
+pub struct Term {
+    /// Covariance over warped mixtures.
+    pub kernel: Kernel,
+    /// Covariances between sizes (F × F).
+    pub sizes: Vec<Vec<f64>>,
+}
+
 impl Hyperparameters {
+    /// Prior covariance of the values of one place at two fidelities.
+    #[must_use]
+    pub fn prior_covariance(&self, a: usize, b: usize) -> f64 {
+        self.terms.iter().map(|term| term.kernel.variance() * term.sizes[a][b]).sum()
+    }
+
+    /// What [`Self::kernels`] and [`Self::crosses`] need of the n places `x`, by term and component.
+    pub(super) fn prepare(&self, x: &Warped) -> Vec<Vec<Prepared>> {
+        self.terms.iter().map(|term| term.kernel.prepare(x)).collect()
+    }
+
+    /// The n × n covariances of the prepared places by each term's kernel alone.
+    pub(super) fn kernels(&self, prepared: &[Vec<Prepared>]) -> Vec<DMatrix<f64>> {
+        self.terms.iter().zip(prepared).map(|(term, prepared)| term.kernel.matrix(prepared)).collect()
+    }
+
+    /// The n × p covariances between the prepared places and the places `z` by each term's kernel alone.
+    pub(super) fn crosses(&self, prepared: &[Vec<Prepared>], z: &Warped) -> Vec<DMatrix<f64>> {
+        self.terms.iter().zip(prepared).map(|(term, prepared)| term.kernel.cross(prepared, z)).collect()
+    }
+
+    /// The covariances of runs that lie at the fidelities `rows` (length n) and `columns`, given those of their places by each term's
+    /// kernel alone (n × p each).
+    pub(super) fn total(
+        &self,
+        kernels: Vec<DMatrix<f64>>,
+        rows: &[usize],
+        columns: impl Fn(usize) -> usize,
+    ) -> DMatrix<f64> {
+        let weighted = self.terms.iter().zip(kernels).map(|(term, mut k)| {
+            for (j, mut column) in k.column_iter_mut().enumerate() {
+                let sizes = &term.sizes[columns(j)];
+                column.iter_mut().zip(rows).for_each(|(k, l)| *k *= sizes[*l]);
+            }
+            k
+        });
+        weighted.reduce(|sum, k| sum + k).expect("there is a term")
+    }
+
     /// Where runs of the n mixtures `z` at the fidelities `at` lie (length n).
     pub(super) fn places<'a>(&self, z: &'a Warped, at: impl Fn(usize) -> usize) -> Cow<'a, Warped> {
         self.saturation.as_ref().map_or(Cow::Borrowed(z), |saturation| Cow::Owned(saturation.places(z, at)))
@@ -100,45 +163,62 @@ impl Hyperparameters {
     }
 }
 
-/// Covariance between fidelities: an autoregressive chain from cheap to expensive (Kennedy & O'Hagan 2000) in which each
-/// size adds an independent discrepancy, with the same dependence on the mixture as the signal:
-/// `B[m, m'] = s_m s_m' (1 + Σ_{l ≤ min(m, m')} d_l)`, where `s_0 = 1` and `d_0 = 0`.
-#[derive(Clone, Debug)]
-pub struct SizeCovariance {
+/// How sizes are correlated.
+///
+/// The coarse part of a metric is an autoregressive chain from cheap to expensive (Kennedy & O'Hagan 2000), in which each size adds an
+/// independent discrepancy, with the same dependence on the mixture as the signal: `B[m, m'] = s_m s_m' (1 + Σ_{l ≤ min(m, m')} d_l)`,
+/// where `s_0 = 1` and `d_0 = 0`. The correlation of its fine parts declines with the distance `u` of sizes:
+/// `B[m, m'] = s_m s_m' exp(−β |u_m − u_m'|)`.
+struct Sizes {
     /// Scale of each size (length F).
-    pub scale: Vec<f64>,
+    scale: Vec<f64>,
     /// Discrepancy variance added by each size, relative to the cheapest size's signal (length F; the first is 0).
-    pub discrepancy: Vec<f64>,
+    discrepancy: Vec<f64>,
+    /// How far each size is from the cheapest, times the rate β (length F).
+    distance: Vec<f64>,
 }
 
-impl SizeCovariance {
-    /// `B[a, b]`.
-    #[must_use]
-    pub fn at(&self, a: usize, b: usize) -> f64 {
-        self.scale[a] * self.scale[b] * (1.0 + self.discrepancy[..=a.min(b)].iter().sum::<f64>())
+impl Sizes {
+    /// The F × F matrix of `s_a s_b value(a, b)`, by rows.
+    fn matrix(&self, value: impl Fn(usize, usize) -> f64) -> Vec<Vec<f64>> {
+        let f = self.scale.len();
+        (0..f).map(|a| (0..f).map(|b| self.scale[a] * self.scale[b] * value(a, b)).collect()).collect()
     }
 
-    /// The F × F matrix, by rows.
-    #[must_use]
-    pub fn matrix(&self) -> Vec<Vec<f64>> {
-        let f = self.scale.len();
-        (0..f).map(|a| (0..f).map(|b| self.at(a, b)).collect()).collect()
+    /// Covariances of the coarse part (F × F).
+    fn coarse(&self) -> Vec<Vec<f64>> {
+        self.matrix(|a, b| 1.0 + self.discrepancy[..=a.min(b)].iter().sum::<f64>())
+    }
+
+    /// Covariances of the fine part (F × F).
+    fn fine(&self) -> Vec<Vec<f64>> {
+        self.matrix(|a, b| (-self.apart(a, b)).exp())
+    }
+
+    /// `β |u_a − u_b|`.
+    fn apart(&self, a: usize, b: usize) -> f64 {
+        (self.distance[a] - self.distance[b]).abs()
     }
 }
 
 /// Derivatives of a function with respect to the natural values.
 #[derive(Clone, Debug)]
 pub struct NaturalGradient {
-    /// One entry per component.
-    pub kernel: Vec<ComponentGradient>,
-    /// With respect to the log of each scale (length F; the first is not a parameter).
-    pub log_scale: Vec<f64>,
-    /// With respect to the log of each discrepancy (length F; the first is not a parameter).
-    pub log_discrepancy: Vec<f64>,
+    /// One entry per term.
+    pub terms: Vec<TermGradient>,
     /// With respect to the log of each noise variance (length F).
     pub log_noise: Vec<f64>,
     /// With respect to the log of the decay; 0 without saturation.
     pub log_decay: f64,
+}
+
+/// Derivatives with respect to one term.
+#[derive(Clone, Debug)]
+pub struct TermGradient {
+    /// One entry per component of its kernel.
+    pub kernel: Vec<ComponentGradient>,
+    /// With respect to its covariances between sizes (F × F).
+    pub sizes: Vec<Vec<f64>>,
 }
 
 impl Layout {
@@ -163,15 +243,20 @@ impl Layout {
         2 + self.count() + self.shares().2 + frequencies
     }
 
+    /// How many parameters say how sizes are correlated.
+    fn size_len(&self) -> usize {
+        let steps = self.size_steps.len();
+        if steps > 0 { 2 + 2 * steps } else { 0 }
+    }
+
     /// Length of the parameter vector.
     #[must_use]
     pub fn len(&self) -> usize {
-        let steps = self.size_steps.len();
+        let (fine, noise) = (2, 2 + self.size_steps.len());
         self.components * self.component_len()
-            + steps
-            + if steps > 0 { 1 + steps } else { 0 }
-            + 2
-            + steps
+            + fine
+            + self.size_len()
+            + noise
             + usize::from(self.saturation.is_some())
             + usize::from(self.curves)
     }
@@ -231,69 +316,99 @@ impl Layout {
                 Component { variance, lengthscales, frequencies }
             })
             .collect();
-        let steps = self.size_steps.len();
-        let mut log_scale = 0.0;
-        let mut scale = vec![1.0];
-        for u in take(steps) {
-            log_scale += LOG_SCALE_STEP_SD * u;
-            scale.push(log_scale.exp());
-        }
-        let mut discrepancy = vec![0.0];
-        if steps > 0 {
-            let rate = LOG_DISCREPANCY.mean + LOG_DISCREPANCY.sd * take(1)[0];
-            for (u, step) in take(steps).iter().zip(&self.size_steps) {
-                discrepancy.push(step * (rate + LOG_DISCREPANCY_STEP_SD * u).exp());
-            }
-        }
+        let (variance, ratio) = (LOG_FINE_VARIANCE.exp(take(1)[0]), LOG_FINE_RATIO.exp(take(1)[0]));
+        let lengthscales = components[0].lengthscales.iter().map(|l| ratio * l).collect();
+        let fine = Component { variance, lengthscales, frequencies: Vec::new() };
+        let sizes = self.sizes(take(self.size_len()));
         let level = LOG_NOISE.mean + LOG_NOISE.sd * take(1)[0];
-        let noise =
-            take(steps + 1).iter().zip(&scale).map(|(u, s)| s * s * (level + LOG_NOISE_STEP_SD * u).exp()).collect();
-        let saturation = self.saturation.clone().map(|saturation| {
-            let decay = (LOG_DECAY.mean + LOG_DECAY.sd * take(1)[0]).exp();
-            Saturation { decay, ..saturation }
-        });
+        let noise = take(sizes.scale.len())
+            .iter()
+            .zip(&sizes.scale)
+            .map(|(u, s)| s * s * (level + LOG_NOISE_STEP_SD * u).exp())
+            .collect();
+        let saturation =
+            self.saturation.clone().map(|saturation| Saturation { decay: LOG_DECAY.exp(take(1)[0]), ..saturation });
         if self.curves {
-            let variance = (LOG_NOISE.mean + LOG_NOISE.sd * take(1)[0]).exp();
+            let variance = LOG_NOISE.exp(take(1)[0]);
             let lengthscales = vec![RUN_LENGTHSCALE; self.families.len()];
             components.push(Component { variance, lengthscales, frequencies: vec![0.0; frequencies] });
         }
-        Hyperparameters {
-            kernel: Kernel { kind: self.kind, components },
-            sizes: SizeCovariance { scale, discrepancy },
-            noise,
-            saturation,
-        }
+        let coarse = Term { kernel: Kernel { kind: self.kind, components }, sizes: sizes.coarse() };
+        let kernel = Kernel { kind: KernelKind::Matern52, components: vec![fine] };
+        Hyperparameters { terms: vec![coarse, Term { kernel, sizes: sizes.fine() }], noise, saturation }
     }
 
-    /// The chain rule of [`Self::natural`]: derivatives with respect to z.
+    /// How sizes are correlated, by their part of the parameter vector (empty with one size).
+    fn sizes(&self, z: &[f64]) -> Sizes {
+        let mut sizes = Sizes { scale: vec![1.0], discrepancy: vec![0.0], distance: vec![0.0] };
+        let Some((decline, z)) = z.split_first() else { return sizes };
+        let (scales, rates) = z.split_at(self.size_steps.len());
+        let decline = LOG_FINE_DECLINE.exp(*decline);
+        let rate = LOG_DISCREPANCY.mean + LOG_DISCREPANCY.sd * rates[0];
+        for (m, step) in self.size_steps.iter().enumerate() {
+            sizes.scale.push(sizes.scale[m] * (LOG_SCALE_STEP_SD * scales[m]).exp());
+            sizes.discrepancy.push(step * (rate + LOG_DISCREPANCY_STEP_SD * rates[m + 1]).exp());
+            sizes.distance.push(sizes.distance[m] + step * decline);
+        }
+        sizes
+    }
+
+    /// The chain rule of [`Self::natural`] at `z`: derivatives with respect to z.
     #[must_use]
-    pub fn pull_back(&self, gradient: &NaturalGradient) -> Vec<f64> {
+    pub fn pull_back(&self, at: &[f64], gradient: &NaturalGradient) -> Vec<f64> {
         let mut z = Vec::with_capacity(self.len());
         let (together, apart, deviations) = self.shares();
-        let (components, of_run) = gradient.kernel.split_at(self.components);
-        for g in components {
+        let [coarse, fine] = gradient.terms.as_slice() else { unreachable!("there are two terms") };
+        let (components, of_run) = coarse.kernel.split_at(self.components);
+        let none = vec![0.0; self.families.len()];
+        for (q, g) in components.iter().enumerate() {
+            // The length-scales of the fine part move with the first component's.
+            let further = if q == 0 { &fine.kernel[0].log_lengthscales } else { &none };
+            let by_lengthscale: Vec<f64> = g.log_lengthscales.iter().zip(further).map(|(a, b)| a + b).collect();
             z.push(LOG_VARIANCE.sd * g.log_variance);
-            z.push(LOG_LENGTHSCALE.sd * g.log_lengthscales.iter().sum::<f64>());
+            z.push(LOG_LENGTHSCALE.sd * by_lengthscale.iter().sum::<f64>());
             let mut of_family = vec![0.0; self.count()];
-            g.log_lengthscales.iter().zip(&self.families).for_each(|(x, f)| of_family[*f] += x);
+            by_lengthscale.iter().zip(&self.families).for_each(|(x, f)| of_family[*f] += x);
             z.extend(of_family.iter().map(|x| self.lengthscale_sd * together * x));
-            z.extend(g.log_lengthscales.iter().take(deviations).map(|x| self.lengthscale_sd * apart * x));
+            z.extend(by_lengthscale.iter().take(deviations).map(|x| self.lengthscale_sd * apart * x));
             z.extend(g.frequencies.iter().map(|x| FREQUENCY_SD * x));
         }
-        let sizes = self.size_steps.len() + 1;
-        // A step of the log scale moves every larger size, and the noise with it.
-        for m in 1..sizes {
-            let later: f64 = (m..sizes).map(|l| gradient.log_scale[l] + 2.0 * gradient.log_noise[l]).sum();
-            z.push(LOG_SCALE_STEP_SD * later);
-        }
-        if sizes > 1 {
-            z.push(LOG_DISCREPANCY.sd * gradient.log_discrepancy[1..].iter().sum::<f64>());
-            z.extend(gradient.log_discrepancy[1..].iter().map(|x| LOG_DISCREPANCY_STEP_SD * x));
-        }
+        z.push(LOG_FINE_VARIANCE.sd * fine.kernel[0].log_variance);
+        z.push(LOG_FINE_RATIO.sd * fine.kernel[0].log_lengthscales.iter().sum::<f64>());
+        z.extend(self.pull_back_sizes(&at[z.len()..z.len() + self.size_len()], gradient));
         z.push(LOG_NOISE.sd * gradient.log_noise.iter().sum::<f64>());
         z.extend(gradient.log_noise.iter().map(|x| LOG_NOISE_STEP_SD * x));
         z.extend(self.saturation.as_ref().map(|_| LOG_DECAY.sd * gradient.log_decay));
         z.extend(of_run.iter().map(|g| LOG_NOISE.sd * g.log_variance));
+        z
+    }
+
+    /// The chain rule of [`Self::sizes`] at its part of the parameter vector, `at`; the scales move the noise, too.
+    fn pull_back_sizes(&self, at: &[f64], gradient: &NaturalGradient) -> Vec<f64> {
+        if at.is_empty() {
+            return Vec::new();
+        }
+        let [coarse, fine] = gradient.terms.as_slice() else { unreachable!("there are two terms") };
+        let sizes = self.sizes(at);
+        let f = sizes.scale.len();
+        let mut log_scale: Vec<f64> = gradient.log_noise.iter().map(|x| 2.0 * x).collect();
+        let (mut log_discrepancy, mut log_decline) = (vec![0.0; f], 0.0);
+        let (coarse_value, fine_value) = (sizes.coarse(), sizes.fine());
+        for (a, b) in (0..f).flat_map(|a| (0..f).map(move |b| (a, b))) {
+            let by_fine = fine.sizes[a][b] * fine_value[a][b];
+            let by_both = coarse.sizes[a][b] * coarse_value[a][b] + by_fine;
+            log_scale[a] += by_both;
+            log_scale[b] += by_both;
+            log_decline -= by_fine * sizes.apart(a, b);
+            let signal = coarse.sizes[a][b] * sizes.scale[a] * sizes.scale[b];
+            let shared = log_discrepancy[..=a.min(b)].iter_mut();
+            shared.zip(&sizes.discrepancy).for_each(|(g, d)| *g += signal * d);
+        }
+        let mut z = vec![LOG_FINE_DECLINE.sd * log_decline];
+        // A step of the log scale moves every larger size.
+        z.extend((1..f).map(|m| LOG_SCALE_STEP_SD * log_scale[m..].iter().sum::<f64>()));
+        z.push(LOG_DISCREPANCY.sd * log_discrepancy[1..].iter().sum::<f64>());
+        z.extend(log_discrepancy[1..].iter().map(|x| LOG_DISCREPANCY_STEP_SD * x));
         z
     }
 }

@@ -29,21 +29,16 @@ impl Gp {
     /// fidelity `target`: one vector of length p for each of `at`.
     #[must_use]
     pub fn joint(&self, z: &Warped, at: &[usize], target: usize) -> Vec<Vec<Joint>> {
-        let k = self.hyper.kernel.cross(&self.prepared, &self.places(z, target));
+        let k = self.hyper.crosses(&self.prepared, &self.places(z, target));
         let observed = |m: usize| {
             let k = match self.hyper.saturation {
                 Some(_) => self.cross(z, m),
-                None => {
-                    let mut k = k.clone();
-                    self.scale_rows(&mut k, m);
-                    k
-                }
+                None => self.hyper.total(k.clone(), &self.fidelity, |_| m),
             };
             (k.tr_mul(&self.solved.alpha), self.solved.covariance.whiten(k))
         };
         let floor = |x: f64, prior: f64| x.max(VARIANCE_FLOOR * prior);
-        let mut at_target = k.clone();
-        self.scale_rows(&mut at_target, target);
+        let at_target = self.hyper.total(k.clone(), &self.fidelity, |_| target);
         let mean = at_target.tr_mul(&self.solved.alpha);
         let at_target = self.solved.covariance.whiten(at_target);
         let prior = self.prior_variance(target, target);
@@ -78,7 +73,6 @@ impl Gp {
     /// [`Self::joint`] at one point, with derivatives.
     #[must_use]
     pub fn joint_with_gradient(&self, z: &Warped, m: usize, target: usize) -> Joint {
-        let n = self.fidelity.len();
         let at_target = self.cross(z, target);
         let k = if m == target {
             at_target
@@ -98,18 +92,15 @@ impl Gp {
         let gradient = if self.hyper.saturation.is_some() {
             self.gradient_at_two_places(z, (m, target), (v_m.as_slice(), v_t.as_slice()))
         } else {
-            let coefficient = |f: &dyn Fn(usize, f64, f64) -> f64| -> Vec<f64> {
-                (0..n).map(|i| f(i, self.sizes[target][self.fidelity[i]], self.sizes[m][self.fidelity[i]])).collect()
-            };
-            self.hyper.kernel.point_gradient(
-                &self.prepared,
+            self.point_gradient(
                 z,
+                [target, m],
                 [
-                    &coefficient(&|i, t, _| alpha[i] * t),
-                    &coefficient(&|i, t, _| -2.0 * v_t[i] * t),
-                    &coefficient(&|i, _, o| -2.0 * v_m[i] * o),
-                    &coefficient(&|i, t, o| -(v_t[i] * o + v_m[i] * t)),
-                    &coefficient(&|i, _, o| alpha[i] * o),
+                    &|i, [t, _]| alpha[i] * t,
+                    &|i, [t, _]| -2.0 * v_t[i] * t,
+                    &|i, [_, o]| -2.0 * v_m[i] * o,
+                    &|i, [t, o]| -(v_t[i] * o + v_m[i] * t),
+                    &|i, [_, o]| alpha[i] * o,
                 ],
             )
         };
@@ -131,21 +122,21 @@ impl Gp {
             return vec![self.prior_variance(a, b); z.len()];
         }
         let (x, y) = (self.places(z, a), self.places(z, b));
-        let kernel = &self.hyper.kernel;
-        let of_point = |j: usize| kernel.cross(&kernel.prepare(&x.range(j, 1)), &y.range(j, 1))[(0, 0)];
-        (0..z.len()).map(|j| of_point(j) * self.sizes[a][b]).collect()
+        let of_point = |j: usize| {
+            let crosses = self.hyper.crosses(&self.hyper.prepare(&x.range(j, 1)), &y.range(j, 1));
+            self.hyper.total(crosses, &[a], |_| b)[(0, 0)]
+        };
+        (0..z.len()).map(of_point).collect()
     }
 
     /// The derivatives of a [`Joint`] at the point `z`, whose runs at the two fidelities lie at different places. `v` are the solutions of
     /// the covariances with the data there.
     fn gradient_at_two_places(&self, z: &Warped, (m, target): (usize, usize), v: (&[f64], &[f64])) -> [Vec<f64>; 5] {
         let slopes = |at: usize, coefficients: [&dyn Fn(usize) -> f64; 3]| {
-            let of_run = |f: &dyn Fn(usize) -> f64| -> Vec<f64> {
-                self.fidelity.iter().enumerate().map(|(i, l)| f(i) * self.sizes[at][*l]).collect()
-            };
-            let coefficients = coefficients.map(of_run);
-            let coefficients = coefficients.each_ref().map(Vec::as_slice);
-            let mut slopes = self.hyper.kernel.point_gradient(&self.prepared, &self.places(z, at), coefficients);
+            let [a, b, c] = coefficients;
+            let coefficients: [&dyn Fn(usize, [f64; 1]) -> f64; 3] =
+                [&|i, [size]| a(i) * size, &|i, [size]| b(i) * size, &|i, [size]| c(i) * size];
+            let mut slopes = self.point_gradient(&self.places(z, at), [at], coefficients);
             self.hyper.pull_back(z, at, slopes.each_mut());
             slopes
         };
@@ -165,12 +156,14 @@ impl Gp {
         if a == b {
             return gradient;
         }
-        let kernel = &self.hyper.kernel;
         for (a, b) in [(a, b), (b, a)] {
-            let other = kernel.prepare(&self.places(z, b));
-            let [mut part] = kernel.point_gradient(&other, &self.places(z, a), [&[self.sizes[a][b]]]);
-            self.hyper.pull_back(z, a, [&mut part]);
-            gradient.iter_mut().zip(&part).for_each(|(sum, part)| *sum += part);
+            let (at, other) = (self.places(z, a), self.places(z, b));
+            for term in &self.hyper.terms {
+                let other = term.kernel.prepare(&other);
+                let [mut part] = term.kernel.point_gradient(&other, &at, [&[term.sizes[a][b]]]);
+                self.hyper.pull_back(z, a, [&mut part]);
+                gradient.iter_mut().zip(&part).for_each(|(sum, part)| *sum += part);
+            }
         }
         gradient
     }

@@ -64,7 +64,7 @@ impl Process {
 
     /// Prior covariance of the values of one mixture at two fidelities.
     pub fn prior_covariance(&self, a: usize, b: usize) -> f64 {
-        self.average(|gp| gp.hyperparameters().kernel.variance() * gp.hyperparameters().sizes.at(a, b))
+        self.average(|gp| gp.hyperparameters().prior_covariance(a, b))
     }
 
     /// The draws' means at the points `z` (p × draws), as their mean and the deviations from it.

@@ -13,7 +13,7 @@ use crate::problem::{MOST_COMPONENTS, ModelSpec, Observation, RunSet};
 const MOST_APPENDED: usize = 256;
 
 /// How values are standardized ([`super::standardize`]): another number where it changes.
-pub(super) const UNITS: u32 = 1;
+pub(super) const UNITS: u32 = 2;
 
 /// Fitted hyperparameters, as kept in the journal so that a resumed study continues exactly as an undisturbed one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

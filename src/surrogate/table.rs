@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::hyper::Term;
 use super::kernel::Component;
 use super::metric::MetricModel;
 use super::model::Surrogate;
@@ -58,16 +59,29 @@ pub struct ProcessTable {
 /// Hyperparameters.
 #[derive(Clone, Debug, Serialize)]
 pub struct DrawTable {
+    /// The terms of the covariance.
+    pub terms: Vec<TermTable>,
+    /// Noise variance of a run at each fidelity (length F).
+    pub noise: Vec<f64>,
+    /// Epochs in which the value of repeated data decays; where nothing is repeated, `None`.
+    pub decay: Option<f64>,
+}
+
+/// One term of a covariance.
+#[derive(Clone, Debug, Serialize)]
+pub struct TermTable {
     /// Which function of the distance.
     pub kernel: KernelKind,
     /// Components of the kernel.
     pub components: Vec<Component>,
     /// Covariances between fidelities (F × F).
     pub sizes: Vec<Vec<f64>>,
-    /// Noise variance of a run at each fidelity (length F).
-    pub noise: Vec<f64>,
-    /// Epochs in which the value of repeated data decays; where nothing is repeated, `None`.
-    pub decay: Option<f64>,
+}
+
+impl TermTable {
+    fn new(term: &Term) -> Self {
+        Self { kernel: term.kernel.kind, components: term.kernel.components.clone(), sizes: term.sizes.clone() }
+    }
 }
 
 impl ModelTable {
@@ -106,9 +120,7 @@ impl Surrogate {
 impl MetricModel {
     fn table(&self, m: usize) -> ProcessTable {
         let draws = self.process.hyperparameters().map(|hyper| DrawTable {
-            kernel: hyper.kernel.kind,
-            components: hyper.kernel.components.clone(),
-            sizes: hyper.sizes.matrix(),
+            terms: hyper.terms.iter().map(TermTable::new).collect(),
             noise: hyper.noise.clone(),
             decay: hyper.saturation.as_ref().map(|saturation| saturation.decay),
         });

@@ -168,6 +168,20 @@ function covariances(kernel, a, count, b, j) {
   return sums;
 }
 
+// The terms of a covariance as they see points.
+const seen = (draw, points) => draw.terms.map(({kernel, sizes, components}) =>
+  ({kernel, sizes, parts: components.map(component => prepared(component, points))}));
+
+// The covariances of the first `count` points of `a`, each at its fidelity, with the point `j` of `b` at the fidelity `m`: sums over the terms.
+function between(a, fidelities, count, b, j, m) {
+  const sums = new Float64Array(count);
+  a.forEach(({kernel, sizes, parts}, t) => {
+    const row = sizes[m], covariance = covariances(kernel, parts, count, b[t].parts, j);
+    for (let i = 0; i < count; i++) sums[i] += covariance[i] * row[fidelities[i]];
+  });
+  return sums;
+}
+
 // Gaussian processes. A process is a mixture of processes with drawn hyperparameters.
 
 const JITTER = [0, 1e-10, 1e-8, 1e-6, 1e-4];
@@ -177,14 +191,13 @@ const JITTER = [0, 1e-10, 1e-8, 1e-6, 1e-4];
 function condition(model, process, draw) {
   const {fidelities} = model, points = model.points.map((point, i) => place(model, draw, point, fidelities[i]));
   const n = points.length;
-  const parts = draw.components.map(component => prepared(component, points));
-  const signal = total(draw.components.map(component => component.variance));
-  const largest = signal * Math.max(...fidelities.map(m => draw.sizes[m][m]));
+  const terms = seen(draw, points);
+  const prior = m => total(draw.terms.map(({components, sizes}) => total(components.map(c => c.variance)) * sizes[m][m]));
+  const largest = Math.max(...fidelities.map(prior));
   const factor = jitter => {
     const k = new Float64Array(n * (n + 1) / 2);
     for (let i = 0, row = 0; i < n; row += ++i) {
-      const sizes = draw.sizes[fidelities[i]], kernel = covariances(draw.kernel, parts, i + 1, parts, i);
-      for (let j = 0; j <= i; j++) k[row + j] = kernel[j] * sizes[fidelities[j]];
+      k.set(between(terms, fidelities, i + 1, terms, i, fidelities[i]), row);
       k[row + i] += draw.noise[fidelities[i]] + process.known_noise[i] + jitter * largest;
     }
     return cholesky(k, n);
@@ -197,21 +210,18 @@ function condition(model, process, draw) {
   const precision = indicators.flatMap((a, m) => indicators.slice(0, m + 1).map((b, l) =>
     dot(a, b) + (l === m ? process.level_sd[m] ** -2 : 0)));
   const levels = cholesky(precision, indicators.length);
-  const own = draw.sizes[model.fidelity];
   return {
-    kernel: draw.kernel, components: draw.components, place: point => place(model, draw, point, model.fidelity), parts, lower, y, indicators, levels,
-    sizes: fidelities.map(m => own[m]), scale: own[model.fidelity], prior: signal * own[model.fidelity],
-    level: whiten(levels, indicators.map(a => dot(a, y))),
+    seen: point => seen(draw, [place(model, draw, point, model.fidelity)]), terms, fidelities, lower, y, indicators, levels,
+    fidelity: model.fidelity, prior: prior(model.fidelity), level: whiten(levels, indicators.map(a => dot(a, y))),
   };
 }
 
 // A warped mixture as a conditioned process sees it: its posterior mean, and what covariances with other mixtures follow from.
 function look(gp, point, fidelity) {
-  const parts = gp.components.map(component => prepared(component, [gp.place(point)]));
-  const kernel = covariances(gp.kernel, gp.parts, gp.sizes.length, parts, 0);
-  const runs = whiten(gp.lower, kernel.map((k, i) => k * gp.sizes[i]));
+  const terms = gp.seen(point);
+  const runs = whiten(gp.lower, between(gp.terms, gp.fidelities, gp.fidelities.length, terms, 0, fidelity));
   const level = whiten(gp.levels, gp.indicators.map((a, m) => (m === fidelity ? 1 : 0) - dot(a, runs)));
-  return {parts, runs, level, mean: dot(runs, gp.y) + dot(level, gp.level)};
+  return {terms, runs, level, mean: dot(runs, gp.y) + dot(level, gp.level)};
 }
 
 // Moments of a process at a mixture, given what each of its draws sees.
@@ -241,7 +251,7 @@ function combinationVariance(gps, points, coefficients) {
       const x = points[i][d];
       variance += coefficients[i] ** 2 * (gp.prior - dot(x.runs, x.runs));
       for (let j = 0; j < i; j++) {
-        const y = points[j][d], shared = gp.scale * covariances(gp.kernel, x.parts, 1, y.parts, 0)[0] - dot(x.runs, y.runs);
+        const y = points[j][d], shared = between(x.terms, [gp.fidelity], 1, y.terms, 0, gp.fidelity)[0] - dot(x.runs, y.runs);
         variance += 2 * coefficients[i] * coefficients[j] * shared;
       }
     }
