@@ -152,7 +152,7 @@ fn runs(study: &Study) -> anyhow::Result<String> {
     for (trial, outcome) in runs {
         let m = trial.fidelity;
         // A replay is to pay for a run that was had for nothing (from a cache, say) what it usually costs.
-        let cost = Some(charges.complete(m, outcome)).filter(|cost| *cost > 0.0).unwrap_or(costs[m]);
+        let cost = Some(charges.complete(trial, outcome)).filter(|cost| *cost > 0.0).unwrap_or(costs[m]);
         let row = row(trial.id.to_string(), m, cost, &study.named(&trial.mixture), &outcome.metrics);
         let note = text::correction(study, trial).unwrap_or_default();
         csv.write_record(row.into_iter().chain(source("")).chain(corrected(note)))?;

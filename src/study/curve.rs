@@ -36,7 +36,22 @@ impl State {
         let ending = ending.ok_or_else(|| Misfit::Damage(format!("nobody had decided to end trial {id}")))?;
         trial.unseen = 0;
         trial.ended = Some(time);
-        trial.state = TrialState::Stopped(Ending { share, ..ending });
+        // A trial that was continued may have begun anew; what it had used before stays used.
+        trial.stopped_at = share.max(trial.stopped_at);
+        trial.state = TrialState::Stopped(Ending { share: trial.stopped_at, ..ending });
+        Ok(())
+    }
+
+    pub fn continue_trial(&mut self, id: TrialId, reason: String) -> Result<(), Misfit> {
+        let trial = self.trial(id)?;
+        if !matches!(trial.state, TrialState::Stopped(_)) {
+            return Err(Misfit::Damage(format!("trial {id} is continued, but was not ended early")));
+        }
+        trial.ended = None;
+        trial.continued = Some(reason);
+        trial.state = TrialState::Pending;
+        // The search goes on.
+        self.stopped = None;
         Ok(())
     }
 }
@@ -65,10 +80,21 @@ impl Study {
     pub fn on_the_way(&self) -> Vec<OnTheWay> {
         let running = |t: &&Trial| t.searching() && matches!(t.state, TrialState::Running { .. }) && t.ending.is_none();
         let on_the_way = |trial: &Trial| {
-            let share_done = self.share_done(trial).filter(|share| *share < 1.0)?;
+            // One that is continued has to say something new first.
+            let share_done = self.share_done(trial).filter(|share| *share > trial.stopped_at && *share < 1.0)?;
             Some(OnTheWay { end: self.estimated(trial)?, share_done })
         };
         self.trials().iter().filter(running).filter_map(on_the_way).collect()
+    }
+
+    /// The trials of the search that were ended early and whose curves say something of their ends.
+    #[must_use]
+    pub fn stopped_on_the_way(&self) -> Vec<OnTheWay> {
+        let on_the_way = |trial: &Trial| {
+            let TrialState::Stopped(Ending { share, .. }) = trial.state else { return None };
+            Some(OnTheWay { end: self.estimated(trial)?, share_done: share }).filter(|_| share < 1.0)
+        };
+        self.trials().iter().filter(|t| t.searching()).filter_map(on_the_way).collect()
     }
 
     /// The end of a trial that did not come to it, estimated from curves ([`estimate_of_end`]), as an observation of it: metric by metric,

@@ -22,7 +22,7 @@ use crate::report::html::{
     Calibration, Costs, CoverageRow, Curve, Curves, Failure, Fate, Part, Progress, Report, SizeCosts, SizeCurves,
     SizeRecord, Step, TradeoffCurve, Tradeoffs, TrialRow, Trials,
 };
-use crate::study::{Ending, ImportedRun, Place, Purpose, Study, TrialState};
+use crate::study::{ImportedRun, Place, Purpose, Study, TrialState};
 
 /// Write what the study has found as one HTML file
 ///
@@ -258,29 +258,23 @@ fn trials(study: &Study) -> Trials {
     let metrics = |reported: Option<&BTreeMap<String, f64>>| {
         names.iter().map(|name| reported.and_then(|reported| reported.get(name).copied())).collect()
     };
-    let row = |trial: &crate::study::Trial| {
-        let failed = || match &trial.state {
-            TrialState::Failed { reason } | TrialState::Stopped(Ending { reason, .. }) => reason.clone(),
-            _ => String::new(),
-        };
-        TrialRow {
-            id: trial.id.to_string(),
-            fidelity: (list[trial.fidelity].name.clone(), trial.fidelity.index()),
-            purpose: match trial.purpose {
-                Purpose::Search => "search",
-                Purpose::ConfirmRecommended => "confirm recommended",
-                Purpose::ConfirmUniform => "confirm uniform",
-                Purpose::ConfirmReference => "confirm reference",
-            },
-            state: trial.state.name(),
-            objective: study.measured(trial),
-            expected: trial.expected.map(text::uncertain),
-            cost: Some(charges.of(trial)).filter(|cost| trial.finished() || *cost > 0.0),
-            duration: trial.ran().map(|seconds| (seconds, text::seconds(seconds))),
-            metrics: metrics(trial.outcome().map(|outcome| &outcome.metrics)),
-            weights: findings::in_order(config, &trial.mixture),
-            note: text::correction(study, trial).unwrap_or_else(failed),
-        }
+    let row = |trial: &crate::study::Trial| TrialRow {
+        id: trial.id.to_string(),
+        fidelity: (list[trial.fidelity].name.clone(), trial.fidelity.index()),
+        purpose: match trial.purpose {
+            Purpose::Search => "search",
+            Purpose::ConfirmRecommended => "confirm recommended",
+            Purpose::ConfirmUniform => "confirm uniform",
+            Purpose::ConfirmReference => "confirm reference",
+        },
+        state: trial.state.name(),
+        objective: study.measured(trial),
+        expected: trial.expected.map(text::uncertain),
+        cost: Some(charges.of(trial)).filter(|cost| trial.finished() || *cost > 0.0),
+        duration: trial.ran().map(|seconds| (seconds, text::seconds(seconds))),
+        metrics: metrics(trial.outcome().map(|outcome| &outcome.metrics)),
+        weights: findings::in_order(config, &trial.mixture),
+        note: text::note(study, trial).unwrap_or_default(),
     };
     let imported = study.imported().chain(study.withdrawn()).filter_map(|imported| {
         let ImportedRun { run, withdrawn, .. } = imported;

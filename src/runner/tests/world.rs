@@ -46,7 +46,8 @@ pub(super) struct World<'a> {
     pub(super) journal: Vec<String>,
     /// Attempts that have been launched, or taken over, and have not ended.
     pub(super) running: Vec<(u64, u32)>,
-    pub(super) question: Option<Box<Question>>,
+    /// What it thinks about, with the trials that may be continued.
+    pub(super) question: Option<(Box<Question>, Vec<OnTheWay>)>,
     pub(super) told: Vec<&'static str>,
     /// What of an earlier run is found.
     pub(super) left: Vec<Adopted>,
@@ -117,7 +118,9 @@ impl<'a> World<'a> {
                         assert!(self.running.len() <= self.slots, "{:?}", self.running);
                     }
                     Command::Watch(facts, _) => self.running.push((facts.trial, facts.attempt)),
-                    Command::Think(question) => assert!(self.question.replace(question).is_none(), "one at a time"),
+                    Command::Think(question, stopped) => {
+                        assert!(self.question.replace((question, stopped)).is_none(), "one at a time");
+                    }
                     Command::Weigh(question, running) => {
                         assert!(self.weighing.replace((question, running)).is_none(), "one at a time");
                     }
@@ -133,8 +136,9 @@ impl<'a> World<'a> {
 
     /// The optimizer answers.
     pub(super) fn answer(&mut self) {
-        let Question { optimizer, evidence, fidelities, seed, next } = *self.question.take().expect("it thinks");
-        self.on(Input::Thought(Box::new(think(optimizer, &evidence, fidelities, seed, next))));
+        let (question, stopped) = self.question.take().expect("it thinks");
+        let Question { optimizer, evidence, fidelities, seed, next } = *question;
+        self.on(Input::Thought(Box::new(think(optimizer, &evidence, fidelities, &stopped, (seed, next)))));
     }
 
     /// A trial reports the loss after so many of its 100 tokens.
