@@ -292,6 +292,50 @@ fn a_trial_that_was_ended_is_continued_where_its_rest_is_worth_more_than_a_new_o
 }
 
 #[test]
+fn runs_from_elsewhere_that_are_on_their_way_count_by_what_curves_say_of_their_ends() {
+    let f = fixture("", "", "");
+    // After 40 of 100 tokens, a run is at 2 plus half of its end.
+    let row = |run: u32, tokens: u32, end: f64| {
+        let (a, loss) = (f64::from(run) / 10.0, if tokens == 100 { end } else { 2.0 + end / 2.0 });
+        format!("r{run},large,{tokens},{a},{},0,{loss}\n", 1.0 - a)
+    };
+    let header = "run_id,fidelity,tokens,w:a,w:b,w:c,y:loss\n";
+    let incomplete = row(6, 40, 1.3) + &row(7, 20, 9.0) + &row(7, 40, 0.4);
+    let import = |rows: &str| {
+        f.write("runs.csv", &format!("{header}{rows}"));
+        let output = f.run("import", &["--from", "wide", &f.path("runs.csv").display().to_string()]);
+        assert_eq!(code(&output), Some(0), "{}", stderr(&output));
+        stderr(&output)
+    };
+    let observed = || {
+        let study = Study::read(StudyConfig::load(&f.path("study.toml"), &[]).unwrap()).unwrap();
+        study.evidence().observations
+    };
+    let said = import(&incomplete);
+    assert!(said.contains("3 runs imported") && said.contains("3 of them trained on fewer tokens"), "{said}");
+    assert!(observed().is_empty(), "nothing is known of the relation of values on the way and ends");
+    let complete: String = (0..6).map(|run| row(run, 40, f64::from(run)) + &row(run, 100, f64::from(run))).collect();
+    assert!(
+        import(&(incomplete.clone() + &complete)).contains("12 runs imported into the study t; 3 were there already")
+    );
+    let known = observed();
+    assert_eq!(known.len(), 8, "each run once: {known:?}");
+    let estimates: Vec<_> = known.iter().filter(|o| o.se[0].is_some()).map(|o| (o.run, o.metrics[0])).collect();
+    let [(RunId::Imported(1), six), (RunId::Imported(3), seven)] = estimates[..] else { panic!("{estimates:?}") };
+    assert!((six - 1.3).abs() < 1e-6 && (seven - 0.4).abs() < 1e-6, "{estimates:?}");
+    // Once a run has come to its end, that is what counts.
+    import(&(incomplete + &complete + &row(6, 100, 1.5)));
+    let ends: Vec<f64> =
+        observed().iter().filter(|o| (o.mixture.weights()[0] - 0.6).abs() < 1e-9).map(|o| o.metrics[0]).collect();
+    assert_eq!((ends, observed().len()), (vec![1.5], 8));
+    assert_eq!(code(&f.run("report", &[])), Some(0));
+    let page = fs::read_to_string(f.path("run/report.html")).unwrap();
+    assert!(page.contains("runs.csv, run r7, on its way, after 40 tokens"));
+    let exported = text(&f.run("export", &[]).stdout);
+    assert!(exported.contains("imported-1,large,10000,40,"), "{exported}");
+}
+
+#[test]
 fn stop_early_needs_tokens_and_the_knowledge_gradient() {
     let f = Fixture::new("", "", "[optimizer]\nstop_early = true");
     let said = stderr(&f.run("check", &[]));

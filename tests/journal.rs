@@ -74,6 +74,7 @@ fn imported(i: usize) -> Imported {
         metrics: BTreeMap::from([("loss".to_owned(), a), ("other".to_owned(), 1.0)]),
         se: BTreeMap::new(),
         past: Drawn::default(),
+        tokens: None,
     }
 }
 

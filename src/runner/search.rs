@@ -10,7 +10,7 @@ use super::{Ended, RunError};
 use crate::advice::{self, Thought, Weighed};
 use crate::optimizer::{NoTrial, Outlook, Recommendation, Suggestion, policy::stopping::reached};
 use crate::problem::{FidelityId, Mixture, OnTheWay, RunId, affordable, seed_of};
-use crate::study::{Ending, Event, Plan, Purpose, StopReason, Stopped, Trial, TrialState};
+use crate::study::{Ending, Event, ImportedRun, Plan, Purpose, StopReason, Stopped, Trial, TrialState};
 use crate::text::{Uncertain, number, percent, probability};
 
 /// Confirmation runs take their seeds from here on, far from any trial's number.
@@ -272,7 +272,8 @@ impl Machine<'_> {
 
     /// Asks what is recommended now that the search ends for `reason`.
     fn ask_recommendation(&mut self, reason: StopReason) -> Result<(), RunError> {
-        let (counts, imported) = (self.study.counts(), self.study.imported().count());
+        let ended = |imported: &&ImportedRun| imported.run.tokens.is_none();
+        let (counts, imported) = (self.study.counts(), self.study.imported().filter(ended).count());
         if counts.complete == 0 && (imported == 0 || counts.failed + counts.diverged > 0) {
             return Err(RunError::NothingComplete { reason, last: self.last_failure() });
         }

@@ -458,6 +458,9 @@ pub(super) fn observed(config: &StudyConfig, id: RunId, run: &Imported) -> Resul
     if !run.metrics.values().chain(run.se.values()).all(|x| x.is_finite()) {
         return Err(Misfit::Damage("a metric is not finite".into()));
     }
+    if run.tokens.is_some_and(|tokens| tokens <= 0.0) {
+        return Err(Misfit::Damage("the run had trained on nothing".into()));
+    }
     let observation = observation(config, id, (&mixture, fidelity), &run.metrics, &run.se);
     let lacks = |metric: &&Metric| !run.metrics.contains_key(&metric.name);
     observation.ok_or_else(|| match config.objective.own().find(lacks) {

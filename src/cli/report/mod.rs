@@ -23,6 +23,7 @@ use crate::report::html::{
     SizeRecord, Step, TradeoffCurve, Tradeoffs, TrialRow, Trials,
 };
 use crate::study::{ImportedRun, Place, Purpose, Study, TrialState};
+use crate::text::number;
 
 /// Write what the study has found as one HTML file
 ///
@@ -279,19 +280,25 @@ fn trials(study: &Study) -> Trials {
     let imported = study.imported().chain(study.withdrawn()).filter_map(|imported| {
         let ImportedRun { run, withdrawn, .. } = imported;
         let fidelity = config.fidelities.find(&run.fidelity)?;
+        let after = |tokens: f64| format!(", on its way, after {} tokens", number(tokens, 4));
+        let on_the_way = run.tokens.map_or_else(String::new, after);
         let why = withdrawn.as_ref().map_or_else(String::new, |reason| format!("; withdrawn: {reason}"));
         Some(TrialRow {
             id: imported.name(),
             fidelity: (run.fidelity.clone(), fidelity.index()),
             purpose: "imported",
-            state: if withdrawn.is_some() { "withdrawn" } else { "complete" },
-            objective: study.objective(&run.metrics, fidelity),
+            state: match withdrawn {
+                Some(_) => "withdrawn",
+                None if run.tokens.is_some() => "on the way",
+                None => "complete",
+            },
+            objective: study.objective(&run.metrics, fidelity).filter(|_| run.tokens.is_none()),
             expected: None,
             cost: Some(0.0),
             duration: None,
             metrics: metrics(Some(&run.metrics)),
             weights: config.domain_order.iter().map(|d| run.weights.get(d).copied().unwrap_or(0.0)).collect(),
-            note: format!("{}{why}", run.source),
+            note: format!("{}{on_the_way}{why}", run.source),
         })
     });
     let rows = study.trials().iter().map(row).chain(imported).collect();
