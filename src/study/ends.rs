@@ -59,8 +59,10 @@ impl Study {
     /// What curves say of ends, by what is known now.
     pub(super) fn ends(&self) -> Ends<'_> {
         let objective = &self.config.objective;
-        let mut courses: Vec<Course<'_>> = self.trials().iter().filter_map(over).collect();
-        let (complete, imported): (Vec<_>, Vec<_>) = self.courses().into_iter().partition(|run| run.end.is_some());
+        // What has reported nothing on its way says nothing of others.
+        let mut courses: Vec<Course<'_>> =
+            self.trials().iter().filter(|t| !t.curve.is_empty()).filter_map(over).collect();
+        let (complete, imported): (Vec<_>, Vec<_>) = self.elsewhere().into_iter().partition(|run| run.end.is_some());
         courses.extend(complete);
         let quantities = (0..objective.metrics.len()).map(Quantity::Metric).chain([Quantity::Objective]);
         let known = |quantity: Quantity| {
@@ -71,20 +73,27 @@ impl Study {
         Ends { study: self, quantities, imported }
     }
 
-    /// The courses of the runs from elsewhere, in the order of their numbers. Rows of one run have the same source.
-    fn courses(&self) -> Vec<Course<'_>> {
+    /// The courses of the runs from elsewhere that have rows on their way, in the order of their numbers. Rows of one run have the same
+    /// source.
+    fn elsewhere(&self) -> Vec<Course<'_>> {
         let mut runs: BTreeMap<(&str, FidelityId), Vec<&ImportedRun>> = BTreeMap::new();
-        for imported in self.imported() {
-            runs.entry((&imported.run.source, imported.observation.fidelity)).or_default().push(imported);
+        let (on_the_way, ended): (Vec<_>, Vec<_>) = self.imported().partition(|row| row.run.tokens.is_some());
+        for row in on_the_way {
+            runs.entry((&row.run.source, row.observation.fidelity)).or_default().push(row);
         }
-        let mut courses: Vec<Course<'_>> = runs.into_values().filter_map(elsewhere).collect();
+        for row in ended {
+            if let Some(rows) = runs.get_mut(&(row.run.source.as_str(), row.observation.fidelity)) {
+                rows.push(row);
+            }
+        }
+        let mut courses: Vec<Course<'_>> = runs.into_values().filter_map(course_of_rows).collect();
         courses.sort_by_key(|course| course.run);
         courses
     }
 }
 
 /// The course of a run from elsewhere, by its rows.
-fn elsewhere(mut rows: Vec<&ImportedRun>) -> Option<Course<'_>> {
+fn course_of_rows(mut rows: Vec<&ImportedRun>) -> Option<Course<'_>> {
     let far = |row: &ImportedRun| row.run.tokens.unwrap_or(f64::INFINITY);
     rows.sort_by(|a, b| far(a).total_cmp(&far(b)));
     let last = *rows.last()?;
