@@ -197,7 +197,7 @@ fn a_fork_learns_from_the_old_runs() {
     let events: Vec<Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     assert_eq!(
         (&events[0]["format"], &events[1]["event"], &events[1]["name"]),
-        (&10.into(), &"forked".into(), &"t".into())
+        (&11.into(), &"forked".into(), &"t".into())
     );
     let imported: Vec<&Value> = events.iter().filter(|e| e["event"] == "imported").collect();
     assert_eq!(imported.len(), runs);
