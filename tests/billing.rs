@@ -75,6 +75,8 @@ fn a_trial_that_is_continued_costs_what_it_used_before_and_after() {
         (vec![continued.to_owned(), completed("0.5")], 1.9, 5.9),
         (vec![continued.to_owned(), failed(2, "3.0")], 1.7, 6.3),
         ([vec![continued.to_owned()], again.to_vec()].concat(), 1.7, 5.7),
+        // What is no evidence any more was paid for.
+        (vec![r#"{"time":3.0,"event":"withdrawn","reason":"x","runs":["t2"]}"#.to_owned()], 1.4, 5.4),
         // It began anew, and was ended before it came as far again.
         ([vec![continued.to_owned()], stopped.map(|event| event.replace("0.4", "0.3")).to_vec()].concat(), 1.4, 5.4),
     ] {

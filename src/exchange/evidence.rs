@@ -84,15 +84,8 @@ fn fitted(log: &RunLog, (run, known_by): (&LoggedRun, &LoggedRun), config: &Stud
 /// The fidelity of a run, and where it is on its way there the tokens that it has trained on; or why it has none.
 fn place(run: &LoggedRun, config: &StudyConfig) -> Result<(FidelityId, Option<f64>), String> {
     let named = run.fidelity_in(&config.fidelities);
-    let misfit = match named {
-        Some(m) => run.misfit(&config.fidelities[m]),
-        None => Some(format!("at \"{}\", which is no fidelity of the config", run.fidelity)),
-    };
-    match (named, misfit) {
-        (Some(m), None) => Ok((m, None)),
-        (_, misfit) => {
-            let on_the_way = run.on_the_way_to(&config.fidelities).map(|(m, tokens)| (m, Some(tokens)));
-            on_the_way.ok_or(misfit.unwrap_or_default())
-        }
-    }
+    let named = named.ok_or_else(|| format!("at \"{}\", which is no fidelity of the config", run.fidelity));
+    let fitting = named.and_then(|m| run.misfit(&config.fidelities[m]).map_or(Ok((m, None)), Err));
+    let on_the_way = || run.on_the_way_to(&config.fidelities).map(|m| (m, run.tokens));
+    fitting.or_else(|misfit| on_the_way().ok_or(misfit))
 }

@@ -1,5 +1,6 @@
 //! Which fidelity a run belongs to: by its name, and by its size where runs of one name have several.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::log::{LoggedRun, RunLog};
@@ -87,19 +88,21 @@ impl LoggedRun {
         }
     }
 
-    /// The fidelity that the run is on its way to, because a run there takes more tokens, with its own tokens: the one that has its name,
-    /// else one of its parameters, the one of the fewest tokens.
-    pub(crate) fn on_the_way_to(&self, fidelities: &Fidelities) -> Option<(FidelityId, f64)> {
-        let tokens = self.tokens?;
-        let longer = |(_, f): &(FidelityId, &Fidelity)| f.tokens.is_some_and(|all| all > tokens && differ(all, tokens));
-        let named = self.fidelity_in(fidelities).map(|m| (m, &fidelities[m]));
-        let named = named.filter(longer).filter(|(_, fidelity)| self.misfit_in(PARAMS, fidelity).is_none());
-        let alike = |(_, f): &(FidelityId, &Fidelity)| f.params.zip(self.params).is_some_and(|(a, b)| !differ(a, b));
-        let shortest = |a: &(FidelityId, &Fidelity), b: &(FidelityId, &Fidelity)| {
-            a.1.tokens.unwrap_or_default().total_cmp(&b.1.tokens.unwrap_or_default())
+    /// The fidelity that the run is on its way to, because a run there takes more tokens: the one that has its name, else of those of its
+    /// parameters the one that takes the fewest tokens.
+    pub(crate) fn on_the_way_to(&self, fidelities: &Fidelities) -> Option<FidelityId> {
+        let run = self.tokens?;
+        let longer = |fidelity: &Fidelity| fidelity.tokens.is_some_and(|tokens| tokens / run > SAME_SIZE);
+        let by_name = self.fidelity_in(fidelities).filter(|m| {
+            let fidelity = &fidelities[*m];
+            longer(fidelity) && self.misfit_in(PARAMS, fidelity).is_none()
+        });
+        let alike = |fidelity: &Fidelity| fidelity.params.zip(self.params).is_some_and(|(a, b)| !differ(a, b));
+        let by_params = || {
+            let fitting = fidelities.iter().filter(|(_, fidelity)| longer(fidelity) && alike(fidelity));
+            fitting.min_by(|(_, a), (_, b)| a.tokens.partial_cmp(&b.tokens).unwrap_or(Ordering::Equal)).map(|(m, _)| m)
         };
-        let found = named.or_else(|| fidelities.iter().filter(longer).filter(alike).min_by(shortest));
-        found.map(|(m, _)| (m, tokens))
+        by_name.or_else(by_params)
     }
 }
 
