@@ -66,7 +66,7 @@ compare *options:
 calibration *options:
     cargo bench --bench calibration -- {{options}}
 
-# Studies with learning curves: what optimizer.stop_early saves, and whether its probabilities hold (docs/measured.md)
+# Studies with learning curves: what optimizer.stop_early and launcher.resumable save, and whether probabilities hold (docs/measured.md)
 curves *options:
     cargo bench --bench curves -- {{options}}
 

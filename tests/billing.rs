@@ -8,6 +8,8 @@ use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
+use admire::config::StudyConfig;
+use admire::study::Study;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use study::{Fixture, GOOD, code, signal, stderr, until};
@@ -52,6 +54,44 @@ fn failed(trial: u64, duration: &str) -> String {
     format!(
         r#"{{"time":2.0,"event":"failed","trial":{trial},"attempt":1,"reason":"x","final":false,"duration":{duration}}}"#
     )
+}
+
+#[test]
+fn a_trial_that_is_continued_costs_what_it_used_before_and_after() {
+    let stopped = [
+        r#"{"time":2.0,"event":"trial_stopping","trial":2,"share":0.4,"probability":0.01,"reason":"x"}"#,
+        r#"{"time":2.0,"event":"trial_stopped","trial":2,"share":0.4,"duration":4.0}"#,
+    ];
+    let continued = r#"{"time":3.0,"event":"trial_continued","trial":2,"reason":"x"}"#;
+    let completed = |cost: &str| {
+        COMPLETED.replace("\"trial\":1", "\"trial\":2").replace("\"cost\":null", &format!("\"cost\":{cost}"))
+    };
+    let study = |events: &[&str]| with_journal(&[&[COMPLETED], &stopped[..], events].concat());
+    let again = stopped.map(|event| event.replace("0.4", "0.7"));
+    for (events, cost, committed) in [
+        (vec![], 1.4, 5.4),
+        (vec![continued.to_owned()], 1.4, 6.0),
+        (vec![continued.to_owned(), completed("null")], 2.0, 6.0),
+        (vec![continued.to_owned(), completed("0.5")], 1.9, 5.9),
+        (vec![continued.to_owned(), failed(2, "3.0")], 1.7, 6.3),
+        ([vec![continued.to_owned()], again.to_vec()].concat(), 1.7, 5.7),
+        // What is no evidence any more was paid for.
+        (vec![r#"{"time":3.0,"event":"withdrawn","reason":"x","runs":["t2"]}"#.to_owned()], 1.4, 5.4),
+        // It began anew, and was ended before it came as far again.
+        ([vec![continued.to_owned()], stopped.map(|event| event.replace("0.4", "0.3")).to_vec()].concat(), 1.4, 5.4),
+    ] {
+        let f = study(&events.iter().map(String::as_str).collect::<Vec<_>>());
+        let study = Study::read(StudyConfig::load(&f.path("study.toml"), &[]).unwrap()).unwrap();
+        let found = (study.spent().cost, study.committed().0);
+        assert!((found.0 - cost).abs() < 1e-9 && (found.1 - committed).abs() < 1e-9, "{events:?}: {found:?}");
+    }
+    // Where runs cost their seconds, a part of one is no measure of a run.
+    let f = study(&[continued, &completed("null").replace("10.0", "6.0")]);
+    f.edit("params = 1e3\ncost = 1.0", "params = 1e3");
+    f.edit("params = 1e4\ncost = 4.0", "params = 1e4");
+    assert_eq!(spent(&f), 10.0 + 0.4 * 10.0 + 6.0);
+    // It is continued only where it was ended.
+    assert_eq!(code(&with_journal(&[COMPLETED, &continued.replace("2,", "1,")]).run("status", &[])), Some(1));
 }
 
 #[test]

@@ -245,6 +245,96 @@ fn a_trial_that_was_to_be_ended_when_admire_died_is_ended_by_the_next_one() {
     assert_eq!((f.of("trial_stopping").len(), f.of("trial_stopped").len(), f.of("interrupted").len()), (1, 1, 0));
 }
 
+/// Trial 6 has bad luck until it is nearly at its end, and so has trial 7, which comes to its end. The end of trial 6 is then worth
+/// its cost. When it is continued, it waits until the test lets it go on.
+const RESUMES: &str = r#"
+LUCK=0; case $ADMIRE_TRIAL_ID in 6 | 7) LUCK=0.2;; esac
+report() {
+    awk -v a="$A" -v share=$1 -v luck=$2 \
+        'BEGIN { printf "{\"tokens\": %d, \"loss\": %f}\n", 100 * share, a + 1 / share - 1 + luck }' >> "$ADMIRE_PROGRESS_FILE"
+}
+if [ "$5" ]; then
+    echo "$5 $ADMIRE_CONTINUE_FROM $(cat "$ADMIRE_TRIAL_DIR/checkpoint") $4 $(grep -o '"continue_from": 90' $ADMIRE_MIXTURE_FILE)" >> continued
+    while [ ! -e go ]; do sleep 0.05; done
+else
+    report 0.5 $LUCK; report 0.9 $LUCK; echo $4 > "$ADMIRE_TRIAL_DIR/checkpoint"
+    if [ $ADMIRE_TRIAL_ID = 6 ]; then while :; do sleep 0.05; done; fi
+fi
+report 1 0
+"#;
+
+#[test]
+fn a_trial_that_was_ended_is_continued_where_its_rest_is_worth_more_than_a_new_one() {
+    let f = fixture(&format!("{RESUMES}\n{END}"), "slots = 1\nresumable = true", STOPS_EARLY);
+    f.edit("\"{seed}\"]", "\"{seed}\", \"{continue_from}\"]");
+    let mut first = f.start("optimize");
+    until("the rest of trial 6", || f.path("continued").exists());
+    // Whoever goes on with the study finds it as any other attempt.
+    signal(&first, Signal::SIGKILL);
+    first.wait().unwrap();
+    let status = f.json("status", &[]);
+    assert_eq!((&status["running"][0]["trial"], &status["running"][0]["attempt"]), (&6.into(), &2.into()), "{status}");
+    assert_eq!(status["spent"]["cost"], 6.0 * 4.0 + 0.9 * 4.0, "{status}");
+    f.write("go", "");
+    let output = f.run("optimize", &[]);
+    assert_eq!(code(&output), Some(0), "{}", stderr(&output));
+    assert_eq!(["trial_stopped", "trial_continued", "completed", "interrupted"].map(|e| f.of(e).len()), [1, 1, 8, 0]);
+    // It was told where it goes on, in its folder and with its seed, and costs no more than any other run.
+    let seed = f.of("suggested")[5]["seed"].to_string();
+    assert_eq!(f.lines("continued"), [format!("90 90 {seed} {seed} \"continue_from\": 90")]);
+    assert_eq!((places(&f, 6), f.json("status", &[])["spent"]["cost"].clone()), (vec![50.0, 90.0, 100.0], 32.0.into()));
+    let reason = f.of("trial_continued")[0]["reason"].as_str().unwrap().to_owned();
+    assert!(reason.starts_with("its end is expected at") && reason.contains("the best new trial"), "{reason}");
+    let shown = text(&f.run("status", &["--trials"]).stdout);
+    assert!(shown.contains("continued after 90.0 % of its tokens"), "{shown}");
+    assert_eq!(code(&f.run("report", &[])), Some(0));
+    assert!(fs::read_to_string(f.path("run/report.html")).unwrap().contains("continued after 90.0 % of its tokens"));
+}
+
+#[test]
+fn runs_from_elsewhere_that_are_on_their_way_count_by_what_curves_say_of_their_ends() {
+    let f = fixture("", "", "");
+    // After 40 of 100 tokens, a run is at 2 plus half of its end.
+    let row = |run: u32, tokens: u32, end: f64| {
+        let (a, loss) = (f64::from(run) / 10.0, if tokens == 100 { end } else { 2.0 + end / 2.0 });
+        format!("r{run},large,{tokens},{a},{},0,{loss}\n", 1.0 - a)
+    };
+    let header = "run_id,fidelity,tokens,w:a,w:b,w:c,y:loss\n";
+    let incomplete = row(6, 40, 1.3) + &row(7, 20, 9.0) + &row(7, 40, 0.4);
+    let import = |rows: &str| {
+        f.write("runs.csv", &format!("{header}{rows}"));
+        let output = f.run("import", &["--from", "wide", &f.path("runs.csv").display().to_string()]);
+        assert_eq!(code(&output), Some(0), "{}", stderr(&output));
+        stderr(&output)
+    };
+    let observed = || {
+        let study = Study::read(StudyConfig::load(&f.path("study.toml"), &[]).unwrap()).unwrap();
+        study.evidence().observations
+    };
+    let said = import(&incomplete);
+    assert!(said.contains("3 runs imported") && said.contains("3 of them trained on fewer tokens"), "{said}");
+    assert!(observed().is_empty(), "nothing is known of the relation of values on the way and ends");
+    let complete: String = (0..6).map(|run| row(run, 40, f64::from(run)) + &row(run, 100, f64::from(run))).collect();
+    assert!(
+        import(&(incomplete.clone() + &complete)).contains("12 runs imported into the study t; 3 were there already")
+    );
+    let known = observed();
+    assert_eq!(known.len(), 8, "each run once: {known:?}");
+    let estimates: Vec<_> = known.iter().filter(|o| o.se[0].is_some()).map(|o| (o.run, o.metrics[0])).collect();
+    let [(RunId::Imported(1), six), (RunId::Imported(3), seven)] = estimates[..] else { panic!("{estimates:?}") };
+    assert!((six - 1.3).abs() < 1e-6 && (seven - 0.4).abs() < 1e-6, "{estimates:?}");
+    // Once a run has come to its end, that is what counts.
+    import(&(incomplete + &complete + &row(6, 100, 1.5)));
+    let ends: Vec<f64> =
+        observed().iter().filter(|o| (o.mixture.weights()[0] - 0.6).abs() < 1e-9).map(|o| o.metrics[0]).collect();
+    assert_eq!((ends, observed().len()), (vec![1.5], 8));
+    assert_eq!(code(&f.run("report", &[])), Some(0));
+    let page = fs::read_to_string(f.path("run/report.html")).unwrap();
+    assert!(page.contains("runs.csv, run r7, on its way, after 40 tokens"));
+    let exported = text(&f.run("export", &[]).stdout);
+    assert!(exported.contains("imported-1,large,10000,40,"), "{exported}");
+}
+
 #[test]
 fn stop_early_needs_tokens_and_the_knowledge_gradient() {
     let f = Fixture::new("", "", "[optimizer]\nstop_early = true");

@@ -28,7 +28,7 @@ const WAIT: Duration = Duration::from_secs(60);
 
 /// The committed journal of the present format.
 fn sample() -> String {
-    fs::read_to_string("tests/fixtures/journal-v10.jsonl").unwrap()
+    fs::read_to_string("tests/fixtures/journal-v11.jsonl").unwrap()
 }
 
 fn config(f: &Fixture) -> StudyConfig {
@@ -164,9 +164,9 @@ fn damage_is_said_by_every_command() {
         ([&lines[..completed], &[&*digit], &lines[completed + 1..]].concat().concat(), completed, "checksum is wrong"),
         ([&lines[..completed], &lines[completed + 1..]].concat().concat(), completed, "a line is missing"),
         ([&lines[..=completed], &lines[completed..]].concat().concat(), completed + 1, "doubled"),
-        (good.replacen("\"format\":10", "\"format\":8", 1), 0, "checksum is wrong"),
-        (good.replacen("\"format\":10", "\"format\":0", 1), 0, "checksum is wrong"),
-        (chained(good.replacen("\"format\":10", "\"format\":3", 1).lines()), 0, "which format 3 does not have"),
+        (good.replacen("\"format\":11", "\"format\":8", 1), 0, "checksum is wrong"),
+        (good.replacen("\"format\":11", "\"format\":0", 1), 0, "checksum is wrong"),
+        (chained(good.replacen("\"format\":11", "\"format\":3", 1).lines()), 0, "which format 3 does not have"),
         (joined, lines.len() - 1, "does not end with `seq` and `crc`"),
     ] {
         f.write("run/journal.jsonl", &text);
@@ -201,7 +201,7 @@ fn a_seal_shows_that_the_tail_is_lost() {
     refused(&f, "this is another copy");
     // One of an older format.
     let old = |line: &&str| format!("{}}}\n", study::body(line));
-    f.write("run/journal.jsonl", &lines.iter().map(old).collect::<String>().replace("\"format\":10", "\"format\":3"));
+    f.write("run/journal.jsonl", &lines.iter().map(old).collect::<String>().replace("\"format\":11", "\"format\":3"));
     refused(&f, "this is another copy");
 
     // A seal that is damaged says nothing, as one that is not there.
@@ -270,7 +270,7 @@ fn lines_of_white_space_say_nothing() {
         if format == 3 {
             fs::remove_file(f.path("run/journal.seal")).unwrap();
             lines = lines.iter().map(|line| format!("{}}}", study::body(line))).collect();
-            lines[0] = lines[0].replace("\"format\":10", "\"format\":3");
+            lines[0] = lines[0].replace("\"format\":11", "\"format\":3");
         }
         f.write("run/journal.jsonl", &format!("\n{}\n \t\r\n{}\n\n  ", lines[0], lines[1..].join("\n")));
         let (found, sound) = check(&f);
@@ -294,7 +294,7 @@ fn mode_and_owner_survive_whatever_replaces_the_journal() {
         let old: String = journal(&f).lines().map(|line| format!("{}}}\n", study::body(line))).collect();
         if format == 3 {
             fs::remove_file(f.path("run/journal.seal")).unwrap();
-            f.write("run/journal.jsonl", &old.replace("\"format\":10", "\"format\":3"));
+            f.write("run/journal.jsonl", &old.replace("\"format\":11", "\"format\":3"));
         }
         let path = f.path("run/journal.jsonl");
         fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();

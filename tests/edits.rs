@@ -197,7 +197,7 @@ fn a_fork_learns_from_the_old_runs() {
     let events: Vec<Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     assert_eq!(
         (&events[0]["format"], &events[1]["event"], &events[1]["name"]),
-        (&10.into(), &"forked".into(), &"t".into())
+        (&11.into(), &"forked".into(), &"t".into())
     );
     let imported: Vec<&Value> = events.iter().filter(|e| e["event"] == "imported").collect();
     assert_eq!(imported.len(), runs);
@@ -220,7 +220,7 @@ fn a_fork_learns_from_the_old_runs() {
     assert!(code(&output) == Some(2) && stderr(&output).contains("leave `--fork` out"), "{}", stderr(&output));
     assert_eq!(f.json("optimize", &[&dir[..], &["-q", "--set", "budget.trials=2"]].concat())["spent"]["trials"], 2);
     let shown = stdout(&run(&f, "check", &dir));
-    assert!(shown.contains(&said) && shown.contains("format 10") && shown.ends_with("sound\n"), "{shown}");
+    assert!(shown.contains(&said) && shown.contains("format 11") && shown.ends_with("sound\n"), "{shown}");
     assert!(stdout(&f.run("status", &dir)).contains(&format!("imported runs: {runs}")));
 
     // With `c` at zero, the others are runs of the new study, too.

@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use serde_json::Value;
 use study::{Fixture, GOOD, code, stderr};
 use tempfile::TempDir;
 
@@ -585,7 +586,7 @@ fn runs_that_have_not_finished_are_left_out() {
 }
 
 #[test]
-fn runs_of_another_size_than_the_configs_are_left_out() {
+fn runs_of_another_size_than_the_configs_are_left_out_unless_they_are_on_their_way_to_it() {
     let f = Fixture::new(GOOD, "", "");
     f.edit("params = 1e4", "params = 1e4\ntokens = 2e9");
     f.edit("name = \"small\"\nparams = 1e3", "name = \"1K\"\nparams = 1.2e3");
@@ -593,20 +594,27 @@ fn runs_of_another_size_than_the_configs_are_left_out() {
         "runs.csv",
         // Without params, those of `1K` are read off its name, which is no contradiction.
         "run_id,fidelity,params,tokens,w:a,y:loss\n1,large,10200,2.05e9,1,2\n2,large,,1e9,1,2\n3,large,2e4,,1,2\n\
-         4,large,,1e9,1,2\n5,1K,,,1,2\n6,1K,1800,,1,2\n",
+         4,large,2e4,1e9,1,2\n5,1K,,,1,2\n6,1K,1800,,1,2\n7,large,,4e9,1,2\n8,10k steps,9900,1e9,1,2\n9,5k steps,,1e9,1,2\n",
     );
     let output = f.run("import", &["--from", "wide", &f.path("runs.csv").display().to_string()]);
     assert_eq!(code(&output), Some(0), "{}", stderr(&output));
     for part in [
-        "2 runs imported",
-        "2 left out, at \"large\" with other tokens than the config's 2e9",
-        "1 left out, at \"large\" with other params than the config's 1e4",
+        "4 runs imported",
+        "2 of them trained on fewer tokens than a run at their fidelity",
+        "1 left out, at \"large\" with other tokens than the config's 2e9",
+        "2 left out, at \"large\" with other params than the config's 1e4",
+        "1 left out, at \"5k steps\", which is no fidelity of the config",
         "1 left out, at \"1K\" with other params than the config's 1.2e3",
     ] {
         assert!(stderr(&output).contains(part), "{}", stderr(&output));
     }
-    let sources: Vec<_> = f.of("imported").into_iter().map(|run| run["source"].clone()).collect();
-    assert_eq!(sources, ["runs.csv, run 1", "runs.csv, run 5"]);
+    let recorded: Vec<_> =
+        f.of("imported").iter().map(|run| ["source", "fidelity", "tokens"].map(|key| run[key].clone())).collect();
+    let run = |id: u32, fidelity: &str, tokens: Value| [format!("runs.csv, run {id}").into(), fidelity.into(), tokens];
+    let way = || Value::from(1e9);
+    let expected =
+        [run(1, "large", Value::Null), run(2, "large", way()), run(5, "1K", Value::Null), run(8, "large", way())];
+    assert_eq!(recorded, expected);
 }
 
 #[test]
@@ -666,7 +674,7 @@ fn a_study_takes_the_sizes_that_its_config_states() {
     let advice = "2 at \"large\", for which the config has to state tokens, or have a fidelity \"large@1B\" instead";
     assert!(code(&refused) == Some(2) && said.contains(advice), "{said}");
     let said = stderr(&import("one", &["fidelity.large.tokens=2e9"]));
-    assert!(said.contains("1 run imported") && said.contains("2 left out, at \"large\" with other tokens"), "{said}");
+    assert!(said.contains("3 runs imported") && said.contains("2 of them trained on fewer tokens"), "{said}");
     let named = r#"fidelity=[{name="large@1B",cost=1},{name="large@2B",cost=2}]"#;
     let said = stderr(&import("both", &[named]));
     assert!(said.contains("3 runs imported into the study t"), "{said}");

@@ -74,6 +74,7 @@ fn imported(i: usize) -> Imported {
         metrics: BTreeMap::from([("loss".to_owned(), a), ("other".to_owned(), 1.0)]),
         se: BTreeMap::new(),
         past: Drawn::default(),
+        tokens: None,
     }
 }
 
@@ -106,7 +107,7 @@ fn imported_runs_are_evidence_that_cost_nothing() {
     let before = journal(&f);
     assert_eq!(open(&f).import((0..20).map(imported), None).unwrap().new, 20);
     assert_eq!(open(&f).import((10..21).map(imported), None).unwrap().new, 1, "the others are known");
-    assert!(before.contains("\"format\":10") && journal(&f).starts_with(&before));
+    assert!(before.contains("\"format\":11") && journal(&f).starts_with(&before));
 
     let status = f.json("status", &[]);
     assert_eq!(status["imported"], 21);
@@ -180,10 +181,10 @@ fn journals_of_every_format_are_read_and_gone_on_with() {
         let output = f.run("optimize", &["--set", "budget.trials=17"]);
         assert_eq!(code(&output), Some(0), "{}", stderr(&output));
         // An older journal is rewritten when it is first written to, and kept.
-        let raised = chained(before.replace(&format!("\"format\":{format}"), "\"format\":10").lines());
+        let raised = chained(before.replace(&format!("\"format\":{format}"), "\"format\":11").lines());
         assert!(journal(&f).starts_with(&raised), "the old events stay as they are");
         let backup = fs::read_to_string(f.path("run/journal.jsonl.1.bak")).ok();
-        assert_eq!(backup, (format < 10).then_some(before.clone()));
+        assert_eq!(backup, (format < 11).then_some(before.clone()));
         assert!(!f.path("run/journal.jsonl.2.bak").exists());
         let lines = before.lines().count();
         let later: Vec<Value> = f.events().split_off(lines);
@@ -194,7 +195,7 @@ fn journals_of_every_format_are_read_and_gone_on_with() {
         assert!(launched.count() >= 3);
         assert_eq!(f.json("status", &[])["trials"]["complete"], 17);
         let (found, sound) = check(&f);
-        assert!(sound && found["format"] == 10, "{found}");
+        assert!(sound && found["format"] == 11, "{found}");
         if format < 3 {
             // From now on it is known what changes.
             assert_eq!(later[0]["settings"]["budget.trials"], 17, "{}", later[0]);
@@ -245,7 +246,7 @@ fn the_documented_events_are_those_of_the_program() {
         assert_eq!(keys(&said), keys(&again), "{line}");
         documented.insert(said["event"].as_str().unwrap().to_owned());
     }
-    let written: BTreeSet<String> = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
+    let written: BTreeSet<String> = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]
         .iter()
         .flat_map(|format| old(*format).events())
         .map(|event| event["event"].as_str().unwrap().to_owned())
@@ -257,7 +258,7 @@ fn the_documented_events_are_those_of_the_program() {
 fn a_newer_journal_is_refused_and_left_alone() {
     let f = old(1);
     let newer =
-        journal(&f).replace("\"format\":1", "\"format\":11").replace("\"event\":\"model\"", "\"event\":\"new\"");
+        journal(&f).replace("\"format\":1", "\"format\":12").replace("\"event\":\"model\"", "\"event\":\"new\"");
     f.write("run/journal.jsonl", &newer);
     let commands = ["status", "best", "report", "export", "optimize", "suggest", "tell --trial 18 --failed", "check"];
     let mut outputs: Vec<Output> = commands
@@ -271,7 +272,7 @@ fn a_newer_journal_is_refused_and_left_alone() {
     for output in outputs {
         let said = stderr(&output);
         assert!(code(&output) == Some(1) && output.stdout.is_empty(), "{said}");
-        assert!(said.contains("journal.jsonl has format 11") && said.contains("use a newer one"), "{said}");
+        assert!(said.contains("journal.jsonl has format 12") && said.contains("use a newer one"), "{said}");
     }
     assert_eq!(journal(&f), newer);
     assert!(!f.path("run/trials").exists());
@@ -408,7 +409,7 @@ fn a_compacted_journal_is_the_same_study() {
 
 #[test]
 fn every_beginning_of_a_journal_can_be_compacted() {
-    for format in [1, 2, 3, 4, 5, 6, 7, 8, 9, 10] {
+    for format in [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11] {
         let f = old(format);
         let text = journal(&f);
         let lines: Vec<&str> = text.lines().collect();
@@ -453,7 +454,7 @@ fn a_compaction_that_is_cut_short_loses_nothing() {
 fn an_old_journal_whose_rewriting_is_cut_short_goes_on() {
     let f = old(1);
     let before = journal(&f);
-    let raised = chained(before.replace("\"format\":1", "\"format\":10").lines());
+    let raised = chained(before.replace("\"format\":1", "\"format\":11").lines());
     let known = told(&f);
     for limit in [600, 8000, before.len()] {
         let status = limited(&f, limit, &["suggest", "-q"]);
@@ -474,5 +475,5 @@ fn an_old_journal_whose_rewriting_is_cut_short_goes_on() {
     assert_eq!(backups, 2);
     assert_eq!(code(&f.run("optimize", &["-q"])), Some(0));
     let (found, sound) = check(&f);
-    assert!(sound && found["format"] == 10, "{found}");
+    assert!(sound && found["format"] == 11, "{found}");
 }

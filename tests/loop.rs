@@ -142,12 +142,12 @@ fn older_journals_are_read_and_newer_ones_refused() {
     let f = Fixture::new(GOOD, "", "[budget]\ntrials = 2");
     f.json("optimize", &["-q"]);
     let text = fs::read_to_string(f.path("run/journal.jsonl")).unwrap();
-    assert!(text.contains("\"format\":10"));
+    assert!(text.contains("\"format\":11"));
     let old: String = text.lines().map(|line| format!("{}}}\n", body(line))).collect();
     fs::remove_file(f.path("run/journal.seal")).unwrap();
-    f.write("run/journal.jsonl", &old.replace("\"format\":10", "\"format\":1"));
+    f.write("run/journal.jsonl", &old.replace("\"format\":11", "\"format\":1"));
     assert_eq!(f.json("optimize", &["-q", "--set", "budget.trials=3"])["spent"]["trials"], 3);
-    f.rewrite(text.replace("\"format\":10", "\"format\":99").lines());
+    f.rewrite(text.replace("\"format\":11", "\"format\":99").lines());
     assert!(stderr(&f.run("status", &[])).contains("use a newer one"));
 }
 

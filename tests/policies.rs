@@ -431,6 +431,43 @@ fn what_the_end_of_a_run_is_worth_falls_from_that_of_a_new_run_to_nothing_as_its
     assert!(values.windows(2).all(|pair| pair[0] > pair[1]) && values[3] < 1e-3 * gain, "{values:?}");
 }
 
+#[test]
+fn a_trial_that_was_ended_is_continued_if_its_rest_buys_more_than_new_trials() {
+    let (_, mut optimizer, evidence) = halfway();
+    let new = optimizer.suggest(&evidence, Candidates::Space(&SIZES[..2]), &mut rng(1)).unwrap();
+    let expected = optimizer.predict(&evidence, &[(new.mixture.clone(), SIZES[1])]).unwrap()[0];
+    // Trials of the most promising mixture, ended after 90 % of their tokens, whose curves say more or less of their ends.
+    let stopped = |trial: u64, se: f64| {
+        let mut ended = on_the_way([1.0, 0.0, 0.0], expected.mean, se);
+        (ended.end.run, ended.end.mixture, ended.share_done) = (RunId::Trial(trial), new.mixture.clone(), 0.9);
+        ended
+    };
+    let continued = |stopped: &[OnTheWay], worth_of_new: f64| {
+        let mut evidence = evidence.clone();
+        evidence.observations.extend(stopped.iter().map(|ended| ended.end.clone()));
+        optimizer.continued(&evidence, stopped, worth_of_new, &mut rng(1))
+    };
+    let gain = new.gain.unwrap();
+    let (vague, clear) = (stopped(14, 0.5), stopped(15, 1e-6));
+    let found = continued(from_ref(&vague), gain).expect("a tenth of the cost buys most of what a run would tell");
+    assert!(found.run == RunId::Trial(14) && found.worth > gain && found.worth_of_new == gain, "{found:?}");
+    assert_eq!(continued(from_ref(&vague), 1.01 * found.worth), None, "a new trial buys more");
+    assert_eq!(continued(from_ref(&clear), gain), None, "its end is known");
+    assert_eq!(continued(&[], gain), None);
+    // The worthiest of several.
+    let mut other = stopped(16, 0.1);
+    (other.end.mixture, other.end.metrics) = (Mixture::new(vec![0.2, 0.5, 0.3]), vec![expected.mean + 0.5]);
+    assert!(continued(from_ref(&other), 0.0).is_some());
+    for pair in [[&other, &vague], [&vague, &other]] {
+        assert_eq!(continued(&pair.map(Clone::clone), 0.0).map(|outlook| outlook.run), Some(RunId::Trial(14)));
+    }
+    // What the rest is worth does not depend on whether the trial runs or was ended.
+    let mut running = evidence.clone();
+    running.pending.push((vague.end.mixture.clone(), vague.end.fidelity));
+    let running = optimizer.outlook(&running, &vague, &SIZES[..2], &mut rng(1)).unwrap();
+    assert!((running.worth / found.worth - 1.0).abs() < 1e-6, "{running:?} {found:?}");
+}
+
 /// Small runs never repeat the domain that helps most. Whether the target does, only the tokens say.
 #[test]
 fn what_the_target_repeats_counts_less_though_no_run_has_repeated_it() {

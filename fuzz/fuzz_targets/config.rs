@@ -46,6 +46,7 @@ fn accepted(config: &StudyConfig) {
         attempt: 1,
         result: "result.json".into(),
         repetition: None,
+        continue_from: None,
     };
     assert!(!launcher.command[0].is_empty());
     let LauncherKind::Slurm { directives, fidelity: special } = &launcher.kind else { return };

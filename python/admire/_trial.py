@@ -53,6 +53,8 @@ class Trial:
     """Parameters of the model, if the config states them."""
     tokens: Optional[int]
     """Tokens to train on, if the config states them."""
+    continue_from: Optional[int]
+    """Tokens after which the trial was ended early, if it is continued from there (`launcher.resumable`)."""
     seed: int
     """The seed of the run, below 2**31 and the same in every attempt."""
     epochs: Dict[str, float]
@@ -79,6 +81,7 @@ class Trial:
             fidelity=mixture.get("fidelity", ""),
             params=count("params"),
             tokens=count("tokens"),
+            continue_from=count("continue_from"),
             seed=mixture.get("seed", 0),
             epochs=dict(mixture.get("epochs", {})),
             unique_tokens=dict(mixture.get("unique_tokens", {})),

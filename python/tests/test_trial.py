@@ -15,11 +15,13 @@ from support import MIXTURE, InFolder
 
 class Told(InFolder):
     def test_a_trial_is_what_the_mixture_file_and_the_environment_say(self):
-        with self.as_trial(epochs={"web": 0.5, "code": 1.6}, unique_tokens={"web": 6144, "code": 640}):
+        repetition = {"epochs": {"web": 0.5, "code": 1.6}, "unique_tokens": {"web": 6144, "code": 640}}
+        with self.as_trial(**repetition, continue_from=1024.0):
             trial = admire.trial()
         self.assertEqual(trial.weights, {"web": 0.75, "code": 0.25})
         self.assertEqual((trial.fidelity, trial.params, trial.tokens), ("1M", 1_000_000, 4096))
         self.assertIsInstance(trial.tokens, int)
+        self.assertEqual(trial.continue_from, 1024)
         self.assertEqual((trial.seed, trial.number, trial.attempt), (5, 7, 2))
         self.assertEqual(trial.epochs, {"web": 0.5, "code": 1.6})
         self.assertEqual(trial.unique_tokens, {"web": 6144, "code": 640})
@@ -28,7 +30,7 @@ class Told(InFolder):
     def test_what_the_config_does_not_state_is_none_or_empty(self):
         with self.as_trial(params=None, tokens=None):
             trial = admire.trial()
-        self.assertEqual((trial.params, trial.tokens), (None, None))
+        self.assertEqual((trial.params, trial.tokens, trial.continue_from), (None, None, None))
         self.assertEqual((trial.epochs, trial.unique_tokens), ({}, {}))
 
     def test_outside_of_a_trial_there_is_an_error_that_says_what_to_do(self):

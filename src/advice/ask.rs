@@ -16,6 +16,8 @@ pub struct Thought {
     pub optimizer: Optimizer,
     /// The next trial.
     pub suggestion: Result<Suggestion, NoTrial>,
+    /// What there is to say of the trial that is to be continued in its place, if any is.
+    pub continued: Option<Outlook>,
     /// The mixture to train at the target, as far as is known.
     pub recommendation: Recommendation,
     /// The fidelities that it could choose from.
@@ -113,16 +115,19 @@ pub fn weigh(
     Weighed { optimizer, hopeless }
 }
 
-/// The next trial, of number `next`, among the fidelities `offered`, and the recommendation from the same evidence.
+/// The next trial, of number `next`, among the fidelities `offered`, or one of the `stopped` trials that is continued in its place; and
+/// the recommendation from the same evidence.
 #[must_use]
 pub fn think(
     mut optimizer: Optimizer,
     evidence: &Evidence,
     offered: Vec<FidelityId>,
-    seed: u64,
-    next: TrialId,
+    stopped: &[OnTheWay],
+    (seed, next): (u64, TrialId),
 ) -> Thought {
     let suggestion = suggest(&mut optimizer, evidence, &offered, seed, next);
     let recommendation = optimizer.recommend(evidence, None, &mut stream(seed, RECOMMENDATION));
-    Thought { optimizer, suggestion, recommendation, offered }
+    let gain = suggestion.as_ref().ok().and_then(|suggestion| suggestion.gain).filter(|_| !stopped.is_empty());
+    let continued = gain.and_then(|gain| optimizer.continued(evidence, stopped, gain, &mut stream(seed, next)));
+    Thought { optimizer, suggestion, continued, recommendation, offered }
 }

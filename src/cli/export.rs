@@ -152,7 +152,7 @@ fn runs(study: &Study) -> anyhow::Result<String> {
     for (trial, outcome) in runs {
         let m = trial.fidelity;
         // A replay is to pay for a run that was had for nothing (from a cache, say) what it usually costs.
-        let cost = Some(charges.complete(m, outcome)).filter(|cost| *cost > 0.0).unwrap_or(costs[m]);
+        let cost = Some(charges.complete(trial, outcome)).filter(|cost| *cost > 0.0).unwrap_or(costs[m]);
         let row = row(trial.id.to_string(), m, cost, &study.named(&trial.mixture), &outcome.metrics);
         let note = text::correction(study, trial).unwrap_or_default();
         csv.write_record(row.into_iter().chain(source("")).chain(corrected(note)))?;
@@ -160,7 +160,11 @@ fn runs(study: &Study) -> anyhow::Result<String> {
     for imported in &imported {
         let run = &imported.run;
         let Some(m) = study.config().fidelities.find(&run.fidelity) else { continue };
-        let row = row(imported.name(), m, costs[m], &run.weights, &run.metrics);
+        let mut row = row(imported.name(), m, costs[m], &run.weights, &run.metrics);
+        if let Some((tokens, all)) = run.tokens.zip(fidelities[m].tokens) {
+            // It is on its way, and would have cost so much less.
+            (row[3], row[4]) = (tokens.to_string(), (costs[m] * tokens / all).to_string());
+        }
         csv.write_record(row.into_iter().chain(source(&run.source)).chain(corrected(String::new())))?;
     }
     Ok(String::from_utf8(csv.into_inner()?)?)

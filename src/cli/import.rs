@@ -133,6 +133,7 @@ impl ImportArgs {
         let evidence = exchange::evidence(log, &config)?;
         Study::peek(config.clone())?.imports(evidence.runs.iter().cloned(), replacing)?;
         let runs = evidence.runs.len();
+        let on_their_way = evidence.runs.iter().filter(|run| run.tokens.is_some()).count();
         let mut study = Study::open(config, self.writer.wait)?;
         super::warn(study.warnings());
         let known = study.outliers();
@@ -142,7 +143,17 @@ impl ImportArgs {
         let replaced = if replaced > 0 { format!(", {replaced} of them in place of others") } else { String::new() };
         let known = if new < runs { format!("; {} were there already", runs - new) } else { String::new() };
         let new = text::counted(new, "run");
-        tracing::info!("{new} imported into the study {}{replaced}{known}{left_out}", study.config().name);
+        let on_their_way = match on_their_way {
+            0 => String::new(),
+            n => format!(
+                "; {n} of them trained on fewer tokens than a run at their fidelity, and count by what curves say of their ends \
+                 (docs/curves.md)"
+            ),
+        };
+        tracing::info!(
+            "{new} imported into the study {}{replaced}{known}{on_their_way}{left_out}",
+            study.config().name
+        );
         Ok(())
     }
 

@@ -14,7 +14,7 @@ use crate::optimizer::Gain;
 use crate::problem::{Prediction, is_hidden};
 use crate::study::{Study, Trial};
 pub(super) use crate::text::counted;
-use crate::text::{Uncertain, number};
+use crate::text::{Uncertain, number, percent};
 pub(super) use crate::text::{command_line, quote};
 
 /// A prediction, to be shown.
@@ -70,6 +70,13 @@ pub(super) fn correction(study: &Study, trial: &Trial) -> Option<String> {
     let correction = trial.correction.as_ref()?;
     let was = study.before(trial, correction).map_or_else(|| correction.before.name().to_owned(), |y| number(y, 5));
     Some(format!("corrected, was {was}: {}", correction.reason))
+}
+
+/// What there is to say of a trial, for people: how its result was corrected, why it came to nothing, or why it was continued.
+pub(super) fn note(study: &Study, trial: &Trial) -> Option<String> {
+    let continued = |why: &String| format!("continued after {} of its tokens: {why}", percent(trial.stopped_at));
+    let reason = || trial.reason().map(str::to_owned).or_else(|| trial.continued.as_ref().map(continued));
+    correction(study, trial).or_else(reason)
 }
 
 /// Columns of the terminal that stdout is; of what is no terminal, more than anything needs.

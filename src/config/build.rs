@@ -443,6 +443,7 @@ fn launcher(
         retries: section.integer("retries", 0).unwrap_or(1).try_into().unwrap_or(u32::MAX),
         retry_diverged: section.integer("retry_diverged", 0).unwrap_or(0).try_into().unwrap_or(u32::MAX),
         max_failure_rate: section.share("max_failure_rate").unwrap_or(0.5),
+        resumable: section.bool("resumable").unwrap_or(false),
         grace: section.duration("grace").unwrap_or(Duration::from_secs(10)),
         poll: section.duration("poll").unwrap_or(Duration::from_secs(30)),
         env,

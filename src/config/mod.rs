@@ -272,6 +272,8 @@ pub struct LauncherConfig {
     pub retry_diverged: u32,
     /// End the study (exit 4) when more than this share of finished trials failed, once at least 5 have finished.
     pub max_failure_rate: f64,
+    /// Whether a trial that was ended early may be continued: the command goes on from what it left in the trial's directory.
+    pub resumable: bool,
     /// Between asking a process group to end (SIGTERM) and killing it.
     pub grace: Duration,
     /// The longest time between two looks at the queue.

@@ -3,8 +3,18 @@
 use crate::text::nearest;
 
 /// Names that stand for a fact about the trial, written in braces in the command.
-pub const PLACEHOLDERS: [&str; 9] =
-    ["mixture_file", "result_file", "progress_file", "trial", "fidelity", "params", "tokens", "seed", "weights"];
+pub const PLACEHOLDERS: [&str; 10] = [
+    "mixture_file",
+    "result_file",
+    "progress_file",
+    "trial",
+    "fidelity",
+    "params",
+    "tokens",
+    "continue_from",
+    "seed",
+    "weights",
+];
 
 /// Names before a dot and the name of a domain, `w.web`: the weight, and what a trial is told of repetition.
 const PER_DOMAIN: [&str; 3] = ["w", "epochs", "unique_tokens"];

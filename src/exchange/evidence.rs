@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::config::StudyConfig;
+use crate::problem::FidelityId;
 use crate::runs::{LogError, LoggedRun, RunLog};
 use crate::study::{Drawn, Imported};
 use crate::text::hint;
@@ -32,8 +33,13 @@ pub fn evidence(log: &RunLog, config: &StudyConfig) -> Result<Evidence, LogError
         return Err(wrong(format!("metric \"{name}\" of the objective is not in it; {hint} (--map y:{name}=COLUMN)")));
     }
     let mut evidence = Evidence { runs: vec![], dropped: BTreeMap::new() };
-    for run in &log.runs {
-        match fitted(log, run, config) {
+    let mut sources: Vec<&LoggedRun> = log.runs.iter().collect();
+    // Rows of one training run have the name of its last one.
+    for curve in log.curves() {
+        curve.iter().for_each(|row| sources[*row] = &log.runs[curve[curve.len() - 1]]);
+    }
+    for (run, source) in log.runs.iter().zip(sources) {
+        match fitted(log, (run, source), config) {
             Ok(run) => evidence.runs.push(run),
             Err(reason) => *evidence.dropped.entry(reason).or_default() += 1,
         }
@@ -45,14 +51,11 @@ pub fn evidence(log: &RunLog, config: &StudyConfig) -> Result<Evidence, LogError
     Ok(evidence)
 }
 
-/// A run in the study's words, or why it has no place there.
-fn fitted(log: &RunLog, run: &LoggedRun, config: &StudyConfig) -> Result<Imported, String> {
-    let Some(fidelity) = run.fidelity_in(&config.fidelities) else {
-        return Err(format!("at \"{}\", which is no fidelity of the config", run.fidelity));
-    };
-    if let Some(reason) = run.misfit(&config.fidelities[fidelity]) {
-        return Err(reason);
-    }
+/// A run in the study's words, with the row that it is known by; or why it has no place there.
+fn fitted(log: &RunLog, (run, known_by): (&LoggedRun, &LoggedRun), config: &StudyConfig) -> Result<Imported, String> {
+    let (fidelity, tokens) = place(run, config)?;
+    // A run that came to its end is known by itself.
+    let known_by = if tokens.is_some() { known_by } else { run };
     let (ours, others): (Vec<_>, Vec<_>) =
         log.domains.iter().zip(&run.weights).partition(|(name, _)| config.space.index(name).is_some());
     if let Some((name, _)) = others.iter().find(|(_, weight)| **weight > NO_WEIGHT) {
@@ -68,11 +71,21 @@ fn fitted(log: &RunLog, run: &LoggedRun, config: &StudyConfig) -> Result<Importe
     }
     let file = log.files[run.file].file_name().unwrap_or_default().to_string_lossy();
     Ok(Imported {
-        source: format!("{file}, run {}", run.id),
+        source: format!("{file}, run {}", known_by.id),
         fidelity: config.fidelities[fidelity].name.clone(),
         weights: config.space.named(&mixture).map(|(name, weight)| (name.to_owned(), weight)).collect(),
         metrics,
         se: BTreeMap::new(),
         past: Drawn::default(),
+        tokens,
     })
+}
+
+/// The fidelity of a run, and where it is on its way there the tokens that it has trained on; or why it has none.
+fn place(run: &LoggedRun, config: &StudyConfig) -> Result<(FidelityId, Option<f64>), String> {
+    let named = run.fidelity_in(&config.fidelities);
+    let named = named.ok_or_else(|| format!("at \"{}\", which is no fidelity of the config", run.fidelity));
+    let fitting = named.and_then(|m| run.misfit(&config.fidelities[m]).map_or(Ok((m, None)), Err));
+    let on_the_way = || run.on_the_way_to(&config.fidelities).map(|m| (m, run.tokens));
+    fitting.or_else(|misfit| on_the_way().ok_or(misfit))
 }

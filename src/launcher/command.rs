@@ -25,6 +25,9 @@ pub struct Facts {
     /// How often data is repeated, if the trial has to keep to it.
     #[serde(flatten)]
     pub repetition: Option<Repetition>,
+    /// Tokens after which the trial was ended early, if it is continued from there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub continue_from: Option<f64>,
     /// Seed of the run.
     pub seed: u32,
     /// Number of the trial.
@@ -116,6 +119,7 @@ impl Facts {
             "fidelity" => self.fidelity.clone(),
             "params" => number(self.params),
             "tokens" => number(self.tokens),
+            "continue_from" => number(self.continue_from),
             "seed" => self.seed.to_string(),
             "weights" => list(&self.weights),
             _ => return None,
@@ -142,6 +146,7 @@ impl Facts {
             ("ADMIRE_FIDELITY", self.fidelity.clone()),
             ("ADMIRE_PARAMS", number(self.params)),
             ("ADMIRE_TOKENS", number(self.tokens)),
+            ("ADMIRE_CONTINUE_FROM", number(self.continue_from)),
             ("ADMIRE_EPOCHS", repetition(|told| &told.epochs)),
             ("ADMIRE_UNIQUE_TOKENS", repetition(|told| &told.unique_tokens)),
             ("ADMIRE_MIXTURE_FILE", self.mixture_file().display().to_string()),

@@ -26,6 +26,7 @@
 //!     params: None,
 //!     tokens: None,
 //!     repetition: None,
+//!     continue_from: None,
 //!     seed: 1,
 //!     trial: 1,
 //!     dir: folder.path().join("trials/0001"),

@@ -154,6 +154,7 @@ mod tests {
             params: None,
             tokens: Some(100.0),
             repetition: None,
+            continue_from: None,
             seed: 1,
             trial: 3,
             dir: dir.to_owned(),

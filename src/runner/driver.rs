@@ -192,9 +192,11 @@ impl<'a, F: FnMut(View<'_>)> Driver<'a, F> {
             Command::Watch(facts, running) => {
                 self.attend(facts, |_, kill| running.wait(kill));
             }
-            Command::Think(question) => {
+            Command::Think(question, stopped) => {
                 let Question { optimizer, evidence, fidelities, seed, next } = *question;
-                self.answer(move || Input::Thought(Box::new(think(optimizer, &evidence, fidelities, seed, next))))?;
+                self.answer(move || {
+                    Input::Thought(Box::new(think(optimizer, &evidence, fidelities, &stopped, (seed, next))))
+                })?;
             }
             Command::Weigh(question, running) => {
                 let Question { optimizer, evidence, fidelities, seed, next } = *question;

@@ -27,6 +27,7 @@ pub fn facts(study: &Study, trial: &Trial, root: &Path) -> Facts {
         params: fidelity.params,
         tokens: fidelity.tokens,
         repetition: repetition(study.config(), trial),
+        continue_from: trial.continued.as_ref().and_then(|_| Some((trial.stopped_at * fidelity.tokens?).round())),
         seed: trial.seed,
         trial: trial.id,
         dir: root.join("trials").join(format!("{:04}", trial.id)),

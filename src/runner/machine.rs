@@ -16,7 +16,8 @@
 //! | over | nothing | |
 //!
 //! With `optimizer.stop_early`, running trials are weighed while no slot is free and one of them has reported something new. One that
-//! is hopeless is ended; the others are weighed again once it is over.
+//! is hopeless is ended; the others are weighed again once it is over. With `launcher.resumable`, a trial that was ended may be what the
+//! optimizer answers in place of a new one; it is pending then.
 //!
 //! While the optimizer thinks, or weighs, ends of attempts are held back, so that all that it knew is in the entries before its
 //! answer. That costs nothing: a slot stays empty until then anyway. In *interrupted* and *failing* its answer does not
@@ -114,8 +115,8 @@ pub(super) enum Command {
     Launch(Facts, Option<String>),
     /// Watch an attempt of an earlier run: [`Input::Ended`].
     Watch(Facts, Box<dyn Running>),
-    /// Ask the optimizer: [`Input::Thought`].
-    Think(Box<Question>),
+    /// Ask the optimizer for another trial, or which of these, which were ended early, is to be continued in its place: [`Input::Thought`].
+    Think(Box<Question>, Vec<OnTheWay>),
     /// Ask the optimizer whether one of these running trials is to be ended: [`Input::Weighed`].
     Weigh(Box<Question>, Vec<OnTheWay>),
     /// Find out what is recommended: [`Input::Recommended`].

@@ -9,8 +9,8 @@ use super::notice::Notice;
 use super::{Ended, RunError};
 use crate::advice::{self, Thought, Weighed};
 use crate::optimizer::{NoTrial, Outlook, Recommendation, Suggestion, policy::stopping::reached};
-use crate::problem::{FidelityId, Mixture, RunId, affordable, seed_of};
-use crate::study::{Ending, Event, Plan, Purpose, StopReason, Stopped, Trial, TrialState};
+use crate::problem::{FidelityId, Mixture, OnTheWay, RunId, affordable, seed_of};
+use crate::study::{Ending, Event, ImportedRun, Plan, Purpose, StopReason, Stopped, Trial, TrialState};
 use crate::text::{Uncertain, number, percent, probability};
 
 /// Confirmation runs take their seeds from here on, far from any trial's number.
@@ -57,7 +57,7 @@ impl Machine<'_> {
         if let Ok(fidelities) = self.affordable()
             && let Some(question) = self.question(fidelities)
         {
-            self.command(Command::Think(Box::new(question)));
+            self.command(Command::Think(Box::new(question), self.resumable()));
         }
     }
 
@@ -67,6 +67,18 @@ impl Machine<'_> {
         let (evidence, seed, next) = (self.study.evidence(), self.study.config().seed, self.study.next_id());
         self.thinking = true;
         Some(Question { optimizer, evidence, fidelities, seed, next })
+    }
+
+    /// The trials that were ended early and may be continued: the launcher can, and the budget pays for the rest of them.
+    fn resumable(&self) -> Vec<OnTheWay> {
+        if !self.launcher.config().resumable {
+            return Vec::new();
+        }
+        let (costs, (committed, _)) = (self.study.costs(), self.study.committed());
+        let rest = |trial: &OnTheWay| (1.0 - trial.share_done) * costs[trial.end.fidelity];
+        let limit = self.study.config().budget.cost;
+        let fits = |trial: &OnTheWay| limit.is_none_or(|limit| affordable(committed + rest(trial), limit));
+        self.study.stopped_on_the_way().into_iter().filter(fits).collect()
     }
 
     /// Asks the optimizer whether a running trial is hopeless, if that is wanted, something was heard of one, and its cost would pay for
@@ -95,7 +107,7 @@ impl Machine<'_> {
         if !matches!(trial.state, TrialState::Running { .. }) {
             return Ok(());
         }
-        let reason = hopelessness(&outlook, &self.study.config().fidelities[trial.fidelity].name);
+        let reason = outlook_in_words(&outlook, &self.study.config().fidelities[trial.fidelity].name);
         let ending = Ending { share: outlook.share_done, probability: outlook.probability, reason: reason.clone() };
         self.journal(Event::TrialStopping { trial: id, ending })?;
         let words = format!("is ended after {} of its tokens: {reason}", percent(outlook.share_done));
@@ -115,7 +127,10 @@ impl Machine<'_> {
         if let Some(fitted) = fitted {
             self.journal(fitted)?;
         }
-        let gain = thought.suggestion.as_ref().ok().and_then(|suggestion| suggestion.gain);
+        let gain = match (&thought.continued, &thought.suggestion) {
+            (Some(outlook), _) => Some(outlook.worth),
+            (None, suggestion) => suggestion.as_ref().ok().and_then(|suggestion| suggestion.gain),
+        };
         let satisfied = self.satisfied(&thought.recommendation, gain);
         let incumbent = thought.recommendation.expected;
         if let Some(expected) = incumbent.filter(|expected| !self.study.still(*expected)) {
@@ -137,8 +152,26 @@ impl Machine<'_> {
                     "what is under way costs as much as all that has finished: the next trial waits for a result";
                 self.say(Level::INFO, format!("{text} ({n} running)"));
             }
-            (None, Ok(suggestion)) => self.suggest(suggestion, &thought.offered)?,
+            (None, Ok(suggestion)) => match thought.continued {
+                Some(outlook) => self.continue_trial(&outlook)?,
+                None => self.suggest(suggestion, &thought.offered)?,
+            },
         }
+        Ok(())
+    }
+
+    /// Journals that a trial which was ended early waits to be continued.
+    fn continue_trial(&mut self, outlook: &Outlook) -> Result<(), RunError> {
+        let RunId::Trial(id) = outlook.run else { return Ok(()) };
+        let trial = self.study.trial(id)?;
+        // Somebody may have corrected it meanwhile.
+        if !matches!(trial.state, TrialState::Stopped(_)) {
+            return Ok(());
+        }
+        let reason = outlook_in_words(outlook, &self.study.config().fidelities[trial.fidelity].name);
+        self.journal(Event::TrialContinued { trial: id, reason: reason.clone() })?;
+        let words = format!("is continued after {} of its tokens: {reason}", percent(outlook.share_done));
+        self.tell(Notice::trial("trial_continued", self.study, id, words).because(reason));
         Ok(())
     }
 
@@ -239,7 +272,8 @@ impl Machine<'_> {
 
     /// Asks what is recommended now that the search ends for `reason`.
     fn ask_recommendation(&mut self, reason: StopReason) -> Result<(), RunError> {
-        let (counts, imported) = (self.study.counts(), self.study.imported().count());
+        let ended = |imported: &&ImportedRun| imported.run.tokens.is_none();
+        let (counts, imported) = (self.study.counts(), self.study.imported().filter(ended).count());
         if counts.complete == 0 && (imported == 0 || counts.failed + counts.diverged > 0) {
             return Err(RunError::NothingComplete { reason, last: self.last_failure() });
         }
@@ -282,8 +316,8 @@ impl Machine<'_> {
     }
 }
 
-/// Why a trial is ended, in words.
-fn hopelessness(outlook: &Outlook, fidelity: &str) -> String {
+/// Why a trial is ended or continued, in words.
+fn outlook_in_words(outlook: &Outlook, fidelity: &str) -> String {
     let Outlook { end, best, probability: p, worth, worth_of_new, .. } = outlook;
     let (end, p) = (Uncertain { mean: end.mean, sd: end.sd }, probability(*p));
     let (best, worth, new) = (number(*best, 4), number(*worth, 2), number(*worth_of_new, 2));

@@ -1,5 +1,6 @@
 //! Every rule of the machine's tables, in a world without processes, files and time. And the driver with a mock backend.
 
+mod ending;
 mod world;
 
 use std::fs;
@@ -294,20 +295,25 @@ fn a_search_without_a_complete_run_recommends_nothing() {
     assert!(matches!(&w.end, Some(Err(RunError::NothingComplete { reason: StopReason::Trials, .. }))), "{:?}", w.end);
 }
 
+/// A trial at the target.
+fn suggest(study: &mut Study, trial: u64) {
+    let mixture = study.config().space.uniform();
+    let suggested = study.suggestion(&Plan {
+        mixture: &mixture,
+        fidelity: study.config().fidelities.target(),
+        purpose: Purpose::Search,
+        seed_index: trial,
+        expected: None,
+        offered: &[],
+        incumbent: None,
+    });
+    study.assume(suggested).unwrap();
+}
+
 /// A study whose first two trials were running when `admire` was killed; of neither the journal has a handle.
 fn left_running(study: &mut Study) -> Vec<Facts> {
     for trial in 1..=2 {
-        let mixture = study.config().space.uniform();
-        let suggested = study.suggestion(&Plan {
-            mixture: &mixture,
-            fidelity: study.config().fidelities.target(),
-            purpose: Purpose::Search,
-            seed_index: trial,
-            expected: None,
-            offered: &[],
-            incumbent: None,
-        });
-        study.assume(suggested).unwrap();
+        suggest(study, trial);
         let (backend, job) = (Some("mock".into()), Some(format!("t-{trial}-1")));
         study.assume(Event::Launched { trial, attempt: 1, backend, job, result: None }).unwrap();
     }
@@ -381,71 +387,6 @@ fn an_interruption_while_attempts_are_looked_for_leaves_them_alone() {
     w.on(Input::Interrupted);
     assert!(w.was_interrupted());
     assert_eq!((w.journal.as_slice(), w.kills), (&["resumed".to_owned(), "halted".to_owned()][..], 0));
-}
-
-/// Five trials are complete, whose ends are 1 less than they were halfway; the sixth runs, and has reported.
-fn halfway(w: &mut World<'_>) {
-    for trial in 1..=5 {
-        w.answers();
-        w.reports(trial, 50.0, trial as f64 + 1.0);
-        assert!(w.weighing.is_none(), "nobody knows what its curve says");
-        w.completes(trial);
-    }
-    w.answers();
-    w.reports(6, 50.0, 9.0);
-}
-
-const STOPS_EARLY: &str = "[optimizer]\nstop_early = true\ntarget_only = true\ninitial = 5";
-
-#[test]
-fn a_hopeless_trial_is_ended_after_that_is_journalled() {
-    let mut study = study("slots = 1", STOPS_EARLY);
-    let mut w = World::new(&mut study, vec![]);
-    halfway(&mut w);
-    w.weighs(None);
-    assert!(w.weighing.is_none() && w.ends_asked.is_empty(), "only what is new is weighed");
-    w.reports(6, 60.0, 9.0);
-    let [running] = &w.weighing.as_ref().unwrap().1[..] else { panic!("{:?}", w.weighing) };
-    assert_eq!(running.share_done, 0.6);
-    w.weighs(Some(6));
-    assert_eq!((w.journal.last().unwrap().as_str(), w.ends_asked.as_slice()), ("trial_stopping 6", &[6][..]));
-    w.reports(6, 70.0, 9.0);
-    assert!(w.weighing.is_none(), "it is being ended");
-    // However it ends: without a result it is stopped, and its slot is free.
-    w.ends(6, End::Failed("out of memory".into()), None);
-    assert_eq!((w.count("trial_stopped 6"), w.count("failed"), w.question.is_some()), (1, 0, true));
-    assert!(w.told.ends_with(&["trial_stopping", "trial_stopped"]));
-    // What it had trained on in the end.
-    assert!((w.machine.study.spent().cost - (5.0 * 4.0 + 0.7 * 4.0)).abs() < 1e-9);
-}
-
-#[test]
-fn a_trial_that_comes_to_its_end_all_the_same_is_complete() {
-    let mut study = study("slots = 1", STOPS_EARLY);
-    let mut w = World::new(&mut study, vec![]);
-    halfway(&mut w);
-    w.weighs(Some(6));
-    w.completes(6);
-    assert_eq!((w.count("completed 6"), w.count("trial_stopped")), (1, 0));
-}
-
-#[test]
-fn what_is_interrupted_ends_nothing_for_being_hopeless() {
-    let mut study = study("slots = 1", STOPS_EARLY);
-    let mut w = World::new(&mut study, vec![]);
-    halfway(&mut w);
-    w.on(Input::Interrupted);
-    w.weighs(Some(6));
-    assert_eq!((w.count("trial_stopping"), w.ends_asked.len()), (0, 0));
-    // And without the key, nothing is weighed.
-    let mut study = study_without();
-    let mut w = World::new(&mut study, vec![]);
-    halfway(&mut w);
-    assert!(w.weighing.is_none());
-}
-
-fn study_without() -> Study {
-    study("slots = 1", &STOPS_EARLY.replace("stop_early = true", "stop_early = false"))
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Which fidelity a run belongs to: by its name, and by its size where runs of one name have several.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::log::{LoggedRun, RunLog};
@@ -11,6 +12,8 @@ const SAME_SIZE: f64 = 1.05;
 
 /// What sizes are, in the order of [`LoggedRun::sizes`].
 const WHAT: [&str; 2] = ["params", "tokens"];
+/// The index of the parameters there.
+const PARAMS: usize = 0;
 
 /// So many fidelities of one name are listed in a warning.
 const MOST_LISTED: usize = 8;
@@ -65,25 +68,47 @@ impl LoggedRun {
     /// Why the run is not one of this fidelity, although it has its name. Parameters that only repeat the name, as `60M` does, say
     /// nothing more than the name. Where runs of that name have several sizes, the fidelity has to state which.
     pub(crate) fn misfit(&self, fidelity: &Fidelity) -> Option<String> {
-        let name = &fidelity.name;
-        let of_config = [fidelity.params, fidelity.tokens];
-        let named = [params_of(&self.written), None];
-        (0..WHAT.len()).find_map(|i| {
-            let what = WHAT[i];
-            let several = self.several[i] && *name != self.fidelity;
-            let run = self.sizes()[i].filter(|size| several || named[i] != Some(*size))?;
-            match of_config[i] {
-                Some(config) => (run / config > SAME_SIZE || config / run > SAME_SIZE)
-                    .then(|| format!("at \"{name}\" with other {what} than the config's {config:e}")),
-                None => several.then(|| {
-                    let own = &self.fidelity;
-                    format!(
-                        "at \"{name}\", for which the config has to state {what}, or have a fidelity \"{own}\" instead"
-                    )
-                }),
-            }
-        })
+        (0..WHAT.len()).find_map(|i| self.misfit_in(i, fidelity))
     }
+
+    /// The same by parameters or tokens alone, which are numbered as in [`Self::sizes`].
+    fn misfit_in(&self, i: usize, fidelity: &Fidelity) -> Option<String> {
+        let (name, what) = (&fidelity.name, WHAT[i]);
+        let named = [params_of(&self.written), None];
+        let several = self.several[i] && *name != self.fidelity;
+        let run = self.sizes()[i].filter(|size| several || named[i] != Some(*size))?;
+        match [fidelity.params, fidelity.tokens][i] {
+            Some(config) => {
+                differ(run, config).then(|| format!("at \"{name}\" with other {what} than the config's {config:e}"))
+            }
+            None => several.then(|| {
+                let own = &self.fidelity;
+                format!("at \"{name}\", for which the config has to state {what}, or have a fidelity \"{own}\" instead")
+            }),
+        }
+    }
+
+    /// The fidelity that the run is on its way to, because a run there takes more tokens: the one that has its name, else of those of its
+    /// parameters the one that takes the fewest tokens.
+    pub(crate) fn on_the_way_to(&self, fidelities: &Fidelities) -> Option<FidelityId> {
+        let run = self.tokens?;
+        let longer = |fidelity: &Fidelity| fidelity.tokens.is_some_and(|tokens| tokens / run > SAME_SIZE);
+        let by_name = self.fidelity_in(fidelities).filter(|m| {
+            let fidelity = &fidelities[*m];
+            longer(fidelity) && self.misfit_in(PARAMS, fidelity).is_none()
+        });
+        let alike = |fidelity: &Fidelity| fidelity.params.zip(self.params).is_some_and(|(a, b)| !differ(a, b));
+        let by_params = || {
+            let fitting = fidelities.iter().filter(|(_, fidelity)| longer(fidelity) && alike(fidelity));
+            fitting.min_by(|(_, a), (_, b)| a.tokens.partial_cmp(&b.tokens).unwrap_or(Ordering::Equal)).map(|(m, _)| m)
+        };
+        by_name.or_else(by_params)
+    }
+}
+
+/// Whether two sizes are not the same.
+fn differ(a: f64, b: f64) -> bool {
+    a / b > SAME_SIZE || b / a > SAME_SIZE
 }
 
 /// The smallest of every group of sizes that are the same, ascending.

@@ -102,6 +102,7 @@ fn needed(entries: &[&Entry], trials: &[Trial], halted: bool) -> Vec<bool> {
         | Event::Progress { .. }
         | Event::TrialStopping { .. }
         | Event::TrialStopped { .. }
+        | Event::TrialContinued { .. }
         | Event::Imported(_)
         | Event::Cancelled { .. }
         | Event::Amended { .. }

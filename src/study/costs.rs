@@ -4,7 +4,7 @@ use crate::problem::{Fidelity, FidelityId, affordable};
 use crate::text::{counted, number};
 use serde::Serialize;
 
-use super::{Completed, Study, Trial, TrialState};
+use super::{Completed, Study, Trial};
 
 /// What a study has used.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -38,20 +38,24 @@ pub struct Charges {
 }
 
 impl Charges {
-    /// The cost of one trial. A complete one costs what it reported, else what is configured, else its duration, else what a
-    /// run at its fidelity costs. Attempts that failed or diverged cost what they used, and so does a trial that was ended early.
+    /// The cost of one trial. Attempts that failed or diverged cost what they used, and so does a trial that was ended early. A
+    /// complete trial costs its [run](Self::complete).
     #[must_use]
     pub fn of(&self, trial: &Trial) -> f64 {
         let m = trial.fidelity;
         let lost: f64 = trial.lost.iter().map(|duration| self.share(m, *duration) * self.run[m]).sum();
-        let stopped = if let TrialState::Stopped(ending) = &trial.state { ending.share * self.run[m] } else { 0.0 };
-        lost + stopped + trial.used().map_or(0.0, |outcome| self.complete(m, outcome))
+        lost + trial.used().map_or(trial.stopped_at * self.run[m], |outcome| self.complete(trial, outcome))
     }
 
-    /// What a complete run at fidelity `m` costs, without attempts that were lost.
+    /// What the run of a trial with this outcome cost, without attempts that were lost: what it reported, else what is configured,
+    /// else its duration, else what a run at its fidelity costs. A trial that was continued reports what its last attempt used; what it
+    /// had used before is added.
     #[must_use]
-    pub fn complete(&self, m: FidelityId, outcome: &Completed) -> f64 {
-        outcome.cost.or(self.configured[m]).or(outcome.duration).unwrap_or(self.run[m])
+    pub fn complete(&self, trial: &Trial, outcome: &Completed) -> f64 {
+        let run = self.run[trial.fidelity];
+        let whole = |last: f64| trial.stopped_at * run + last;
+        let configured = self.configured[trial.fidelity];
+        outcome.cost.map(whole).or(configured).or(outcome.duration.map(whole)).unwrap_or(run)
     }
 
     /// Which share of a run an attempt at fidelity `m` has used that ran for so many seconds: of the time that a run takes, at
@@ -120,7 +124,9 @@ impl Study {
     pub fn committed(&self) -> (f64, usize) {
         let (spent, costs) = (self.spent(), self.costs());
         let unfinished = || self.state.trials.iter().filter(|t| t.searching() && !t.finished());
-        (spent.cost + unfinished().map(|t| costs[t.fidelity]).sum::<f64>(), spent.trials + unfinished().count())
+        // What a trial that is continued had used before is spent.
+        let rest = |t: &Trial| (1.0 - t.stopped_at) * costs[t.fidelity];
+        (spent.cost + unfinished().map(rest).sum::<f64>(), spent.trials + unfinished().count())
     }
 
     /// Which limits of the budget the trials that run or wait will exceed, in words.
@@ -158,7 +164,7 @@ impl Study {
     }
 }
 
-/// What a trial itself says about its cost.
+/// What a trial itself says about the cost of a run; nothing where its result is that of a part.
 fn own_cost(trial: &Trial) -> Option<f64> {
-    trial.used().and_then(|outcome| outcome.cost.or(outcome.duration))
+    trial.used().filter(|_| trial.continued.is_none()).and_then(|outcome| outcome.cost.or(outcome.duration))
 }

@@ -1,10 +1,8 @@
 //! What trials reported on their way, and what that says of their ends.
 
-use std::collections::BTreeMap;
-
 use super::state::{Misfit, State, bound};
 use super::{Ending, Study, Trial, TrialId, TrialState};
-use crate::problem::{Curve, Estimate, Observation, OnTheWay, Past, Progress, RunId, estimate_of_end};
+use crate::problem::{OnTheWay, Progress};
 
 /// A place on the curve of a trial.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,7 +34,22 @@ impl State {
         let ending = ending.ok_or_else(|| Misfit::Damage(format!("nobody had decided to end trial {id}")))?;
         trial.unseen = 0;
         trial.ended = Some(time);
-        trial.state = TrialState::Stopped(Ending { share, ..ending });
+        // A trial that was continued may have begun anew; what it had used before stays used.
+        trial.stopped_at = share.max(trial.stopped_at);
+        trial.state = TrialState::Stopped(Ending { share: trial.stopped_at, ..ending });
+        Ok(())
+    }
+
+    pub fn continue_trial(&mut self, id: TrialId, reason: String) -> Result<(), Misfit> {
+        let trial = self.trial(id)?;
+        if !matches!(trial.state, TrialState::Stopped(_)) {
+            return Err(Misfit::Damage(format!("trial {id} is continued, but was not ended early")));
+        }
+        trial.ended = None;
+        trial.continued = Some(reason);
+        trial.state = TrialState::Pending;
+        // The search goes on.
+        self.stopped = None;
         Ok(())
     }
 }
@@ -64,50 +77,23 @@ impl Study {
     #[must_use]
     pub fn on_the_way(&self) -> Vec<OnTheWay> {
         let running = |t: &&Trial| t.searching() && matches!(t.state, TrialState::Running { .. }) && t.ending.is_none();
+        let ends = self.ends();
         let on_the_way = |trial: &Trial| {
-            let share_done = self.share_done(trial).filter(|share| *share < 1.0)?;
-            Some(OnTheWay { end: self.estimated(trial)?, share_done })
+            // One that is continued has to say something new first.
+            let share_done = self.share_done(trial).filter(|share| *share > trial.stopped_at && *share < 1.0)?;
+            Some(OnTheWay { end: ends.of_trial(trial)?, share_done })
         };
         self.trials().iter().filter(running).filter_map(on_the_way).collect()
     }
 
-    /// The end of a trial that did not come to it, estimated from curves ([`estimate_of_end`]), as an observation of it: metric by metric,
-    /// with the standard errors that make that of the objective as large as its own estimate has it, because the errors of metrics
-    /// go together. `None` where the curves do not say enough.
+    /// The trials of the search that were ended early and whose curves say something of their ends.
     #[must_use]
-    pub fn estimated(&self, trial: &Trial) -> Option<Observation> {
-        let objective = &self.config().objective;
-        let metrics = objective.metrics.iter().map(|metric| self.estimate(trial, &|m| m.get(&metric.name).copied()));
-        let (metrics, se): (Vec<f64>, Vec<f64>) =
-            metrics.collect::<Option<Vec<_>>>()?.into_iter().map(|end| (end.value, end.se)).unzip();
-        let whole = self.estimate(trial, &|metrics| Some(objective.value(&objective.select(metrics)?)))?;
-        let scaled = |factor: f64| se.iter().map(|se| Some(factor * se)).collect::<Vec<_>>();
-        let apart = objective.standard_error(&metrics, &scaled(1.0));
-        Some(Observation {
-            run: RunId::Trial(trial.id),
-            mixture: trial.mixture.clone(),
-            fidelity: trial.fidelity,
-            se: scaled(if apart > 0.0 { whole.se / apart } else { 1.0 }),
-            metrics,
-            past: Past::default(),
-        })
-    }
-
-    /// The estimate of what `read` reads from the metrics at the end of a trial, from its own curve and those of the trials at its fidelity
-    /// that are over.
-    fn estimate(&self, trial: &Trial, read: &dyn Fn(&BTreeMap<String, f64>) -> Option<f64>) -> Option<Estimate> {
-        let at = trial.curve.last()?.tokens?;
-        let all = self.config().fidelities[trial.fidelity].tokens?;
-        let curve = |t: &Trial| Curve::of(t.curve.iter().filter_map(|p| Some((p.tokens?, read(&p.metrics)?))));
-        let (mut ends, mut others) = (Vec::new(), Vec::new());
-        for other in self.trials().iter().filter(|t| t.fidelity == trial.fidelity && t.id != trial.id) {
-            match &other.state {
-                TrialState::Complete(outcome) => ends
-                    .extend(read(&outcome.metrics).and_then(|end| Some((curve(other).ended(all, end).at(at)?, end)))),
-                TrialState::Stopped(_) => others.extend(curve(other).at(at)),
-                _ => {}
-            }
-        }
-        estimate_of_end(curve(trial).at(at)?, &ends, &others)
+    pub fn stopped_on_the_way(&self) -> Vec<OnTheWay> {
+        let ends = self.ends();
+        let on_the_way = |trial: &Trial| {
+            let TrialState::Stopped(Ending { share, .. }) = trial.state else { return None };
+            Some(OnTheWay { end: ends.of_trial(trial)?, share_done: share }).filter(|_| share < 1.0)
+        };
+        self.trials().iter().filter(|t| t.searching()).filter_map(on_the_way).collect()
     }
 }

@@ -20,8 +20,9 @@ use crate::text::counted;
 /// the checksum of every line, and [`Event::Halted`], 5 [`Purpose::ConfirmReference`], 6 [`Event::Cancelled`],
 /// [`Event::Amended`] and [`Event::Withdrawn`], 7 [`Header::aggregate`],
 /// 8 [`Header::relative_to`], 9 [`Imported::past`], 10 [`Event::Progress`],
-/// [`Event::TrialStopping`] and [`Event::TrialStopped`].
-pub const FORMAT: u32 = 10;
+/// [`Event::TrialStopping`] and [`Event::TrialStopped`], 11 [`Event::TrialContinued`] and
+/// [`Imported::tokens`].
+pub const FORMAT: u32 = 11;
 
 /// The first format whose lines have numbers and checksums.
 pub(super) const CHAINED: u32 = 4;
@@ -118,6 +119,13 @@ pub enum Event {
         /// Seconds that the last attempt ran.
         #[serde(default)]
         duration: Option<f64>,
+    },
+    /// A trial that was ended early waits to be continued, by an attempt that goes on where it ended.
+    TrialContinued {
+        /// Which trial.
+        trial: TrialId,
+        /// Why, for people.
+        reason: String,
     },
     /// The trial reported finite metrics.
     Completed {
@@ -507,4 +515,7 @@ pub struct Imported {
     /// What a run of another study drew that no run of this one draws.
     #[serde(default, skip_serializing_if = "Drawn::is_none")]
     pub past: Drawn,
+    /// The tokens that it trained on, where a run at its fidelity takes more: it is on its way there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<f64>,
 }

@@ -152,6 +152,7 @@ fn completed(dir: &str, trial: &Suggested, outcome: &Completed) -> (RunId, Impor
         metrics: outcome.metrics.clone(),
         se: outcome.se.clone(),
         past: Drawn::default(),
+        tokens: None,
     };
     (RunId::Trial(trial.trial), run)
 }

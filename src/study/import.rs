@@ -138,8 +138,8 @@ impl Study {
 
 impl Imported {
     /// By what a run is recognized when it is imported again.
-    fn id(&self) -> (String, String) {
-        (self.source.clone(), self.fidelity.clone())
+    fn id(&self) -> (String, String, Option<u64>) {
+        (self.source.clone(), self.fidelity.clone(), self.tokens.map(f64::to_bits))
     }
 }
 

@@ -50,6 +50,7 @@ mod contents;
 mod correction;
 mod costs;
 mod curve;
+mod ends;
 mod event;
 mod forecast;
 mod fork;

@@ -44,7 +44,8 @@ impl Study {
         let mut runs: Vec<Vec<(String, f64)>> = vec![Vec::new(); self.config.fidelities.list().len()];
         // Whatever they are compared with, these numbers were reported.
         let value = |metrics: &[f64]| self.config.objective.value(metrics);
-        for ImportedRun { run, observation, .. } in self.imported() {
+        let ended = |imported: &&ImportedRun| imported.run.tokens.is_none();
+        for ImportedRun { run, observation, .. } in self.imported().filter(ended) {
             runs[observation.fidelity].push((run.source.clone(), value(&observation.metrics)));
         }
         for trial in &self.state.trials {

@@ -4,7 +4,7 @@ use crate::problem::{Baseline, Evidence, FidelityId, Mixture, Observation, Predi
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use super::state::{Counts, Model, State, Stopped, observation};
+use super::state::{Counts, ImportedRun, Model, State, Stopped, observation};
 use super::{Changes, Completed, Correction, Event, Purpose, StudyError, Suggested, Trial, TrialId, TrialState};
 use crate::config::StudyConfig;
 
@@ -173,7 +173,12 @@ impl Study {
     #[must_use]
     pub fn evidence(&self) -> Evidence {
         let mut evidence = Evidence { costs: self.costs(), ..Evidence::default() };
-        evidence.observations.extend(self.imported().map(|imported| imported.observation.clone()));
+        let ends = self.ends();
+        let imported = |imported: &ImportedRun| match imported.run.tokens {
+            None => Some(imported.observation.clone()),
+            Some(_) => ends.of_imported(imported),
+        };
+        evidence.observations.extend(self.imported().filter_map(imported));
         let confirmations = self.state.trials.iter().filter(|t| !t.searching());
         evidence.observations.extend(confirmations.filter_map(|t| self.observed(t, t.outcome()?)));
         evidence.given = evidence.observations.len();
@@ -185,7 +190,7 @@ impl Study {
                 TrialState::Failed { .. } | TrialState::Diverged => evidence.failed.push(point()),
                 TrialState::Complete(outcome) => evidence.observations.extend(self.observed(trial, outcome)),
                 // What its curve says of its end is evidence; where that is nothing, it was a run without a loss.
-                TrialState::Stopped(_) => match self.estimated(trial) {
+                TrialState::Stopped(_) => match ends.of_trial(trial) {
                     Some(end) => evidence.observations.push(end),
                     None => evidence.failed.push(point()),
                 },

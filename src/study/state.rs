@@ -209,6 +209,7 @@ impl State {
             Event::Progress { trial, attempt, progress } => return self.report(trial, attempt, progress),
             Event::TrialStopping { trial, ending } => self.unfinished(trial)?.ending = Some(ending),
             Event::TrialStopped { trial, share, .. } => return self.stop_trial(entry.time, trial, share),
+            Event::TrialContinued { trial, reason } => return self.continue_trial(trial, reason),
             Event::Completed { trial, outcome } => return self.complete(entry.time, trial, outcome),
             Event::Failed { trial, attempt, reason, last, duration, unseen } => {
                 let trial = self.unfinished(trial)?;
@@ -316,6 +317,8 @@ impl State {
             curve: Vec::new(),
             reporting: 0,
             ending: None,
+            stopped_at: 0.0,
+            continued: None,
             ended: None,
             state,
             correction: None,
@@ -415,7 +418,8 @@ impl Trial {
 
 /// Whether a setting decides whether trials succeed, not merely how many run at once or how often they are looked at.
 fn decides_how_trials_run(key: &str) -> bool {
-    const OTHERS: [&str; 7] = ["grace", "max_failure_rate", "on_event", "poll", "retries", "retry_diverged", "slots"];
+    const OTHERS: [&str; 8] =
+        ["grace", "max_failure_rate", "on_event", "poll", "resumable", "retries", "retry_diverged", "slots"];
     key.strip_prefix("launcher.").is_some_and(|name| !OTHERS.contains(&name.split('.').next().unwrap_or_default()))
 }
 
@@ -453,6 +457,9 @@ pub(super) fn observed(config: &StudyConfig, id: RunId, run: &Imported) -> Resul
     let mixture = mixture(config, &run.weights)?;
     if !run.metrics.values().chain(run.se.values()).all(|x| x.is_finite()) {
         return Err(Misfit::Damage("a metric is not finite".into()));
+    }
+    if run.tokens.is_some_and(|tokens| tokens <= 0.0) {
+        return Err(Misfit::Damage("the run had trained on nothing".into()));
     }
     let observation = observation(config, id, (&mixture, fidelity), &run.metrics, &run.se);
     let lacks = |metric: &&Metric| !run.metrics.contains_key(&metric.name);

@@ -10,7 +10,8 @@ impl Study {
     #[must_use]
     pub fn usual_durations(&self) -> Vec<Option<f64>> {
         let median = |fidelity: FidelityId| {
-            let trials = self.trials().iter().filter(|t| t.fidelity == fidelity);
+            // The result of a trial that was continued is that of its last part.
+            let trials = self.trials().iter().filter(|t| t.fidelity == fidelity && t.continued.is_none());
             let mut durations: Vec<f64> = trials.filter_map(|t| t.used()?.duration).collect();
             durations.sort_by(f64::total_cmp);
             durations.get(durations.len() / 2).copied()

@@ -45,6 +45,10 @@ pub struct Trial {
     pub reporting: u32,
     /// That it is to be ended early, if that was decided while it ran.
     pub ending: Option<Ending>,
+    /// Which share of its tokens it had trained on when it was last ended early; 0 if it never was.
+    pub stopped_at: f64,
+    /// Why it was continued after that, for people, if it was.
+    pub continued: Option<String>,
     /// Seconds since 1970 when it finished.
     pub ended: Option<f64>,
     /// How far it got.
@@ -169,6 +173,15 @@ impl Trial {
         self.curve.retain(|earlier| progress.follows(earlier));
         self.curve.push(progress);
         self.reporting = attempt;
+    }
+
+    /// Why it was given up, or ended early, for people.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        match &self.state {
+            TrialState::Failed { reason } | TrialState::Stopped(Ending { reason, .. }) => Some(reason),
+            _ => None,
+        }
     }
 
     /// What it reported, where it is complete.

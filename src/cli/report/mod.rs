@@ -22,7 +22,8 @@ use crate::report::html::{
     Calibration, Costs, CoverageRow, Curve, Curves, Failure, Fate, Part, Progress, Report, SizeCosts, SizeCurves,
     SizeRecord, Step, TradeoffCurve, Tradeoffs, TrialRow, Trials,
 };
-use crate::study::{Ending, ImportedRun, Place, Purpose, Study, TrialState};
+use crate::study::{ImportedRun, Place, Purpose, Study, TrialState};
+use crate::text::number;
 
 /// Write what the study has found as one HTML file
 ///
@@ -258,46 +259,46 @@ fn trials(study: &Study) -> Trials {
     let metrics = |reported: Option<&BTreeMap<String, f64>>| {
         names.iter().map(|name| reported.and_then(|reported| reported.get(name).copied())).collect()
     };
-    let row = |trial: &crate::study::Trial| {
-        let failed = || match &trial.state {
-            TrialState::Failed { reason } | TrialState::Stopped(Ending { reason, .. }) => reason.clone(),
-            _ => String::new(),
-        };
-        TrialRow {
-            id: trial.id.to_string(),
-            fidelity: (list[trial.fidelity].name.clone(), trial.fidelity.index()),
-            purpose: match trial.purpose {
-                Purpose::Search => "search",
-                Purpose::ConfirmRecommended => "confirm recommended",
-                Purpose::ConfirmUniform => "confirm uniform",
-                Purpose::ConfirmReference => "confirm reference",
-            },
-            state: trial.state.name(),
-            objective: study.measured(trial),
-            expected: trial.expected.map(text::uncertain),
-            cost: Some(charges.of(trial)).filter(|cost| trial.finished() || *cost > 0.0),
-            duration: trial.ran().map(|seconds| (seconds, text::seconds(seconds))),
-            metrics: metrics(trial.outcome().map(|outcome| &outcome.metrics)),
-            weights: findings::in_order(config, &trial.mixture),
-            note: text::correction(study, trial).unwrap_or_else(failed),
-        }
+    let row = |trial: &crate::study::Trial| TrialRow {
+        id: trial.id.to_string(),
+        fidelity: (list[trial.fidelity].name.clone(), trial.fidelity.index()),
+        purpose: match trial.purpose {
+            Purpose::Search => "search",
+            Purpose::ConfirmRecommended => "confirm recommended",
+            Purpose::ConfirmUniform => "confirm uniform",
+            Purpose::ConfirmReference => "confirm reference",
+        },
+        state: trial.state.name(),
+        objective: study.measured(trial),
+        expected: trial.expected.map(text::uncertain),
+        cost: Some(charges.of(trial)).filter(|cost| trial.finished() || *cost > 0.0),
+        duration: trial.ran().map(|seconds| (seconds, text::seconds(seconds))),
+        metrics: metrics(trial.outcome().map(|outcome| &outcome.metrics)),
+        weights: findings::in_order(config, &trial.mixture),
+        note: text::note(study, trial).unwrap_or_default(),
     };
     let imported = study.imported().chain(study.withdrawn()).filter_map(|imported| {
         let ImportedRun { run, withdrawn, .. } = imported;
         let fidelity = config.fidelities.find(&run.fidelity)?;
+        let after = |tokens: f64| format!(", on its way, after {} tokens", number(tokens, 4));
+        let on_the_way = run.tokens.map_or_else(String::new, after);
         let why = withdrawn.as_ref().map_or_else(String::new, |reason| format!("; withdrawn: {reason}"));
         Some(TrialRow {
             id: imported.name(),
             fidelity: (run.fidelity.clone(), fidelity.index()),
             purpose: "imported",
-            state: if withdrawn.is_some() { "withdrawn" } else { "complete" },
-            objective: study.objective(&run.metrics, fidelity),
+            state: match withdrawn {
+                Some(_) => "withdrawn",
+                None if run.tokens.is_some() => "on the way",
+                None => "complete",
+            },
+            objective: study.objective(&run.metrics, fidelity).filter(|_| run.tokens.is_none()),
             expected: None,
             cost: Some(0.0),
             duration: None,
             metrics: metrics(Some(&run.metrics)),
             weights: config.domain_order.iter().map(|d| run.weights.get(d).copied().unwrap_or(0.0)).collect(),
-            note: format!("{}{why}", run.source),
+            note: format!("{}{on_the_way}{why}", run.source),
         })
     });
     let rows = study.trials().iter().map(row).chain(imported).collect();

@@ -12,7 +12,7 @@ use crate::cli::{best, text};
 use crate::launcher::{self, JobId, tail};
 use crate::runner::facts;
 use crate::study::{
-    Counts, Ending, Place, Spent, StopReason, Study, Trial, TrialState,
+    Counts, Place, Spent, StopReason, Study, Trial, TrialState,
     journal::{self, Holder},
 };
 
@@ -233,7 +233,7 @@ impl Running {
             confirmation: !trial.searching(),
             attempt: trial.attempts,
             since: *since,
-            expected_end: usual[trial.fidelity].map(|duration| since + duration),
+            expected_end: usual[trial.fidelity].map(|duration| since + (1.0 - trial.stopped_at) * duration),
             pid: shown.pid,
             job: shown.job,
             alive: shown.alive,
@@ -272,10 +272,6 @@ impl Failed {
 
 impl Row {
     fn new(study: &Study, trial: &Trial) -> Self {
-        let reason = match &trial.state {
-            TrialState::Failed { reason } | TrialState::Stopped(Ending { reason, .. }) => Some(reason.clone()),
-            _ => None,
-        };
         let corrected = trial.correction.as_ref().map(|correction| Corrected {
             reason: correction.reason.clone(),
             time: correction.time,
@@ -290,8 +286,8 @@ impl Row {
             objective: study.measured(trial),
             duration_s: trial.outcome().and_then(|outcome| outcome.duration),
             ended: trial.ended,
-            note: text::correction(study, trial).or_else(|| reason.clone()),
-            reason,
+            note: text::note(study, trial),
+            reason: trial.reason().map(str::to_owned),
             corrected,
         }
     }

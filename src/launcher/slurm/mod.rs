@@ -229,6 +229,7 @@ mod tests {
             params: None,
             tokens: None,
             repetition: None,
+            continue_from: None,
             seed: 1,
             trial: 1,
             dir: dir.clone(),

@@ -73,6 +73,9 @@ pub const AROUND: f64 = 0.1;
 /// Probability below which a running trial's end is not expected to be better than the best run at its fidelity any more. The value of a
 /// run is a rough estimate, so a trial with a fair chance is not ended however small its value is. By argument.
 pub const HOPELESS: f64 = 0.05;
+/// Trials that were ended early that are weighed against the best new trial, at most, the most promising ones: each takes models of its
+/// own. Numerical.
+pub const MOST_CONTINUED: usize = 4;
 
 // The recommendation.
 

@@ -1,15 +1,16 @@
-//! Which running trial is hopeless, and not worth its remaining cost.
+//! Which running trial is hopeless, and not worth its remaining cost; and which trial that was ended is worth it after all.
 
 use rand::Rng;
 
-use super::constants::{HOPELESS, SUPPORT};
+use super::constants::{HOPELESS, MOST_CONTINUED, SUPPORT};
 use super::fidelities::{open, possible};
+use super::recommendation::smallest;
 use crate::optimizer::{Candidates, Optimizer};
 use crate::problem::normal::distribution;
-use crate::problem::{Evidence, FidelityId, Mixture, Observation, OnTheWay, Prediction, RunId};
+use crate::problem::{Evidence, FidelityId, Observation, OnTheWay, Prediction, RunId};
 use crate::surrogate::Surrogate;
 
-/// What there is to say of a running trial.
+/// What there is to say of a trial that has not come to its end.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outlook {
     /// The trial.
@@ -36,6 +37,27 @@ impl Outlook {
     pub fn is_hopeless(&self) -> bool {
         self.probability < HOPELESS && self.worth < self.worth_of_new
     }
+
+    /// Whether a trial that was ended is continued: its remaining cost buys more than the same cost of new trials.
+    #[must_use]
+    pub fn is_worth_continuing(&self) -> bool {
+        self.worth > self.worth_of_new
+    }
+}
+
+/// A trial that has not come to its end, with models that know what its curve says of that.
+struct Known<'a> {
+    trial: &'a OnTheWay,
+    /// Without the trial.
+    without: Evidence,
+    /// With the estimate of its end.
+    with_end: Evidence,
+    /// The model that knows what was observed, the estimate included.
+    aware: Surrogate,
+    /// The same, which also counts on what is under way.
+    pending: Surrogate,
+    /// The model that counts on what is under way, and knows nothing of the trial.
+    unaware: Surrogate,
 }
 
 impl Optimizer {
@@ -54,46 +76,78 @@ impl Optimizer {
         outlooks.filter(Outlook::is_hopeless).min_by(|a, b| a.probability.total_cmp(&b.probability))
     }
 
+    /// The trial that is to be continued in place of a new one, which would improve the recommendation by `worth_of_new` per unit of its
+    /// cost; the worthiest one, if any is. `stopped` are trials that were ended early, with the estimates of their ends that are
+    /// among the observations. Only the most promising ones are looked at ([`MOST_CONTINUED`]).
+    pub fn continued(
+        &self,
+        evidence: &Evidence,
+        stopped: &[OnTheWay],
+        worth_of_new: f64,
+        rng: &mut (impl Rng + Clone),
+    ) -> Option<Outlook> {
+        let surrogate = self.condition(&evidence.observations).ok()?;
+        let means = surrogate.mean(&self.columns(stopped.iter().map(|trial| trial.end.mixture.weights())));
+        let outlook = |i: usize| {
+            let mut without = evidence.clone();
+            without.observations.retain(|observation| observation.run != stopped[i].end.run);
+            let known = self.known_end(without, &stopped[i])?;
+            self.judged(&known, worth_of_new, rng)
+        };
+        let outlooks = smallest(&means, MOST_CONTINUED).into_iter().filter_map(outlook);
+        outlooks.filter(Outlook::is_worth_continuing).max_by(|a, b| a.worth.total_cmp(&b.worth))
+    }
+
     /// What there is to say of a running trial; `None` while the initial design is not complete, and where there is no model, no new trial
     /// or no other run at its fidelity to compare it with.
     pub fn outlook(
         &self,
         evidence: &Evidence,
-        OnTheWay { end, share_done }: &OnTheWay,
+        trial: &OnTheWay,
         offered: &[FidelityId],
         rng: &mut (impl Rng + Clone),
     ) -> Option<Outlook> {
-        let (mixture, m) = (&end.mixture, end.fidelity);
         // If it were ended: its estimated end is an observation, and it is not under way any more.
         let mut without = evidence.clone();
-        if let Some(place) = without.pending.iter().position(|pending| *pending == (mixture.clone(), m)) {
+        let point = (trial.end.mixture.clone(), trial.end.fidelity);
+        if let Some(place) = without.pending.iter().position(|pending| *pending == point) {
             without.pending.remove(place);
         }
-        let mut with_end = without.clone();
-        with_end.observations.push(end.clone());
+        let known = self.known_end(without, trial)?;
+        let Known { with_end, aware, pending, .. } = &known;
         let space = Candidates::Space(offered);
-        if self.snapshot.is_none() || self.design_fidelity(&with_end, space).is_some() {
+        if self.design_fidelity(with_end, space).is_some() {
             return None;
         }
-        let unaware = self.condition(&evidence.observations).ok()?;
-        let aware = unaware.extend(&self.task(std::slice::from_ref(end))).ok()?;
-        let [unaware_of_end, pending] =
-            [&*unaware, &aware].map(|surrogate| surrogate.with_pending(&without.pending).ok());
-        let (unaware_of_end, pending) = (unaware_of_end?, pending?);
         let open =
-            open(&possible(&self.fidelities, &self.settings, &with_end, space), self.fidelities.target(), &with_end);
-        let new = self.propose((&aware, &pending), &with_end, space, &open, &mut rng.clone());
-        let worth_of_new = new?.gain?;
+            open(&possible(&self.fidelities, &self.settings, with_end, space), self.fidelities.target(), with_end);
+        let new = self.propose((aware, pending), with_end, space, &open, &mut rng.clone());
+        self.judged(&known, new?.gain?, rng)
+    }
 
-        let (end_of, best, unknown) = self.end(evidence, end)?;
-        let worth = self.worth_of_end((&unaware_of_end, &pending), &with_end, (mixture, m), unknown, rng);
+    /// Models with the estimate of a trial's end and without it, given what else is known; `None` before there is a model.
+    fn known_end<'a>(&self, without: Evidence, trial: &'a OnTheWay) -> Option<Known<'a>> {
+        self.snapshot.as_ref()?;
+        let mut with_end = without.clone();
+        with_end.observations.push(trial.end.clone());
+        let unaware = self.condition(&without.observations).ok()?;
+        let aware = unaware.extend(&self.task(std::slice::from_ref(&trial.end))).ok()?;
+        let [unaware, pending] = [&*unaware, &aware].map(|surrogate| surrogate.with_pending(&without.pending).ok());
+        Some(Known { trial, aware, pending: pending?, unaware: unaware?, with_end, without })
+    }
+
+    /// What there is to say of a trial, beside a new one that would improve the recommendation by `worth_of_new` per unit of its cost.
+    fn judged(&self, known: &Known<'_>, worth_of_new: f64, rng: &mut (impl Rng + Clone)) -> Option<Outlook> {
+        let OnTheWay { end, share_done } = known.trial;
+        let (end_of, best, unknown) = self.end(&known.without, end)?;
+        let worth = self.worth_of_end(known, unknown, &mut rng.clone());
         Some(Outlook {
             run: end.run,
             share_done: *share_done,
             end: end_of,
             best,
             probability: distribution(self.objective.sign() * (best - end_of.mean) / end_of.sd),
-            worth: worth / ((1.0 - share_done) * evidence.costs[m]),
+            worth: worth / ((1.0 - share_done) * known.with_end.costs[end.fidelity]),
             worth_of_new,
         })
     }
@@ -117,26 +171,20 @@ impl Optimizer {
         Some((prediction, best, (of_curve / of_both).sqrt()))
     }
 
-    /// By how much the end of a run is expected to improve the recommendation, given its curve: the knowledge gradient of `aware`, which
-    /// knows the curve. The end moves posterior means by what a new run of the mixture would move them under `unaware`, which does not
+    /// By how much the end of a run is expected to improve the recommendation, given its curve: the knowledge gradient of the model that
+    /// knows the curve. The end moves posterior means by what a new run of the mixture would move them under the model that does not
     /// know the curve, times `unknown`. This is the share of the standard deviation of a new run that the curve leaves: with the variance
     /// `v` of a new run and `τ²` of the curve's error, `cov(f, y | curve) / sd(y | curve) = cov(f, y) / √v · √(τ² / (v + τ²))`. The share of
     /// the objective is used for all metrics.
-    fn worth_of_end(
-        &self,
-        (unaware, aware): (&Surrogate, &Surrogate),
-        evidence: &Evidence,
-        (mixture, m): (&Mixture, FidelityId),
-        unknown: f64,
-        rng: &mut (impl Rng + Clone),
-    ) -> f64 {
-        let starts = self.starts(aware, evidence, &mut rng.clone());
+    fn worth_of_end(&self, known: &Known<'_>, unknown: f64, rng: &mut impl Rng) -> f64 {
+        let Known { trial: OnTheWay { end, .. }, with_end: evidence, pending: aware, unaware, .. } = known;
+        let starts = self.starts(aware, evidence, rng);
         let x = self.columns(starts.iter().map(Vec::as_slice));
         let x = x.select(&self.promising(aware, evidence, &x, SUPPORT / 2));
         let [targets, unaware_targets] =
             [aware, unaware].map(|surrogate| self.targets(surrogate, evidence, (&x, surrogate.mean(&x)), &[], 0));
-        let z = self.columns([mixture.weights()]);
-        let influence = unaware.influence(&z, m, &unaware_targets.view);
+        let z = self.columns([end.mixture.weights()]);
+        let influence = unaware.influence(&z, end.fidelity, &unaware_targets.view);
         targets.log_value(&targets.choices(), |j| &influence[j].0 * unknown, targets.bought).exp()
     }
 }

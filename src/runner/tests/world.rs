@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use super::super::machine::{Adopted, Attempt, Audience, Command, Input, Machine, Question};
 use super::super::{Ended, RunError};
-use crate::advice::{self, Weighed, recommend, think};
+use crate::advice::{self, Thought, Weighed, recommend, think};
 use crate::config::StudyConfig;
 use crate::launcher::mock::Mock;
 use crate::launcher::{End, Launcher, News, Outcome};
@@ -46,7 +46,8 @@ pub(super) struct World<'a> {
     pub(super) journal: Vec<String>,
     /// Attempts that have been launched, or taken over, and have not ended.
     pub(super) running: Vec<(u64, u32)>,
-    pub(super) question: Option<Box<Question>>,
+    /// What it thinks about, with the trials that may be continued.
+    pub(super) question: Option<(Box<Question>, Vec<OnTheWay>)>,
     pub(super) told: Vec<&'static str>,
     /// What of an earlier run is found.
     pub(super) left: Vec<Adopted>,
@@ -117,7 +118,9 @@ impl<'a> World<'a> {
                         assert!(self.running.len() <= self.slots, "{:?}", self.running);
                     }
                     Command::Watch(facts, _) => self.running.push((facts.trial, facts.attempt)),
-                    Command::Think(question) => assert!(self.question.replace(question).is_none(), "one at a time"),
+                    Command::Think(question, stopped) => {
+                        assert!(self.question.replace((question, stopped)).is_none(), "one at a time");
+                    }
                     Command::Weigh(question, running) => {
                         assert!(self.weighing.replace((question, running)).is_none(), "one at a time");
                     }
@@ -133,8 +136,9 @@ impl<'a> World<'a> {
 
     /// The optimizer answers.
     pub(super) fn answer(&mut self) {
-        let Question { optimizer, evidence, fidelities, seed, next } = *self.question.take().expect("it thinks");
-        self.on(Input::Thought(Box::new(think(optimizer, &evidence, fidelities, seed, next))));
+        let (question, stopped) = self.question.take().expect("it thinks");
+        let Question { optimizer, evidence, fidelities, seed, next } = *question;
+        self.on(Input::Thought(Box::new(think(optimizer, &evidence, fidelities, &stopped, (seed, next)))));
     }
 
     /// A trial reports the loss after so many of its 100 tokens.
@@ -147,17 +151,17 @@ impl<'a> World<'a> {
     /// Running trials have been weighed; one of them may be hopeless.
     pub(super) fn weighs(&mut self, hopeless: Option<u64>) {
         let (question, running) = self.weighing.take().expect("trials are weighed");
-        let outlook = |trial: u64| Outlook {
-            run: RunId::Trial(trial),
-            share_done: running.iter().find(|r| r.end.run == RunId::Trial(trial)).expect("it is weighed").share_done,
-            end: Prediction { mean: 9.0, sd: 0.1, noise: None },
-            best: 1.0,
-            probability: 0.0,
-            worth: 0.0,
-            worth_of_new: 1.0,
-        };
-        let hopeless = hopeless.map(outlook);
+        let hopeless = hopeless.map(|trial| outlook(trial, &running));
         self.on(Input::Weighed(Box::new(Weighed { optimizer: question.optimizer, hopeless })));
+    }
+
+    /// The optimizer answers that a trial is to be continued.
+    pub(super) fn continues(&mut self, trial: u64) {
+        let (question, stopped) = self.question.take().expect("it thinks");
+        let Question { optimizer, evidence, fidelities, seed, next } = *question;
+        let continued = Some(outlook(trial, &stopped));
+        let thought = think(optimizer, &evidence, fidelities, &[], (seed, next));
+        self.on(Input::Thought(Box::new(Thought { continued, ..thought })));
     }
 
     /// The optimizer answers until nothing more is asked.
@@ -208,5 +212,19 @@ impl<'a> World<'a> {
 
     pub(super) fn was_interrupted(&self) -> bool {
         matches!(self.end, Some(Ok(Ended::Interrupted))) && self.journal.last().is_some_and(|line| line == "halted")
+    }
+}
+
+/// What there might be to say of a trial among those that are looked at.
+fn outlook(trial: u64, among: &[OnTheWay]) -> Outlook {
+    let run = RunId::Trial(trial);
+    Outlook {
+        run,
+        share_done: among.iter().find(|of| of.end.run == run).expect("it is looked at").share_done,
+        end: Prediction { mean: 9.0, sd: 0.1, noise: None },
+        best: 1.0,
+        probability: 0.0,
+        worth: 0.0,
+        worth_of_new: 1.0,
     }
 }
