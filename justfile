@@ -88,10 +88,13 @@ python:
     cargo build
     PATH="$PWD/target/debug:$PATH" PYTHONPATH="$PWD/python" python3 -m unittest discover --start-directory python/tests
 
-# A program that needs no library of the machine it runs on: target/x86_64-unknown-linux-musl/release/admire (needs musl-gcc)
+# A program that needs no library of the machine it runs on, stripped, with its line tables in admire.debug beside it:
+# target/x86_64-unknown-linux-musl/lines/admire (needs musl-gcc)
 static:
     rustup target add x86_64-unknown-linux-musl
-    cargo build --locked --release --target x86_64-unknown-linux-musl
+    cargo build --locked --profile lines --target x86_64-unknown-linux-musl
+    cd target/x86_64-unknown-linux-musl/lines && objcopy --only-keep-debug admire admire.debug
+    cd target/x86_64-unknown-linux-musl/lines && objcopy --strip-all --add-gnu-debuglink=admire.debug admire
 
 # Writes the generated parts of the documentation: the reference of the command line, the tutorial's picture
 docs:
