@@ -479,8 +479,9 @@ fn what_the_target_repeats_counts_less_though_no_run_has_repeated_it() {
         Surrogate::fit(&task, None).unwrap().0.mean(&mixtures)
     };
     let [unknown, plenty, scarce] = [None, Some(1.0), Some(0.02)].map(expected);
-    assert!((&unknown - &plenty).amax() < 1e-9, "{unknown} {plenty}");
+    // Fits end where they hardly improve any more.
+    assert!((&unknown - &plenty).amax() < 1e-4, "{unknown} {plenty}");
     // The first mixture repeats nothing, the others repeat it 15 and 30 times.
     let lost = &scarce - &unknown;
-    assert!(lost[0].abs() < 1e-9 && lost[1] > 0.003 && lost[2] > 1.5 * lost[1], "{lost}");
+    assert!(lost[0].abs() < 1e-4 && lost[1] > 0.003 && lost[2] > 1.5 * lost[1], "{lost}");
 }
