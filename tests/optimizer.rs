@@ -479,7 +479,7 @@ fn usable_weights_cost_little_on_mixing_laws() {
 
 #[test]
 fn a_target_run_waits_for_the_small_ones_that_teach_more_for_its_cost_and_not_for_others() {
-    for seed in [29, 30] {
+    for seed in [28, 32] {
         let problem = Problem::new(4, 2, 1, seed);
         let mut optimizer = problem.optimizer(OptimizerSettings::default());
         let (mut evidence, mut rng) = (problem.evidence(vec![]), rng(28));
