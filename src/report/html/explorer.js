@@ -169,7 +169,7 @@ function covariances(kernel, a, count, b, j) {
 }
 
 // The terms of a covariance as they see points.
-const seen = (draw, points) => draw.terms.map(({kernel, sizes, components}) =>
+const termsAt = (draw, points) => draw.terms.map(({kernel, sizes, components}) =>
   ({kernel, sizes, parts: components.map(component => prepared(component, points))}));
 
 // The covariances of the first `count` points of `a`, each at its fidelity, with the point `j` of `b` at the fidelity `m`: sums over the terms.
@@ -191,7 +191,7 @@ const JITTER = [0, 1e-10, 1e-8, 1e-6, 1e-4];
 function condition(model, process, draw) {
   const {fidelities} = model, points = model.points.map((point, i) => place(model, draw, point, fidelities[i]));
   const n = points.length;
-  const terms = seen(draw, points);
+  const terms = termsAt(draw, points);
   const prior = m => total(draw.terms.map(({components, sizes}) => total(components.map(c => c.variance)) * sizes[m][m]));
   const largest = Math.max(...fidelities.map(prior));
   const factor = jitter => {
@@ -211,14 +211,14 @@ function condition(model, process, draw) {
     dot(a, b) + (l === m ? process.level_sd[m] ** -2 : 0)));
   const levels = cholesky(precision, indicators.length);
   return {
-    seen: point => seen(draw, [place(model, draw, point, model.fidelity)]), terms, fidelities, lower, y, indicators, levels,
+    termsAt: point => termsAt(draw, [place(model, draw, point, model.fidelity)]), terms, fidelities, lower, y, indicators, levels,
     fidelity: model.fidelity, prior: prior(model.fidelity), level: whiten(levels, indicators.map(a => dot(a, y))),
   };
 }
 
 // A warped mixture as a conditioned process sees it: its posterior mean, and what covariances with other mixtures follow from.
 function look(gp, point, fidelity) {
-  const terms = gp.seen(point);
+  const terms = gp.termsAt(point);
   const runs = whiten(gp.lower, between(gp.terms, gp.fidelities, gp.fidelities.length, terms, 0, fidelity));
   const level = whiten(gp.levels, gp.indicators.map((a, m) => (m === fidelity ? 1 : 0) - dot(a, runs)));
   return {terms, runs, level, mean: dot(runs, gp.y) + dot(level, gp.level)};
