@@ -307,7 +307,7 @@ fn the_fine_parts_of_sizes_are_less_alike_than_the_coarse_ones() {
 
 /// Sixty runs at a small size have a rough shape, and details that the target does not have, as eight runs there show. The target is
 /// predicted well by the shape alone. With one correlation for both, the error would be six times as large, and inside of the stated
-/// intervals at a quarter of the places.
+/// intervals at a third of the places.
 #[test]
 fn the_shape_of_a_small_size_is_expected_of_the_target_without_its_details() {
     let places: Vec<f64> = (0..60).map(|i| (f64::from(i) + 0.5) / 60.0).collect();
