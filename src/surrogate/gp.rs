@@ -71,8 +71,8 @@ impl Gp {
     /// [`FitError::Indefinite`] if the covariance matrix cannot be factored even with jitter.
     pub fn condition(data: &Data, hyper: Hyperparameters) -> Result<Self, FitError> {
         let prepared = hyper.prepare(&hyper.places(&data.x, |i| data.fidelity[i]));
-        let kernels = || hyper.kernels(&prepared);
-        let solved = Self::factor(data, &hyper, || hyper.total(kernels(), &data.fidelity, |j| data.fidelity[j]))?;
+        let noise_free = || hyper.total(hyper.kernels(&prepared), &data.fidelity, |j| data.fidelity[j]);
+        let solved = Self::factor(data, &hyper, noise_free)?;
         Ok(Self { fidelity: data.fidelity.clone(), hyper, prepared, solved })
     }
 
@@ -107,7 +107,7 @@ impl Gp {
         for (i, column) in (known..n).zip(cross.column_iter()) {
             let m = data.fidelity[i];
             let earlier = column.rows(0, i).into_owned();
-            let diagonal = self.prior_variance(m, m) + self.hyper.noise[m] + data.known_noise[i];
+            let diagonal = self.hyper.prior_covariance(m, m) + self.hyper.noise[m] + data.known_noise[i];
             let Some(appended) = covariance.append(earlier, diagonal) else {
                 let first = data.select(&(0..=i).collect::<Vec<_>>());
                 return Self::condition(&first, self.hyper.clone())?.extend(data);
@@ -234,12 +234,8 @@ impl Gp {
         self.hyper.places(z, |_| m)
     }
 
-    pub(super) fn prior_variance(&self, a: usize, b: usize) -> f64 {
-        self.hyper.prior_covariance(a, b)
-    }
-
-    /// Derivatives with respect to the place `z` of `Σ_i Σ_t k_t(x_i, z) c_t(i)` over the runs i and terms t, for N choices of `c`, each
-    /// given the run and the row of the term's covariances between sizes of each of `at`.
+    /// Derivatives with respect to the place `z` (length D) of `Σ_i Σ_t c(i, B_t) k_t(x_i, z)` over the runs i and the terms t, for N
+    /// coefficients `c`. `B_t` are the term's covariances between the run's fidelity and each of `at`.
     pub(super) fn point_gradient<const N: usize, const M: usize>(
         &self,
         z: &Warped,
@@ -339,7 +335,7 @@ impl Gp {
         let mean = cross.tr_mul(&self.solved.alpha);
         let level_weight = cross.tr_mul(&self.solved.indicators);
         let whitened = self.solved.covariance.whiten(cross);
-        let prior = self.prior_variance(m, m);
+        let prior = self.hyper.prior_covariance(m, m);
         (0..z.len())
             .map(|j| {
                 let mut u = -level_weight.row(j).transpose();
@@ -364,7 +360,7 @@ impl Gp {
     /// Posterior variances of the points in `view` (length p).
     #[must_use]
     pub fn view_variance(&self, view: &GpView) -> DVector<f64> {
-        let prior = self.prior_variance(view.fidelity, view.fidelity);
+        let prior = self.hyper.prior_covariance(view.fidelity, view.fidelity);
         let rows = view.whitened.row_iter().map(|row| (prior - row.norm_squared()).max(VARIANCE_FLOOR * prior));
         DVector::from_iterator(view.whitened.nrows(), rows)
     }
@@ -377,7 +373,7 @@ impl Gp {
         let mut covariance = self.hyper.total(cross, &vec![view.fidelity; view.whitened.nrows()], |_| m);
         let at_z = self.solved.covariance.whiten(self.cross(z, m));
         covariance.gemm(-1.0, &view.whitened, &at_z, 1.0);
-        let prior = self.prior_variance(m, m);
+        let prior = self.hyper.prior_covariance(m, m);
         let outcome =
             at_z.column_iter().map(|o| (prior - o.norm_squared()).max(VARIANCE_FLOOR * prior) + self.hyper.noise[m]);
         let variance = DVector::from_iterator(z.len(), outcome);

@@ -41,7 +41,7 @@ impl Gp {
         let at_target = self.hyper.total(k.clone(), &self.fidelity, |_| target);
         let mean = at_target.tr_mul(&self.solved.alpha);
         let at_target = self.solved.covariance.whiten(at_target);
-        let prior = self.prior_variance(target, target);
+        let prior = self.hyper.prior_covariance(target, target);
         at.iter()
             .map(|&m| {
                 let observed = (m != target).then(|| observed(m));
@@ -53,7 +53,7 @@ impl Gp {
                         let same = (mean[j], variance, variance);
                         let (mean_observed, variance_observed, covariance) =
                             observed.as_ref().map_or(same, |(y, o)| {
-                                let (prior, o) = (self.prior_variance(m, m), o.column(j));
+                                let (prior, o) = (self.hyper.prior_covariance(m, m), o.column(j));
                                 (y[j], floor(prior - o.norm_squared(), prior), shared[j] - o.dot(&t))
                             });
                         Joint {
@@ -85,7 +85,7 @@ impl Gp {
         let (k_m, v_m) = (k.column(columns - 1), v.column(columns - 1));
         let floor = |x: f64, prior: f64| x.max(VARIANCE_FLOOR * prior);
         let variance = |a: usize, k: &DVectorView<'_, f64>, v: &DVectorView<'_, f64>| {
-            let prior = self.prior_variance(a, a);
+            let prior = self.hyper.prior_covariance(a, a);
             floor(prior - k.dot(v), prior)
         };
         let alpha = &self.solved.alpha;
@@ -119,7 +119,7 @@ impl Gp {
     /// Prior covariances of the values of the p points `z` at two fidelities (length p).
     fn shared(&self, z: &Warped, a: usize, b: usize) -> Vec<f64> {
         if self.hyper.saturation.is_none() || a == b {
-            return vec![self.prior_variance(a, b); z.len()];
+            return vec![self.hyper.prior_covariance(a, b); z.len()];
         }
         let (x, y) = (self.places(z, a), self.places(z, b));
         let of_point = |j: usize| {
