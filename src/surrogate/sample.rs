@@ -31,16 +31,16 @@ const STEP: f64 = 0.01;
 pub(super) fn sample(data: &Data, layout: &Layout, z: &[f64], rng: &mut impl Rng) -> Vec<Vec<f64>> {
     let data = data.thinned(MOST_SAMPLED);
     let log_posterior = |z: &DVector<f64>| log_posterior(&data, layout, z);
-    let mut z = DVector::from_column_slice(z);
-    let near = Ellipses::at(&data, layout, &z);
+    let mut place = Place::new(DVector::from_column_slice(z), &log_posterior);
+    let near = Ellipses::at(&data, layout, &place.z);
     let ellipses = [Some(Ellipses::prior(z.len())), near];
     let mut draws = Vec::with_capacity(DRAWS);
     for step in 1..=BURN_IN + (DRAWS - 1) * STEPS {
         for ellipses in ellipses.iter().flatten() {
-            z = ellipses.step(z, &log_posterior, rng);
+            place = ellipses.step(place, &log_posterior, rng);
         }
         if step >= BURN_IN && (step - BURN_IN).is_multiple_of(STEPS) {
-            draws.push(z.as_slice().to_vec());
+            draws.push(place.z.as_slice().to_vec());
         }
     }
     draws
@@ -49,6 +49,19 @@ pub(super) fn sample(data: &Data, layout: &Layout, z: &[f64], rng: &mut impl Rng
 fn log_posterior(data: &Data, layout: &Layout, z: &DVector<f64>) -> f64 {
     let process = Gp::condition(data, layout.natural(z.as_slice()));
     process.map_or(f64::NEG_INFINITY, |process| process.log_marginal() - 0.5 * z.norm_squared())
+}
+
+/// Where a chain is.
+struct Place {
+    z: DVector<f64>,
+    /// Log density of the posterior there, but for a constant.
+    log_posterior: f64,
+}
+
+impl Place {
+    fn new(z: DVector<f64>, log_posterior: &impl Fn(&DVector<f64>) -> f64) -> Self {
+        Self { log_posterior: log_posterior(&z), z }
+    }
 }
 
 /// A normal distribution near the posterior, whose ellipses the chain moves on (Nishihara, Murray & Adams 2014).
@@ -86,30 +99,31 @@ impl Ellipses {
         Some(Self { mean: z.clone(), precision, root })
     }
 
-    /// Log density of the posterior at `z`, relative to this distribution's.
-    fn relative(&self, z: &DVector<f64>, log_posterior: &impl Fn(&DVector<f64>) -> f64) -> f64 {
-        let from_mean = z - &self.mean;
-        log_posterior(z) + 0.5 * from_mean.dot(&(&self.precision * &from_mean))
+    /// Log density of the posterior at a place, relative to this distribution's.
+    fn relative(&self, place: &Place) -> f64 {
+        let from_mean = &place.z - &self.mean;
+        place.log_posterior + 0.5 * from_mean.dot(&(&self.precision * &from_mean))
     }
 
-    /// One step: a point on the ellipse through `z` and a draw from this distribution, where the relative density is above a level drawn
-    /// below that of `z`.
-    fn step(&self, z: DVector<f64>, log_posterior: &impl Fn(&DVector<f64>) -> f64, rng: &mut impl Rng) -> DVector<f64> {
-        let other = &self.root * DVector::from_fn(z.len(), |_, _| rng.sample::<f64, _>(StandardNormal));
-        let from_mean = &z - &self.mean;
-        let level = self.relative(&z, log_posterior) + (1.0 - rng.random::<f64>()).ln();
+    /// One step: a point on the ellipse through `place` and a draw from this distribution, where the relative density is above a level
+    /// drawn below that of `place`.
+    fn step(&self, place: Place, log_posterior: &impl Fn(&DVector<f64>) -> f64, rng: &mut impl Rng) -> Place {
+        let other = &self.root * DVector::from_fn(place.z.len(), |_, _| rng.sample::<f64, _>(StandardNormal));
+        let from_mean = &place.z - &self.mean;
+        let level = self.relative(&place) + (1.0 - rng.random::<f64>()).ln();
         let mut angle = rng.random_range(0.0..std::f64::consts::TAU);
         let (mut low, mut high) = (angle - std::f64::consts::TAU, angle);
         // The bracket shrinks to the point itself, which is above the level: this many halvings leave nothing of it.
         for _ in 0..64 {
             let moved = &self.mean + &from_mean * angle.cos() + &other * angle.sin();
-            if self.relative(&moved, log_posterior) > level {
+            let moved = Place::new(moved, log_posterior);
+            if self.relative(&moved) > level {
                 return moved;
             }
             *(if angle < 0.0 { &mut low } else { &mut high }) = angle;
             angle = rng.random_range(low..high);
         }
-        z
+        place
     }
 }
 
@@ -168,12 +182,12 @@ mod tests {
         let (mode, _) = fit(&data, &layout, &[layout.start()], 100).unwrap();
         let mode = DVector::from_vec(mode);
         let ellipses = [Ellipses::prior(n), Ellipses::at(&data, &layout, &mode).unwrap()];
-        let (steps, mut found, mut z) = (5000, vec![0.0; 2 * n], mode);
+        let (steps, mut found, mut place) = (5000, vec![0.0; 2 * n], Place::new(mode, &log_posterior));
         for _ in 0..steps {
             for ellipses in &ellipses {
-                z = ellipses.step(z, &log_posterior, &mut rng);
+                place = ellipses.step(place, &log_posterior, &mut rng);
             }
-            add(&mut found, 1.0, &z);
+            add(&mut found, 1.0, &place.z);
         }
         for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
             let (found, expected) = (found / f64::from(steps), expected / total);
