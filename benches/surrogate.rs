@@ -13,12 +13,12 @@ mod problem;
 use std::hint::black_box;
 use std::time::Duration;
 
-use admire::optimizer::Candidates;
 use admire::optimizer::policy::constants::MOST_EXPECTED;
+use admire::optimizer::{Candidates, Optimizer};
 use admire::problem::{KernelKind, Observation, OptimizerSettings, Warp, Weights, columns};
 use admire::surrogate::{ModelSnapshot, Surrogate, data::Data, fit::negative_log_posterior, hyper::Layout};
 use criterion::measurement::WallTime;
-use criterion::{BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, criterion_group, criterion_main};
+use criterion::{BatchSize, BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, criterion_group, criterion_main};
 use nalgebra::DVector;
 use problem::{Owned, Problem, rng};
 
@@ -34,10 +34,16 @@ fn runs(problem: &Problem, n: usize) -> Vec<Observation> {
     problem.runs(&[n * 6 / 10, n * 3 / 10, n - n * 6 / 10 - n * 3 / 10], 1)
 }
 
-/// Plausible hyperparameters without a fit to all `n` observations: those that fifty give.
-fn snapshot(problem: &Problem, n: usize) -> ModelSnapshot {
-    let (_, snapshot) = Surrogate::fit(&Owned::new(problem, KERNEL, runs(problem, 50)).task(), None).expect("a fit");
-    ModelSnapshot { observations: n, ..snapshot }
+/// Plausible hyperparameters without a fit to all of `runs`: those that fifty give.
+fn snapshot(problem: &Problem, runs: &[Observation]) -> ModelSnapshot {
+    let fifty = problem.runs(&[30, 15, 5], 1);
+    let (_, snapshot) = Surrogate::fit(&Owned::new(problem, KERNEL, fifty).task(), None).expect("a fit");
+    ModelSnapshot {
+        observations: runs.len(),
+        runs: runs.iter().map(|o| o.run).collect(),
+        compared: runs.len(),
+        ..snapshot
+    }
 }
 
 fn points(problem: &Problem, p: usize) -> Weights {
@@ -105,7 +111,7 @@ fn posterior(c: &mut Criterion) {
         let x = points(&problem, 128);
         for n in SIZES {
             let owned = Owned::new(&problem, KERNEL, runs(&problem, n));
-            let snapshot = snapshot(&problem, n);
+            let snapshot = snapshot(&problem, &owned.observations);
             group.bench_function(BenchmarkId::new(metrics.to_string(), n), |b| {
                 b.iter(|| Surrogate::condition(&owned.task(), &snapshot).map(|s| s.posterior(black_box(&x))));
             });
@@ -113,29 +119,37 @@ fn posterior(c: &mut Criterion) {
     }
 }
 
-/// The next trial anywhere in the space at any size, when no refit is due.
+/// The next trial anywhere in the space at any size, after the result of a run at the cheapest size, when no refit is due.
 fn suggest(c: &mut Criterion) {
-    suggestions(&mut group(c, "suggest"), |n| n);
+    suggestions(&mut group(c, "suggest"), |n| n - 1);
 }
 
-/// The same, with a fit from the last hyperparameters: the observations have grown by a tenth since.
+/// The same when a refit is due, from the last hyperparameters: the observations have grown by a tenth since.
 fn refit_and_suggest(c: &mut Criterion) {
     suggestions(&mut group(c, "refit-and-suggest"), |n| n * 10 / 11);
 }
 
-/// Suggestions from `n` observations, `fitted(n)` of which the hyperparameters were fitted to.
+/// Suggestions from `n` observations, `fitted(n)` of which the hyperparameters were fitted to. As in a study, there are models of all
+/// observations but the last.
 fn suggestions(group: &mut BenchmarkGroup<'_, WallTime>, fitted: impl Fn(usize) -> usize) {
     for metrics in METRICS {
         let problem = Problem::new(DOMAINS, 3, metrics, 3);
         for n in SIZES {
-            let evidence = problem.evidence(runs(&problem, n));
-            let snapshot = ModelSnapshot { observations: fitted(n), compared: n, ..snapshot(&problem, n) };
+            let mut runs = runs(&problem, n);
+            runs.rotate_left(n / 11);
+            let snapshot = snapshot(&problem, &runs[..fitted(n)]);
+            let (earlier, now) = (problem.evidence(runs[..n - 1].to_vec()), problem.evidence(runs));
+            let optimizer = || {
+                let mut optimizer = problem.optimizer(OptimizerSettings::default());
+                optimizer.restore(snapshot.clone());
+                black_box(optimizer.recommend(&earlier, None, &mut rng(4)));
+                optimizer
+            };
             group.bench_function(BenchmarkId::new(metrics.to_string(), n), |b| {
-                b.iter(|| {
-                    let mut optimizer = problem.optimizer(OptimizerSettings::default());
-                    optimizer.restore(snapshot.clone());
-                    optimizer.suggest(&evidence, Candidates::Space(&problem::SIZES), &mut rng(4))
-                });
+                let next = |mut optimizer: Optimizer| {
+                    (optimizer.suggest(&now, Candidates::Space(&problem::SIZES), &mut rng(4)), optimizer)
+                };
+                b.iter_batched(optimizer, next, BatchSize::PerIteration);
             });
         }
     }
@@ -148,7 +162,7 @@ fn statement(c: &mut Criterion) {
         let problem = Problem::new(DOMAINS, 3, metrics, 3);
         for n in SIZES.into_iter().filter(|n| *n <= MOST_EXPECTED) {
             let evidence = problem.evidence(runs(&problem, n));
-            let snapshot = snapshot(&problem, n);
+            let snapshot = snapshot(&problem, &evidence.observations);
             let point = [(problem.space().uniform(), problem::SIZES[2])];
             group.bench_function(BenchmarkId::new(metrics.to_string(), n), |b| {
                 b.iter(|| {

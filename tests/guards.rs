@@ -516,8 +516,8 @@ fn least(mut w: Vec<f64>, value: impl Fn(&[f64]) -> f64) -> Vec<f64> {
 #[test]
 #[ignore = "takes minutes"]
 fn on_mixing_laws_guards_hold_as_often_as_they_say() {
-    let budget = number("BUDGET", 3.0);
-    in_parallel(10, |seed| {
+    let (budget, problems) = (number("BUDGET", 3.0), number("PROBLEMS", 10.0));
+    in_parallel(problems as u64, |seed| {
         let problem = Problem::new(17, 3, 4, 500 + seed);
         let target = problem.sizes - 1;
         let free = best_of(&problem, 0, f64::INFINITY);
