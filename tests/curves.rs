@@ -200,6 +200,8 @@ fn a_hopeless_trial_is_ended_and_costs_what_it_used() {
     let estimated = &study.evidence().observations[5];
     assert_eq!((estimated.run, study.evidence().observations.len()), (RunId::Trial(6), 8));
     assert!((estimated.metrics[0] - 3.0).abs() < 1e-4 && estimated.se[0].unwrap() < 1e-4, "{estimated:?}");
+    let ran = study.trial(6).unwrap().ran();
+    assert!(ran.is_some_and(|seconds| seconds > 0.0) && ran == stopped[0]["duration"].as_f64(), "{ran:?}: {stopped:?}");
     assert_eq!(code(&f.run("report", &[])), Some(0));
     let page = fs::read_to_string(f.path("run/report.html")).unwrap();
     assert!(page.contains("ended early: its end is expected at") && page.contains("Ended early"));

@@ -25,7 +25,7 @@ impl State {
         Ok(())
     }
 
-    pub fn stop_trial(&mut self, time: f64, id: TrialId, share: f64) -> Result<(), Misfit> {
+    pub fn stop_trial(&mut self, time: f64, id: TrialId, share: f64, duration: Option<f64>) -> Result<(), Misfit> {
         if !(0.0..=1.0).contains(&share) {
             return Err(Misfit::Damage("the trial had used less than nothing, or more than a run".into()));
         }
@@ -36,6 +36,8 @@ impl State {
         trial.ended = Some(time);
         // A trial that was continued may have begun anew; what it had used before stays used.
         trial.stopped_at = share.max(trial.stopped_at);
+        trial.stopped_after =
+            duration.map(|seconds| trial.stopped_after.unwrap_or(0.0) + seconds).or(trial.stopped_after);
         trial.state = TrialState::Stopped(Ending { share: trial.stopped_at, ..ending });
         Ok(())
     }

@@ -208,7 +208,9 @@ impl State {
             }
             Event::Progress { trial, attempt, progress } => return self.report(trial, attempt, progress),
             Event::TrialStopping { trial, ending } => self.unfinished(trial)?.ending = Some(ending),
-            Event::TrialStopped { trial, share, .. } => return self.stop_trial(entry.time, trial, share),
+            Event::TrialStopped { trial, share, duration } => {
+                return self.stop_trial(entry.time, trial, share, duration);
+            }
             Event::TrialContinued { trial, reason } => return self.continue_trial(trial, reason),
             Event::Completed { trial, outcome } => return self.complete(entry.time, trial, outcome),
             Event::Failed { trial, attempt, reason, last, duration, unseen } => {
@@ -318,6 +320,7 @@ impl State {
             reporting: 0,
             ending: None,
             stopped_at: 0.0,
+            stopped_after: None,
             continued: None,
             ended: None,
             state,

@@ -47,6 +47,8 @@ pub struct Trial {
     pub ending: Option<Ending>,
     /// Which share of its tokens it had trained on when it was last ended early; 0 if it never was.
     pub stopped_at: f64,
+    /// Seconds that the attempts ran which were ended early, where known.
+    pub stopped_after: Option<f64>,
     /// Why it was continued after that, for people, if it was.
     pub continued: Option<String>,
     /// Seconds since 1970 when it finished.
@@ -200,7 +202,7 @@ impl Trial {
     #[must_use]
     pub fn ran(&self) -> Option<f64> {
         let attempts = self.lost.iter().copied().flatten();
-        let known = attempts.chain(self.used().and_then(|outcome| outcome.duration));
+        let known = attempts.chain(self.stopped_after).chain(self.used().and_then(|outcome| outcome.duration));
         known.fold(None, |sum, seconds| Some(sum.unwrap_or(0.0) + seconds))
     }
 
