@@ -11,7 +11,11 @@ use admire::problem::{
     Prediction, Threshold, Tolerance, Warp, columns,
 };
 use admire::space::{Domain, Granularity, GroupSpec, Limits, SearchSpace};
-use admire::surrogate::{data::Data, gp::Gp, hyper::{Axis, Layout}};
+use admire::surrogate::{
+    data::Data,
+    gp::Gp,
+    hyper::{Axis, Layout},
+};
 use minimum::minimum;
 use nalgebra::DVector;
 use problem::{Problem, SIZES, in_parallel, number, rng, size};

@@ -5,6 +5,7 @@ mod bench;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 
 use bench::Bench;
 
@@ -107,6 +108,46 @@ fn curves_as_they_are_exported_are_priced_by_tokens() {
     let spent: Vec<&str> = text.lines().skip(1).map(|line| line.split(',').nth(2).unwrap()).collect();
     assert_eq!(bought[..4], ["1B@2B", "1B@2B", "1B@2B", "1B@8B"]);
     assert_eq!(spent[..4], ["2.5", "5", "7.5", "15"]);
+}
+
+/// Every purchase on the shipped log is a row of a run beyond the one that was bought of it before, and costs the difference.
+#[test]
+fn the_shipped_runs_of_tiny_models_are_bought_row_by_row() {
+    let bench = Bench::new();
+    let data = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/tiny-lm-curves"));
+    let rows = |path: &Path| -> Vec<BTreeMap<String, String>> {
+        csv::Reader::from_path(path).unwrap().deserialize().map(Result::unwrap).collect()
+    };
+    let number = |row: &BTreeMap<String, String>, column: &str| -> f64 { row[column].parse().unwrap() };
+    // What each run costs up to each of its rows.
+    let mut costs: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    let reports = rows(&data.join("reports.csv"));
+    for run in rows(&data.join("runs.csv")) {
+        let (id, cost, tokens) = (&run["run_id"], number(&run, "cost"), number(&run, "tokens"));
+        let on_its_way = reports.iter().filter(|row| row["curve_of"] == *id);
+        let shares = on_its_way.map(|row| cost * number(row, "tokens") / tokens);
+        costs.insert(id.clone(), shares.chain([cost]).collect());
+    }
+    let reports = data.join("reports.csv");
+    let strategies = ["--strategy", "admire,hyperband", "--seeds", "1", "--budget", "1.5", "--out", "out"];
+    let output =
+        bench.replay(&data.join("runs.csv"), &[&["--runs", reports.to_str().unwrap()], &strategies[..]].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let bought = rows(&bench.0.path().join("out/curves.csv"));
+    for playback in bought.chunk_by(|a, b| a["strategy"] == b["strategy"]) {
+        let (mut spent, mut reached, mut continued) = (0.0, BTreeMap::new(), 0);
+        for purchase in playback {
+            let (run, price) = (&purchase["run_id"], number(purchase, "cost") - spent);
+            let before = reached.get(run).copied().unwrap_or(0.0);
+            assert!(price > 0.0, "{purchase:?}");
+            let row = costs[run].iter().find(|cost| (*cost - before - price).abs() < 1e-6);
+            let row = row.unwrap_or_else(|| panic!("run {run} has no row that costs {price} after {before}"));
+            continued += usize::from(before > 0.0);
+            reached.insert(run, *row);
+            spent = number(purchase, "cost");
+        }
+        assert!(continued > 0, "{playback:?}");
+    }
 }
 
 #[test]

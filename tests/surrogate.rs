@@ -5,7 +5,8 @@
 mod problem;
 
 use admire::problem::{
-    Direction, Fidelities, Fidelity, FidelityId, KernelKind, Mixture, Observation, Past, Reference, RelativeTo, Weights, columns,
+    Direction, Fidelities, Fidelity, FidelityId, KernelKind, Mixture, Observation, Past, Reference, RelativeTo,
+    Weights, columns,
 };
 use admire::surrogate::{ModelSnapshot, Scale, Surrogate, Task};
 use nalgebra::{DMatrix, DVectorView};

@@ -18,8 +18,8 @@ from replay import mean
 DATA = pathlib.Path(__file__).parents[2] / "examples/data"
 ENDS, REPORTS = DATA / "tiny-lm-curves/runs.csv", DATA / "tiny-lm-curves/reports.csv"
 PROGRAM = sys.argv[1] if len(sys.argv) > 1 else "target/release/admire"
-SEEDS, BUDGET = 20, 6.0
-COSTS, LEVELS = (0.3, 0.5, 1, 2, 3, 4, 6), (0.6, 0.4, 0.3, 0.2, 0.1)
+SEEDS, BUDGET = 10, 4.0
+COSTS, LEVELS = (0.2, 0.5, 1, 2, 3, 4), (0.8, 0.6, 0.4, 0.2, 0.1)
 OBJECTIVE = {"rust": 0.4, "docs": 0.3, "markdown": 0.2, "tests": 0.1}
 
 
