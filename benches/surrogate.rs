@@ -16,7 +16,12 @@ use std::time::Duration;
 use admire::optimizer::policy::constants::MOST_EXPECTED;
 use admire::optimizer::{Candidates, Optimizer};
 use admire::problem::{KernelKind, Observation, OptimizerSettings, Warp, Weights, columns};
-use admire::surrogate::{ModelSnapshot, Surrogate, data::Data, fit::negative_log_posterior, hyper::Layout};
+use admire::surrogate::{
+    ModelSnapshot, Surrogate,
+    data::Data,
+    fit::negative_log_posterior,
+    hyper::{Axis, Layout},
+};
 use criterion::measurement::WallTime;
 use criterion::{BatchSize, BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, criterion_group, criterion_main};
 use nalgebra::DVector;
@@ -78,7 +83,7 @@ fn likelihood(c: &mut Criterion) {
             kind: KERNEL.0,
             components: KERNEL.1,
             families: (0..DOMAINS).collect(),
-            size_steps: steps,
+            axes: vec![Axis::chain(steps)],
             lengthscale_sd: 0.6,
             saturation: None,
             curves: false,

@@ -10,7 +10,7 @@ use admire::surrogate::{
     data::Data,
     fit::{fit, negative_log_posterior},
     gp::{Gp, differences},
-    hyper::{Hyperparameters, Layout, Term},
+    hyper::{Axis, Hyperparameters, Layout, Term},
     linalg::Cholesky,
 };
 use nalgebra::{DMatrix, DVector};
@@ -47,7 +47,7 @@ fn layout((kind, components): (KernelKind, usize), dim: usize, sizes: usize) -> 
         kind,
         components,
         families: (0..dim).collect(),
-        size_steps: vec![2.3, 1.1, 4.0][..sizes - 1].to_vec(),
+        axes: vec![Axis::chain(vec![2.3, 1.1, 4.0][..sizes - 1].to_vec())],
         lengthscale_sd: 0.6,
         saturation: None,
         curves: false,
@@ -118,6 +118,10 @@ proptest! {
             // One training run of each mixture, logged at every size.
             data.x = data.x.select(&(0..n).map(|i| i - i % sizes).collect::<Vec<_>>());
             layout.curves = true;
+            if three {
+                // A small model on its way and in the end, and a large one on its way.
+                layout.axes = vec![Axis::through(&[0.0, 0.0, 2.3]), Axis::through(&[-1.1, 0.0, -1.1])];
+            }
         }
         if pairs {
             layout.families = (0..dim).map(|d| d / 2).collect();
@@ -426,6 +430,13 @@ fn a_fit_improves_on_every_start_and_finds_a_stationary_point() {
         assert_eq!(value, again);
         assert!(gradient.amax() < 0.02, "{kind:?}: {}", gradient.amax());
     }
+}
+
+#[test]
+fn fidelities_that_are_nearly_as_far_share_a_place() {
+    let Axis { places, steps } = Axis::through(&[-1.61, 0.0, -1.58, -0.9]);
+    assert_eq!(places, [0, 2, 0, 1]);
+    assert!((steps[0] - 0.71).abs() < 1e-12 && (steps[1] - 0.9).abs() < 1e-12);
 }
 
 /// Of four domains the first matters. What runs say nothing about, the second of its family and another domain, differs by the family.

@@ -11,7 +11,11 @@ use admire::problem::{
     Prediction, Threshold, Tolerance, Warp, columns,
 };
 use admire::space::{Domain, Granularity, GroupSpec, Limits, SearchSpace};
-use admire::surrogate::{data::Data, gp::Gp, hyper::Layout};
+use admire::surrogate::{
+    data::Data,
+    gp::Gp,
+    hyper::{Axis, Layout},
+};
 use minimum::minimum;
 use nalgebra::DVector;
 use problem::{Problem, SIZES, in_parallel, number, rng, size};
@@ -70,7 +74,7 @@ fn left_to_know(problem: &Problem, design: &[Mixture]) -> f64 {
         kind: spec.kernel,
         components: spec.components,
         families: (0..dim).collect(),
-        size_steps: vec![],
+        axes: vec![Axis::chain(vec![])],
         lengthscale_sd: spec.lengthscale_sd,
         saturation: None,
         curves: false,

@@ -5,6 +5,7 @@ mod bench;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 
 use bench::Bench;
 
@@ -107,6 +108,55 @@ fn curves_as_they_are_exported_are_priced_by_tokens() {
     let spent: Vec<&str> = text.lines().skip(1).map(|line| line.split(',').nth(2).unwrap()).collect();
     assert_eq!(bought[..4], ["1B@2B", "1B@2B", "1B@2B", "1B@8B"]);
     assert_eq!(spent[..4], ["2.5", "5", "7.5", "15"]);
+}
+
+/// Every purchase is a row of a run beyond the one that was bought of it before, and costs the difference.
+#[test]
+fn the_shipped_runs_of_tiny_models_are_bought_row_by_row() {
+    type Row = BTreeMap<String, String>;
+    let bench = Bench::new();
+    // The runs at the target, with what they reported after a fifth and after three fifths of their tokens.
+    let data = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/tiny-lm-curves"));
+    let excerpt = |name: &str, keep: &dyn Fn(&str) -> bool| {
+        let text = fs::read_to_string(data.join(name)).unwrap();
+        let kept: Vec<&str> = text.lines().enumerate().filter(|(i, line)| *i == 0 || keep(line)).map(|l| l.1).collect();
+        bench.write(name, &(kept.join("\n") + "\n"))
+    };
+    let runs = excerpt("runs.csv", &|line| line.contains(",600k,"));
+    let reports =
+        excerpt("reports.csv", &|line| [86, 258].iter().any(|step| line.contains(&format!(",600k,598016,{step},"))));
+    let rows =
+        |path: &Path| -> Vec<Row> { csv::Reader::from_path(path).unwrap().deserialize().map(Result::unwrap).collect() };
+    let number = |row: &Row, column: &str| -> f64 { row[column].parse().unwrap() };
+    let on_their_way = rows(&reports);
+    // What each run costs up to each of its rows.
+    let mut costs: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    for run in rows(&runs) {
+        let (id, cost, tokens) = (&run["run_id"], number(&run, "cost"), number(&run, "tokens"));
+        let reported = on_their_way.iter().filter(|row| row["curve_of"] == *id);
+        let shares: Vec<f64> = reported.map(|row| cost * number(row, "tokens") / tokens).collect();
+        assert_eq!(shares.len(), 2, "run {id}");
+        costs.insert(id.clone(), [shares, vec![cost]].concat());
+    }
+    let strategies = ["--strategy", "admire,hyperband", "--seeds", "1", "--budget", "3", "--out", "out"];
+    let metric = ["--set", "objective.metrics.rust=1", "--runs", reports.to_str().unwrap()];
+    let output = bench.replay(&runs, &[&metric[..], &strategies[..]].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let bought = rows(&bench.0.path().join("out/curves.csv"));
+    for playback in bought.chunk_by(|a, b| a["strategy"] == b["strategy"]) {
+        let (mut spent, mut reached, mut continued) = (0.0, BTreeMap::new(), 0);
+        for purchase in playback {
+            let (run, price) = (&purchase["run_id"], number(purchase, "cost") - spent);
+            let before = reached.get(run).copied().unwrap_or(0.0);
+            assert!(price > 0.0, "{purchase:?}");
+            let row = costs[run].iter().find(|cost| (*cost - before - price).abs() < 1e-6);
+            let row = row.unwrap_or_else(|| panic!("run {run} has no row that costs {price} after {before}"));
+            continued += usize::from(before > 0.0);
+            reached.insert(run, *row);
+            spent = number(purchase, "cost");
+        }
+        assert!(continued > 0, "{playback:?}");
+    }
 }
 
 #[test]

@@ -5,7 +5,8 @@
 mod problem;
 
 use admire::problem::{
-    Direction, FidelityId, KernelKind, Mixture, Observation, Past, Reference, RelativeTo, Weights, columns,
+    Direction, Fidelities, Fidelity, FidelityId, KernelKind, Mixture, Observation, Past, Reference, RelativeTo,
+    Weights, columns,
 };
 use admire::surrogate::{ModelSnapshot, Scale, Surrogate, Task};
 use nalgebra::{DMatrix, DVectorView};
@@ -536,6 +537,34 @@ fn sizes_that_agree_are_told_from_sizes_that_do_not() {
         assert!(one.information <= 1.0 && one.information >= 0.0, "{one:?}");
     }
     assert!(agreeing[0].information > 2.0 * apart[0].information);
+}
+
+/// Two sizes agree in the end, and what both report on their way has nothing to do with that. On one chain of all fidelities, nothing could
+/// agree better with the end of the large size than what the large size reports on its way.
+#[test]
+fn sizes_may_agree_although_runs_on_their_way_do_not() {
+    let (law, on_the_way) = (Problem::new(4, 4, 2, 1), Problem::new(4, 4, 2, 99));
+    let stage = |(params, tokens): (f64, f64)| Fidelity {
+        name: format!("{params:e}@{tokens:e}"),
+        params: Some(params),
+        tokens: Some(tokens),
+        cost: Some(params * tokens),
+        max_trials: None,
+        initial: None,
+    };
+    let stages = [(1e6, 2e8), (1e6, 1e9), (1e7, 2e8), (1e7, 1e9)].map(stage).to_vec();
+    let mut owned = Owned::new(&law, KERNELS[0], Vec::new());
+    owned.fidelities = Fidelities::new(stages, None);
+    let mixtures = law.space().polytope().sample(26, &mut rng(2));
+    for (i, mixture) in mixtures.into_iter().map(Mixture::new).enumerate() {
+        let end = if i < 16 { 1 } else { 3 };
+        owned.observations.push(on_the_way.observe(&mixture, size(end - 1), &mut rng(3 + i as u64)));
+        owned.observations.push(law.observe(&mixture, size(end), &mut rng(103 + i as u64)));
+    }
+    let task = Task { curves: true, ..owned.task() };
+    let agreement = Surrogate::fit(&task, None).unwrap().0.agreement();
+    let [_, small, on_its_way, _] = agreement.as_slice() else { unreachable!("there are four stages") };
+    assert!(small.correlation > 0.9 && on_its_way.correlation < 0.7, "{agreement:?}");
 }
 
 #[test]

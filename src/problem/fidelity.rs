@@ -169,6 +169,18 @@ impl Fidelities {
             |s: Vec<f64>| s.iter().map(|x| x.ln()).collect(),
         )
     }
+
+    /// The logarithm of compute in two parts, where fidelities are stages of training runs: that of the compute of a complete run, which
+    /// takes the most tokens that a fidelity of these parameters states, and that of the share of its tokens. `None` where a fidelity
+    /// states no parameters or no tokens.
+    #[must_use]
+    pub fn log_sizes_and_shares(&self) -> Option<[Vec<f64>; 2]> {
+        let stated: Vec<(f64, f64)> = self.list.iter().map(|f| f.params.zip(f.tokens)).collect::<Option<_>>()?;
+        let complete = |params: f64| stated.iter().filter(|s| s.0 == params).map(|s| s.1).fold(0.0, f64::max);
+        let sizes = stated.iter().map(|(params, _)| (params * complete(*params)).ln()).collect();
+        let shares = stated.iter().map(|(params, tokens)| (tokens / complete(*params)).ln()).collect();
+        Some([sizes, shares])
+    }
 }
 
 impl Index<FidelityId> for Fidelities {
@@ -181,7 +193,25 @@ impl Index<FidelityId> for Fidelities {
 
 #[cfg(test)]
 mod tests {
-    use super::params_of;
+    use super::{Fidelities, Fidelity, params_of};
+
+    #[test]
+    fn compute_is_that_of_a_complete_run_times_a_share() {
+        let fidelity = |params, tokens| Fidelity {
+            name: format!("{params} {tokens:?}"),
+            params: Some(params),
+            tokens,
+            cost: tokens.map(|tokens| params * tokens),
+            max_trials: None,
+            initial: None,
+        };
+        let stages = [(1.0, 2.0), (1.0, 8.0), (4.0, 4.0), (4.0, 16.0)].map(|(p, t)| fidelity(p, Some(t)));
+        let [sizes, shares] = Fidelities::new(stages.to_vec(), None).log_sizes_and_shares().unwrap();
+        assert_eq!(sizes.iter().map(|x| x.exp().round()).collect::<Vec<_>>(), [8.0, 8.0, 64.0, 64.0]);
+        assert_eq!(shares.iter().map(|x| 4.0 * x.exp()).collect::<Vec<_>>(), [1.0, 4.0, 1.0, 4.0]);
+        let unstated = Fidelities::new(vec![fidelity(1.0, Some(2.0)), fidelity(4.0, None)], None);
+        assert_eq!(unstated.log_sizes_and_shares(), None);
+    }
 
     #[test]
     fn sizes_are_read_off_names_that_are_sizes() {

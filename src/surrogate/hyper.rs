@@ -60,12 +60,48 @@ const LOG_NOISE: Normal = Normal { mean: -2.0, sd: 2.0 };
 /// Deviation of each size's log noise from the common one.
 const LOG_NOISE_STEP_SD: f64 = 0.7;
 
+/// Fidelities of equal size (say, other token counts unstated) still differ by so much of log size.
+pub const LEAST_STEP: f64 = 0.1;
+
 /// Length-scale over which what is peculiar to a training run has to do with other mixtures: far below what weights can differ by.
 const RUN_LENGTHSCALE: f64 = 1e-4;
 
 /// Log of the epochs in which the value of repeated data decays: a median of 15 (Muennighoff et al. 2023), so that four epochs are nearly as
 /// good as unique data, but hardly known.
 const LOG_DECAY: Normal = Normal { mean: 2.708_050_201_102_21, sd: 1.0 };
+
+/// Where the fidelities lie on an axis, from cheap to expensive.
+#[derive(Clone, Debug)]
+pub struct Axis {
+    /// The place of each fidelity, from 0 on (length F).
+    pub places: Vec<usize>,
+    /// Steps between consecutive places, positive, in the same unit for all metrics.
+    pub steps: Vec<f64>,
+}
+
+impl Axis {
+    /// Fidelities in their order, each at a place of its own, with these steps between them (length F − 1).
+    #[must_use]
+    pub fn chain(steps: Vec<f64>) -> Self {
+        Self { places: (0..=steps.len()).collect(), steps }
+    }
+
+    /// Fidelities at these coordinates (length F). Those that are less than [`LEAST_STEP`] beyond the first one of a place share it.
+    #[must_use]
+    pub fn through(coordinates: &[f64]) -> Self {
+        let mut distinct = coordinates.to_vec();
+        distinct.sort_by(f64::total_cmp);
+        distinct.dedup_by(|x, first| *x - *first < LEAST_STEP);
+        let place = |x: &f64| distinct.partition_point(|first| first <= x) - 1;
+        let steps = distinct.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        Self { places: coordinates.iter().map(place).collect(), steps }
+    }
+
+    /// How many parameters say how the fidelities are correlated along it.
+    fn len(&self) -> usize {
+        if self.steps.is_empty() { 0 } else { 2 + 2 * self.steps.len() }
+    }
+}
 
 /// What the parameter vector means.
 #[derive(Clone, Debug)]
@@ -76,8 +112,8 @@ pub struct Layout {
     pub components: usize,
     /// Index of the family of each domain, from 0 on. The length-scales of a family are alike.
     pub families: Vec<usize>,
-    /// Steps of log size between consecutive fidelities (length F − 1, positive), in the same unit for all metrics.
-    pub size_steps: Vec<f64>,
+    /// What fidelities differ in, at least one axis: their size or, where runs are logged on their way, size and how far a run has come.
+    pub axes: Vec<Axis>,
     /// How far single length-scales may stray from their common mean: the standard deviation of their logarithms.
     pub lengthscale_sd: f64,
     /// What runs repeat, where that is known. The decay is a parameter.
@@ -163,41 +199,103 @@ impl Hyperparameters {
     }
 }
 
-/// How sizes are correlated.
+/// How fidelities are correlated: a product over the axes.
 ///
-/// The coarse part of a metric is an autoregressive chain from cheap to expensive (Kennedy & O'Hagan 2000), in which each size adds an
-/// independent discrepancy, with the same dependence on the mixture as the signal: `B[m, m'] = s_m s_m' (1 + Σ_{l ≤ min(m, m')} d_l)`,
-/// where `s_0 = 1` and `d_0 = 0`. The correlation of its fine parts declines with the distance `u` of sizes:
-/// `B[m, m'] = s_m s_m' exp(−β |u_m − u_m'|)`.
-struct Sizes {
-    /// Scale of each size (length F).
+/// Along each axis the coarse part of a metric is an autoregressive chain from cheap to expensive (Kennedy & O'Hagan 2000), in which each
+/// place adds an independent discrepancy, with the same dependence on the mixture as the signal:
+/// `B[m, m'] = s_m s_m' (1 + Σ_{l ≤ min(m, m')} d_l)`, where `s_0 = 1` and `d_0 = 0`. The correlation of its fine parts declines with the
+/// distance `u` of places: `B[m, m'] = s_m s_m' exp(−β |u_m − u_m'|)`.
+struct Sizes<'a>(Vec<Along<'a>>);
+
+/// The factors that one axis with P places contributes.
+struct Along<'a> {
+    /// The place of each fidelity (length F).
+    places: &'a [usize],
+    /// Scale at each place (length P).
     scale: Vec<f64>,
-    /// Discrepancy variance added by each size, relative to the cheapest size's signal (length F; the first is 0).
+    /// Discrepancy variance added at each place, relative to the cheapest one's signal (length P; the first is 0).
     discrepancy: Vec<f64>,
-    /// How far each size is from the cheapest, times the rate β (length F).
+    /// How far each place is from the cheapest, times the rate β (length P).
     distance: Vec<f64>,
 }
 
-impl Sizes {
+impl<'a> Along<'a> {
+    /// An axis, by its part of the parameter vector (empty with one place).
+    fn new(axis: &'a Axis, z: &[f64]) -> Self {
+        let Axis { places, steps } = axis;
+        let mut along = Self { places, scale: vec![1.0], discrepancy: vec![0.0], distance: vec![0.0] };
+        let Some((decline, z)) = z.split_first() else { return along };
+        let (scales, rates) = z.split_at(steps.len());
+        let decline = LOG_FINE_DECLINE.exp(*decline);
+        let rate = LOG_DISCREPANCY.mean + LOG_DISCREPANCY.sd * rates[0];
+        for (p, step) in steps.iter().enumerate() {
+            along.scale.push(along.scale[p] * (LOG_SCALE_STEP_SD * scales[p]).exp());
+            along.discrepancy.push(step * (rate + LOG_DISCREPANCY_STEP_SD * rates[p + 1]).exp());
+            along.distance.push(along.distance[p] + step * decline);
+        }
+        along
+    }
+
+    /// `1 + Σ_{l ≤ min(a, b)} d_l` of two fidelities.
+    fn shared(&self, a: usize, b: usize) -> f64 {
+        1.0 + self.discrepancy[..=self.places[a].min(self.places[b])].iter().sum::<f64>()
+    }
+
+    /// `β |u_a − u_b|` of two fidelities.
+    fn apart(&self, a: usize, b: usize) -> f64 {
+        (self.distance[self.places[a]] - self.distance[self.places[b]]).abs()
+    }
+
+    /// The chain rule of [`Self::new`]: derivatives with respect to the axis's part of the parameter vector, given those with respect to the
+    /// log of each covariance of the coarse and of the fine part (F × F each), and of each noise variance (length F).
+    fn pull_back(&self, by_coarse: &[Vec<f64>], by_fine: &[Vec<f64>], log_noise: &[f64]) -> Vec<f64> {
+        let places = self.scale.len();
+        let (mut log_scale, mut log_discrepancy, mut log_decline) = (vec![0.0; places], vec![0.0; places], 0.0);
+        for (place, noise) in self.places.iter().zip(log_noise) {
+            log_scale[*place] += 2.0 * noise;
+        }
+        let fidelities = self.places.len();
+        for (a, b) in (0..fidelities).flat_map(|a| (0..fidelities).map(move |b| (a, b))) {
+            let (p, q) = (self.places[a], self.places[b]);
+            let by_both = by_coarse[a][b] + by_fine[a][b];
+            log_scale[p] += by_both;
+            log_scale[q] += by_both;
+            log_decline -= by_fine[a][b] * self.apart(a, b);
+            let share = by_coarse[a][b] / self.shared(a, b);
+            let shared = log_discrepancy[..=p.min(q)].iter_mut();
+            shared.zip(&self.discrepancy).for_each(|(g, d)| *g += share * d);
+        }
+        let mut z = vec![LOG_FINE_DECLINE.sd * log_decline];
+        // A step of the log scale moves every larger place.
+        z.extend((1..places).map(|p| LOG_SCALE_STEP_SD * log_scale[p..].iter().sum::<f64>()));
+        z.push(LOG_DISCREPANCY.sd * log_discrepancy[1..].iter().sum::<f64>());
+        z.extend(log_discrepancy[1..].iter().map(|x| LOG_DISCREPANCY_STEP_SD * x));
+        z
+    }
+}
+
+impl Sizes<'_> {
+    /// The scale of each fidelity (length F).
+    fn scales(&self) -> Vec<f64> {
+        let scale = |m: usize| self.0.iter().map(|along| along.scale[along.places[m]]).product();
+        (0..self.0[0].places.len()).map(scale).collect()
+    }
+
     /// The F × F matrix of `s_a s_b value(a, b)`, by rows.
     fn matrix(&self, value: impl Fn(usize, usize) -> f64) -> Vec<Vec<f64>> {
-        let f = self.scale.len();
-        (0..f).map(|a| (0..f).map(|b| self.scale[a] * self.scale[b] * value(a, b)).collect()).collect()
+        let scales = self.scales();
+        let row = |a: usize| scales.iter().enumerate().map(|(b, scale)| scales[a] * scale * value(a, b)).collect();
+        (0..scales.len()).map(row).collect()
     }
 
     /// Covariances of the coarse part (F × F).
     fn coarse(&self) -> Vec<Vec<f64>> {
-        self.matrix(|a, b| 1.0 + self.discrepancy[..=a.min(b)].iter().sum::<f64>())
+        self.matrix(|a, b| self.0.iter().map(|along| along.shared(a, b)).product())
     }
 
     /// Covariances of the fine part (F × F).
     fn fine(&self) -> Vec<Vec<f64>> {
-        self.matrix(|a, b| (-self.apart(a, b)).exp())
-    }
-
-    /// `β |u_a − u_b|`.
-    fn apart(&self, a: usize, b: usize) -> f64 {
-        (self.distance[a] - self.distance[b]).abs()
+        self.matrix(|a, b| (-self.0.iter().map(|along| along.apart(a, b)).sum::<f64>()).exp())
     }
 }
 
@@ -245,14 +343,13 @@ impl Layout {
 
     /// How many parameters say how sizes are correlated.
     fn size_len(&self) -> usize {
-        let steps = self.size_steps.len();
-        if steps > 0 { 2 + 2 * steps } else { 0 }
+        self.axes.iter().map(Axis::len).sum()
     }
 
     /// Length of the parameter vector.
     #[must_use]
     pub fn len(&self) -> usize {
-        let (fine, noise) = (2, 2 + self.size_steps.len());
+        let (fine, noise) = (2, 1 + self.axes[0].places.len());
         self.components * self.component_len()
             + fine
             + self.size_len()
@@ -321,9 +418,10 @@ impl Layout {
         let fine = Component { variance, lengthscales, frequencies: Vec::new() };
         let sizes = self.sizes(take(self.size_len()));
         let level = LOG_NOISE.mean + LOG_NOISE.sd * take(1)[0];
-        let noise = take(sizes.scale.len())
+        let scales = sizes.scales();
+        let noise = take(scales.len())
             .iter()
-            .zip(&sizes.scale)
+            .zip(&scales)
             .map(|(u, s)| s * s * (level + LOG_NOISE_STEP_SD * u).exp())
             .collect();
         let saturation =
@@ -338,19 +436,15 @@ impl Layout {
         Hyperparameters { terms: vec![coarse, Term { kernel, sizes: sizes.fine() }], noise, saturation }
     }
 
-    /// How sizes are correlated, by their part of the parameter vector (empty with one size).
-    fn sizes(&self, z: &[f64]) -> Sizes {
-        let mut sizes = Sizes { scale: vec![1.0], discrepancy: vec![0.0], distance: vec![0.0] };
-        let Some((decline, z)) = z.split_first() else { return sizes };
-        let (scales, rates) = z.split_at(self.size_steps.len());
-        let decline = LOG_FINE_DECLINE.exp(*decline);
-        let rate = LOG_DISCREPANCY.mean + LOG_DISCREPANCY.sd * rates[0];
-        for (m, step) in self.size_steps.iter().enumerate() {
-            sizes.scale.push(sizes.scale[m] * (LOG_SCALE_STEP_SD * scales[m]).exp());
-            sizes.discrepancy.push(step * (rate + LOG_DISCREPANCY_STEP_SD * rates[m + 1]).exp());
-            sizes.distance.push(sizes.distance[m] + step * decline);
-        }
-        sizes
+    /// How fidelities are correlated, by their part of the parameter vector: one axis after the other.
+    fn sizes(&self, z: &[f64]) -> Sizes<'_> {
+        let mut rest = z;
+        let along = |axis| {
+            let (own, further) = rest.split_at(Axis::len(axis));
+            rest = further;
+            Along::new(axis, own)
+        };
+        Sizes(self.axes.iter().map(along).collect())
     }
 
     /// The chain rule of [`Self::natural`] at `z`: derivatives with respect to z.
@@ -385,30 +479,13 @@ impl Layout {
 
     /// The chain rule of [`Self::sizes`] at its part of the parameter vector, `at`; the scales move the noise, too.
     fn pull_back_sizes(&self, at: &[f64], gradient: &NaturalGradient) -> Vec<f64> {
-        if at.is_empty() {
-            return Vec::new();
-        }
         let [coarse, fine] = gradient.terms.as_slice() else { unreachable!("there are two terms") };
         let sizes = self.sizes(at);
-        let f = sizes.scale.len();
-        let mut log_scale: Vec<f64> = gradient.log_noise.iter().map(|x| 2.0 * x).collect();
-        let (mut log_discrepancy, mut log_decline) = (vec![0.0; f], 0.0);
-        let (coarse_value, fine_value) = (sizes.coarse(), sizes.fine());
-        for (a, b) in (0..f).flat_map(|a| (0..f).map(move |b| (a, b))) {
-            let by_fine = fine.sizes[a][b] * fine_value[a][b];
-            let by_both = coarse.sizes[a][b] * coarse_value[a][b] + by_fine;
-            log_scale[a] += by_both;
-            log_scale[b] += by_both;
-            log_decline -= by_fine * sizes.apart(a, b);
-            let signal = coarse.sizes[a][b] * sizes.scale[a] * sizes.scale[b];
-            let shared = log_discrepancy[..=a.min(b)].iter_mut();
-            shared.zip(&sizes.discrepancy).for_each(|(g, d)| *g += signal * d);
-        }
-        let mut z = vec![LOG_FINE_DECLINE.sd * log_decline];
-        // A step of the log scale moves every larger size.
-        z.extend((1..f).map(|m| LOG_SCALE_STEP_SD * log_scale[m..].iter().sum::<f64>()));
-        z.push(LOG_DISCREPANCY.sd * log_discrepancy[1..].iter().sum::<f64>());
-        z.extend(log_discrepancy[1..].iter().map(|x| LOG_DISCREPANCY_STEP_SD * x));
-        z
+        let product = |g: &[Vec<f64>], value: Vec<Vec<f64>>| -> Vec<Vec<f64>> {
+            g.iter().zip(value).map(|(g, value)| g.iter().zip(value).map(|(g, value)| g * value).collect()).collect()
+        };
+        let (by_coarse, by_fine) = (product(&coarse.sizes, sizes.coarse()), product(&fine.sizes, sizes.fine()));
+        let along = sizes.0.iter().filter(|along| along.scale.len() > 1);
+        along.flat_map(|along| along.pull_back(&by_coarse, &by_fine, &gradient.log_noise)).collect()
     }
 }

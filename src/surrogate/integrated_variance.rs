@@ -5,7 +5,7 @@ use nalgebra::DVector;
 use super::data::Data;
 use super::error::FitError;
 use super::gp::Gp;
-use super::hyper::Layout;
+use super::hyper::{Axis, Layout};
 use crate::problem::{ModelSpec, Weights};
 
 /// The reduction of integrated variance by a run of each mixture in `x`, on average over the mixtures in `about`, once runs of
@@ -29,7 +29,7 @@ pub fn integrated_variance_reduction(
         kind: spec.kernel,
         components: spec.components,
         families: (0..dim).collect(),
-        size_steps: Vec::new(),
+        axes: vec![Axis::chain(Vec::new())],
         lengthscale_sd: spec.lengthscale_sd,
         saturation: None,
         curves: false,

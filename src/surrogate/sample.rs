@@ -135,6 +135,7 @@ mod tests {
     use super::*;
     use crate::problem::{KernelKind, Warp, columns};
     use crate::surrogate::fit::fit;
+    use crate::surrogate::hyper::Axis;
 
     /// Two domains at one size.
     fn layout() -> Layout {
@@ -142,7 +143,7 @@ mod tests {
             kind: KernelKind::Rbf,
             components: 1,
             families: vec![0, 1],
-            size_steps: vec![],
+            axes: vec![Axis::chain(vec![])],
             lengthscale_sd: 0.6,
             saturation: None,
             curves: false,

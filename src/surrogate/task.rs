@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::data::thin;
-use super::hyper::Layout;
+use super::hyper::{Axis, LEAST_STEP, Layout};
 use super::saturation::Saturation;
 use crate::problem::{Fidelities, ModelSpec, Objective, Observation, Repetition};
 
@@ -36,11 +36,20 @@ impl Task<'_> {
         self.observations.first().map_or(0, |o| o.mixture.weights().len() + o.past.columns.len())
     }
 
+    /// What the fidelities differ in. A run on its way is not like a complete one of a smaller model that took as much compute.
+    fn axes(&self) -> Vec<Axis> {
+        let apart = self.curves.then(|| self.fidelities.log_sizes_and_shares()).flatten();
+        apart.map_or_else(
+            || {
+                let sizes = self.fidelities.log_sizes();
+                vec![Axis::chain(sizes.windows(2).map(|s| (s[1] - s[0]).abs().max(LEAST_STEP)).collect())]
+            },
+            |axes| axes.iter().map(|coordinates| Axis::through(coordinates)).collect(),
+        )
+    }
+
     /// How the hyperparameters of one process are laid out.
     pub(crate) fn layout(&self) -> Layout {
-        let sizes = self.fidelities.log_sizes();
-        // Fidelities of equal size (say, other token counts unstated) still differ a little.
-        let size_steps = sizes.windows(2).map(|s| (s[1] - s[0]).abs().max(0.1)).collect();
         let ModelSpec { kernel: kind, components, warp, lengthscale_sd, .. } = self.spec;
         let stated = self.families.iter().max().map_or(0, |last| last + 1);
         let further = self.dim().saturating_sub(self.families.len());
@@ -52,7 +61,7 @@ impl Task<'_> {
             };
             Saturation { warp, unique: Arc::new(repetition.0.iter().map(padded).collect()), decay: f64::INFINITY }
         });
-        Layout { kind, components, families, size_steps, lengthscale_sd, saturation, curves: self.curves }
+        Layout { kind, components, families, axes: self.axes(), lengthscale_sd, saturation, curves: self.curves }
     }
 }
 
