@@ -15,6 +15,7 @@ mean objective of these runs.
 
 import argparse
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -47,17 +48,21 @@ class Text:
 
 
 def config(domains: dict[str, str], arguments: list[str], limits: str = "") -> str:
-    """A study of these domains; each has further keys. `arguments` are those of the training command."""
+    """A study of these domains, each with further keys; `arguments` are those of the training command. Costs are parameters times
+    tokens."""
     told = ["--size", "{fidelity}", "--tokens", "{tokens}", "--seed", "{seed}", "--result", "{result_file}"]
     command = [sys.executable, str(Path(__file__).resolve()), "train", *arguments, "{mixture_file}", *told]
-    text = '[study]\nname = "trained"\n'
-    text += "".join(f'[[domain]]\nname = "{name}"\n{keys}\n' for name, keys in domains.items())
-    text += f"""
+    stated = "".join(f'[[domain]]\nname = "{name}"\n{keys}\n' for name, keys in domains.items())
+    metrics = ", ".join(f"{name} = {weight}" for name, weight in OBJECTIVE.items())
+    return f"""
+[study]
+name = "trained"
+{stated}
 [[fidelity]]
 name = "30k"
 tokens = {SMALL}
 params = 34_816
-cost = 0.08   # as parameters times tokens
+cost = 0.08
 
 [[fidelity]]
 name = "140k"
@@ -66,14 +71,14 @@ params = 135_168
 cost = 1.0
 target = true
 
-[objective.metrics]
-{"".join(f"{name} = {weight}{chr(10)}" for name, weight in OBJECTIVE.items())}
+[objective]
+metrics = {{ {metrics} }}
+
 [launcher]
 slots = 1
 command = {json.dumps(command)}
 {limits}
 """
-    return text
 
 
 def train(program: str, merge: list[str], scarce: int | None, mixture: str, options: list[str]):
@@ -95,7 +100,8 @@ def train(program: str, merge: list[str], scarce: int | None, mixture: str, opti
 class Bench:
     def __init__(self, args, folder: Path):
         self.args, self.folder, self.text = args, folder, Text(args.tiny_lm)
-        self.measured: dict[str, float] = {}
+        # By mixture and seed.
+        self.measured: dict[str, list[float]] = {}
 
     def search(self, name: str, text: str, seed: int, costs: list[float], *fork) -> list[dict[str, float]]:
         """What a study recommends at each of these costs."""
@@ -110,7 +116,7 @@ class Bench:
         return recommended
 
     def measure(self, mixtures: list[dict[str, float]], scarce: int | None):
-        """Trains these mixtures at the target, and keeps the mean of their objective over seeds."""
+        """Trains these mixtures at the target with every seed, and keeps their objectives."""
 
         def objective(task):
             at, weights, seed = task
@@ -128,7 +134,17 @@ class Bench:
         with ThreadPoolExecutor(self.args.threads) as pool:
             losses = list(pool.map(objective, tasks))
         for i, name in enumerate(new):
-            self.measured[name] = statistics.fmean(losses[i * len(seeds) : (i + 1) * len(seeds)])
+            self.measured[name] = losses[i * len(seeds) : (i + 1) * len(seeds)]
+
+    def mean(self, mixture: dict[str, float]) -> float:
+        return statistics.fmean(self.measured[key(mixture)])
+
+    def noise(self) -> float:
+        """The standard error of such a mean where mixtures are compared: what a seed does to all of them does not count."""
+        rows = list(self.measured.values())
+        of_seed = [statistics.fmean(column) for column in zip(*rows)]
+        left = [(x - statistics.fmean(row) - s + statistics.fmean(of_seed)) ** 2 for row in rows for x, s in zip(row, of_seed)]
+        return math.sqrt(sum(left) / ((len(rows) - 1) * (len(of_seed) - 1)) / len(of_seed))
 
     def changes(self, seed: int) -> dict[str, list[dict[str, float]]]:
         parts = {part: whole for whole, parts in PARTS.items() for part in parts}
@@ -163,14 +179,14 @@ class Bench:
             arms = getattr(self, self.args.check)(seed)
             self.measure([uniform, *(m for recommended in arms.values() for m in recommended)], scarce)
             for name, recommended in arms.items():
-                found.setdefault(name, []).append([self.measured[key(m)] for m in recommended])
+                found.setdefault(name, []).append([self.mean(m) for m in recommended])
                 shown = ", ".join(f"{cost:g}: {loss:.4f}" for cost, loss in zip(self.args.costs, found[name][-1]))
                 print(f"seed {seed}, {name}: {shown}; in the end {short(recommended[-1])}", flush=True)
-        best = min(self.measured, key=self.measured.get)
-        print(f"\nbest measured {self.measured[best]:.4f}: {short(json.loads(best))}; uniform {self.measured[key(uniform)]:.4f}")
-        print("mean over seeds of the measured objective less the best, at cost " + ", ".join(f"{c:g}" for c in self.args.costs))
+        best = min((json.loads(name) for name in self.measured), key=self.mean)
+        print(f"\nbest measured {self.mean(best):.4f} ± {self.noise():.4f}: {short(best)}; uniform {self.mean(uniform):.4f}")
+        print("mean over seeds of what is measured, less the best, at cost " + ", ".join(f"{c:g}" for c in self.args.costs))
         for name, losses in found.items():
-            gaps = [statistics.fmean(at) - self.measured[best] for at in zip(*losses)]
+            gaps = [statistics.fmean(at) - self.mean(best) for at in zip(*losses)]
             print(f"{name}: " + ", ".join(f"{gap:.4f}" for gap in gaps))
 
 
@@ -194,7 +210,7 @@ def main():
         check.add_argument("--costs", type=float, nargs="*", default=[1.0, 2.0, 4.0], help="what a search may have spent, in target runs")
         check.add_argument("--before", type=float, default=4.0, help="what the study before the change may spend")
         check.add_argument("--seeds", type=int, default=3, help="studies of each kind")
-        check.add_argument("--truth-seeds", type=int, default=2, help="runs of a recommended mixture")
+        check.add_argument("--truth-seeds", type=int, default=2, help="runs of a recommended mixture, at least 2")
         check.add_argument("--threads", type=int, default=1)
         check.add_argument("--program", type=Path, default=ADMIRE)
         check.add_argument("--tiny-lm", type=Path, default=TINY_LM)
