@@ -64,14 +64,15 @@ impl Polytope {
 /// two weights, however small their bounds are. Differences of extreme points have long chords in thin polytopes, since
 /// they are themselves short where it is thin. Isotropic directions within the affine hull miss nothing.
 ///
-/// The sums of groups are carried along: a step changes each by its slope. So only an isotropic direction is summed over the members of
-/// groups, and rounding errors do not outlast a sweep.
+/// The sums of groups are carried along: a step changes each by its slope, so that only isotropic directions are summed over the
+/// members of groups. Each sweep ends with sums of the point itself, so that rounding errors do not add up.
 struct Chain<'a> {
     polytope: &'a Polytope,
     /// The group rows that can vary.
     rows: Vec<&'a Row>,
     place: Place,
-    extremes: Vec<Place>,
+    /// Per extreme point of the polytope, its sums.
+    extreme_sums: Vec<Vec<f64>>,
     /// Per variable, the share of it that each of these rows counts, and the rows that count any.
     shares: Vec<Vec<f64>>,
     counting: Vec<Vec<usize>>,
@@ -127,9 +128,9 @@ impl<'a> Chain<'a> {
         let shares: Vec<Vec<f64>> = (0..polytope.coordinates()).map(share).collect();
         let counting = |shares: &Vec<f64>| (0..shares.len()).filter(|k| shares[*k] != 0.0).collect();
         let counting = shares.iter().map(counting).collect();
-        let place = |w: &[f64]| Place::new(&rows, polytope.blocks.coordinates(w));
-        let (start, extremes) = (place(polytope.center()), polytope.extremes().iter().map(|w| place(w)).collect());
-        Self { polytope, place: start, extremes, rows, shares, counting, changed: Vec::new(), partners, basis }
+        let at = |w: &[f64]| Place::new(&rows, polytope.blocks.coordinates(w));
+        let (place, extreme_sums) = (at(polytope.center()), polytope.extremes().iter().map(|w| at(w).sums).collect());
+        Self { polytope, place, extreme_sums, rows, shares, counting, changed: Vec::new(), partners, basis }
     }
 
     /// Enough steps to forget the point it starts from.
@@ -188,12 +189,15 @@ impl<'a> Chain<'a> {
     }
 
     fn difference(&self, rng: &mut impl Rng) -> Place {
-        let [a, b] = [(); 2].map(|()| &self.extremes[rng.random_range(0..self.extremes.len())]);
-        let mut point = vec![0.0; self.polytope.coordinates()];
+        let extremes = self.polytope.extremes();
+        let drawn = [(); 2].map(|()| rng.random_range(0..extremes.len()));
+        let [a, b] = drawn.map(|k| self.polytope.blocks.coordinates(&extremes[k]));
+        let mut point = vec![0.0; a.len()];
         for &i in &self.polytope.free {
-            point[i] = a.point[i] - b.point[i];
+            point[i] = a[i] - b[i];
         }
-        Place { point, sums: a.sums.iter().zip(&b.sums).map(|(a, b)| a - b).collect() }
+        let [a, b] = drawn.map(|k| &self.extreme_sums[k]);
+        Place { point, sums: a.iter().zip(b).map(|(a, b)| a - b).collect() }
     }
 
     /// Moves to a uniformly drawn point of the chord along `direction`.
