@@ -28,8 +28,6 @@ ROOT = Path(__file__).resolve().parents[2]
 ADMIRE, TINY_LM = (ROOT / "target/release" / name for name in ("admire", "tiny-lm"))
 
 OBJECTIVE = {"rust": 0.4, "docs": 0.3, "markdown": 0.2, "tests": 0.1}
-# Bytes that a run trains on.
-SMALL, TARGET = 30_000, 100_000
 PARTS = {"code": ["rust", "tests"], "prose": ["docs", "markdown"]}
 SCARCE, SHARE = "rust", 1 / 16
 
@@ -45,40 +43,6 @@ class Text:
     def share(self, whole: str, part: str) -> float:
         """What concatenating the parts of a domain would give one of them."""
         return self.bytes[part] / sum(self.bytes[d] for d in PARTS[whole])
-
-
-def config(domains: dict[str, str], arguments: list[str], limits: str = "") -> str:
-    """A study of these domains, each with further keys; `arguments` are those of the training command. Costs are parameters times
-    tokens."""
-    told = ["--size", "{fidelity}", "--tokens", "{tokens}", "--seed", "{seed}", "--result", "{result_file}"]
-    command = [sys.executable, str(Path(__file__).resolve()), "train", *arguments, "{mixture_file}", *told]
-    stated = "".join(f'[[domain]]\nname = "{name}"\n{keys}\n' for name, keys in domains.items())
-    metrics = ", ".join(f"{name} = {weight}" for name, weight in OBJECTIVE.items())
-    return f"""
-[study]
-name = "trained"
-{stated}
-[[fidelity]]
-name = "30k"
-tokens = {SMALL}
-params = 34_816
-cost = 0.08
-
-[[fidelity]]
-name = "140k"
-tokens = {TARGET}
-params = 135_168
-cost = 1.0
-target = true
-
-[objective]
-metrics = {{ {metrics} }}
-
-[launcher]
-slots = 1
-command = {json.dumps(command)}
-{limits}
-"""
 
 
 def train(program: str, merge: list[str], scarce: int | None, mixture: str, options: list[str]):
@@ -103,6 +67,40 @@ class Bench:
         # By mixture and seed.
         self.measured: dict[str, list[float]] = {}
 
+    def config(self, domains: dict[str, str], arguments: list[str], limits: str = "") -> str:
+        """A study of these domains, each with further keys. `arguments` are those of the training command; costs are parameters times
+        tokens."""
+        small, target = self.args.tokens
+        told = ["--size", "{fidelity}", "--tokens", "{tokens}", "--seed", "{seed}", "--result", "{result_file}"]
+        command = [sys.executable, str(Path(__file__).resolve()), "train", *arguments, "{mixture_file}", *told]
+        stated = "".join(f'[[domain]]\nname = "{name}"\n{keys}\n' for name, keys in domains.items())
+        metrics = ", ".join(f"{name} = {weight}" for name, weight in OBJECTIVE.items())
+        return f"""
+[study]
+name = "trained"
+{stated}
+[[fidelity]]
+name = "30k"
+tokens = {small}
+params = 34_816
+cost = {34_816 * small / (135_168 * target):.2g}
+
+[[fidelity]]
+name = "140k"
+tokens = {target}
+params = 135_168
+cost = 1.0
+target = true
+
+[objective]
+metrics = {{ {metrics} }}
+
+[launcher]
+slots = 1
+command = {json.dumps(command)}
+{limits}
+"""
+
     def search(self, name: str, text: str, seed: int, costs: list[float], *fork) -> list[dict[str, float]]:
         """What a study recommends at each of these costs."""
         path = self.folder / f"{name}-{seed}.toml"
@@ -123,7 +121,7 @@ class Bench:
             told, result = (self.folder / f"truth-{at}-{seed}.{kind}" for kind in ("json", "result"))
             told.write_text(json.dumps({"weights": weights}))
             run = [sys.executable, __file__, "train", f"--tiny-lm={self.args.tiny_lm}", *limit(scarce), told]
-            run += ["--size", "140k", "--tokens", str(TARGET), "--seed", str(10_000 + seed), "--result", result]
+            run += ["--size", "140k", "--tokens", str(self.args.tokens[1]), "--seed", str(10_000 + seed), "--result", result]
             subprocess.run(run, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
             metrics = json.loads(result.read_text())["metrics"]
             return sum(weight * metrics[name] for name, weight in OBJECTIVE.items())
@@ -151,29 +149,29 @@ class Bench:
         merge = [f"--merge={whole}:{part}:{self.text.share(whole, part)}" for part, whole in parts.items()]
         program = f"--tiny-lm={self.args.tiny_lm}"
         before = dict.fromkeys([*PARTS, "manifests", "lockfiles"], "")
-        self.search("before", config(before, [program, *merge]), seed, [self.args.before])
+        self.search("before", self.config(before, [program, *merge]), seed, [self.args.before])
         after = {d: "" if d not in parts else f'split_of = "{parts[d]}"\nshare = {self.text.share(parts[d], d)}' for d in self.text.bytes}
-        scratch = config(dict.fromkeys(after, ""), [program])
+        scratch = self.config(dict.fromkeys(after, ""), [program])
         fork = f"--fork={self.folder / f'before-{seed}'}"
         return {
-            "with the old runs": self.search("fork", config(after, [program]), 100 + seed, self.args.costs, fork),
+            "with the old runs": self.search("fork", self.config(after, [program]), 100 + seed, self.args.costs, fork),
             "from scratch": self.search("scratch", scratch, 100 + seed, self.args.costs),
         }
 
     def repetition(self, seed: int) -> dict[str, list[dict[str, float]]]:
-        scarce = int(SHARE * TARGET)
+        scarce = int(SHARE * self.args.tokens[1])
         arguments = [f"--tiny-lm={self.args.tiny_lm}", *limit(scarce)]
         there = {d: f"tokens = {scarce if d == SCARCE else n}" for d, n in self.text.bytes.items()}
         arms = {
-            "not told": config(dict.fromkeys(there, ""), arguments),
-            "told": config(there, arguments),
-            "matched": config(there, arguments, "[limits]\nmatch_repetition = true"),
+            "not told": self.config(dict.fromkeys(there, ""), arguments),
+            "told": self.config(there, arguments),
+            "matched": self.config(there, arguments, "[limits]\nmatch_repetition = true"),
         }
         return {name: self.search(name.replace(" ", "-"), text, seed, self.args.costs) for name, text in arms.items()}
 
     def run(self):
         found = {}
-        scarce = int(SHARE * TARGET) if self.args.check == "repetition" else None
+        scarce = int(SHARE * self.args.tokens[1]) if self.args.check == "repetition" else None
         uniform = dict.fromkeys(self.text.bytes, 1 / len(self.text.bytes))
         for seed in range(1, self.args.seeds + 1):
             arms = getattr(self, self.args.check)(seed)
@@ -209,6 +207,7 @@ def main():
         check = commands.add_parser(name)
         check.add_argument("--costs", type=float, nargs="*", default=[1.0, 2.0, 4.0], help="what a search may have spent, in target runs")
         check.add_argument("--before", type=float, default=4.0, help="what the study before the change may spend")
+        check.add_argument("--tokens", type=int, nargs=2, default=[30_000, 100_000], help="what a small and a target run train on")
         check.add_argument("--seeds", type=int, default=3, help="studies of each kind")
         check.add_argument("--truth-seeds", type=int, default=2, help="runs of a recommended mixture, at least 2")
         check.add_argument("--threads", type=int, default=1)
