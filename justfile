@@ -77,6 +77,11 @@ changes log *options:
     cargo build --release --locked
     target/changes-venv/bin/python benches/changes/changes.py {{log}} {{options}}
 
+# Real training after a change of domains (`changes`), or with a domain that the target repeats (`repetition`): docs/measured.md; a quarter of an hour
+trained check *options:
+    cargo build --release --locked --workspace
+    python3 benches/trained/trained.py {{check}} {{options}}
+
 # A wheel of the program in target/wheels, for `pip install` (maturin goes to target/wheel-venv)
 wheel *options:
     test -d target/wheel-venv || python3 -m venv target/wheel-venv
