@@ -23,8 +23,7 @@ const MOST_SAMPLED: usize = 64;
 /// Variances of the normal approximation, relative to what the curvature at the mode says: in the tails of a narrower one the chain would
 /// get stuck.
 const WIDER: f64 = 2.0;
-/// Step of the one-sided differences of the gradient, in prior standard deviations: a normal approximation that is twice as wide as the
-/// posterior needs no better curvature.
+/// Step of the finite differences of the gradient, in prior standard deviations.
 const STEP: f64 = 0.01;
 
 /// [`DRAWS`] draws from the posterior of the hyperparameters given `data`, from a chain that starts at `z`, near its mode. Levels are
@@ -83,13 +82,14 @@ impl Ellipses {
     /// The Laplace approximation at the mode `z`, widened, but nowhere wider than the prior. `None` where there is no curvature.
     fn at(data: &Data, layout: &Layout, z: &DVector<f64>) -> Option<Self> {
         let n = z.len();
-        let gradient = |z: &DVector<f64>| negative_log_posterior(data, layout, z).map(|(_, gradient)| gradient);
-        let here = gradient(z)?;
         let mut curvature = DMatrix::zeros(n, n);
         for i in 0..n {
-            let mut moved = z.clone();
-            moved[i] += STEP;
-            curvature.set_column(i, &((gradient(&moved)? - &here) / STEP));
+            let gradient = |h: f64| {
+                let mut moved = z.clone();
+                moved[i] += h;
+                negative_log_posterior(data, layout, &moved).map(|(_, gradient)| gradient)
+            };
+            curvature.set_column(i, &((gradient(STEP)? - gradient(-STEP)?) / (2.0 * STEP)));
         }
         let eigen = SymmetricEigen::new(0.5 * (&curvature + curvature.transpose()));
         let precisions = eigen.eigenvalues.map(|x| (x / WIDER).max(1.0));
