@@ -512,7 +512,7 @@ fn least(mut w: Vec<f64>, value: impl Fn(&[f64]) -> f64) -> Vec<f64> {
 
 /// Mixing laws of 17 domains with a guard that decides which mixture is best: docs/measured.md has the figures.
 /// `BUDGET=10 cargo test --release --test guards mixing_laws -- --ignored --nocapture`, with `KIND` one of `value`, `good
-/// mixture`, `poor mixture` and `free`, or all of them.
+/// mixture`, `poor mixture` and `free`, or all of them, and `PROBLEMS` their number, ten by default.
 #[test]
 #[ignore = "takes minutes"]
 fn on_mixing_laws_guards_hold_as_often_as_they_say() {

@@ -539,8 +539,8 @@ fn sizes_that_agree_are_told_from_sizes_that_do_not() {
     assert!(agreeing[0].information > 2.0 * apart[0].information);
 }
 
-/// Two sizes agree in the end, and what both report on their way has nothing to do with that. On one chain of all fidelities, nothing could
-/// agree better with the end of the large size than what the large size reports on its way.
+/// Two sizes agree at their ends, and what both report on their way has nothing to do with that. On one chain of all fidelities, reports of
+/// the large size would agree with its end at least as well as the end of the small size.
 #[test]
 fn sizes_may_agree_although_runs_on_their_way_do_not() {
     let (law, on_the_way) = (Problem::new(4, 4, 2, 1), Problem::new(4, 4, 2, 99));

@@ -220,7 +220,7 @@ struct Along<'a> {
 }
 
 impl<'a> Along<'a> {
-    /// An axis, by its part of the parameter vector (empty with one place).
+    /// The factors of an axis, given its part of the parameter vector (empty with one place).
     fn new(axis: &'a Axis, z: &[f64]) -> Self {
         let Axis { places, steps } = axis;
         let mut along = Self { places, scale: vec![1.0], discrepancy: vec![0.0], distance: vec![0.0] };
