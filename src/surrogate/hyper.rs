@@ -9,7 +9,7 @@
 
 use std::borrow::Cow;
 
-use nalgebra::DMatrix;
+use nalgebra::{DMatrix, DVector};
 
 use super::kernel::{Component, ComponentGradient, Kernel};
 use super::lanes::Prepared;
@@ -173,11 +173,10 @@ impl Hyperparameters {
         rows: &[usize],
         columns: impl Fn(usize) -> usize,
     ) -> DMatrix<f64> {
+        let by_row = |sizes: &[f64]| DVector::from_iterator(rows.len(), rows.iter().map(|l| sizes[*l]));
         let weighted = self.terms.iter().zip(kernels).map(|(term, mut k)| {
-            for (j, mut column) in k.column_iter_mut().enumerate() {
-                let sizes = &term.sizes[columns(j)];
-                column.iter_mut().zip(rows).for_each(|(k, l)| *k *= sizes[*l]);
-            }
+            let factors: Vec<DVector<f64>> = term.sizes.iter().map(|sizes| by_row(sizes)).collect();
+            k.column_iter_mut().enumerate().for_each(|(j, mut column)| column.component_mul_assign(&factors[columns(j)]));
             k
         });
         weighted.reduce(|sum, k| sum + k).expect("there is a term")

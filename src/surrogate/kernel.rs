@@ -8,6 +8,7 @@ use multiversion::multiversion;
 use nalgebra::DMatrix;
 use serde::Serialize;
 
+use super::exponential::exp;
 use super::lanes::{LANES, Lanes, Prepared, PreparedPoint, each, load};
 use crate::problem::KernelKind;
 use crate::space::Warped;
@@ -144,8 +145,9 @@ fn add_column(
     z: PreparedPoint<'_>,
     column: &mut [f64],
 ) {
-    for block in a.blocks(first) {
-        let (k, _) = radial(kind, component, &a.squared_distances(block, z));
+    let decays = Decays::new(kind, a, first, z);
+    for (i, block) in a.blocks(first).enumerate() {
+        let (k, _) = decays.radial(i, kind, component);
         let cosines = a.cosine_products(block, z);
         for (l, value) in column[block * LANES..].iter_mut().take(LANES).enumerate() {
             *value += k[l] * cosines[l];
@@ -153,19 +155,45 @@ fn add_column(
     }
 }
 
-/// What a component's covariance is at squared distances `r2`, but for the cosines of a spectral mixture, and the
-/// factor `c` with `∂k/∂(log ℓ_d) = c (τ_d/ℓ_d)²`.
-#[inline(always)]
-fn radial(kind: KernelKind, component: &Component, r2: &Lanes) -> (Lanes, Lanes) {
-    match kind {
-        KernelKind::Matern52 => {
-            let r = each(|l| (5.0 * r2[l]).sqrt());
-            let e = each(|l| component.variance * (-r[l]).exp());
-            (each(|l| e[l] * (1.0 + r[l] + r[l] * r[l] / 3.0)), each(|l| e[l] * (1.0 + r[l]) * (5.0 / 3.0)))
+/// What covariances with one point fall off with, for blocks of points: u is r²/2, or √5 r for a Matérn kernel.
+///
+/// Exponentials are computed for all blocks together: beside the distances and cosines of a block, there are too few registers for them.
+struct Decays {
+    u: Vec<Lanes>,
+    /// `exp(−u)`
+    decay: Vec<Lanes>,
+}
+
+impl Decays {
+    /// Those of the points of `a` from the block of point `first` on, and of the point `z`.
+    #[inline(always)]
+    fn new(kind: KernelKind, a: &Prepared, first: usize, z: PreparedPoint<'_>) -> Self {
+        let mut u = vec![[0.0; LANES]; a.blocks(first).len()];
+        for (u, block) in u.iter_mut().zip(a.blocks(first)) {
+            let r2 = a.squared_distances(block, z);
+            *u = match kind {
+                KernelKind::Matern52 => each(|l| (5.0 * r2[l]).sqrt()),
+                KernelKind::Rbf | KernelKind::SpectralMixture => each(|l| 0.5 * r2[l]),
+            };
         }
-        KernelKind::Rbf | KernelKind::SpectralMixture => {
-            let k = each(|l| component.variance * (-0.5 * r2[l]).exp());
-            (k, k)
+        let mut decay = u.clone();
+        for value in decay.as_flattened_mut() {
+            *value = exp(-*value);
+        }
+        Self { u, decay }
+    }
+
+    /// What a component's covariances with the i-th block of points are, but for the cosines of a spectral mixture, and the factors `c`
+    /// with `∂k/∂(log ℓ_d) = c (τ_d/ℓ_d)²`.
+    #[inline(always)]
+    fn radial(&self, i: usize, kind: KernelKind, component: &Component) -> (Lanes, Lanes) {
+        let (u, decay) = (&self.u[i], &self.decay[i]);
+        let e = each(|l| component.variance * decay[l]);
+        match kind {
+            KernelKind::Matern52 => {
+                (each(|l| e[l] * (1.0 + u[l] + u[l] * u[l] / 3.0)), each(|l| e[l] * (1.0 + u[l]) * (5.0 / 3.0)))
+            }
+            KernelKind::Rbf | KernelKind::SpectralMixture => (e, e),
         }
     }
 }
@@ -179,12 +207,13 @@ fn component_gradient(kind: KernelKind, component: &Component, p: &Prepared, w: 
     let mut frequencies = vec![[0.0; LANES]; component.frequencies.len()];
     let mut products = vec![[0.0; LANES]; component.frequencies.len()];
     for (j, column) in w.as_slice().chunks_exact(n.max(1)).enumerate() {
-        for block in p.blocks(j + 1) {
+        let decays = Decays::new(kind, p, j + 1, p.point(j));
+        for (i, block) in p.blocks(j + 1).enumerate() {
             // Each pair once: the points after j.
             let start = block * LANES;
             let weights = load(column, start);
             let weights = each(|l| if start + l > j { weights[l] } else { 0.0 });
-            let (k, factor) = radial(kind, component, &p.squared_distances(block, p.point(j)));
+            let (k, factor) = decays.radial(i, kind, component);
             let k = each(|l| weights[l] * k[l]);
             let cosines = p.sine_products(block, p.point(j), &mut products);
             log_variance = each(|l| log_variance[l] + k[l] * cosines[l]);
@@ -217,8 +246,9 @@ fn point_sums<const N: usize>(
 ) -> Vec<[Lanes; N]> {
     let mut sums = vec![[[0.0; LANES]; N]; component.lengthscales.len()];
     let mut products = vec![[0.0; LANES]; component.frequencies.len()];
+    let decays = Decays::new(kind, px, 0, pz.point(0));
     for block in px.blocks(0) {
-        let (k, factor) = radial(kind, component, &px.squared_distances(block, pz.point(0)));
+        let (k, factor) = decays.radial(block, kind, component);
         let cosines = px.sine_products(block, pz.point(0), &mut products);
         let factor = each(|l| factor[l] * cosines[l]);
         let coefficients = coefficients.map(|c| load(c, block * LANES));

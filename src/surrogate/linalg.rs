@@ -138,7 +138,7 @@ pub struct Factored {
     base: Arc<Cholesky>,
     /// The factor's further rows (p × (n + p)).
     appended: DMatrix<f64>,
-    /// Diagonal of the inverse (length n + p). A fit never asks for it; [`Self::append`] does.
+    /// Diagonal of the inverse (length n + p). A fit never asks for it, nor is it of a model of pending trials; [`Self::append`] does.
     inverse_diagonal: OnceLock<DVector<f64>>,
 }
 
@@ -157,8 +157,7 @@ impl Factored {
         let (rows, n) = self.appended.shape();
         let row = self.whiten(k);
         let pivot = diagonal - row.norm_squared();
-        // Below this the difference is mostly rounding: better factored anew, with jitter.
-        if pivot.is_nan() || pivot <= 1e-10 * diagonal {
+        if spoilt(pivot, diagonal) {
             return None;
         }
         let mut appended = self.appended.clone().resize(rows + 1, n + 1, 0.0);
@@ -168,6 +167,24 @@ impl Factored {
         let u = self.unwhiten(row);
         let inverse_diagonal = self.inverse_diagonal().zip_map(&u, |d, u| d + u * u / pivot).push(1.0 / pivot);
         Some(Self { base: Arc::clone(&self.base), appended, inverse_diagonal: inverse_diagonal.into() })
+    }
+
+    /// The matrix with p rows and columns appended at once: `k` off the diagonal (n × p), `corner` on it (p × p; only its lower triangle
+    /// is read); n² p / 2 multiply-adds in matrix products. `None` as for [`Self::append`].
+    #[must_use]
+    pub fn append_all(&self, k: DMatrix<f64>, mut corner: DMatrix<f64>) -> Option<Self> {
+        let (rows, n) = self.appended.shape();
+        let (p, diagonal) = (k.ncols(), corner.diagonal());
+        let border = self.whiten(k).transpose();
+        corner.gemm(-1.0, &border, &border.transpose(), 1.0);
+        let corner = Cholesky::new(corner)?.lower;
+        if corner.diagonal().iter().zip(&diagonal).any(|(root, diagonal)| spoilt(root * root, *diagonal)) {
+            return None;
+        }
+        let mut appended = self.appended.clone().resize(rows + p, n + p, 0.0);
+        appended.view_mut((rows, 0), (p, n)).copy_from(&border);
+        appended.view_mut((rows, n), (p, p)).copy_from(&corner);
+        Some(Self { base: Arc::clone(&self.base), appended, inverse_diagonal: OnceLock::new() })
     }
 
     /// The factor's appended rows: left of their own triangle, and that triangle.
@@ -220,18 +237,30 @@ impl Factored {
     /// `A⁻¹`, symmetric, both triangles filled: n³ multiply-adds.
     #[must_use]
     pub fn inverse(&self) -> DMatrix<f64> {
+        self.whole().inverse()
+    }
+
+    /// The factor in one piece.
+    fn whole(&self) -> Cholesky {
         let (rows, n) = self.appended.shape();
         let mut lower = self.base.lower.clone().resize(n, n, 0.0);
         lower.rows_mut(n - rows, rows).copy_from(&self.appended);
-        Cholesky { lower }.inverse()
+        Cholesky { lower }
     }
 
     /// The diagonal of `A⁻¹`: n³/6 multiply-adds when it is first asked for.
     #[must_use]
     pub fn inverse_diagonal(&self) -> &DVector<f64> {
-        // Where rows were appended it is there.
-        self.inverse_diagonal.get_or_init(|| self.base.inverse_diagonal())
+        self.inverse_diagonal.get_or_init(|| match self.appended.nrows() {
+            0 => self.base.inverse_diagonal(),
+            _ => self.whole().inverse_diagonal(),
+        })
     }
+}
+
+/// Whether what is left of an appended row's `diagonal` entry is mostly rounding: better factored anew, with jitter.
+fn spoilt(pivot: f64, diagonal: f64) -> bool {
+    pivot.is_nan() || pivot <= 1e-10 * diagonal
 }
 
 /// Overwrites `b` (n × p) with `L⁻¹ b`.

@@ -1,5 +1,6 @@
 //! One metric of the surrogate, and what the errors of all metrics say together.
 
+use nalgebra::DVector;
 use rayon::prelude::*;
 
 use super::aggregate::combined;
@@ -66,15 +67,30 @@ impl MetricModel {
         if !later.is_possible() {
             return Err(FitError::OtherKind);
         }
-        self.believing(&task.data(later, &self.standardization))
+        let data = self.data.followed_by(&task.data(later, &self.standardization));
+        let process = self.process.extend(&data)?;
+        Ok(self.conditioned(data, process))
     }
 
-    /// The model with runs in standardized units.
-    pub fn believing(&self, later: &Data) -> Result<Self, FitError> {
-        let data = self.data.followed_by(later);
-        let process = self.process.extend(&data)?;
+    /// The model with runs at the points `z` and the fidelities `at` as they are expected to end.
+    pub fn believing(&self, z: &Warped, at: &[usize]) -> Result<Self, FitError> {
+        let expected = at.iter().enumerate().map(|(i, m)| self.process.mean(&z.range(i, 1), *m)[0]);
+        let later = Data {
+            y: DVector::from_iterator(at.len(), expected),
+            x: z.clone(),
+            fidelity: at.to_vec(),
+            known_noise: vec![0.0; at.len()],
+            level_sd: self.data.level_sd.clone(),
+        };
+        let data = self.data.followed_by(&later);
+        let process = self.process.extend_at_once(&data)?;
+        Ok(self.conditioned(data, process))
+    }
+
+    /// The same metric with another process.
+    fn conditioned(&self, data: Data, process: Process) -> Self {
         let (standardization, reference) = (self.standardization.clone(), self.reference.clone());
-        Ok(Self { standardization, data, process, unit: self.unit, reference })
+        Self { standardization, data, process, unit: self.unit, reference }
     }
 
     /// The scale that it is modelled on.

@@ -43,6 +43,7 @@
 mod aggregate;
 pub mod data;
 mod error;
+mod exponential;
 pub mod fit;
 mod fitting;
 pub mod gp;

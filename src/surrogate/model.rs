@@ -235,18 +235,9 @@ impl Surrogate {
         if pending.is_empty() {
             return Ok(self.clone());
         }
-        let metrics = self
-            .metrics
-            .par_iter()
-            .map(|metric| {
-                pending.iter().try_fold(metric.clone(), |model, (mixture, m)| {
-                    let z = self.warped(&columns(self.dim, [mixture.weights()]));
-                    let y = metric.process.mean(&z, m.index());
-                    let level_sd = metric.data.level_sd.clone();
-                    model.believing(&Data { x: z, fidelity: vec![m.index()], y, known_noise: vec![0.0], level_sd })
-                })
-            })
-            .collect::<Result<Vec<_>, _>>()?;
+        let z = self.warped(&columns(self.dim, pending.iter().map(|(mixture, _)| mixture.weights())));
+        let at: Vec<usize> = pending.iter().map(|(_, m)| m.index()).collect();
+        let metrics = self.metrics.par_iter().map(|metric| metric.believing(&z, &at)).collect::<Result<Vec<_>, _>>()?;
         Ok(self.with(metrics))
     }
 

@@ -47,6 +47,11 @@ impl Process {
         Ok(Self { draws: self.draws.iter().map(|gp| gp.extend(data)).collect::<Result<_, _>>()? })
     }
 
+    /// The same by [`Gp::extend_at_once`].
+    pub fn extend_at_once(&self, data: &Data) -> Result<Self, FitError> {
+        Ok(Self { draws: self.draws.iter().map(|gp| gp.extend_at_once(data)).collect::<Result<_, _>>()? })
+    }
+
     /// The hyperparameters of each draw.
     pub fn hyperparameters(&self) -> impl Iterator<Item = &Hyperparameters> {
         self.draws.iter().map(Gp::hyperparameters)
