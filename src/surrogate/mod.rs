@@ -55,6 +55,7 @@ mod lanes;
 mod largest;
 pub mod linalg;
 mod lookahead;
+mod means;
 mod memo;
 mod metric;
 mod model;

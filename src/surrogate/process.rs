@@ -9,6 +9,7 @@ use super::gp::{Combination, Gp, GpView, Predicted};
 use super::hyper::{Hyperparameters, Layout};
 use super::joint::Joint;
 use super::linalg::{Factored, jittered};
+use super::means::Means;
 use super::sample::sample;
 use crate::space::Warped;
 
@@ -18,6 +19,7 @@ use crate::space::Warped;
 #[derive(Clone, Debug)]
 pub(super) struct Process {
     draws: Vec<Gp>,
+    means: Means,
 }
 
 /// Points at one fidelity as seen through the data of a process.
@@ -31,25 +33,29 @@ pub struct View {
 }
 
 impl Process {
+    fn new(draws: Result<Vec<Gp>, FitError>) -> Result<Self, FitError> {
+        Ok(Self { draws: draws?, means: Means::default() })
+    }
+
     /// The process with these hyperparameters.
     pub fn condition(data: &Data, layout: &Layout, z: &[f64]) -> Result<Self, FitError> {
-        Ok(Self { draws: vec![Gp::condition(data, layout.natural(z))?] })
+        Self::new(Gp::condition(data, layout.natural(z)).map(|gp| vec![gp]))
     }
 
     /// Draws of the hyperparameters from their posterior, near whose mode `z` is.
     pub fn integrated(data: &Data, layout: &Layout, z: &[f64], rng: &mut impl Rng) -> Result<Self, FitError> {
         let draws = sample(data, layout, z, rng);
-        Ok(Self { draws: draws.iter().map(|z| Gp::condition(data, layout.natural(z))).collect::<Result<_, _>>()? })
+        Self::new(draws.iter().map(|z| Gp::condition(data, layout.natural(z))).collect())
     }
 
     /// With further runs: `data` begins with those that it knows.
     pub fn extend(&self, data: &Data) -> Result<Self, FitError> {
-        Ok(Self { draws: self.draws.iter().map(|gp| gp.extend(data)).collect::<Result<_, _>>()? })
+        Self::new(self.draws.iter().map(|gp| gp.extend(data)).collect())
     }
 
     /// The same by [`Gp::extend_at_once`].
     pub fn extend_at_once(&self, data: &Data) -> Result<Self, FitError> {
-        Ok(Self { draws: self.draws.iter().map(|gp| gp.extend_at_once(data)).collect::<Result<_, _>>()? })
+        Self::new(self.draws.iter().map(|gp| gp.extend_at_once(data)).collect())
     }
 
     /// The hyperparameters of each draw.
@@ -80,10 +86,20 @@ impl Process {
         (mean, deviation)
     }
 
+    /// How far each draw's means at the p points `z`, fidelity `m`, are from those of all (p × draws).
+    fn deviation(&self, z: &Warped, m: usize) -> DMatrix<f64> {
+        match self.draws.as_slice() {
+            [_] => DMatrix::zeros(z.len(), 1),
+            draws => self.centred(&draws.iter().map(|gp| gp.mean(z, m)).collect::<Vec<_>>()).1,
+        }
+    }
+
     /// Posterior means at the p points `z`, fidelity `m`.
     pub fn mean(&self, z: &Warped, m: usize) -> DVector<f64> {
-        let sum: DVector<f64> = self.draws.iter().map(|gp| gp.mean(z, m)).sum();
-        sum / self.draws.len() as f64
+        self.means.at(z, m, |z| {
+            let sum: DVector<f64> = self.draws.iter().map(|gp| gp.mean(z, m)).sum();
+            sum / self.draws.len() as f64
+        })
     }
 
     /// Posterior mean at one point and its derivative with respect to the warped mixture (length D).
@@ -139,11 +155,10 @@ impl Process {
 
     /// What [`Self::influence`] needs of the p points `t` at fidelity `target`.
     pub fn view(&self, t: &Warped, target: usize) -> View {
-        let means: Vec<DVector<f64>> = self.draws.iter().map(|gp| gp.mean(t, target)).collect();
         View {
             slopes: vec![1.0; t.len()],
             draws: self.draws.iter().map(|gp| gp.view(t, target)).collect(),
-            deviation: self.centred(&means).1,
+            deviation: self.deviation(t, target),
         }
     }
 
@@ -179,8 +194,7 @@ impl Process {
     /// [`Gp::covariance`].
     fn covariance(&self, z: &Warped, m: usize, view: &View) -> (DMatrix<f64>, DVector<f64>) {
         let share = 1.0 / self.draws.len() as f64;
-        let means: Vec<DVector<f64>> = self.draws.iter().map(|gp| gp.mean(z, m)).collect();
-        let (_, deviation) = self.centred(&means);
+        let deviation = self.deviation(z, m);
         let mut covariance = &view.deviation * deviation.transpose() * share;
         let mut variance = DVector::from_iterator(z.len(), deviation.row_iter().map(|row| share * row.norm_squared()));
         for (gp, view) in self.draws.iter().zip(&view.draws) {
