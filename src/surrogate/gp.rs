@@ -205,15 +205,16 @@ impl Gp {
         }
         let mut log_decay = 0.0;
         let terms = self.hyper.terms.iter().zip(&self.prepared).zip(kernels).map(|((term, prepared), k)| {
-            // Element by element, w times B; and Σ over the pairs of each two sizes of w·k.
-            let mut w = w.clone();
-            let mut sizes = vec![vec![0.0; f]; f];
+            // Element by element, w times B; and Σ over the pairs of each two sizes of w·k: first over the runs of one size (n × F).
+            let (mut w, factors) = (w.clone(), term.factors(&data.fidelity));
+            let mut sums = DMatrix::zeros(data.fidelity.len(), f);
             for (j, m) in data.fidelity.iter().enumerate() {
-                let (sums, row) = (&mut sizes[*m], &term.sizes[*m]);
-                for ((w, k), l) in w.column_mut(j).iter_mut().zip(&k.column(j)).zip(&data.fidelity) {
-                    sums[*l] += *w * k;
-                    *w *= row[*l];
-                }
+                sums.column_mut(*m).cmpy(1.0, &w.column(j), &k.column(j), 1.0);
+                w.column_mut(j).component_mul_assign(&factors[*m]);
+            }
+            let mut sizes = vec![vec![0.0; f]; f];
+            for (sizes, sums) in sizes.iter_mut().zip(sums.column_iter()) {
+                data.fidelity.iter().zip(&sums).for_each(|(l, sum)| sizes[*l] += sum);
             }
             log_decay += self.log_decay_gradient(data, &term.kernel, prepared, &w);
             TermGradient { kernel: term.kernel.parameter_gradient(prepared, &w), sizes }

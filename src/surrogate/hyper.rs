@@ -143,6 +143,14 @@ pub struct Term {
     pub sizes: Vec<Vec<f64>>,
 }
 
+impl Term {
+    /// The covariances between each fidelity and those of the runs `at` (F vectors of length n).
+    pub(super) fn factors(&self, at: &[usize]) -> Vec<DVector<f64>> {
+        let of = |sizes: &Vec<f64>| DVector::from_iterator(at.len(), at.iter().map(|m| sizes[*m]));
+        self.sizes.iter().map(of).collect()
+    }
+}
+
 impl Hyperparameters {
     /// Prior covariance of the values of one place at two fidelities.
     #[must_use]
@@ -173,9 +181,8 @@ impl Hyperparameters {
         rows: &[usize],
         columns: impl Fn(usize) -> usize,
     ) -> DMatrix<f64> {
-        let by_row = |sizes: &[f64]| DVector::from_iterator(rows.len(), rows.iter().map(|l| sizes[*l]));
         let weighted = self.terms.iter().zip(kernels).map(|(term, mut k)| {
-            let factors: Vec<DVector<f64>> = term.sizes.iter().map(|sizes| by_row(sizes)).collect();
+            let factors = term.factors(rows);
             k.column_iter_mut().enumerate().for_each(|(j, mut column)| column.component_mul_assign(&factors[columns(j)]));
             k
         });

@@ -6,6 +6,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use multiversion::multiversion;
 use nalgebra::allocator::Allocator;
 use nalgebra::{
     DMatrix, DMatrixView, DMatrixViewMut, DVector, DefaultAllocator, Dim, Dyn, Matrix, OMatrix, StorageMut,
@@ -46,11 +47,13 @@ impl Cholesky {
         while start < n {
             let width = BLOCK.min(n - start);
             let end = start + width;
-            factor_diagonal(&mut a.view_mut((start, start), (width, width)))?;
+            let mut diagonal = a.view((start, start), (width, width)).clone_owned();
+            if !factor_diagonal(diagonal.as_mut_slice(), width) {
+                return None;
+            }
+            a.view_mut((start, start), (width, width)).copy_from(&diagonal);
             if end < n {
-                let (head, mut tail) = a.columns_range_pair_mut(start..end, end..n);
-                let diagonal = head.view((start, 0), (width, width)).clone_owned();
-                let mut head = head;
+                let (mut head, mut tail) = a.columns_range_pair_mut(start..end, end..n);
                 let mut panel = head.view_mut((end, 0), (n - end, width));
                 solve_panel(&diagonal, &mut panel);
                 // The trailing update touches the lower triangle only, one block column at a time.
@@ -264,23 +267,21 @@ fn spoilt(pivot: f64, diagonal: f64) -> bool {
 }
 
 /// Overwrites `b` (n × p) with `L⁻¹ b`.
-fn whiten<C: Dim, S: StorageMut<f64, Dyn, C>>(lower: &DMatrixView<'_, f64>, b: &mut Matrix<f64, Dyn, C, S>) {
+fn whiten<C: Dim, S: StorageMut<f64, Dyn, C>>(lower: &DMatrixView<'_, f64>, b: &mut Matrix<f64, Dyn, C, S>)
+where
+    DefaultAllocator: Allocator<Dyn, C>,
+{
     let n = b.nrows();
     let mut start = 0;
     while start < n {
         let width = BLOCK.min(n - start);
         let diagonal = lower.view((start, start), (width, width));
-        for mut column in b.rows_mut(start, width).column_iter_mut() {
-            for j in 0..width {
-                let value = column[j] / diagonal[(j, j)];
-                column[j] = value;
-                column.rows_range_mut(j + 1..).axpy(-value, &diagonal.column(j).rows_range(j + 1..), 1.0);
-            }
-        }
+        let mut solved = b.rows(start, width).clone_owned();
+        solved.as_mut_slice().chunks_exact_mut(width).for_each(|b| solve_diagonal(&diagonal, b));
+        b.rows_mut(start, width).copy_from(&solved);
         let end = start + width;
         if end < n {
-            let (solved, mut rest) = b.rows_range_pair_mut(start..end, end..n);
-            rest.gemm(-1.0, &lower.view((end, start), (n - end, width)), &solved, 1.0);
+            b.rows_mut(end, n - end).gemm(-1.0, &lower.view((end, start), (n - end, width)), &solved, 1.0);
         }
         start = end;
     }
@@ -297,29 +298,43 @@ fn unwhiten<C: Dim, S: StorageMut<f64, Dyn, C>>(lower: &DMatrixView<'_, f64>, b:
     }
 }
 
-/// Unblocked factorization of a small square block.
-fn factor_diagonal<S: nalgebra::RawStorageMut<f64, nalgebra::Dyn, nalgebra::Dyn>>(
-    a: &mut nalgebra::Matrix<f64, nalgebra::Dyn, nalgebra::Dyn, S>,
-) -> Option<()> {
-    let n = a.nrows();
+/// Unblocked factorization of a small square block of so many rows, by columns. Whether it is positive definite and finite.
+#[multiversion(targets("x86_64+avx2"))]
+fn factor_diagonal(a: &mut [f64], n: usize) -> bool {
     for j in 0..n {
-        let pivot = a[(j, j)];
+        let (factored, rest) = a.split_at_mut((j + 1) * n);
+        let column = &mut factored[j * n + j..];
+        let pivot = column[0];
         if !(pivot > 0.0 && pivot.is_finite()) {
-            return None;
+            return false;
         }
         let root = pivot.sqrt();
-        a[(j, j)] = root;
-        for i in j + 1..n {
-            a[(i, j)] /= root;
-        }
-        for k in j + 1..n {
-            let factor = a[(k, j)];
-            for i in k..n {
-                a[(i, k)] -= a[(i, j)] * factor;
-            }
+        column[0] = root;
+        column[1..].iter_mut().for_each(|x| *x /= root);
+        for (k, other) in rest.chunks_exact_mut(n).enumerate() {
+            let below = &column[k + 1..];
+            subtract(&mut other[j + k + 1..], below, below[0]);
         }
     }
-    Some(())
+    true
+}
+
+/// Overwrites `b` (length n) with `L⁻¹ b` for a small lower triangular `L`.
+#[multiversion(targets("x86_64+avx2"))]
+fn solve_diagonal(lower: &DMatrixView<'_, f64>, b: &mut [f64]) {
+    for j in 0..b.len() {
+        let column = lower.column(j);
+        let column = &column.as_slice()[j..];
+        let (solved, rest) = b[j..].split_first_mut().expect("a row for each column");
+        *solved /= column[0];
+        subtract(rest, &column[1..], *solved);
+    }
+}
+
+/// `x ← x − factor · y`
+#[inline(always)]
+fn subtract(x: &mut [f64], y: &[f64], factor: f64) {
+    x.iter_mut().zip(y).for_each(|(x, y)| *x -= factor * y);
 }
 
 /// `panel ← panel · L⁻ᵀ` for the lower triangular `diagonal`.
