@@ -183,7 +183,9 @@ impl Hyperparameters {
     ) -> DMatrix<f64> {
         let weighted = self.terms.iter().zip(kernels).map(|(term, mut k)| {
             let factors = term.factors(rows);
-            k.column_iter_mut().enumerate().for_each(|(j, mut column)| column.component_mul_assign(&factors[columns(j)]));
+            k.column_iter_mut()
+                .enumerate()
+                .for_each(|(j, mut column)| column.component_mul_assign(&factors[columns(j)]));
             k
         });
         weighted.reduce(|sum, k| sum + k).expect("there is a term")

@@ -73,11 +73,11 @@ impl Kernel {
     #[must_use]
     pub fn cross(&self, prepared: &[Prepared], z: &Warped) -> DMatrix<f64> {
         let n = prepared.first().map_or(0, Prepared::len);
-        let mut k = DMatrix::zeros(n, z.len());
+        let (mut k, mut decays) = (DMatrix::zeros(n, z.len()), Decays::default());
         for (component, px) in self.components.iter().zip(prepared) {
             let pz = component.prepare(z);
             for (j, column) in k.as_mut_slice().chunks_exact_mut(n.max(1)).enumerate() {
-                add_column(self.kind, component, px, 0, pz.point(j), column);
+                add_column(self.kind, component, px, 0, pz.point(j), (column, &mut decays));
             }
         }
         k
@@ -87,10 +87,10 @@ impl Kernel {
     #[must_use]
     pub fn matrix(&self, prepared: &[Prepared]) -> DMatrix<f64> {
         let n = prepared.first().map_or(0, Prepared::len);
-        let mut k = DMatrix::zeros(n, n);
+        let (mut k, mut decays) = (DMatrix::zeros(n, n), Decays::default());
         for (component, p) in self.components.iter().zip(prepared) {
             for (j, column) in k.as_mut_slice().chunks_exact_mut(n.max(1)).enumerate() {
-                add_column(self.kind, component, p, j, p.point(j), column);
+                add_column(self.kind, component, p, j, p.point(j), (column, &mut decays));
             }
         }
         k.fill_upper_triangle_with_lower_triangle();
@@ -135,7 +135,7 @@ impl Kernel {
 // The three loops that most of the time goes to are compiled twice, for any processor and for those with AVX2, which saves a
 // tenth of a fit and gives the same results bit for bit. (With AVX-512 the compiler's code was slower than with neither.)
 
-/// Adds a component's covariances of the points of `a`, from `first` on, with the point `z` to `column`.
+/// Adds a component's covariances of the points of `a`, from `first` on, with the point `z` to `column`. `decays` is working memory.
 #[multiversion(targets("x86_64+avx2"))]
 fn add_column(
     kind: KernelKind,
@@ -143,9 +143,9 @@ fn add_column(
     a: &Prepared,
     first: usize,
     z: PreparedPoint<'_>,
-    column: &mut [f64],
+    (column, decays): (&mut [f64], &mut Decays),
 ) {
-    let decays = Decays::new(kind, a, first, z);
+    decays.set(kind, a, first, z);
     for (i, block) in a.blocks(first).enumerate() {
         let (k, _) = decays.radial(i, kind, component);
         let cosines = a.cosine_products(block, z);
@@ -158,6 +158,7 @@ fn add_column(
 /// What covariances with one point fall off with, for blocks of points: u is r²/2, or √5 r for a Matérn kernel.
 ///
 /// Exponentials are computed for all blocks together: beside the distances and cosines of a block, there are too few registers for them.
+#[derive(Default)]
 struct Decays {
     u: Vec<Lanes>,
     /// `exp(−u)`
@@ -167,20 +168,20 @@ struct Decays {
 impl Decays {
     /// Those of the points of `a` from the block of point `first` on, and of the point `z`.
     #[inline(always)]
-    fn new(kind: KernelKind, a: &Prepared, first: usize, z: PreparedPoint<'_>) -> Self {
-        let mut u = vec![[0.0; LANES]; a.blocks(first).len()];
-        for (u, block) in u.iter_mut().zip(a.blocks(first)) {
+    fn set(&mut self, kind: KernelKind, a: &Prepared, first: usize, z: PreparedPoint<'_>) {
+        let blocks = a.blocks(first);
+        self.u.resize(blocks.len(), [0.0; LANES]);
+        self.decay.resize(blocks.len(), [0.0; LANES]);
+        for (u, block) in self.u.iter_mut().zip(blocks) {
             let r2 = a.squared_distances(block, z);
             *u = match kind {
                 KernelKind::Matern52 => each(|l| (5.0 * r2[l]).sqrt()),
                 KernelKind::Rbf | KernelKind::SpectralMixture => each(|l| 0.5 * r2[l]),
             };
         }
-        let mut decay = u.clone();
-        for value in decay.as_flattened_mut() {
-            *value = exp(-*value);
+        for (decay, u) in self.decay.as_flattened_mut().iter_mut().zip(self.u.as_flattened()) {
+            *decay = exp(-u);
         }
-        Self { u, decay }
     }
 
     /// What a component's covariances with the i-th block of points are, but for the cosines of a spectral mixture, and the factors `c`
@@ -206,8 +207,9 @@ fn component_gradient(kind: KernelKind, component: &Component, p: &Prepared, w: 
     let mut log_lengthscales = vec![[0.0; LANES]; dim];
     let mut frequencies = vec![[0.0; LANES]; component.frequencies.len()];
     let mut products = vec![[0.0; LANES]; component.frequencies.len()];
+    let mut decays = Decays::default();
     for (j, column) in w.as_slice().chunks_exact(n.max(1)).enumerate() {
-        let decays = Decays::new(kind, p, j + 1, p.point(j));
+        decays.set(kind, p, j + 1, p.point(j));
         for (i, block) in p.blocks(j + 1).enumerate() {
             // Each pair once: the points after j.
             let start = block * LANES;
@@ -246,7 +248,8 @@ fn point_sums<const N: usize>(
 ) -> Vec<[Lanes; N]> {
     let mut sums = vec![[[0.0; LANES]; N]; component.lengthscales.len()];
     let mut products = vec![[0.0; LANES]; component.frequencies.len()];
-    let decays = Decays::new(kind, px, 0, pz.point(0));
+    let mut decays = Decays::default();
+    decays.set(kind, px, 0, pz.point(0));
     for block in px.blocks(0) {
         let (k, factor) = decays.radial(block, kind, component);
         let cosines = px.sine_products(block, pz.point(0), &mut products);

@@ -44,10 +44,10 @@ impl Coordinates {
     fn new(points: DMatrix<f64>) -> Self {
         let (dim, n) = points.shape();
         let mut blocks = vec![[0.0; LANES]; n.div_ceil(LANES) * dim];
-        for (i, point) in points.column_iter().enumerate() {
-            let block = &mut blocks[i / LANES * dim..][..dim];
-            for (lanes, value) in block.iter_mut().zip(point.iter()) {
-                lanes[i % LANES] = *value;
+        let several = points.as_slice().chunks(LANES * dim.max(1));
+        for (block, points) in blocks.chunks_exact_mut(dim.max(1)).zip(several) {
+            for (l, point) in points.chunks_exact(dim).enumerate() {
+                block.iter_mut().zip(point).for_each(|(lanes, value)| lanes[l] = *value);
             }
         }
         Self { points, blocks }

@@ -426,6 +426,23 @@ mod tests {
             assert!((factored.log_determinant() - whole.log_determinant()).abs() < 1e-9 * 230.0);
             // A copy of a row makes the matrix singular.
             assert!(factored.append(a.column(0).clone_owned(), a[(0, 0)]).is_none());
+            let copies = a.columns(0, 2).clone_owned();
+            assert!(factored.append_all(copies, a.view((0, 0), (2, 2)).clone_owned()).is_none());
+        }
+    }
+
+    #[test]
+    fn rows_appended_at_once_are_those_appended_one_after_another() {
+        let a = spd(230);
+        for (n, known) in [(60, 60), (60, 100), (150, 229), (229, 229)] {
+            let one_by_one = appended(&a, n);
+            let first = appended(&a.view((0, 0), (known, known)).clone_owned(), n);
+            let (border, corner) =
+                (a.view((0, known), (known, 230 - known)), a.view((known, known), (230 - known, 230 - known)));
+            let at_once = first.append_all(border.clone_owned(), corner.clone_owned()).unwrap();
+            assert!((&at_once.appended - &one_by_one.appended).amax() < 1e-12 * a.amax());
+            let (diagonal, expected) = (at_once.inverse_diagonal(), one_by_one.inverse_diagonal());
+            assert!((diagonal - expected).amax() < 1e-9 * expected.amax());
         }
     }
 
