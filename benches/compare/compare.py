@@ -129,7 +129,7 @@ def optuna_search(sampler):
         optuna.logging.set_verbosity(optuna.logging.ERROR)
 
         def objective(trial):
-            u = [trial.suggest_float(name, 1e-6, 1.0 - 1e-6) for name in problem.names]
+            u = [trial.suggest_float(name, *searchers.UNIT) for name in problem.names]
             return problem.train(problem.mixture(u), size, trial.number)
 
         study = optuna.create_study(sampler=getattr(optuna.samplers, sampler)(seed=problem.seed))
@@ -208,7 +208,8 @@ SEARCHES = {
 }
 
 # Runs at the cheapest size, where thinking costs more time than the runs do.
-CHEAP_RUNS = {"random": 1000, "optuna-gp": 100, "optuna-tpe": 1000, "ax": 40, "hebo": 40, "vizier": 40, "regmix": 1000, "log-linear": 1000}
+CHEAP_RUNS = {"random": 1000, "optuna-gp": 100, "optuna-tpe": 1000, "ax": 40, "hebo": 40, "vizier": 20, "regmix": 1000,
+              "log-linear": 1000}
 
 
 # Searches over all sizes: (problem, budget, slots) -> weights of the recommended mixture, and what was spent.
@@ -304,7 +305,9 @@ def main():
     add("--noise", type=float, default=0.005, help="standard deviation of every metric, in nats")
     add("--seeds", type=int, default=3, help="seed k is problem k, optimized with seed k")
     add("--first-seed", type=int, default=0)
-    add("--optimizers", nargs="+", choices=(*ALL_SIZES, *SEARCHES), default=(*ALL_SIZES, *SEARCHES))
+    add("--optimizers", nargs="+", choices=(*ALL_SIZES, *SEARCHES),
+        default=[name for name in (*ALL_SIZES, *SEARCHES) if name != "hebo"],
+        help="hebo needs the packages of requirements-hebo.txt [default: all the others]")
     add("--budgets", type=float, nargs="+", default=(1.0, 10.0), help="cost that searches over all sizes may spend")
     add("--cheap-runs", type=cheap_runs, nargs="+", default=(), metavar="NAME=N",
         help=f"runs at the cheapest size [default: {' '.join(f'{k}={v}' for k, v in CHEAP_RUNS.items())}]")

@@ -108,7 +108,8 @@ def hebo(problem, size, runs):
     from hebo.optimizers.hebo import HEBO
 
     space = DesignSpace().parse([{"name": name, "type": "num", "lb": UNIT[0], "ub": UNIT[1]} for name in problem.names])
-    search = HEBO(space, scramble_seed=problem.seed)
+    # By default one more run than parameters is random: at the target that would be all.
+    search = HEBO(space, rand_sample=min(1 + len(problem.names), runs // 2), scramble_seed=problem.seed)
     for run in range(runs):
         asked = search.suggest(n_suggestions=1)
         w = problem.mixture(asked[problem.names].to_numpy()[0])
