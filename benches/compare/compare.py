@@ -226,14 +226,14 @@ def admire(problem, budget, slots):
 
 
 def botorch(problem, budget):
-    """BoTorch, in batches whatever the slots are."""
+    """BoTorch, in batches."""
     import multifidelity
 
     return multifidelity.search(problem, budget)
 
 
-def sequential(search):
-    """A search (problem, budget) -> weights and runs at each size, whatever the slots are."""
+def priced(search):
+    """A search (problem, budget) -> weights and runs at each size, with what they cost. It does not use slots."""
 
     def found(problem, budget, slots):
         w, counts = search(problem, budget)
@@ -245,10 +245,10 @@ def sequential(search):
 
 ALL_SIZES = {
     "admire": admire,
-    "botorch": sequential(botorch),
-    "smac": sequential(searchers.smac),
-    "syne-asha": sequential(searchers.syne_tune("random_search")),
-    "syne-bore": sequential(searchers.syne_tune("bore")),
+    "botorch": priced(botorch),
+    "smac": priced(searchers.smac),
+    "syne-asha": priced(searchers.syne_tune("random_search")),
+    "syne-bore": priced(searchers.syne_tune("bore")),
 }
 
 

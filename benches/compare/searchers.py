@@ -121,6 +121,8 @@ def vizier(problem, size, runs):
     """Vizier's default, a Gaussian process bandit (Song et al. 2024, arXiv 2408.11527), at one size."""
     from vizier.service import clients, pyvizier
 
+    # Studies are kept in a file otherwise, and go on.
+    clients.environment_variables.servicer_use_sql_ram()
     config = pyvizier.StudyConfig(algorithm="DEFAULT")
     for name in problem.names:
         config.search_space.root.add_float_param(name, *UNIT)
