@@ -56,11 +56,17 @@ mutants *words:
 quickstart:
     cargo run --release -- optimize --config configs/quickstart.toml
 
-# admire, BoTorch, regressions, random search, Optuna and Ax on the same problem of known optimum (their packages go to target/compare-venv)
+# admire and other optimizers on the same problem of known optimum (their packages go to target/compare-venv): docs/comparison.md
 compare *options:
     test -d target/compare-venv || python3 -m venv target/compare-venv
     target/compare-venv/bin/pip install --quiet --requirement benches/compare/requirements.txt
     target/compare-venv/bin/python benches/compare/compare.py {{options}}
+
+# HEBO on the same problems, in an environment of its own: it needs older packages than the others
+compare-hebo *options:
+    test -d target/hebo-venv || python3 -m venv target/hebo-venv
+    target/hebo-venv/bin/pip install --quiet --requirement benches/compare/requirements-hebo.txt
+    target/hebo-venv/bin/python benches/compare/compare.py --optimizers hebo {{options}}
 
 # Studies whose truth is known: whether what they state about certainty holds (docs/measured.md); --quick takes minutes
 calibration *options:

@@ -25,6 +25,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np  # noqa: E402
 
+import searchers  # noqa: E402
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -64,6 +66,11 @@ class Problem:
             if inside and np.abs(w - before).max() < 1e-10:
                 break
         return w
+
+    def mixture(self, u) -> np.ndarray:
+        """The allowed mixture nearest to the proportions −log u, for optimizers of a cube: uniform u give uniform proportions."""
+        x = -np.log(u)
+        return self.project(x / x.sum())
 
     def _group(self, y, members, low, high):
         total = y[..., members].sum(-1, keepdims=True)
@@ -121,18 +128,13 @@ def optuna_search(sampler):
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
 
-        def mixture(params):
-            # The proportions of Optuna's own documentation: exponential variates over their sum.
-            x = -np.log([params[name] for name in problem.names])
-            return problem.project(x / x.sum())
-
         def objective(trial):
-            params = {name: trial.suggest_float(name, 1e-6, 1.0 - 1e-6) for name in problem.names}
-            return problem.train(mixture(params), size, trial.number)
+            u = [trial.suggest_float(name, *searchers.UNIT) for name in problem.names]
+            return problem.train(problem.mixture(u), size, trial.number)
 
         study = optuna.create_study(sampler=getattr(optuna.samplers, sampler)(seed=problem.seed))
         study.optimize(objective, n_trials=runs)
-        return mixture(study.best_params)
+        return problem.mixture([study.best_params[name] for name in problem.names])
 
     return search
 
@@ -200,11 +202,14 @@ SEARCHES = {
     "optuna-gp": optuna_search("GPSampler"),
     "optuna-tpe": optuna_search("TPESampler"),
     "ax": ax_search,
+    "hebo": searchers.hebo,
+    "vizier": searchers.vizier,
     **REGRESSIONS,
 }
 
 # Runs at the cheapest size, where thinking costs more time than the runs do.
-CHEAP_RUNS = {"random": 1000, "optuna-gp": 100, "optuna-tpe": 1000, "ax": 40, "regmix": 1000, "log-linear": 1000}
+CHEAP_RUNS = {"random": 1000, "optuna-gp": 100, "optuna-tpe": 1000, "ax": 40, "hebo": 40, "vizier": 20, "regmix": 1000,
+              "log-linear": 1000}
 
 
 # Searches over all sizes: (problem, budget, slots) -> weights of the recommended mixture, and what was spent.
@@ -220,16 +225,31 @@ def admire(problem, budget, slots):
     return best["weights"], best["spent"]
 
 
-def botorch(problem, budget, slots):
-    """BoTorch, in batches whatever the slots are."""
+def botorch(problem, budget):
+    """BoTorch, in batches."""
     import multifidelity
 
-    w, counts = multifidelity.search(problem, budget)
-    cost = sum(count * size["cost"] for count, size in zip(counts, problem.sizes))
-    return dict(zip(problem.names, w.tolist())), {"cost": cost, "trials": sum(counts), "by_size": counts}
+    return multifidelity.search(problem, budget)
 
 
-ALL_SIZES = {"admire": admire, "botorch": botorch}
+def priced(search):
+    """A search (problem, budget) -> weights and runs at each size, with what they cost. It does not use slots."""
+
+    def found(problem, budget, slots):
+        w, counts = search(problem, budget)
+        cost = sum(count * size["cost"] for count, size in zip(counts, problem.sizes))
+        return dict(zip(problem.names, w.tolist())), {"cost": cost, "trials": sum(counts), "by_size": counts}
+
+    return found
+
+
+ALL_SIZES = {
+    "admire": admire,
+    "botorch": priced(botorch),
+    "smac": priced(searchers.smac),
+    "syne-asha": priced(searchers.syne_tune("random_search")),
+    "syne-bore": priced(searchers.syne_tune("bore")),
+}
 
 
 def jobs(args):
@@ -285,7 +305,9 @@ def main():
     add("--noise", type=float, default=0.005, help="standard deviation of every metric, in nats")
     add("--seeds", type=int, default=3, help="seed k is problem k, optimized with seed k")
     add("--first-seed", type=int, default=0)
-    add("--optimizers", nargs="+", choices=(*ALL_SIZES, *SEARCHES), default=(*ALL_SIZES, *SEARCHES))
+    add("--optimizers", nargs="+", choices=(*ALL_SIZES, *SEARCHES),
+        default=[name for name in (*ALL_SIZES, *SEARCHES) if name != "hebo"],
+        help="hebo needs the packages of requirements-hebo.txt [default: all the others]")
     add("--budgets", type=float, nargs="+", default=(1.0, 10.0), help="cost that searches over all sizes may spend")
     add("--cheap-runs", type=cheap_runs, nargs="+", default=(), metavar="NAME=N",
         help=f"runs at the cheapest size [default: {' '.join(f'{k}={v}' for k, v in CHEAP_RUNS.items())}]")
