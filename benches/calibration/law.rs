@@ -17,11 +17,15 @@ const TOKENS: [f64; SIZES] = [0.01, 0.1, 1.0];
 /// The standard deviation of the fine component, as a share of that of the smooth law: with a third, the objective at two sizes has
 /// a correlation of 0.9.
 const FINE: f64 = 1.0 / 3.0;
-/// The length-scale of the fine component in the square roots of the weights, and its number of Fourier features.
+/// The length-scale of the fine component in the square roots of the weights.
 const FINE_LENGTH: f64 = 0.3;
+/// The same of a law that is as the model assumes, the median of its prior, and the standard deviation of that law.
+const SMOOTH_LENGTH: f64 = 1.0;
+const SMOOTH: f64 = 0.3;
+/// Fourier features of a random function.
 const FEATURES: usize = 32;
 
-/// How losses depend on the mixture. All but `Nothing` are exponential mixing laws with random rates.
+/// How losses depend on the mixture. All but `Smooth` and `Nothing` are exponential mixing laws with random rates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Law {
     /// The rates are the same at all sizes.
@@ -32,20 +36,23 @@ pub enum Law {
     Repetition,
     /// The sizes have a smooth law in common, and a fine component each, which decides at the top.
     Top,
+    /// A draw of a process such as the model assumes, the same at all sizes: what is not true here is a fault of the program, and not of
+    /// the model.
+    Smooth,
     /// The mixture makes no difference.
     Nothing,
 }
 
-/// The noise-free metrics of a study: at size `m`, metric `j` is `c_j(m) + k(m) (exp(−Σ_i t_jmi e_i(m)) + fine_m)`, where the
-/// effective weight `e_i(m)` is the weight unless tokens are repeated.
+/// The noise-free metrics of a study: at size `m`, metric `j` is `c_j(m) + k(m) (exp(−Σ_i t_jmi e_i(m)) + g_jm)` with random functions g of
+/// the mixture, where the effective weight `e_i(m)` is the weight unless tokens are repeated.
 #[derive(Clone, Debug)]
 pub struct Truth {
     /// `t`, by metric, size and domain.
     rates: Vec<[Vec<f64>; SIZES]>,
     /// Unique tokens of each domain, as a share of the target's tokens.
     unique: Vec<f64>,
-    /// One for each size, or none.
-    fine: Vec<Waves>,
+    /// `g`, by metric and size; none where it is 0.
+    random: Vec<[Waves; SIZES]>,
 }
 
 impl Truth {
@@ -56,7 +63,7 @@ impl Truth {
         let mut truth = Self {
             rates: (0..metrics).map(|_| rates(law, &growth, rng)).collect(),
             unique: vec![f64::INFINITY; domains],
-            fine: Vec::new(),
+            random: Vec::new(),
         };
         if law == Law::Repetition {
             truth.unique = (0..domains).map(|_| 10f64.powf(rng.random_range(-2.0..0.0))).collect();
@@ -64,7 +71,12 @@ impl Truth {
         if law == Law::Top {
             let smooth: Vec<f64> = sample.iter().map(|w| truth.objective(w, TARGET)).collect();
             let amplitude = FINE * standard_deviation(&smooth) / slope(TARGET);
-            truth.fine = (0..SIZES).map(|_| Waves::new(domains, amplitude, rng)).collect();
+            let fine = std::array::from_fn(|_| Waves::new(domains, FINE_LENGTH, amplitude, rng));
+            truth.random = vec![fine; metrics];
+        }
+        if law == Law::Smooth {
+            let mut smooth = || Waves::new(domains, SMOOTH_LENGTH, SMOOTH, rng);
+            truth.random = (0..metrics).map(|_| smooth()).map(|same| std::array::from_fn(|_| same.clone())).collect();
         }
         truth
     }
@@ -72,10 +84,10 @@ impl Truth {
     /// The metrics at size `m`.
     pub fn metrics(&self, w: &[f64], m: usize) -> Vec<f64> {
         let effective: Vec<f64> = w.iter().zip(&self.unique).map(|(w, u)| effective(*w, u / TOKENS[m])).collect();
-        let fine = self.fine.get(m).map_or(0.0, |fine| fine.at(w));
         let metric = |(j, rates): (usize, &[Vec<f64>; SIZES])| {
             let exponent: f64 = rates[m].iter().zip(&effective).map(|(t, e)| t * e).sum();
-            2.5 - 0.4 * m as f64 + 0.1 * j as f64 + slope(m) * ((-exponent).exp() + fine)
+            let random = self.random.get(j).map_or(0.0, |random| random[m].at(w));
+            2.5 - 0.4 * m as f64 + 0.1 * j as f64 + slope(m) * ((-exponent).exp() + random)
         };
         self.rates.iter().enumerate().map(metric).collect()
     }
@@ -99,7 +111,7 @@ fn rates(law: Law, growth: &[f64], rng: &mut ChaCha8Rng) -> [Vec<f64>; SIZES] {
             Law::Agree | Law::Top => *t,
             Law::Disagree => t * (DISAGREEMENT * normal(rng)).exp(),
             Law::Repetition => t * growth.powi(m as i32 - TARGET as i32),
-            Law::Nothing => 0.0,
+            Law::Smooth | Law::Nothing => 0.0,
         };
         common.iter().zip(growth).map(rate).collect()
     })
@@ -121,9 +133,9 @@ struct Waves {
 }
 
 impl Waves {
-    fn new(domains: usize, amplitude: f64, rng: &mut ChaCha8Rng) -> Self {
+    fn new(domains: usize, length: f64, amplitude: f64, rng: &mut ChaCha8Rng) -> Self {
         let feature = |_| {
-            let frequencies = (0..domains).map(|_| normal(rng) / FINE_LENGTH).collect();
+            let frequencies = (0..domains).map(|_| normal(rng) / length).collect();
             (frequencies, rng.random_range(0.0..std::f64::consts::TAU))
         };
         Self { amplitude: amplitude * (2.0 / FEATURES as f64).sqrt(), features: (0..FEATURES).map(feature).collect() }

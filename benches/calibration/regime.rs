@@ -1,12 +1,12 @@
 //! The regimes: which kinds of problems are played.
 //!
 //! **The split.** What is chosen by calibration (a prior, a constant, a kind of model) is chosen on the regimes of [`Use::Choosing`]
-//! alone. The others are reported, and nothing is chosen on them. Every law has two regimes of each use, and in each use every noise
-//! shape, noise level, number of metrics and number of domains occurs.
+//! alone. The others are reported, and nothing is chosen on them. Every law has two regimes of each use, `Smooth` one, and in each use every
+//! noise shape, noise level, number of metrics and number of domains occurs.
 
 use std::fmt;
 
-use super::law::Law::{self, Agree, Disagree, Nothing, Repetition, Top};
+use super::law::Law::{self, Agree, Disagree, Nothing, Repetition, Smooth, Top};
 use super::noise::Shape::{self, Correlated, Falling, Mixture, Same};
 use Use::{Choosing, Reporting};
 
@@ -50,7 +50,7 @@ const fn regime(used: Use, law: Law, metrics: usize, domains: usize, shape: Shap
     Regime { used, law, metrics, domains, shape, level }
 }
 
-pub const REGIMES: [Regime; 20] = [
+pub const REGIMES: [Regime; 22] = [
     regime(Choosing, Agree, 1, 3, Same, 0.2),
     regime(Choosing, Agree, 6, 6, Correlated, 1.0),
     regime(Choosing, Disagree, 1, 6, Falling, 3.0),
@@ -59,6 +59,7 @@ pub const REGIMES: [Regime; 20] = [
     regime(Choosing, Repetition, 6, 6, Same, 0.2),
     regime(Choosing, Top, 1, 6, Mixture, 0.2),
     regime(Choosing, Top, 6, 3, Same, 1.0),
+    regime(Choosing, Smooth, 1, 3, Same, 0.2),
     regime(Choosing, Nothing, 1, 6, Same, 1.0),
     regime(Choosing, Nothing, 13, 3, Correlated, 1.0),
     regime(Reporting, Agree, 1, 6, Falling, 1.0),
@@ -69,6 +70,7 @@ pub const REGIMES: [Regime; 20] = [
     regime(Reporting, Repetition, 13, 6, Correlated, 1.0),
     regime(Reporting, Top, 1, 6, Falling, 1.0),
     regime(Reporting, Top, 6, 6, Same, 0.2),
+    regime(Reporting, Smooth, 6, 6, Same, 1.0),
     regime(Reporting, Nothing, 1, 3, Mixture, 1.0),
     regime(Reporting, Nothing, 6, 6, Correlated, 1.0),
 ];

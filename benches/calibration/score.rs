@@ -37,6 +37,8 @@ struct Coverage {
     covered: [usize; 2],
     /// The sum of widths of 90 % intervals.
     width: f64,
+    /// The sum of errors, truth less mean, in stated standard deviations.
+    bias: f64,
 }
 
 /// Stated probabilities of one class.
@@ -92,6 +94,7 @@ impl Tally {
             let coverage = &mut self.coverage[kind as usize];
             coverage.statements += 1;
             coverage.width += 2.0 * CENTRAL[1] * sd;
+            coverage.bias += if sd > 0.0 { (statement.truth - mean) / sd } else { 0.0 };
             for (covered, half) in coverage.covered.iter_mut().zip(CENTRAL) {
                 *covered += usize::from(error <= half * sd);
             }
@@ -129,6 +132,7 @@ impl Tally {
         for (one, other) in self.coverage.iter_mut().zip(&other.coverage) {
             one.statements += other.statements;
             one.width += other.width;
+            one.bias += other.bias;
             one.covered.iter_mut().zip(other.covered).for_each(|(one, other)| *one += other);
         }
         self.score += other.score;
@@ -145,11 +149,13 @@ impl Tally {
         let error = error.map_or("–".into(), |error| format!("{error:.3}"));
         let regret = if signal { format!("{regret:.3}±{error}") } else { "–".into() };
         let cells: String = self.coverage.iter().map(|coverage| coverage.cell(signal)).collect();
+        let recommended = &self.coverage[Kind::Recommended as usize];
+        let bias = recommended.bias / recommended.statements as f64;
         let score = self.score / self.coverage[Kind::Target as usize].statements as f64;
         let sure = percent(self.sure, self.regrets.len());
         let Class { statements, held } = self.sure_statements;
         format!(
-            "{stage:>4} {regret:>11}{cells}{score:>6.2} {sure:>3}% {:>8}",
+            "{stage:>4} {regret:>11}{bias:>6.2}{cells}{score:>6.2} {sure:>3}% {:>8}",
             format!("{}/{statements}", statements - held)
         )
     }
@@ -209,11 +215,15 @@ fn percent(part: usize, of: usize) -> String {
     if of == 0 { "–".into() } else { format!("{:.0}", 100.0 * part as f64 / of as f64) }
 }
 
-/// The head of a table: for each kind of statement the coverage of 50 % and 90 % intervals and the mean width of the latter.
+/// The head of a table: regret, the mean error of what is expected of the recommended mixture (in stated standard deviations; above zero, the
+/// mixture is worse than expected), and for each kind of statement the coverage of 50 % and 90 % intervals and the mean width of the latter.
 pub fn head() -> String {
     let names: String = Kind::NAMED.iter().map(|(_, name)| format!("  {name:<12}")).collect();
     let columns = "  50  90  width".repeat(Kind::NAMED.len());
-    format!("{:>4} {:>11}{names}{:>6} {:>4} {:>8}\n{:16}{columns}", "cost", "regret", "score", "sure", "false", "")
+    format!(
+        "{:>4} {:>11}{:>6}{names}{:>6} {:>4} {:>8}\n{:22}{columns}",
+        "cost", "regret", "bias", "score", "sure", "false", ""
+    )
 }
 
 /// How many of the stated probabilities of each class were true.

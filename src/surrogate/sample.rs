@@ -69,7 +69,7 @@ struct Ellipses {
     mean: DVector<f64>,
     /// Inverse of its covariance.
     precision: DMatrix<f64>,
-    /// A root of its covariance.
+    /// The symmetric root of its covariance.
     root: DMatrix<f64>,
 }
 
@@ -95,7 +95,8 @@ impl Ellipses {
         let precisions = eigen.eigenvalues.map(|x| (x / WIDER).max(1.0));
         let v = &eigen.eigenvectors;
         let precision = v * DMatrix::from_diagonal(&precisions) * v.transpose();
-        let root = v * DMatrix::from_diagonal(&precisions.map(|x| x.sqrt().recip()));
+        // The symmetric root: eigenvectors of nearly equal eigenvalues turn with rounding, and another root would turn the draws with them.
+        let root = v * DMatrix::from_diagonal(&precisions.map(|x| x.sqrt().recip())) * v.transpose();
         Some(Self { mean: z.clone(), precision, root })
     }
 
