@@ -209,19 +209,25 @@ fn cheap_runs_that_are_imported_do_not_shift_what_is_expected_at_the_target() {
 
 #[test]
 fn a_study_that_cannot_tell_mixtures_apart_says_so() {
-    // The loss is luck: a number of the seed.
-    let luck = "echo \"{\\\"loss\\\": 2.$(($4 % 97))}\" > \"$1\"";
-    let f = Fixture::new(luck, "", "[budget]\ntrials = 12\n[optimizer]\ninitial = 6");
-    f.json("optimize", &["-q"]);
-    let best = f.json("best", &[]);
-    let said = best["caveats"].as_array().unwrap().last().unwrap().as_str().unwrap();
-    assert!(
-        said.starts_with("these runs do not tell mixtures apart") && said.contains("would show smaller ones"),
-        "{said}"
-    );
-    assert!(text(&f, "best", &[]).contains("Note: these runs do not tell mixtures apart"));
-    text(&f, "report", &[]);
-    assert!(fs::read_to_string(f.path("run/report.html")).unwrap().contains("these runs do not tell mixtures apart"));
+    // The loss is luck: a number of the seed. Now and then luck looks like a difference.
+    let luck = r#"awk -v s="$4" -v out="$1" 'BEGIN { printf "{\"loss\": %.4f}", 2 + s % 997 / 997 > out }'"#;
+    let says_so = |seed: &u64| {
+        let f = Fixture::new(luck, "", "[budget]\ntrials = 12\n[optimizer]\ninitial = 6");
+        f.edit("seed = 7", &format!("seed = {seed}"));
+        f.json("optimize", &["-q"]);
+        let best = f.json("best", &[]);
+        let caveats = best["caveats"].as_array().unwrap();
+        let said = caveats.last().map_or("", |said| said.as_str().unwrap());
+        let says_so = said.starts_with("these runs do not tell mixtures apart");
+        assert!(!says_so || said.contains("would show smaller ones"), "{said}");
+        text(&f, "report", &[]);
+        let report = fs::read_to_string(f.path("run/report.html")).unwrap();
+        for page in [text(&f, "best", &[]), report] {
+            assert_eq!(page.contains("these runs do not tell mixtures apart"), says_so, "{page}");
+        }
+        says_so
+    };
+    assert!((1..6).filter(says_so).count() >= 4);
     // The loss is the weight of a domain, and there are as many runs.
     let f = Fixture::new(GOOD, "", "[budget]\ntrials = 24\n[optimizer]\ninitial = 6");
     f.json("optimize", &["-q"]);
