@@ -434,7 +434,7 @@ fn what_the_end_of_a_run_is_worth_falls_from_that_of_a_new_run_to_nothing_as_its
 #[test]
 fn a_trial_that_was_ended_is_continued_if_its_rest_buys_more_than_new_trials() {
     let (_, mut optimizer, evidence) = halfway();
-    let new = optimizer.suggest(&evidence, Candidates::Space(&SIZES[..2]), &mut rng(1)).unwrap();
+    let new = optimizer.suggest(&evidence, Candidates::Space(&SIZES[1..2]), &mut rng(1)).unwrap();
     let expected = optimizer.predict(&evidence, &[(new.mixture.clone(), SIZES[1])]).unwrap()[0];
     // Trials of the most promising mixture, ended after 90 % of their tokens, whose curves say more or less of their ends.
     let stopped = |trial: u64, se: f64| {
