@@ -434,7 +434,7 @@ fn what_the_end_of_a_run_is_worth_falls_from_that_of_a_new_run_to_nothing_as_its
 #[test]
 fn a_trial_that_was_ended_is_continued_if_its_rest_buys_more_than_new_trials() {
     let (_, mut optimizer, evidence) = halfway();
-    let new = optimizer.suggest(&evidence, Candidates::Space(&SIZES[1..2]), &mut rng(1)).unwrap();
+    let new = optimizer.suggest(&evidence, Candidates::Space(&SIZES[..2]), &mut rng(1)).unwrap();
     let expected = optimizer.predict(&evidence, &[(new.mixture.clone(), SIZES[1])]).unwrap()[0];
     // Trials of the most promising mixture, ended after 90 % of their tokens, whose curves say more or less of their ends.
     let stopped = |trial: u64, se: f64| {
@@ -447,7 +447,9 @@ fn a_trial_that_was_ended_is_continued_if_its_rest_buys_more_than_new_trials() {
         evidence.observations.extend(stopped.iter().map(|ended| ended.end.clone()));
         optimizer.continued(&evidence, stopped, worth_of_new, &mut rng(1))
     };
-    let gain = new.gain.unwrap();
+    // What a new run of that mixture is worth.
+    let begun = OnTheWay { share_done: 0.0, ..stopped(14, 1e4) };
+    let gain = optimizer.outlook(&evidence, &begun, &SIZES[..2], &mut rng(1)).unwrap().worth;
     let (vague, clear) = (stopped(14, 0.5), stopped(15, 1e-6));
     let found = continued(from_ref(&vague), gain).expect("a tenth of the cost buys most of what a run would tell");
     assert!(found.run == RunId::Trial(14) && found.worth > gain && found.worth_of_new == gain, "{found:?}");
