@@ -155,6 +155,8 @@ proptest! {
         let uphill: Vec<f64> = w.iter().zip(&gradient).map(|(w, g)| w + 4.0 * g / largest).collect();
         let rise: f64 = polytope.project(&uphill).iter().zip(&w).zip(&gradient).map(|((a, b), g)| g * (a - b)).sum();
         prop_assert!(rise <= 1e-11 * largest, "{rise} higher");
+        let smaller: Vec<f64> = gradient.iter().map(|g| 1e-6 * g).collect();
+        prop_assert!(norm(&polytope.maximize(&smaller), &w) < 1e-9, "the unit of the function does not matter");
     }
 
     #[test]

@@ -52,13 +52,16 @@ pub(super) fn project(constraints: &Constraints, y: &[f64]) -> Result<Vec<f64>, 
 /// each projection starts from the active constraints of the last one. It is the last if no t changes them any more.
 pub(super) fn maximize(constraints: &Constraints, start: &[f64], gradient: &[f64]) -> Vec<f64> {
     let mut state = State::water_filled(constraints, start);
-    let mut length = 1.0 / gradient.iter().fold(0.0_f64, |most, g| most.max(g.abs()));
-    if !length.is_finite() || !state.sides.contains(&Side::Free) {
+    let largest = gradient.iter().fold(0.0_f64, |most, g| most.max(g.abs()));
+    if largest == 0.0 || !state.sides.contains(&Side::Free) {
         return start.to_vec();
     }
+    // Of the size of the normals, for which [`ZERO`] is meant.
+    let gradient: Vec<f64> = gradient.iter().map(|g| g / largest).collect();
+    let mut length = 1.0;
     for _ in 0..MOST_ROUNDS {
         // `start` shows that the constraints can hold together.
-        if state.solve().is_err() || !state.shift(gradient, length) {
+        if state.solve().is_err() || !state.shift(&gradient, length) {
             break;
         }
         length *= 2.0;
