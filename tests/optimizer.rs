@@ -202,7 +202,8 @@ fn a_recommendation_with_few_domains_is_better_than_the_nearest_one_to_the_optim
             |mixture: &Mixture| optimizer.predict(&evidence, &[(mixture.clone(), SIZES[0])]).unwrap()[0].mean;
         expected(&nearest) - expected(&found)
     });
-    eprintln!("{gains:?}");
+    // A recommendation is made at the most probable hyperparameters, and a prediction integrates over them: now and then they differ on
+    // two mixtures that are nearly as good.
     assert!(gains.iter().sum::<f64>() > 0.0, "{gains:?}");
 }
 

@@ -19,7 +19,7 @@ const TOKENS: [f64; SIZES] = [0.01, 0.1, 1.0];
 const FINE: f64 = 1.0 / 3.0;
 /// The length-scale of the fine component in the square roots of the weights.
 const FINE_LENGTH: f64 = 0.3;
-/// The same of a law that is as the model assumes, the median of its prior, and the standard deviation of that law.
+/// The length-scale of a law that is as the model assumes, the median of the model's prior, and the law's standard deviation.
 const SMOOTH_LENGTH: f64 = 1.0;
 const SMOOTH: f64 = 0.3;
 /// Fourier features of a random function.
@@ -36,8 +36,8 @@ pub enum Law {
     Repetition,
     /// The sizes have a smooth law in common, and a fine component each, which decides at the top.
     Top,
-    /// A draw of a process such as the model assumes, the same at all sizes: what is not true here is a fault of the program, and not of
-    /// the model.
+    /// A draw of a process such as the model assumes, the same at all sizes. A false statement here is a fault of the program, not of the
+    /// model.
     Smooth,
     /// The mixture makes no difference.
     Nothing,
